@@ -1,0 +1,244 @@
+//! The words of the project as types: identities, lifecycle inputs, task snapshots, counters, losses.
+//!
+//! Owns what an [`Input`] can say. Must not know where inputs come from, nor what is made of them.
+//! Deliberately not `Serialize`: the recording (`record`) and the report (`report`) have forms of their own.
+
+/// A process, for all time: its thread-group id and the boot-time ns at which it started. A bare pid is never a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Identity {
+    /// Thread-group id in the initial PID namespace.
+    pub tgid: u32,
+    /// `task_struct.start_boottime` of the group leader, in ns since boot.
+    pub start_boottime_ns: u64,
+}
+
+/// `task_struct.comm`, raw: hostile bytes, NUL padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Comm(pub [u8; 16]);
+
+impl Comm {
+    /// The bytes before the first NUL.
+    pub fn bytes(&self) -> &[u8] {
+        let end = self.0.iter().position(|b| *b == 0).unwrap_or(16);
+        &self.0[..end]
+    }
+
+    /// Valid UTF-8, still unescaped: sinks escape it.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(self.bytes()).into_owned()
+    }
+}
+
+impl From<&[u8]> for Comm {
+    fn from(bytes: &[u8]) -> Self {
+        let mut comm = [0; 16];
+        let len = bytes.len().min(15);
+        comm[..len].copy_from_slice(&bytes[..len]);
+        Self(comm)
+    }
+}
+
+/// A process as an event names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Task {
+    /// Who.
+    pub identity: Identity,
+    /// Its pid in its own PID namespace; equal to `identity.tgid` in the initial one.
+    pub ns_pid: u32,
+    /// Its name at that moment.
+    pub comm: Comm,
+}
+
+/// What a process runs, from its exec or from /proc. Raw bytes: hostile text.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Detail {
+    /// argv, possibly cut (the kernel hands over the first few hundred bytes).
+    pub command_line: Vec<Vec<u8>>,
+    /// Path of the program as it was executed; empty when unknown.
+    pub executable: Vec<u8>,
+    /// systemd unit from the cgroup path; empty when unknown.
+    pub unit: Vec<u8>,
+}
+
+/// A wait status as `wait4` would return it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct WaitStatus(pub u32);
+
+impl WaitStatus {
+    /// Exit code, when it ended by itself.
+    pub fn code(self) -> Option<u32> {
+        (self.0 & 0x7f == 0).then_some((self.0 >> 8) & 0xff)
+    }
+    /// The signal that killed it.
+    pub fn signal(self) -> Option<u32> {
+        let signal = self.0 & 0x7f;
+        (signal != 0).then_some(signal)
+    }
+    /// Whether a core was dumped.
+    pub fn core_dumped(self) -> bool {
+        self.0 & 0x80 != 0
+    }
+}
+
+/// How an entry left the process table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReapHow {
+    /// A wait call took it (or something acting for the parent: io_uring's WAITID).
+    Wait,
+    /// The kernel took it at once: SIGCHLD ignored or SA_NOCLDWAIT.
+    Auto,
+}
+
+/// How good a reap's time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Seen at the release or at the return of the wait that took it.
+    Exact,
+    /// Only the RCU free was seen: 4 to 32 ms late.
+    Coarse,
+}
+
+/// One stage in a process's life.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// A process (not a thread) was created. `parent` is the real parent, `creator` the caller of clone.
+    Fork { parent: Task, creator: Task },
+    /// It runs another program.
+    Exec { detail: Detail },
+    /// Its last thread is dying. `autoreap`: the parent ignores SIGCHLD or set SA_NOCLDWAIT at this moment.
+    Exit { parent: Task, status: WaitStatus, autoreap: bool },
+    /// It is dead and waitable. `held_by`: a tracer that is not the parent was told instead of the parent.
+    /// `again`: the tracer has let go, and only now is the parent told.
+    Zombie { parent: Task, held_by: Option<Task>, exit_ns: u64, again: bool },
+    /// A zombie changed hands: `parent` is the adopter, `from` the parent it had.
+    Reparent { parent: Task, from: Identity },
+    /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
+    Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
+}
+
+/// One lifecycle event; all times are CLOCK_BOOTTIME ns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lifecycle {
+    pub time_ns: u64,
+    pub process: Task,
+    pub stage: Stage,
+}
+
+/// What the kernel's task list says of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// Alive.
+    Running,
+    /// Its last thread is in `do_exit`; not yet waitable.
+    Exiting,
+    /// Leader gone, other threads live: shown as Z, never a leak.
+    DeadLeader,
+    /// Dead and waitable.
+    Zombie,
+}
+
+/// One process of a task snapshot, with the moment at which the iterator stood on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenTask {
+    pub time_ns: u64,
+    pub process: Task,
+    pub parent: Task,
+    pub state: TaskState,
+    /// The tracer, where it is not the parent.
+    pub tracer: Option<Task>,
+}
+
+/// The kernel's task list, walked once between two moments. A process that was there the whole time is in it.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Snapshot {
+    pub began_ns: u64,
+    pub ended_ns: u64,
+    /// The dead who are absent and died this long before `began_ns` are settled as released;
+    /// younger ones may still have their event under way.
+    pub settle_after_ns: u64,
+    pub tasks: Vec<SeenTask>,
+}
+
+/// A latency distribution: exact count, sum, extremes; buckets by [`probe_common::bucket`].
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Distribution {
+    pub count: u64,
+    pub sum_ns: u64,
+    pub min_ns: u64,
+    pub max_ns: u64,
+    /// (bucket index, count), ascending, no zero counts.
+    pub buckets: Vec<(u16, u64)>,
+}
+
+/// What the kernel counted for one parent since the programs were attached: exact even when events were lost.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Counters {
+    pub time_ns: u64,
+    pub parent: Task,
+    pub forked: u64,
+    pub exited: u64,
+    pub adopted: u64,
+    pub reaped: u64,
+    pub autoreaped: u64,
+    pub waits_any: u64,
+    pub waits_specific: u64,
+    pub reap_latency: Distribution,
+    pub teardown: Distribution,
+}
+
+/// Everything that did not arrive, by reason, cumulative since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Losses {
+    /// Events the ring buffer had no room for.
+    pub events: u64,
+    /// Entries a kernel map or a table of ours had no room for.
+    pub map_full: u64,
+    /// Hits a program missed (recursion on the same CPU).
+    pub probe_missed: u64,
+}
+
+/// All the engine is ever told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The hooks are attached and the window is open. `root`: only this process and its descendants are reported.
+    Begin { time_ns: u64, root: Option<Identity> },
+    Lifecycle(Lifecycle),
+    /// What a process runs, read from /proc.
+    Detail { identity: Identity, detail: Detail },
+    Snapshot(Snapshot),
+    Counters(Box<Counters>),
+    Losses { time_ns: u64, losses: Losses },
+    /// Time passes.
+    Tick { time_ns: u64 },
+    /// The window is closed.
+    End { time_ns: u64 },
+}
+
+/// Which hook serves a stage, and how good it is.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Hooks {
+    pub exit: String,
+    pub zombie: String,
+    pub reap: String,
+    /// Whether every reap is seen where it happens; false on the tracepoint rung.
+    pub exact: bool,
+}
+
+/// The one place where clocks meet: CLOCK_REALTIME minus CLOCK_BOOTTIME, in ns, read once at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TimeAnchor {
+    pub realtime_minus_boottime_ns: i64,
+}
+
+/// What is true for a whole recording or live run.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Session {
+    pub anchor: TimeAnchor,
+    pub hooks: Hooks,
+    /// A child unreaped for longer than this counts against its parent.
+    pub grace_ns: u64,
+    /// `run`: the report covers one command and its descendants, and lists what it left running.
+    pub tree: bool,
+    /// `trace --pid`: only these processes and their children; empty means all.
+    pub pids: Vec<u32>,
+}

@@ -1,0 +1,210 @@
+//! What reapwatch says: the report and the event line, in the form that is published (`schemas/`).
+//!
+//! Owns names, order and units of everything a user or a script reads as JSON. Must not know the engine or any
+//! sink. Every text in it is valid UTF-8 but unescaped: sinks escape. Durations are ns, times RFC 3339 UTC.
+
+use serde::Serialize;
+
+/// The value of `schema`; changes only when a field changes its meaning or goes.
+pub const SCHEMA: &str = "reapwatch.report/1";
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub schema: &'static str,
+    pub window: Window,
+    pub hooks: HooksUsed,
+    /// False when anything was lost: the counts stay true, detail is missing.
+    pub complete: bool,
+    pub lost: Lost,
+    pub totals: Ledger,
+    /// Worst first.
+    pub parents: Vec<Parent>,
+    /// Descendants of the command still alive when it ended (`run` only, else empty).
+    pub left_running: Vec<LeftRunning>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Window {
+    pub start: String,
+    pub end: String,
+    pub duration_ns: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HooksUsed {
+    pub exit: String,
+    pub zombie: String,
+    pub reap: String,
+    /// `exact`, or `coarse` where at least one reap was seen only by its free.
+    pub precision: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Lost {
+    pub events: u64,
+    pub map_full: u64,
+    pub probe_missed: u64,
+}
+
+/// `exited + adopted = reaped + autoreaped + unreaped + abandoned`; `forked` is no part of the balance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ledger {
+    pub forked: u64,
+    pub exited: u64,
+    pub adopted: u64,
+    pub reaped: u64,
+    pub autoreaped: u64,
+    pub unreaped: u64,
+    pub abandoned: u64,
+}
+
+impl Ledger {
+    /// Whether the books are in order.
+    pub fn balances(&self) -> bool {
+        self.exited + self.adopted == self.reaped + self.autoreaped + self.unreaped + self.abandoned
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Parent {
+    pub pid: u32,
+    /// Present where the process lives in a PID namespace of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_pid: Option<u32>,
+    pub start_time: String,
+    pub comm: String,
+    pub command_line: Vec<String>,
+    pub executable: String,
+    /// systemd unit; absent when unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    pub alive: bool,
+    #[serde(flatten)]
+    pub ledger: Ledger,
+    /// Of `unreaped`: zombies a tracer holds, which the parent cannot reap.
+    pub held: u64,
+    /// How long the oldest zombie has waited (for a dead parent: had waited when it died).
+    pub oldest_unreaped_ns: u64,
+    /// True when that age is a lower bound: the zombie is older than the tracer.
+    pub oldest_at_least: bool,
+    pub reap_latency: LatencySummary,
+    pub teardown: LatencySummary,
+    pub waits: Waits,
+    /// `healthy`, `slow`, `leaking`, `never_reaps`, `undecided`.
+    pub verdict: Verdict,
+    pub causes: Vec<Cause>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Healthy,
+    Undecided,
+    Slow,
+    Leaking,
+    NeverReaps,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LatencySummary {
+    pub count: u64,
+    pub min_ns: u64,
+    pub p50_ns: u64,
+    pub p90_ns: u64,
+    pub p99_ns: u64,
+    pub max_ns: u64,
+    pub mean_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Waits {
+    /// Wait calls for any child.
+    pub any: u64,
+    /// Wait calls for one pid, pidfd or process group.
+    pub specific: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    pub kind: String,
+    /// What was seen, a sentence each.
+    pub evidence: Vec<String>,
+    /// What to do.
+    pub fix: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LeftRunning {
+    pub pid: u32,
+    pub comm: String,
+    pub command_line: Vec<String>,
+    /// The parent it was born to.
+    pub spawned_by: Named,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Named {
+    pub pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_pid: Option<u32>,
+    pub comm: String,
+}
+
+/// One line of `trace`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventLine {
+    pub time: String,
+    /// `fork`, `exec`, `exit`, `zombie`, `reap`, `reparent`, `lost`.
+    pub event: &'static str,
+    /// Absent on `lost`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<EventProcess>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Named>,
+    /// On `fork`, where the caller of clone is not the real parent (CLONE_PARENT).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creator: Option<Named>,
+    /// On `reparent`: who had it before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Named>,
+    /// On `zombie`, where a tracer was told instead of the parent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Named>,
+    /// On `exec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_line: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<ExitDetail>,
+    /// On `reap`: `wait` or `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub how: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reaper: Option<Named>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reap_latency_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teardown_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<&'static str>,
+    /// On `lost`: everything lost so far, by reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventProcess {
+    pub pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_pid: Option<u32>,
+    pub start_time: String,
+    pub comm: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ExitDetail {
+    pub code: Option<u32>,
+    pub signal: Option<u32>,
+    pub core_dumped: bool,
+}
