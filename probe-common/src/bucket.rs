@@ -1,0 +1,74 @@
+//! The one bucket function of latency histograms, the same in the kernel and in the collector.
+//!
+//! Log-linear: 8 buckets an octave, in units of 1,024 ns; the last bucket holds everything over 73 minutes.
+//! Must not know who counts what.
+
+/// Number of buckets; a power of two, so that the verifier accepts `index & (BUCKETS - 1)`.
+pub const BUCKETS: usize = 256;
+
+/// The highest index [`index`] returns.
+pub const LAST: usize = 239;
+
+/// Bucket of a duration in ns. Compare-and-shift only: the BPF target has no leading-zeros instruction.
+#[inline(always)]
+pub fn index(duration_ns: u64) -> usize {
+    let mut units = duration_ns >> 10;
+    if units > 0xffff_ffff {
+        units = 0xffff_ffff;
+    }
+    if units < 8 {
+        return units as usize;
+    }
+    let mut log2 = 0u32;
+    let mut rest = units;
+    if rest >= 1 << 16 {
+        rest >>= 16;
+        log2 += 16;
+    }
+    if rest >= 1 << 8 {
+        rest >>= 8;
+        log2 += 8;
+    }
+    if rest >= 1 << 4 {
+        rest >>= 4;
+        log2 += 4;
+    }
+    if rest >= 1 << 2 {
+        rest >>= 2;
+        log2 += 2;
+    }
+    if rest >= 1 << 1 {
+        log2 += 1;
+    }
+    ((log2 - 2) * 8 + ((units >> (log2 - 3)) & 7) as u32) as usize
+}
+
+/// The smallest duration in ns that falls into bucket `index`.
+pub fn lower_bound_ns(index: usize) -> u64 {
+    if index < 8 {
+        return (index as u64) << 10;
+    }
+    let log2 = (index / 8 + 2) as u32;
+    let sub = (index % 8) as u64;
+    ((8 + sub) << (log2 - 3)) << 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lower_bound_falls_into_its_own_bucket_and_the_ns_before_into_the_one_below() {
+        for bucket in 0..=LAST {
+            assert_eq!(index(lower_bound_ns(bucket)), bucket);
+            if bucket > 0 {
+                assert_eq!(index(lower_bound_ns(bucket) - 1), bucket - 1);
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_duration_falls_into_the_last_bucket() {
+        assert_eq!(index(u64::MAX), LAST);
+    }
+}

@@ -1,0 +1,64 @@
+//! Where the running kernel keeps the members the programs read. Found in its BTF by the collector, handed over
+//! as one read-only global. Must not know how they were found.
+
+/// Offset of a member this kernel does not have.
+pub const MISSING: u32 = u32::MAX;
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $name:ident : $path:literal),* $(,)?) => {
+        /// Byte offsets; every field is [`MISSING`] where the kernel has no such member.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Offsets { $($(#[$doc])* pub $name: u32),* }
+
+        impl Offsets {
+            /// Nothing found yet.
+            pub const NONE: Self = Self { $($name: MISSING),* };
+
+            /// Every field with the BTF path it stands for (`struct.member.member`).
+            pub fn paths(&mut self) -> [(&'static str, &mut u32); [$($path),*].len()] {
+                [$(($path, &mut self.$name)),*]
+            }
+        }
+    };
+}
+
+offsets! {
+    task_pid: "task_struct.pid",
+    task_tgid: "task_struct.tgid",
+    task_start_boottime: "task_struct.start_boottime",
+    task_comm: "task_struct.comm",
+    task_group_leader: "task_struct.group_leader",
+    task_real_parent: "task_struct.real_parent",
+    task_parent: "task_struct.parent",
+    task_signal: "task_struct.signal",
+    task_sighand: "task_struct.sighand",
+    task_exit_code: "task_struct.exit_code",
+    task_exit_signal: "task_struct.exit_signal",
+    task_exit_state: "task_struct.exit_state",
+    task_thread_pid: "task_struct.thread_pid",
+    task_flags: "task_struct.flags",
+    task_mm: "task_struct.mm",
+    signal_live: "signal_struct.live",
+    signal_nr_threads: "signal_struct.nr_threads",
+    signal_flags: "signal_struct.flags",
+    signal_group_exit_code: "signal_struct.group_exit_code",
+    sighand_sigchld_handler: "sighand_struct.action[16].sa.sa_handler",
+    sighand_sigchld_flags: "sighand_struct.action[16].sa.sa_flags",
+    pid_level: "pid.level",
+    pid_numbers: "pid.numbers",
+    upid_nr: "upid.nr",
+    upid_ns: "upid.ns",
+    upid_size: "upid",
+    pidns_inum: "pid_namespace.ns.inum",
+    siginfo_code: "kernel_siginfo.si_code",
+    siginfo_pid: "kernel_siginfo._sifields._sigchld._pid",
+    mm_arg_start: "mm_struct.arg_start",
+    mm_arg_end: "mm_struct.arg_end",
+    binprm_filename: "linux_binprm.filename",
+    /// Not from BTF but from the tracepoint's format in tracefs.
+    exit_wait4_ret: "syscalls:sys_exit_wait4.ret",
+    exit_waitid_ret: "syscalls:sys_exit_waitid.ret",
+    enter_waitid_infop: "syscalls:sys_enter_waitid.infop",
+    enter_waitid_options: "syscalls:sys_enter_waitid.options",
+}

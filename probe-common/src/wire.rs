@@ -1,0 +1,194 @@
+//! What travels from the kernel programs to the collector: ring-buffer events, task-iterator records, map values.
+//!
+//! Owns layout only. Every time is CLOCK_BOOTTIME ns, every pid of the initial PID namespace unless `ns_`.
+
+use crate::bucket::BUCKETS;
+
+/// Bytes of `comm`.
+pub const COMM_LEN: usize = 16;
+/// Bytes of an executable's path that travel; longer ones are cut.
+pub const EXECUTABLE_LEN: usize = 128;
+/// Bytes of argv (NUL separated) that travel; longer ones are cut.
+pub const ARGS_LEN: usize = 256;
+
+/// A process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskRef {
+    pub start_boottime_ns: u64,
+    /// 0 where the reference is absent.
+    pub tgid: u32,
+    /// Its pid in its own PID namespace.
+    pub ns_pid: u32,
+    pub comm: [u8; COMM_LEN],
+}
+
+/// [`Event::kind`].
+pub mod kind {
+    pub const FORK: u32 = 1;
+    pub const EXEC: u32 = 2;
+    pub const EXIT: u32 = 3;
+    pub const ZOMBIE: u32 = 4;
+    pub const REPARENT: u32 = 5;
+    pub const REAP: u32 = 6;
+}
+
+/// [`Event::flags`] and [`Life::flags`].
+pub mod flag {
+    /// The parent ignores SIGCHLD or set SA_NOCLDWAIT: the kernel reaps.
+    pub const AUTOREAP: u32 = 1;
+    /// A tracer that is not the parent was told of the death.
+    pub const HELD: u32 = 2;
+    /// On ZOMBIE: not the first notification.
+    pub const AGAIN: u32 = 4;
+    /// On REAP: only the free was seen.
+    pub const COARSE: u32 = 8;
+}
+
+/// One stage of a life. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT), reaper (REAP).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    pub time_ns: u64,
+    pub kind: u32,
+    pub flags: u32,
+    pub process: TaskRef,
+    pub parent: TaskRef,
+    pub other: TaskRef,
+    /// 0 where not seen.
+    pub exit_ns: u64,
+    /// 0 where not seen.
+    pub zombie_ns: u64,
+    /// Wait status, on EXIT.
+    pub status: u32,
+    pub reserved: u32,
+}
+
+/// What follows [`Event`] on EXEC.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ExecEvent {
+    pub event: Event,
+    /// NUL terminated.
+    pub executable: [u8; EXECUTABLE_LEN],
+    pub args: [u8; ARGS_LEN],
+    /// Bytes of `args` that are valid.
+    pub args_len: u32,
+    /// 1 where argv was longer.
+    pub args_cut: u32,
+}
+
+/// [`SeenTask::state`].
+pub mod state {
+    pub const RUNNING: u32 = 0;
+    pub const EXITING: u32 = 1;
+    pub const DEAD_LEADER: u32 = 2;
+    pub const ZOMBIE: u32 = 3;
+}
+
+/// One process of the task iterator.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeenTask {
+    pub time_ns: u64,
+    pub process: TaskRef,
+    pub parent: TaskRef,
+    /// `tgid` 0 where there is no tracer besides the parent.
+    pub tracer: TaskRef,
+    pub state: u32,
+    /// The process's pid in its parent's PID namespace, and that namespace's inode (0: the initial one).
+    pub nr: u32,
+    pub ns_inum: u32,
+    pub reserved: u32,
+}
+
+/// A death between exit and reap: value of the LIVES map, keyed by tgid.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    pub process: TaskRef,
+    pub parent: ParentKey,
+    pub exit_ns: u64,
+    pub zombie_ns: u64,
+    /// Whoever was told of the death instead of the parent; stays after it let go. 0: nobody.
+    pub tracer_tgid: u32,
+    pub flags: u32,
+    pub nr: u32,
+    pub ns_inum: u32,
+}
+
+/// Key of the PARENTS map: an identity.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ParentKey {
+    pub start_boottime_ns: u64,
+    pub tgid: u32,
+    /// Always 0: hash keys are compared byte by byte.
+    pub reserved: u32,
+}
+
+/// Key of the NS_PIDS map: a pid as a wait call in that namespace returns it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NsPid {
+    pub ns_inum: u32,
+    pub nr: u32,
+}
+
+/// A histogram in the kernel.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Histogram {
+    pub count: u64,
+    pub sum_ns: u64,
+    /// 0 while `count` is 0. Two CPUs may race for it: exact but for that.
+    pub min_ns: u64,
+    pub max_ns: u64,
+    pub buckets: [u32; BUCKETS],
+}
+
+/// Value of the PARENTS map.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ParentRecord {
+    pub comm: [u8; COMM_LEN],
+    pub ns_pid: u32,
+    pub reserved: u32,
+    /// When the parent itself died; 0 while it lives.
+    pub dead_ns: u64,
+    pub forked: u64,
+    pub exited: u64,
+    pub adopted: u64,
+    pub reaped: u64,
+    pub autoreaped: u64,
+    pub waits_any: u64,
+    pub waits_specific: u64,
+    pub reap_latency: Histogram,
+    pub teardown: Histogram,
+}
+
+/// Index into the LOSSES array, which counts per CPU.
+pub mod loss {
+    pub const RING_FULL: u32 = 0;
+    pub const LIVES_FULL: u32 = 1;
+    pub const PARENTS_FULL: u32 = 2;
+    pub const REASONS: u32 = 3;
+}
+
+/// A waitid call under way.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct WaitidCall {
+    pub infop: u64,
+}
+
+const _: () = {
+    assert!(size_of::<TaskRef>() == 32);
+    assert!(size_of::<Event>() == 136);
+    assert!(size_of::<ExecEvent>() == 136 + EXECUTABLE_LEN + ARGS_LEN + 8);
+    assert!(size_of::<SeenTask>() == 120);
+    assert!(size_of::<Life>() == 80);
+    assert!(size_of::<ParentKey>() == 16);
+    assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
+    assert!(size_of::<ParentRecord>() == 88 + 2 * size_of::<Histogram>());
+};

@@ -1,0 +1,22 @@
+//! A process runs another program.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use probe_common::wire::{Event, kind};
+
+use crate::{life::now_ns, maps::send_exec, task};
+
+/// match-proto: include/trace/events/sched.h: sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
+    let current = task::TaskPtr(ctx.arg::<u64>(0));
+    let binprm = ctx.arg::<u64>(2);
+    let event = Event { time_ns: now_ns(), kind: kind::EXEC, process: current.process(), ..Event::default() };
+    send_exec(|record| {
+        // SAFETY: record is a reserved ExecEvent of ours, written whole before it is submitted.
+        unsafe {
+            (&raw mut (*record).event).write(event);
+            task::write_program(record, current, binprm);
+        }
+    });
+    0
+}

@@ -1,0 +1,64 @@
+//! Death of a process: its last thread. Must not take a thread's exit, or a leader's with threads left, for one.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use probe_common::wire::{Event, Life, flag, kind};
+
+use crate::{
+    life::{enter, key_of, notified, now_ns},
+    maps::{PARENTS, send},
+    task::TaskPtr,
+};
+
+/// `group_dead` is an argument only from 6.16 on; `signal->live == 0` says the same everywhere, but several exiting
+/// threads can see it: entering the life de-duplicates.
+///
+/// match-proto: include/trace/events/sched.h: sched_process_exit(struct task_struct *p)
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
+    let task = TaskPtr(ctx.arg::<u64>(0));
+    if task.live_threads() != 0 {
+        return 0;
+    }
+    let leader = task.leader();
+    let real_parent = leader.real_parent();
+    let now = now_ns();
+    let process = leader.process();
+    let parent = real_parent.process();
+    let (nr, ns_inum) = leader.pid_as_seen_by(real_parent);
+    let exit_signal = leader.exit_signal();
+    let traced = leader.notified_parent().tgid() != parent.tgid;
+    let autoreap = exit_signal == 17 && !traced && real_parent.autoreaps();
+    let flags = if autoreap { flag::AUTOREAP } else { 0 };
+    let life = Life {
+        process,
+        parent: key_of(&parent),
+        exit_ns: now,
+        zombie_ns: 0,
+        tracer_tgid: 0,
+        flags,
+        nr,
+        ns_inum,
+    };
+    if !enter(&life) {
+        return 0;
+    }
+    if let Some(own) = PARENTS.get_ptr_mut(key_of(&process)) {
+        // SAFETY: a value of our own map.
+        unsafe { (*own).dead_ns = now };
+    }
+    send(&Event {
+        time_ns: now,
+        kind: kind::EXIT,
+        flags,
+        process,
+        parent,
+        exit_ns: now,
+        status: leader.wait_status(),
+        ..Event::default()
+    });
+    // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be seen.
+    if exit_signal == 0 && !traced {
+        notified(process.tgid, &parent, None, false);
+    }
+    0
+}

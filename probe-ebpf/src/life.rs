@@ -1,0 +1,234 @@
+//! The death between exit and reap, and what is counted of it per parent: the same whichever hook reports it.
+//!
+//! A life is entered by the exit hook, marked by the zombie hooks, taken out by the reap hooks. Which stage a
+//! notification is follows from the life's state, never from who called. Must not read kernel memory.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use probe_common::{
+    bucket,
+    wire::{Event, Histogram, Life, NsPid, ParentKey, ParentRecord, TaskRef, flag, kind, loss},
+};
+
+use crate::maps::{BLANK_PARENT, LIVES, NS_PIDS, PARENTS, add, add32, lose, send};
+
+const BPF_NOEXIST: u64 = 1;
+
+/// CLOCK_BOOTTIME, ns.
+pub fn now_ns() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// The parent's record, made if it has none.
+#[inline(always)]
+pub fn parent_record(key: &ParentKey, name: Option<&TaskRef>) -> Option<*mut ParentRecord> {
+    if key.tgid == 0 {
+        return None;
+    }
+    if let Some(record) = PARENTS.get_ptr_mut(key) {
+        return Some(record);
+    }
+    let blank = BLANK_PARENT.get(0)?;
+    if PARENTS.insert(key, blank, BPF_NOEXIST).is_err() && PARENTS.get_ptr(key).is_none() {
+        lose(loss::PARENTS_FULL);
+        return None;
+    }
+    let record = PARENTS.get_ptr_mut(key)?;
+    if let Some(name) = name {
+        // SAFETY: a value of our own map.
+        unsafe {
+            (*record).comm = name.comm;
+            (*record).ns_pid = name.ns_pid;
+        }
+    }
+    Some(record)
+}
+
+/// Key of a process among parents.
+#[inline(always)]
+pub fn key_of(task: &TaskRef) -> ParentKey {
+    ParentKey { tgid: task.tgid, start_boottime_ns: task.start_boottime_ns, reserved: 0 }
+}
+
+#[inline(always)]
+fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
+    let slot = core::hint::black_box(bucket::index(duration_ns)) & (bucket::BUCKETS - 1);
+    // SAFETY: histogram is part of a value of our own map and slot is masked to its length.
+    unsafe {
+        add(&raw mut (*histogram).count, 1);
+        add(&raw mut (*histogram).sum_ns, duration_ns);
+        add32((&raw mut (*histogram).buckets).cast::<u32>().add(slot), 1);
+        if duration_ns > (*histogram).max_ns {
+            (*histogram).max_ns = duration_ns;
+        }
+        if (*histogram).min_ns == 0 || duration_ns < (*histogram).min_ns {
+            (*histogram).min_ns = duration_ns;
+        }
+    }
+}
+
+/// Enters a death. False when it is known already (several threads can see themselves as the last).
+#[inline(always)]
+pub fn enter(life: &Life) -> bool {
+    let tgid = life.process.tgid;
+    if let Err(error) = LIVES.insert(tgid, life, BPF_NOEXIST) {
+        match LIVES.get_ptr(tgid) {
+            // SAFETY: a value of our own map.
+            Some(known) if unsafe { (*known).process.start_boottime_ns } == life.process.start_boottime_ns => {
+                return false;
+            }
+            // The pid was given out again before the free of its last owner was seen: that one is released.
+            Some(_) => {
+                released(tgid, 0, None, flag::COARSE);
+                if LIVES.insert(tgid, life, 0).is_err() {
+                    lose(loss::LIVES_FULL);
+                }
+            }
+            None => {
+                let _ = error;
+                lose(loss::LIVES_FULL);
+            }
+        }
+    }
+    if life.ns_inum != 0 {
+        let _ = NS_PIDS.insert(NsPid { ns_inum: life.ns_inum, nr: life.nr }, tgid, 0);
+    }
+    true
+}
+
+/// tgid of the dead process that a wait in this PID namespace calls `nr`.
+pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
+    if ns_inum == 0 {
+        return Some(nr);
+    }
+    let tgid = NS_PIDS.get_ptr(NsPid { ns_inum, nr })?;
+    // SAFETY: a value of our own map.
+    Some(unsafe { *tgid })
+}
+
+/// Somebody was told of the death of `tgid`. `parent`: its real parent now. `tracer`: who was told instead.
+#[inline(always)]
+pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap: bool) {
+    let Some(life) = LIVES.get_ptr_mut(tgid) else { return };
+    // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
+    let life = unsafe { &mut *life };
+    let now = now_ns();
+    let first = life.zombie_ns == 0;
+    let old = life.parent;
+    let new = key_of(parent);
+    let moved = !first && old != new;
+    life.parent = new;
+    if autoreap {
+        life.flags |= flag::AUTOREAP;
+    } else {
+        life.flags &= !flag::AUTOREAP;
+    }
+    if first && autoreap {
+        return;
+    }
+    life.zombie_ns = now;
+    let mut event = Event {
+        time_ns: now,
+        kind: kind::ZOMBIE,
+        process: life.process,
+        parent: *parent,
+        exit_ns: life.exit_ns,
+        zombie_ns: now,
+        ..Event::default()
+    };
+    match tracer {
+        Some(tracer) => {
+            life.flags |= flag::HELD;
+            life.tracer_tgid = tracer.tgid;
+            event.other = *tracer;
+            event.flags = flag::HELD;
+        }
+        None => life.flags &= !flag::HELD,
+    }
+    if let Some(record) = parent_record(&new, Some(parent)) {
+        // SAFETY: a value of our own map.
+        unsafe {
+            if first {
+                add(&raw mut (*record).exited, 1);
+                if life.exit_ns != 0 {
+                    record_duration(&raw mut (*record).teardown, now.saturating_sub(life.exit_ns));
+                }
+            } else if moved {
+                add(&raw mut (*record).adopted, 1);
+            }
+        }
+    }
+    if moved {
+        event.kind = kind::REPARENT;
+        event.other = TaskRef { tgid: old.tgid, start_boottime_ns: old.start_boottime_ns, ..TaskRef::default() };
+    } else if !first {
+        event.flags |= flag::AGAIN;
+    }
+    send(&event);
+}
+
+/// The entry of `tgid` is gone. `start_boottime_ns`: whose, where known (0: whoever is entered). `reaper`: who
+/// waited, where a wait showed it; without one the kernel reaped, or it was not seen who.
+#[inline(always)]
+pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, flags: u32) {
+    let Some(life) = LIVES.get_ptr_mut(tgid) else { return };
+    // SAFETY: a value of our own map; copied before it is removed.
+    let life = unsafe { *life };
+    if start_boottime_ns != 0 && start_boottime_ns != life.process.start_boottime_ns {
+        return;
+    }
+    let mut parent = life.parent;
+    let mut adopted_unseen = false;
+    if let Some(reaper) = reaper
+        && reaper.tgid != parent.tgid
+    {
+        // A tracer's wait lets go of the zombie; the parent still has to reap it.
+        if reaper.tgid == life.tracer_tgid {
+            return;
+        }
+        parent = key_of(reaper);
+        adopted_unseen = true;
+    }
+    let _ = LIVES.remove(tgid);
+    if life.ns_inum != 0 {
+        let _ = NS_PIDS.remove(NsPid { ns_inum: life.ns_inum, nr: life.nr });
+    }
+    let now = now_ns();
+    let auto = life.flags & flag::AUTOREAP != 0 && reaper.is_none();
+    if let Some(record) = parent_record(&parent, reaper) {
+        // SAFETY: a value of our own map.
+        unsafe {
+            if adopted_unseen {
+                add(&raw mut (*record).adopted, 1);
+            } else if life.zombie_ns == 0 {
+                add(&raw mut (*record).exited, 1);
+            }
+            // Released after the parent's own death: abandoned, not reaped.
+            if (*record).dead_ns == 0 {
+                if auto {
+                    add(&raw mut (*record).autoreaped, 1);
+                } else {
+                    add(&raw mut (*record).reaped, 1);
+                    let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
+                    record_duration(&raw mut (*record).reap_latency, now.saturating_sub(since));
+                }
+            }
+        }
+    }
+    let mut event = Event {
+        time_ns: now,
+        kind: kind::REAP,
+        flags: flags | (if auto { flag::AUTOREAP } else { 0 }),
+        process: life.process,
+        exit_ns: life.exit_ns,
+        zombie_ns: life.zombie_ns,
+        ..Event::default()
+    };
+    event.parent.tgid = parent.tgid;
+    event.parent.start_boottime_ns = parent.start_boottime_ns;
+    if let Some(reaper) = reaper {
+        event.parent = *reaper;
+        event.other = *reaper;
+    }
+    send(&event);
+}

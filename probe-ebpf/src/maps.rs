@@ -1,0 +1,88 @@
+//! The maps, and how an event leaves. Sizes here are defaults; the collector may set others at load.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+};
+use probe_common::wire::{Event, ExecEvent, Life, NsPid, ParentKey, ParentRecord, WaitidCall, loss};
+
+/// Bytes pending at which the reader is woken before its timer.
+const WAKE_AT_BYTES: u64 = 256 * 1024;
+const BPF_RB_NO_WAKEUP: u64 = 1;
+const BPF_RB_FORCE_WAKEUP: u64 = 2;
+const BPF_RB_AVAIL_DATA: u64 = 0;
+const BPF_F_NO_PREALLOC: u32 = 1;
+
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
+#[map]
+pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(65_536, 0);
+#[map]
+pub static NS_PIDS: HashMap<NsPid, u32> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+#[map]
+pub static PARENTS: HashMap<ParentKey, ParentRecord> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+/// Never written: the zeroed record that new parents are copied from (too big for the stack).
+#[map]
+pub static BLANK_PARENT: Array<ParentRecord> = Array::with_max_entries(1, 0);
+#[map]
+pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(loss::REASONS, 0);
+/// waitid calls under way, keyed by pid_tgid. LRU: a killed thread never returns.
+#[map]
+pub static WAITID_CALLS: LruHashMap<u64, WaitidCall> = LruHashMap::with_max_entries(4_096, 0);
+/// The task `do_notify_parent` was entered with on this CPU (it runs with interrupts off), for the kretprobe.
+#[map]
+pub static NOTIFIED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Counts something that did not fit.
+pub fn lose(reason: u32) {
+    if let Some(count) = LOSSES.get_ptr_mut(reason) {
+        // SAFETY: a per-CPU slot of this program's own map.
+        unsafe { *count += 1 };
+    }
+}
+
+fn wake_flag() -> u64 {
+    if EVENTS.query(BPF_RB_AVAIL_DATA) >= WAKE_AT_BYTES { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }
+}
+
+/// Sends an event or counts it as lost.
+pub fn send(event: &Event) {
+    match EVENTS.reserve::<Event>(0) {
+        Some(mut entry) => {
+            entry.write(*event);
+            entry.submit(wake_flag());
+        }
+        None => lose(loss::RING_FULL),
+    }
+}
+
+/// Sends an exec; `fill` writes what follows the event, in place.
+pub fn send_exec(fill: impl FnOnce(*mut ExecEvent)) {
+    match EVENTS.reserve::<ExecEvent>(0) {
+        Some(mut entry) => {
+            fill(entry.as_mut_ptr());
+            entry.submit(wake_flag());
+        }
+        None => lose(loss::RING_FULL),
+    }
+}
+
+/// `*counter += by`, atomically: the target has no `fetch_add`.
+///
+/// # Safety
+/// `counter` must point into a map value.
+#[inline(always)]
+pub unsafe fn add(counter: *mut u64, by: u64) {
+    // SAFETY: the caller's.
+    unsafe { core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) by) };
+}
+
+/// The same for 32 bits.
+///
+/// # Safety
+/// `counter` must point into a map value.
+#[inline(always)]
+pub unsafe fn add32(counter: *mut u32, by: u64) {
+    // SAFETY: the caller's.
+    unsafe { core::arch::asm!("lock *(u32 *)({0} + 0) += {1}", in(reg) counter, in(reg) by) };
+}

@@ -1,0 +1,103 @@
+//! The entry leaves the process table.
+//!
+//! Exact rung: `release_task`. Tracepoint rung: the return of the wait call that took it, and the RCU free behind
+//! everything no wait call shows (4 to 32 ms late: coarse).
+
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid,
+    macros::{btf_tracepoint, fentry, kprobe, tracepoint},
+    programs::{BtfTracePointContext, FEntryContext, ProbeContext, TracePointContext},
+    EbpfContext,
+};
+use probe_common::wire::{WaitidCall, flag};
+
+use crate::{
+    life::{released, resolve},
+    maps::WAITID_CALLS,
+    task::{TaskPtr, record, waited_pid},
+};
+
+const WEXITED: u64 = 4;
+const WNOWAIT: u64 = 0x0100_0000;
+
+#[inline(always)]
+fn task_released(task: TaskPtr) {
+    let tgid = task.tgid();
+    if task.pid() == tgid {
+        released(tgid, task.start_boottime_ns(), Some(&TaskPtr::current().process()), 0);
+    }
+}
+
+/// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
+#[fentry(function = "release_task")]
+pub fn release_fentry(ctx: FEntryContext) -> i32 {
+    task_released(TaskPtr(ctx.arg::<u64>(0)));
+    0
+}
+
+/// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
+#[kprobe(function = "release_task")]
+pub fn release_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(task) = ctx.arg::<u64>(0) {
+        task_released(TaskPtr(task));
+    }
+    0
+}
+
+/// match-proto: include/trace/events/sched.h: sched_process_free(struct task_struct *p)
+#[btf_tracepoint(function = "sched_process_free")]
+pub fn process_free(ctx: BtfTracePointContext) -> i32 {
+    let task = TaskPtr(ctx.arg::<u64>(0));
+    let tgid = task.tgid();
+    if task.pid() == tgid {
+        released(tgid, task.start_boottime_ns(), None, flag::COARSE);
+    }
+    0
+}
+
+#[inline(always)]
+fn waited(nr: u32) {
+    let current = TaskPtr::current();
+    if let Some(tgid) = resolve(nr, current.pid_ns_inum()) {
+        released(tgid, 0, Some(&current.process()), 0);
+    }
+}
+
+/// match-proto: kernel/exit.c: SYSCALL_DEFINE4(wait4, pid_t, upid, int __user *, stat_addr, int, options, struct rusage __user *, ru)
+#[tracepoint(category = "syscalls", name = "sys_exit_wait4")]
+pub fn exit_wait4(ctx: TracePointContext) -> u32 {
+    let ret = record::exit_wait4_ret(ctx.as_ptr());
+    if ret > 0 {
+        waited(ret as u32);
+    }
+    0
+}
+
+/// match-proto: kernel/exit.c: SYSCALL_DEFINE5(waitid, int, which, pid_t, upid, struct siginfo __user *, infop, int, options, struct rusage __user *, ru)
+#[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
+pub fn enter_waitid(ctx: TracePointContext) -> u32 {
+    let options = record::enter_waitid_options(ctx.as_ptr());
+    let infop = record::enter_waitid_infop(ctx.as_ptr());
+    // Looking is not reaping; and without a siginfo only the free will tell.
+    if options & WEXITED != 0 && options & WNOWAIT == 0 && infop != 0 {
+        let _ = WAITID_CALLS.insert(bpf_get_current_pid_tgid(), WaitidCall { infop }, 0);
+    }
+    0
+}
+
+/// match-proto: kernel/exit.c: SYSCALL_DEFINE5(waitid, int, which, pid_t, upid, struct siginfo __user *, infop, int, options, struct rusage __user *, ru)
+#[tracepoint(category = "syscalls", name = "sys_exit_waitid")]
+pub fn exit_waitid(ctx: TracePointContext) -> u32 {
+    let thread = bpf_get_current_pid_tgid();
+    let Some(call) = WAITID_CALLS.get_ptr(thread) else { return 0 };
+    // SAFETY: a value of our own map, copied before it is removed.
+    let infop = unsafe { (*call).infop };
+    let _ = WAITID_CALLS.remove(thread);
+    if record::exit_waitid_ret(ctx.as_ptr()) == 0
+        && let Some(nr) = waited_pid(infop)
+        && nr != 0
+    {
+        waited(nr);
+    }
+    0
+}

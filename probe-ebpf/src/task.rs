@@ -1,0 +1,222 @@
+//! Reads kernel memory: the only file that does. All offsets come from the running kernel's BTF.
+//!
+//! Must not know events or maps. A failed read yields zero: the kernel's probe_read zeroes its target.
+
+use aya_ebpf::helpers::{
+    bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_kernel_buf, bpf_probe_read_kernel_str_bytes,
+    bpf_probe_read_user, bpf_probe_read_user_buf,
+};
+use probe_common::{
+    offsets::Offsets,
+    wire::{ARGS_LEN, COMM_LEN, ExecEvent, ParentKey, TaskRef},
+};
+
+/// Set by the collector before loading.
+#[unsafe(no_mangle)]
+static OFFSETS: Offsets = Offsets::NONE;
+
+const PF_EXITING: u32 = 4;
+const SIGNAL_GROUP_EXIT: u32 = 4;
+const SIG_IGN: u64 = 1;
+const SA_NOCLDWAIT: u64 = 2;
+const SIGCHLD: i32 = 17;
+
+macro_rules! offset {
+    ($field:ident) => {
+        constant(&raw const OFFSETS.$field)
+    };
+}
+
+#[inline(always)]
+fn constant(field: *const u32) -> u64 {
+    // SAFETY: points into our own constant; volatile because the collector rewrites it before loading.
+    u64::from(unsafe { core::ptr::read_volatile(field) })
+}
+
+/// Reads a `T` at `base + offset`, or zero.
+#[inline(always)]
+fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
+    // SAFETY: probe_read checks the address itself and fails instead of faulting.
+    unsafe { bpf_probe_read_kernel((base + offset) as *const T) }.unwrap_or_default()
+}
+
+/// A `struct task_struct *`.
+#[derive(Clone, Copy, PartialEq)]
+pub struct TaskPtr(pub u64);
+
+impl TaskPtr {
+    pub fn current() -> Self {
+        // SAFETY: a helper without arguments.
+        Self(unsafe { bpf_get_current_task() })
+    }
+    pub fn is_null(self) -> bool {
+        self.0 == 0
+    }
+    pub fn pid(self) -> u32 {
+        read(self.0, offset!(task_pid))
+    }
+    pub fn tgid(self) -> u32 {
+        read(self.0, offset!(task_tgid))
+    }
+    pub fn leader(self) -> Self {
+        Self(read(self.0, offset!(task_group_leader)))
+    }
+    pub fn real_parent(self) -> Self {
+        Self(read(self.0, offset!(task_real_parent)))
+    }
+    /// `task->parent`: the tracer while traced, else the real parent.
+    pub fn notified_parent(self) -> Self {
+        Self(read(self.0, offset!(task_parent)))
+    }
+    pub fn start_boottime_ns(self) -> u64 {
+        read(self.0, offset!(task_start_boottime))
+    }
+    pub fn exit_signal(self) -> i32 {
+        read(self.0, offset!(task_exit_signal))
+    }
+    pub fn exit_state(self) -> u32 {
+        read(self.0, offset!(task_exit_state))
+    }
+    pub fn is_exiting(self) -> bool {
+        read::<u32>(self.0, offset!(task_flags)) & PF_EXITING != 0
+    }
+    fn signal(self) -> u64 {
+        read(self.0, offset!(task_signal))
+    }
+    /// Threads not yet through the start of `do_exit`.
+    pub fn live_threads(self) -> i32 {
+        read(self.signal(), offset!(signal_live))
+    }
+    /// Threads not yet released.
+    pub fn nr_threads(self) -> i32 {
+        read(self.signal(), offset!(signal_nr_threads))
+    }
+    /// The status a wait would return: of a leader. As `wait_task_zombie` computes it.
+    pub fn wait_status(self) -> u32 {
+        let signal = self.signal();
+        if read::<u32>(signal, offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
+            read(signal, offset!(signal_group_exit_code))
+        } else {
+            read(self.0, offset!(task_exit_code))
+        }
+    }
+    /// Whether this parent has the kernel reap its children: SIGCHLD ignored, or SA_NOCLDWAIT.
+    pub fn autoreaps(self) -> bool {
+        let sighand: u64 = read(self.0, offset!(task_sighand));
+        if sighand == 0 {
+            return false;
+        }
+        read::<u64>(sighand, offset!(sighand_sigchld_handler)) == SIG_IGN
+            || read::<u64>(sighand, offset!(sighand_sigchld_flags)) & SA_NOCLDWAIT != 0
+    }
+    /// Key of this task's process among parents.
+    pub fn key(self) -> ParentKey {
+        ParentKey { tgid: self.tgid(), start_boottime_ns: self.leader().start_boottime_ns(), reserved: 0 }
+    }
+    fn level(self) -> u32 {
+        let pid: u64 = read(self.0, offset!(task_thread_pid));
+        if pid == 0 { 0 } else { read(pid, offset!(pid_level)) }
+    }
+    fn number_at(self, level: u32) -> u64 {
+        let pid: u64 = read(self.0, offset!(task_thread_pid));
+        // 32 is the kernel's MAX_PID_NS_LEVEL; the mask keeps the verifier's arithmetic bounded.
+        pid + offset!(pid_numbers) + u64::from(level & 63) * offset!(upid_size)
+    }
+    /// The pid in `of`'s PID namespace and that namespace's inode; the inode is 0 in the initial one.
+    pub fn pid_as_seen_by(self, of: TaskPtr) -> (u32, u32) {
+        let level = of.level();
+        if level == 0 {
+            return (self.tgid(), 0);
+        }
+        (read(self.number_at(level), offset!(upid_nr)), of.pid_ns_inum())
+    }
+    /// Inode of this task's active PID namespace, 0 for the initial one.
+    pub fn pid_ns_inum(self) -> u32 {
+        let level = self.level();
+        if level == 0 {
+            return 0;
+        }
+        let ns: u64 = read(self.number_at(level), offset!(upid_ns));
+        read(ns, offset!(pidns_inum))
+    }
+    /// The process this task belongs to.
+    pub fn process(self) -> TaskRef {
+        let leader = self.leader();
+        let tgid = leader.tgid();
+        let level = leader.level();
+        let ns_pid = if level == 0 { tgid } else { read(leader.number_at(level), offset!(upid_nr)) };
+        let mut comm = [0u8; COMM_LEN];
+        // SAFETY: probe_read checks the address; the buffer is ours.
+        let _ = unsafe { bpf_probe_read_kernel_buf((leader.0 + offset!(task_comm)) as *const u8, &mut comm) };
+        TaskRef { start_boottime_ns: leader.start_boottime_ns(), tgid, ns_pid, comm }
+    }
+}
+
+/// Whether `signal` with `info` is the kernel's own notice of a child's death, sent by `current`: the child's pid in
+/// the target's PID namespace. A dying task may send its `exit_signal` instead of SIGCHLD.
+pub fn death_notice(signal: i32, info: u64, current: TaskPtr) -> Option<u32> {
+    // 0 and 1 stand for "no info" and "from the kernel".
+    if info <= 2 {
+        return None;
+    }
+    if signal != SIGCHLD && !(current.is_exiting() && current.leader().exit_signal() == signal) {
+        return None;
+    }
+    let code: i32 = read(info, offset!(siginfo_code));
+    // CLD_EXITED, CLD_KILLED, CLD_DUMPED.
+    if !(1..=3).contains(&code) {
+        return None;
+    }
+    Some(read(info, offset!(siginfo_pid)))
+}
+
+/// `si_pid` of a siginfo that waitid filled in user memory, if it tells of a death.
+pub fn waited_pid(infop: u64) -> Option<u32> {
+    // SAFETY: probe_read_user checks the address and fails instead of faulting.
+    let code: i32 = unsafe { bpf_probe_read_user((infop + offset!(siginfo_code)) as *const i32) }.ok()?;
+    if !(1..=3).contains(&code) {
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe { bpf_probe_read_user((infop + offset!(siginfo_pid)) as *const u32) }.ok()
+}
+
+/// Writes path and arguments of what `current` now runs.
+///
+/// # Safety
+/// `record` must point to a reserved [`ExecEvent`].
+pub unsafe fn write_program(record: *mut ExecEvent, current: TaskPtr, binprm: u64) {
+    let filename: u64 = read(binprm, offset!(binprm_filename));
+    let mm: u64 = read(current.0, offset!(task_mm));
+    let start: u64 = read(mm, offset!(mm_arg_start));
+    let end: u64 = read(mm, offset!(mm_arg_end));
+    // SAFETY: the caller's: record is ours to write, whole; probe_read checks what it reads.
+    unsafe {
+        (*record).executable[0] = 0;
+        let _ = bpf_probe_read_kernel_str_bytes(filename as *const u8, &mut (*record).executable);
+        let len = end.wrapping_sub(start);
+        (*record).args_cut = u32::from(len > ARGS_LEN as u64);
+        // A read of fixed size: argv is followed by the environment. Right at the end of the stack it fails.
+        let args = &mut (*record).args;
+        let read = bpf_probe_read_user_buf(start as *const u8, args).is_ok();
+        (*record).args_len = if !read { 0 } else if len > ARGS_LEN as u64 { ARGS_LEN as u32 } else { len as u32 };
+    }
+}
+
+/// A field of a classic tracepoint's record.
+pub mod record {
+    use super::*;
+
+    pub fn exit_wait4_ret(context: *const core::ffi::c_void) -> i64 {
+        read(context as u64, offset!(exit_wait4_ret))
+    }
+    pub fn exit_waitid_ret(context: *const core::ffi::c_void) -> i64 {
+        read(context as u64, offset!(exit_waitid_ret))
+    }
+    pub fn enter_waitid_infop(context: *const core::ffi::c_void) -> u64 {
+        read(context as u64, offset!(enter_waitid_infop))
+    }
+    pub fn enter_waitid_options(context: *const core::ffi::c_void) -> u64 {
+        read(context as u64, offset!(enter_waitid_options))
+    }
+}

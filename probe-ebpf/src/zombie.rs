@@ -1,0 +1,82 @@
+//! A dead process becomes waitable, or changes hands: somebody is told.
+//!
+//! Exact rung: `do_notify_parent`, whose return value is autoreap. Tracepoint rung: the signal it sends, which says
+//! less: without a signal (SIGCHLD ignored) nothing is seen here.
+
+use aya_ebpf::{
+    macros::{btf_tracepoint, fexit, kprobe, kretprobe},
+    programs::{BtfTracePointContext, FExitContext, ProbeContext, RetProbeContext},
+};
+
+use crate::{
+    life::{notified, released, resolve},
+    maps::NOTIFIED,
+    task::{TaskPtr, death_notice},
+};
+
+/// match-proto: include/trace/events/signal.h: signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
+#[btf_tracepoint(function = "signal_generate")]
+pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
+    let current = TaskPtr::current();
+    let Some(nr) = death_notice(ctx.arg::<u64>(0) as i32, ctx.arg::<u64>(1), current) else { return 0 };
+    let target = TaskPtr(ctx.arg::<u64>(2));
+    let dying = current.leader();
+    let (own_nr, _) = dying.pid_as_seen_by(target);
+    if own_nr == nr && current.is_exiting() {
+        let real_parent = dying.real_parent();
+        let parent = real_parent.process();
+        let told = target.process();
+        let held = told.tgid != parent.tgid;
+        let autoreap = !held && dying.exit_signal() == 17 && real_parent.autoreaps();
+        notified(dying.tgid(), &parent, held.then_some(&told), autoreap);
+    } else if let Some(tgid) = resolve(nr, target.pid_ns_inum()) {
+        // A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent.
+        notified(tgid, &target.process(), None, target.autoreaps());
+    }
+    0
+}
+
+#[inline(always)]
+fn parent_notified(task: TaskPtr, autoreap: bool) {
+    let tgid = task.tgid();
+    if task.pid() != tgid {
+        return;
+    }
+    let parent = task.real_parent().process();
+    let told = task.notified_parent().process();
+    let held = told.tgid != parent.tgid;
+    notified(tgid, &parent, held.then_some(&told), autoreap);
+    if autoreap {
+        released(tgid, task.start_boottime_ns(), None, 0);
+    }
+}
+
+/// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
+#[fexit(function = "do_notify_parent")]
+pub fn notify_fexit(ctx: FExitContext) -> i32 {
+    parent_notified(TaskPtr(ctx.arg::<u64>(0)), ctx.arg::<u64>(2) as u8 != 0);
+    0
+}
+
+/// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
+#[kprobe(function = "do_notify_parent")]
+pub fn notify_kprobe(ctx: ProbeContext) -> u32 {
+    if let (Some(slot), Some(task)) = (NOTIFIED.get_ptr_mut(0), ctx.arg::<u64>(0)) {
+        // SAFETY: a per-CPU slot of our own map.
+        unsafe { *slot = task };
+    }
+    0
+}
+
+/// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
+#[kretprobe(function = "do_notify_parent")]
+pub fn notify_kretprobe(ctx: RetProbeContext) -> u32 {
+    if let Some(slot) = NOTIFIED.get_ptr_mut(0) {
+        // SAFETY: a per-CPU slot of our own map; the function ran on this CPU with interrupts off.
+        let task = TaskPtr(unsafe { core::mem::replace(&mut *slot, 0) });
+        if !task.is_null() {
+            parent_notified(task, ctx.ret::<u64>() as u8 != 0);
+        }
+    }
+    0
+}

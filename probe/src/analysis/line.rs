@@ -1,0 +1,113 @@
+//! One observation as one event line.
+
+use super::{command_line, named, time};
+use crate::{
+    engine::Observation,
+    model::{Precision, ReapHow, Session, Stage, Task},
+    report::{EventLine, EventProcess, ExitDetail, Lost},
+};
+
+fn blank(event: &'static str, time: String) -> EventLine {
+    EventLine {
+        time,
+        event,
+        process: None,
+        parent: None,
+        creator: None,
+        from: None,
+        held_by: None,
+        command_line: None,
+        executable: None,
+        exit: None,
+        how: None,
+        reaper: None,
+        reap_latency_ns: None,
+        teardown_ns: None,
+        precision: None,
+        lost: None,
+    }
+}
+
+/// The line, or `None` where the session does not ask for it.
+pub fn event_line(observation: &Observation, session: &Session) -> Option<EventLine> {
+    let (event, reap_latency_ns, teardown_ns) = match observation {
+        Observation::Lost { time_ns, losses } => {
+            let lost = Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
+            return Some(EventLine { lost: Some(lost), ..blank("lost", time::rfc3339(session, *time_ns)) });
+        }
+        Observation::Stage { event, reap_latency_ns, teardown_ns, member } => {
+            if !member {
+                return None;
+            }
+            (event, *reap_latency_ns, *teardown_ns)
+        }
+    };
+    let parent = match &event.stage {
+        Stage::Fork { parent, .. }
+        | Stage::Exit { parent, .. }
+        | Stage::Zombie { parent, .. }
+        | Stage::Reparent { parent, .. }
+        | Stage::Reap { parent, .. } => Some(*parent),
+        Stage::Exec { .. } => None,
+    };
+    if !session.pids.is_empty() {
+        let asked = |task: &Task| session.pids.contains(&task.identity.tgid);
+        if !asked(&event.process) && !parent.as_ref().is_some_and(asked) {
+            return None;
+        }
+    }
+    let name = match event.stage {
+        Stage::Fork { .. } => "fork",
+        Stage::Exec { .. } => "exec",
+        Stage::Exit { .. } => "exit",
+        Stage::Zombie { .. } => "zombie",
+        Stage::Reparent { .. } => "reparent",
+        Stage::Reap { .. } => "reap",
+    };
+    let mut line = blank(name, time::rfc3339(session, event.time_ns));
+    let identity = event.process.identity;
+    line.process = Some(EventProcess {
+        pid: identity.tgid,
+        ns_pid: super::ns_pid(&event.process),
+        start_time: time::rfc3339(session, identity.start_boottime_ns),
+        comm: event.process.comm.text(),
+    });
+    line.parent = parent.filter(|parent| parent.identity.tgid != 0).map(|parent| named(&parent));
+    match &event.stage {
+        Stage::Fork { parent, creator } => {
+            line.creator = (creator.identity != parent.identity).then(|| named(creator));
+        }
+        Stage::Exec { detail } => {
+            line.command_line = Some(command_line(&std::sync::Arc::new(detail.clone())));
+            line.executable = Some(super::text(&detail.executable));
+        }
+        Stage::Exit { status, .. } => {
+            line.exit = Some(ExitDetail {
+                code: status.code(),
+                signal: status.signal(),
+                core_dumped: status.core_dumped(),
+            });
+        }
+        Stage::Zombie { held_by, .. } => {
+            line.held_by = held_by.map(|tracer| named(&tracer));
+            line.teardown_ns = teardown_ns;
+        }
+        Stage::Reparent { from, .. } => {
+            line.from = Some(named(&Task { identity: *from, ..Task::default() }));
+        }
+        Stage::Reap { how, precision, reaper, .. } => {
+            line.how = Some(match how {
+                ReapHow::Wait => "wait",
+                ReapHow::Auto => "auto",
+            });
+            line.reaper = (reaper.identity.tgid != 0).then(|| named(reaper));
+            line.reap_latency_ns = reap_latency_ns;
+            line.teardown_ns = teardown_ns;
+            line.precision = Some(match precision {
+                Precision::Exact => "exact",
+                Precision::Coarse => "coarse",
+            });
+        }
+    }
+    Some(line)
+}

@@ -1,0 +1,235 @@
+//! The live loop: kernel → order → (record) → engine, on one task. Owns the wiring and the intervals.
+//!
+//! Must not judge or print: observations go to whoever asked, the engine to whoever reports.
+
+use std::{
+    collections::HashSet,
+    future::Future,
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use tokio::io::{Interest, unix::AsyncFd};
+
+use crate::{
+    engine::{Engine, Observation},
+    model::{Identity, Input, Lifecycle, Session, Snapshot, Stage},
+    record::RecordingFile,
+    sink,
+    source::{SetupError, clock, detail, kernel::Kernel, order::Order},
+};
+
+/// How long an event may stay in the ring buffer while little happens.
+const DRAIN_EVERY: Duration = Duration::from_millis(20);
+/// How often the task list is walked.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
+/// How often losses and finished counters are read.
+const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+/// The dead who are missing from a walk this long are released.
+const SETTLE_AFTER_NS: u64 = 1_000_000_000;
+/// After the last walk, stragglers get this long.
+const LAST_WORDS: Duration = Duration::from_millis(15);
+/// Most identities remembered as looked up in /proc.
+const LOOKED_UP_MAX: usize = 65_536;
+
+/// Somebody who wants every observation while it is fresh. An error ends the collection.
+pub type Observer<'a> = &'a mut dyn FnMut(&Observation) -> std::io::Result<()>;
+
+/// Why a collection ended early.
+#[derive(Debug)]
+pub enum CollectError {
+    Setup(SetupError),
+    /// The observer could not take an observation.
+    Observer(std::io::Error),
+}
+
+/// A live collection.
+pub struct Collector {
+    kernel: Kernel,
+    order: Order,
+    engine: Engine,
+    session: Session,
+    recording: Option<RecordingFile>,
+    looked_up: HashSet<Identity>,
+    observations: Vec<Observation>,
+    ticks_per_second: u64,
+    began: Instant,
+    status_line: bool,
+}
+
+impl Collector {
+    /// Opens the window. `first`: the walk made right after attaching.
+    pub fn new(
+        kernel: Kernel,
+        session: Session,
+        recording: Option<RecordingFile>,
+        first: Snapshot,
+        root: Option<Identity>,
+        status_line: bool,
+    ) -> Self {
+        let mut collector = Self {
+            kernel,
+            order: Order::default(),
+            engine: Engine::default(),
+            session,
+            recording,
+            looked_up: HashSet::new(),
+            observations: Vec::new(),
+            ticks_per_second: procfs::ticks_per_second(),
+            began: Instant::now(),
+            status_line: status_line && std::io::stderr().is_terminal(),
+        };
+        let time_ns = first.began_ns;
+        collector.order.push(time_ns, Input::Begin { time_ns, root });
+        collector.order.push(first.ended_ns, Input::Snapshot(first));
+        collector
+    }
+
+    /// The engine and the session, once the window is closed.
+    pub fn into_parts(self) -> (Engine, Session) {
+        (self.engine, self.session)
+    }
+
+    /// Collects until `stop` is ready, then closes the window.
+    pub async fn run<T>(
+        &mut self,
+        stop: impl Future<Output = T>,
+        observer: Observer<'_>,
+    ) -> Result<T, CollectError> {
+        let readiness = AsyncFd::with_interest(
+            self.kernel.readiness().try_clone_to_owned().map_err(CollectError::Observer)?,
+            Interest::READABLE,
+        )
+        .map_err(CollectError::Observer)?;
+        let mut drain = tokio::time::interval(DRAIN_EVERY);
+        drain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut next_counters = Instant::now() + COUNTERS_EVERY;
+        let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
+        tokio::pin!(stop);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut stop => break ended,
+                _ = drain.tick() => {}
+                ready = readiness.readable() => {
+                    if let Ok(mut guard) = ready { guard.clear_ready() }
+                }
+            }
+            self.drain(observer)?;
+            let now = Instant::now();
+            if now >= next_snapshot {
+                next_snapshot = now + SNAPSHOT_EVERY;
+                let snapshot = self.kernel.snapshot(SETTLE_AFTER_NS).map_err(CollectError::Setup)?;
+                self.order.push(snapshot.ended_ns, Input::Snapshot(snapshot));
+            }
+            if now >= next_counters {
+                next_counters = now + COUNTERS_EVERY;
+                self.read_counters(true);
+                self.show_status();
+            }
+        };
+        self.close(observer).await?;
+        Ok(ended)
+    }
+
+    async fn close(&mut self, observer: Observer<'_>) -> Result<(), CollectError> {
+        let snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
+        let ended_ns = snapshot.ended_ns;
+        self.order.push(ended_ns, Input::Snapshot(snapshot));
+        self.drain(observer)?;
+        tokio::time::sleep(LAST_WORDS).await;
+        // Only what happened within the window: later events would unbalance the books against the last walk.
+        self.take_events(ended_ns);
+        self.read_counters(false);
+        self.order.push(u64::MAX, Input::End { time_ns: ended_ns });
+        self.release(u64::MAX, observer)?;
+        if self.status_line {
+            eprint!("\r\x1b[K");
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.finish();
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, observer: Observer<'_>) -> Result<(), CollectError> {
+        let drained_ns = clock::boottime_ns();
+        self.take_events(u64::MAX);
+        self.release(drained_ns, observer)
+    }
+
+    fn take_events(&mut self, until_ns: u64) {
+        let Self { kernel, order, looked_up, ticks_per_second, .. } = self;
+        kernel.drain(|event| {
+            if event.time_ns <= until_ns {
+                look_up(&event, looked_up, *ticks_per_second, order);
+                order.push(event.time_ns, Input::Lifecycle(event));
+            }
+        });
+    }
+
+    fn read_counters(&mut self, retire: bool) {
+        let Self { kernel, order, .. } = self;
+        kernel.counters(retire, |counters| order.push(counters.time_ns, Input::Counters(Box::new(counters))));
+        let time_ns = clock::boottime_ns();
+        let losses = self.kernel.losses();
+        self.order.push(time_ns, Input::Losses { time_ns, losses });
+    }
+
+    fn release(&mut self, drained_ns: u64, observer: Observer<'_>) -> Result<(), CollectError> {
+        while let Some(input) = self.order.next(drained_ns) {
+            if let Some(recording) = &mut self.recording {
+                recording.write(&input);
+            }
+            self.engine.apply(input, &mut self.observations);
+            for observation in self.observations.drain(..) {
+                observer(&observation).map_err(CollectError::Observer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show_status(&self) {
+        if !self.status_line {
+            return;
+        }
+        let (parents, unreaped) = self
+            .engine
+            .parents()
+            .filter(|(_, parent)| self.engine.root().is_none() || parent.member)
+            .fold((0, 0), |(count, unreaped), (_, parent)| (count + 1, unreaped + parent.zombies.len() as u64));
+        let losses = self.engine.losses();
+        let line = sink::status::status_line(
+            self.began.elapsed().as_nanos() as u64,
+            self.engine.events(),
+            parents,
+            unreaped,
+            losses.events + losses.map_full + losses.probe_missed,
+            terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)),
+        );
+        eprint!("\r\x1b[K{line}");
+    }
+}
+
+/// A parent whose first child dies is looked up once, while it is there; after an exec, once more.
+fn look_up(event: &Lifecycle, looked_up: &mut HashSet<Identity>, ticks_per_second: u64, order: &mut Order) {
+    match &event.stage {
+        Stage::Exit { parent, .. } => {
+            if looked_up.len() >= LOOKED_UP_MAX {
+                looked_up.clear();
+            }
+            if parent.identity.tgid != 0
+                && looked_up.insert(parent.identity)
+                && let Some(detail) = detail::read(parent.identity, ticks_per_second)
+            {
+                order.push(event.time_ns, Input::Detail { identity: parent.identity, detail });
+            }
+        }
+        Stage::Exec { .. } => {
+            looked_up.remove(&event.process.identity);
+        }
+        Stage::Reap { .. } => {
+            looked_up.remove(&event.process.identity);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,589 @@
+//! All state, pure: inputs in, observations out. No I/O, no clock, no failure; time comes only in inputs.
+//!
+//! Owns who is whose child, which dead child is unreaped, and every parent's ledger. Must not know verdicts, reports,
+//! sinks, or where inputs come from. Everything in it is bounded; what does not fit is counted.
+
+mod distribution;
+mod parent;
+mod process;
+
+use std::{collections::HashMap, sync::Arc};
+
+pub use distribution::Tally;
+pub use parent::{Parent, Waits};
+pub use process::{Process, State};
+
+use crate::model::{
+    Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Snapshot, Stage, Task, TaskState,
+};
+
+/// Most processes followed at once.
+const PROCESSES_MAX: usize = 1 << 20;
+/// Most parents remembered.
+const PARENTS_MAX: usize = 1 << 17;
+
+/// What the engine makes of an input: the stage with names and latencies filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    Stage {
+        event: Lifecycle,
+        /// On a reap: zombie → reap, as long as the reaper could have reaped it.
+        reap_latency_ns: Option<u64>,
+        /// On a reap or zombie: exit → zombie.
+        teardown_ns: Option<u64>,
+        /// Whether the process belongs to the watched tree (true when the whole host is watched).
+        member: bool,
+    },
+    Lost { time_ns: u64, losses: Losses },
+}
+
+/// The state of the host's dead and their parents.
+#[derive(Debug, Default)]
+pub struct Engine {
+    processes: HashMap<Identity, Process>,
+    /// The youngest identity that bears a tgid.
+    by_tgid: HashMap<u32, Identity>,
+    parents: HashMap<Identity, Parent>,
+    root: Option<Identity>,
+    began_ns: u64,
+    ended_ns: u64,
+    losses: Losses,
+    not_followed: u64,
+    coarse_reaps: u64,
+    events: u64,
+    seen_first_snapshot: bool,
+}
+
+impl Engine {
+    /// Takes one input; appends what was observed.
+    pub fn apply(&mut self, input: Input, observations: &mut Vec<Observation>) {
+        match input {
+            Input::Begin { time_ns, root } => {
+                self.began_ns = time_ns;
+                self.ended_ns = time_ns;
+                self.root = root;
+            }
+            Input::Lifecycle(event) => {
+                self.events += 1;
+                self.ended_ns = self.ended_ns.max(event.time_ns);
+                self.lifecycle(event, observations);
+            }
+            Input::Detail { identity, detail } => self.detail(identity, &Arc::new(detail)),
+            Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
+            Input::Counters(counters) => self.counters(*counters),
+            Input::Losses { time_ns, losses } => {
+                if losses != self.losses {
+                    observations.push(Observation::Lost { time_ns, losses });
+                }
+                self.losses = losses;
+            }
+            Input::Tick { time_ns } => self.ended_ns = self.ended_ns.max(time_ns),
+            Input::End { time_ns } => {
+                self.ended_ns = time_ns;
+                self.heal();
+            }
+        }
+    }
+
+    /// Every parent remembered, in no order.
+    pub fn parents(&self) -> impl Iterator<Item = (&Identity, &Parent)> {
+        self.parents.iter()
+    }
+
+    /// Every process not yet released, in no order.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.processes.values()
+    }
+
+    /// Who has this identity, if it is still in the process table.
+    pub fn process(&self, identity: Identity) -> Option<&Process> {
+        self.processes.get(&identity)
+    }
+
+    /// The root of the watched tree, if only a tree is watched.
+    pub fn root(&self) -> Option<Identity> {
+        self.root
+    }
+
+    /// Start and end of the window.
+    pub fn window(&self) -> (u64, u64) {
+        (self.began_ns, self.ended_ns)
+    }
+
+    /// Everything lost, our own bounds included.
+    pub fn losses(&self) -> Losses {
+        Losses { map_full: self.losses.map_full + self.not_followed, ..self.losses }
+    }
+
+    /// Reaps whose time is that of the free.
+    pub fn coarse_reaps(&self) -> u64 {
+        self.coarse_reaps
+    }
+
+    /// Lifecycle events taken.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
+        if let Some(process) = self.processes.get_mut(&identity) {
+            process.detail = Some(detail.clone());
+        }
+        if let Some(parent) = self.parents.get_mut(&identity) {
+            parent.detail = Some(detail.clone());
+        }
+    }
+
+    fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
+        let identity = event.process.identity;
+        let now = event.time_ns;
+        let mut reap_latency_ns = None;
+        let mut teardown_ns = None;
+        self.evict_former_owner(identity, now, observations);
+        match &mut event.stage {
+            Stage::Fork { parent, creator } => self.fork(event.process, parent, creator, now),
+            Stage::Exec { detail } => {
+                let detail = Arc::new(detail.clone());
+                let process = self.entry(event.process, None);
+                process.task = event.process;
+                process.execs += 1;
+                process.detail = Some(detail.clone());
+                if let Some(parent) = self.parents.get_mut(&identity) {
+                    parent.task = event.process;
+                    parent.detail = Some(detail);
+                    parent.exec_ns = Some(now);
+                }
+            }
+            Stage::Exit { parent, status, autoreap } => {
+                let process = self.entry(event.process, Some(*parent));
+                process.task = event.process;
+                if matches!(process.state, State::Running) {
+                    process.state = State::Exited { exit_ns: now, autoreap: *autoreap };
+                }
+                process.status = Some(*status);
+                process.parent = parent.identity;
+                self.parent_died(identity, now);
+            }
+            Stage::Zombie { parent, held_by, exit_ns, again } => {
+                self.entry(event.process, Some(*parent));
+                teardown_ns = (*exit_ns != 0).then(|| now.saturating_sub(*exit_ns));
+                self.zombie(identity, *parent, now, *held_by, if *again { None } else { teardown_ns }, *again);
+            }
+            Stage::Reparent { parent, .. } => {
+                self.entry(event.process, Some(*parent));
+                self.adopt(identity, *parent, now);
+            }
+            Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
+                self.name(parent);
+                self.name(reaper);
+                if *exit_ns != 0 && *zombie_ns >= *exit_ns {
+                    teardown_ns = Some(*zombie_ns - *exit_ns);
+                }
+                let since = if *zombie_ns != 0 { *zombie_ns } else { *exit_ns };
+                reap_latency_ns = self.reap(event.process, *parent, *how, *precision, since, now);
+                // What the life in the kernel calls a wait may have been the kernel's own reaping.
+                if *how == ReapHow::Auto {
+                    reap_latency_ns = None;
+                }
+            }
+        }
+        let member = self.is_member(&event);
+        if matches!(event.stage, Stage::Reap { .. }) {
+            self.forget(identity);
+        }
+        observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, member });
+    }
+
+    fn is_member(&self, event: &Lifecycle) -> bool {
+        self.root.is_none() || self.processes.get(&event.process.identity).is_some_and(|process| process.member)
+    }
+
+    /// Fills in a comm that the kernel had no chance to read.
+    fn name(&self, task: &mut Task) {
+        if task.comm.0[0] != 0 || task.identity.tgid == 0 {
+            return;
+        }
+        if let Some(known) = self.parents.get(&task.identity).map(|parent| parent.task) {
+            *task = known;
+        } else if let Some(known) = self.processes.get(&task.identity).map(|process| process.task) {
+            *task = known;
+        }
+    }
+
+    /// A tgid with a new start belongs to somebody else: whoever had it before has been released.
+    fn evict_former_owner(&mut self, identity: Identity, now: u64, observations: &mut Vec<Observation>) {
+        if let Some(former) = self.by_tgid.get(&identity.tgid).copied()
+            && former != identity
+            && former.start_boottime_ns < identity.start_boottime_ns
+        {
+            self.release_unseen(former, now, observations);
+        }
+    }
+
+    fn entry(&mut self, task: Task, parent: Option<Task>) -> &mut Process {
+        if self.processes.len() >= PROCESSES_MAX && !self.processes.contains_key(&task.identity) {
+            // One that runs carries no debt: the first such makes room.
+            self.not_followed += 1;
+            let victim = self.processes.values().find(|one| matches!(one.state, State::Running) && one.task != task);
+            if let Some(victim) = victim.map(|one| one.task.identity) {
+                self.forget(victim);
+            }
+        }
+        self.by_tgid.insert(task.identity.tgid, task.identity);
+        let root = self.root;
+        let parent_identity = parent.map(|parent| parent.identity).unwrap_or_default();
+        let member = root == Some(task.identity)
+            || (!self.processes.contains_key(&task.identity)
+                && self.processes.get(&parent_identity).is_some_and(|parent| parent.member));
+        let process = self.processes.entry(task.identity).or_insert_with(|| Process::new(task, parent_identity));
+        process.member |= member;
+        process
+    }
+
+    fn parent_entry(&mut self, task: Task) -> Option<&mut Parent> {
+        if task.identity.tgid == 0 {
+            return None;
+        }
+        if self.parents.len() >= PARENTS_MAX && !self.parents.contains_key(&task.identity) {
+            self.not_followed += 1;
+            return None;
+        }
+        let process = self.processes.get(&task.identity);
+        let parent = self.parents.entry(task.identity).or_insert_with(|| Parent::new(task));
+        if let Some(process) = process {
+            parent.member |= process.member;
+            if parent.detail.is_none() {
+                parent.detail.clone_from(&process.detail);
+            }
+        }
+        if task.comm.0[0] != 0 && parent.died_ns.is_none() {
+            parent.task.comm = task.comm;
+            if task.ns_pid != 0 {
+                parent.task.ns_pid = task.ns_pid;
+            }
+        }
+        Some(parent)
+    }
+
+    fn fork(&mut self, child: Task, parent: &Task, creator: &Task, now: u64) {
+        let inherited = self.processes.get(&creator.identity).or_else(|| self.processes.get(&parent.identity));
+        let (detail, member) = inherited.map_or((None, false), |process| (process.detail.clone(), process.member));
+        let process = self.entry(child, Some(*parent));
+        process.born_to = Some(*parent);
+        process.parent = parent.identity;
+        process.member |= member;
+        if process.detail.is_none() {
+            process.detail = detail;
+        }
+        if let Some(parent) = self.parent_entry(*parent) {
+            parent.ledger.forked += 1;
+            parent.last_fork_ns = now;
+        }
+    }
+
+    /// A parent's last thread dies: its zombies are abandoned. Its running children go to an adopter unseen.
+    fn parent_died(&mut self, identity: Identity, now: u64) {
+        let Some(parent) = self.parents.get_mut(&identity) else { return };
+        if parent.died_ns.is_some() {
+            return;
+        }
+        parent.died_ns = Some(now);
+        for child in std::mem::take(&mut parent.zombies) {
+            if let Some(process) = self.processes.get_mut(&child) {
+                if let State::Zombie { since_ns, held_by, .. } = process.state {
+                    parent.abandon(now.saturating_sub(since_ns), held_by.is_some());
+                }
+                process.state = State::Abandoned { since_ns: now };
+            }
+        }
+    }
+
+    fn zombie(
+        &mut self,
+        identity: Identity,
+        parent: Task,
+        now: u64,
+        held_by: Option<Task>,
+        teardown_ns: Option<u64>,
+        again: bool,
+    ) {
+        let Some(process) = self.processes.get(&identity) else { return };
+        let state = process.state;
+        let owner = process.parent;
+        match state {
+            State::Zombie { .. } if owner == parent.identity => {
+                self.set_zombie(identity, State::Zombie { since_ns: now, held_by, at_least: false });
+                // From a snapshot before its own event: only the teardown is news.
+                if !again && let Some(entry) = self.parents.get_mut(&owner) {
+                    entry.teardown.extend(teardown_ns);
+                }
+            }
+            State::Zombie { .. } | State::Abandoned { .. } => self.adopt(identity, parent, now),
+            State::Running | State::Exited { .. } => {
+                self.set_zombie(identity, State::Zombie { since_ns: now, held_by, at_least: false });
+                if let Some(process) = self.processes.get_mut(&identity) {
+                    process.parent = parent.identity;
+                }
+                let Some(entry) = self.parent_entry(parent) else { return };
+                entry.ledger.exited += 1;
+                entry.teardown.extend(teardown_ns);
+                if entry.died_ns.is_some() {
+                    entry.abandon(0, held_by.is_some());
+                    self.set_zombie(identity, State::Abandoned { since_ns: now });
+                } else {
+                    entry.zombies.insert(identity);
+                }
+            }
+        }
+    }
+
+    fn set_zombie(&mut self, identity: Identity, state: State) {
+        if let Some(process) = self.processes.get_mut(&identity) {
+            process.state = state;
+        }
+    }
+
+    /// A zombie comes into the hands of `parent`.
+    fn adopt(&mut self, identity: Identity, parent: Task, now: u64) {
+        let Some(process) = self.processes.get_mut(&identity) else { return };
+        let former = process.parent;
+        let state = process.state;
+        if matches!(state, State::Running | State::Exited { .. }) {
+            // Its first notification was lost; the former parent is unknown to have seen it dead.
+            return self.zombie(identity, parent, now, None, None, false);
+        }
+        process.parent = parent.identity;
+        process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };
+        if let State::Zombie { since_ns, held_by, .. } = state {
+            if former == parent.identity {
+                return;
+            }
+            if let Some(former) = self.parents.get_mut(&former) {
+                former.zombies.remove(&identity);
+                former.abandon(now.saturating_sub(since_ns), held_by.is_some());
+            }
+        }
+        let Some(entry) = self.parent_entry(parent) else { return };
+        entry.ledger.adopted += 1;
+        if entry.died_ns.is_some() {
+            entry.abandon(0, false);
+            self.set_zombie(identity, State::Abandoned { since_ns: now });
+        } else {
+            entry.zombies.insert(identity);
+        }
+    }
+
+    /// Books a release. Returns the latency the reaper is answerable for.
+    fn reap(
+        &mut self,
+        task: Task,
+        by: Task,
+        how: ReapHow,
+        precision: Precision,
+        since_ns: u64,
+        now: u64,
+    ) -> Option<u64> {
+        let (state, owner) = self
+            .processes
+            .get(&task.identity)
+            .map_or((State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity), |process| {
+                (process.state, process.parent)
+            });
+        if !self.processes.contains_key(&task.identity) && self.root.is_some() {
+            return None;
+        }
+        let dead = self.parents.get(&by.identity).is_some_and(|parent| parent.died_ns.is_some());
+        if precision == Precision::Coarse && how == ReapHow::Wait {
+            self.coarse_reaps += 1;
+        }
+        match state {
+            State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
+                let latency = now.saturating_sub(since_ns);
+                let entry = self.parents.get_mut(&owner)?;
+                entry.zombies.remove(&task.identity);
+                if how == ReapHow::Auto {
+                    entry.ledger.autoreaped += 1;
+                    return None;
+                }
+                entry.ledger.reaped += 1;
+                entry.reaped_late_at_least |= at_least;
+                entry.reap_latency.record(latency);
+                Some(latency)
+            }
+            State::Zombie { .. } => {
+                self.adopt(task.identity, by, now);
+                self.reap(task, by, how, precision, since_ns, now).filter(|_| false)
+            }
+            // Taken by the kernel on behalf of the dead parent, or by an adopter.
+            State::Abandoned { .. } if dead || how == ReapHow::Auto || by.identity == owner => None,
+            State::Abandoned { since_ns } => {
+                let entry = self.parent_entry(by)?;
+                entry.ledger.adopted += 1;
+                entry.ledger.reaped += 1;
+                let latency = now.saturating_sub(since_ns);
+                entry.reap_latency.record(latency);
+                Some(latency)
+            }
+            State::Running | State::Exited { .. } => {
+                let entry = self.parent_entry(by)?;
+                entry.ledger.exited += 1;
+                if dead {
+                    entry.abandon(0, false);
+                    return None;
+                }
+                if how == ReapHow::Auto {
+                    entry.ledger.autoreaped += 1;
+                    return None;
+                }
+                entry.ledger.reaped += 1;
+                if since_ns == 0 {
+                    return None;
+                }
+                let latency = now.saturating_sub(since_ns);
+                entry.reap_latency.record(latency);
+                Some(latency)
+            }
+        }
+    }
+
+    fn forget(&mut self, identity: Identity) {
+        if self.by_tgid.get(&identity.tgid) == Some(&identity) {
+            self.by_tgid.remove(&identity.tgid);
+        }
+        self.processes.remove(&identity);
+    }
+
+    /// The kernel's task list no longer has it, and no event said so: released, time unknown.
+    fn release_unseen(&mut self, identity: Identity, now: u64, observations: &mut Vec<Observation>) {
+        let Some(process) = self.processes.get(&identity) else { return };
+        let task = process.task;
+        let owner = process.parent;
+        let member = self.root.is_none() || process.member;
+        let how = match process.state {
+            State::Exited { autoreap: true, .. } => ReapHow::Auto,
+            _ => ReapHow::Wait,
+        };
+        let mut parent = Task { identity: owner, ..Task::default() };
+        self.name(&mut parent);
+        match process.state {
+            // Born and gone unseen by any other stage: nothing is known of its death but that it was.
+            State::Running => self.parent_died(identity, now),
+            State::Exited { .. } | State::Abandoned { .. } => {
+                self.reap(task, parent, how, Precision::Coarse, 0, now);
+            }
+            State::Zombie { .. } => {
+                if let Some(entry) = self.parents.get_mut(&owner) {
+                    entry.zombies.remove(&identity);
+                    entry.ledger.reaped += 1;
+                    self.coarse_reaps += 1;
+                }
+            }
+        }
+        if !matches!(self.processes[&identity].state, State::Running) {
+            let stage = Stage::Reap {
+                parent,
+                reaper: Task::default(),
+                how,
+                precision: Precision::Coarse,
+                exit_ns: 0,
+                zombie_ns: 0,
+            };
+            let event = Lifecycle { time_ns: now, process: task, stage };
+            observations.push(Observation::Stage { event, reap_latency_ns: None, teardown_ns: None, member });
+        }
+        self.forget(identity);
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
+        let first = !std::mem::replace(&mut self.seen_first_snapshot, true);
+        self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
+        let mut present = std::collections::HashSet::with_capacity(snapshot.tasks.len());
+        for seen in &snapshot.tasks {
+            present.insert(seen.process.identity);
+            self.evict_former_owner(seen.process.identity, seen.time_ns, observations);
+            self.seen(seen, first);
+        }
+        let settled_before = snapshot.began_ns.saturating_sub(snapshot.settle_after_ns);
+        let gone: Vec<Identity> = self
+            .processes
+            .values()
+            .filter(|process| !present.contains(&process.task.identity) && process.last_change_ns() < settled_before)
+            .map(|process| process.task.identity)
+            .collect();
+        for identity in gone {
+            self.release_unseen(identity, snapshot.ended_ns, observations);
+        }
+    }
+
+    fn seen(&mut self, seen: &SeenTask, first: bool) {
+        let identity = seen.process.identity;
+        let known = self.processes.contains_key(&identity);
+        // A process that ended between this look and now is not brought back: only what began before is news.
+        if !known && !first && seen.process.identity.start_boottime_ns >= self.began_ns && seen.state != TaskState::Zombie
+        {
+            return;
+        }
+        let process = self.entry(seen.process, Some(seen.parent));
+        let state = process.state;
+        match (state, seen.state) {
+            (State::Running, TaskState::Running | TaskState::DeadLeader | TaskState::Exiting) => {
+                process.parent = seen.parent.identity;
+                process.task.comm = seen.process.comm;
+            }
+            (State::Running | State::Exited { .. }, TaskState::Zombie) => {
+                self.zombie(identity, seen.parent, seen.time_ns, seen.tracer, None, false);
+                if let Some(process) = self.processes.get_mut(&identity)
+                    && let State::Zombie { at_least, since_ns, .. } = &mut process.state
+                {
+                    *at_least = true;
+                    if let State::Exited { exit_ns, .. } = state {
+                        *since_ns = exit_ns;
+                    }
+                }
+                if let Some(parent) = self.parents.get_mut(&seen.parent.identity) {
+                    parent.from_snapshots += 1;
+                }
+            }
+            (State::Zombie { since_ns, .. }, TaskState::Zombie) if process.parent != seen.parent.identity => {
+                if since_ns < seen.time_ns {
+                    self.adopt(identity, seen.parent, seen.time_ns);
+                }
+            }
+            (State::Zombie { since_ns, at_least, .. }, TaskState::Zombie) => {
+                if since_ns < seen.time_ns {
+                    process.state = State::Zombie { since_ns, at_least, held_by: seen.tracer };
+                }
+            }
+            (State::Abandoned { since_ns }, TaskState::Zombie)
+                if process.parent != seen.parent.identity && since_ns < seen.time_ns =>
+            {
+                self.adopt(identity, seen.parent, seen.time_ns);
+                self.set_zombie(identity, State::Zombie { since_ns, held_by: seen.tracer, at_least: false });
+            }
+            _ => {}
+        }
+    }
+
+    fn counters(&mut self, counters: Counters) {
+        let known = self.parents.contains_key(&counters.parent.identity);
+        let deaths = counters.exited + counters.adopted + counters.reaped + counters.autoreaped;
+        // Somebody who only waited is no parent.
+        if !known && (deaths == 0 || self.root.is_some()) {
+            return;
+        }
+        if let Some(parent) = self.parent_entry(counters.parent) {
+            parent.waits = Some(Waits { any: counters.waits_any, specific: counters.waits_specific });
+            parent.counters = Some(Box::new(counters));
+        }
+    }
+
+    /// Where events were lost, what the kernel counted takes the place of what we counted.
+    fn heal(&mut self) {
+        if self.losses.events == 0 && self.losses.probe_missed == 0 {
+            return;
+        }
+        for parent in self.parents.values_mut() {
+            parent.heal();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! One parent: its books, its unreaped children, its latencies.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::distribution::Tally;
+use crate::model::{Counters, Detail, Identity, Task};
+
+/// What was counted, before it is checked and summed up for a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    pub forked: u64,
+    pub exited: u64,
+    pub adopted: u64,
+    pub reaped: u64,
+    pub autoreaped: u64,
+    pub abandoned: u64,
+}
+
+/// Wait calls it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    pub any: u64,
+    pub specific: u64,
+}
+
+/// A process with children.
+#[derive(Clone, Debug)]
+pub struct Parent {
+    pub task: Task,
+    pub detail: Option<Arc<Detail>>,
+    pub member: bool,
+    pub died_ns: Option<u64>,
+    pub exec_ns: Option<u64>,
+    pub last_fork_ns: u64,
+    pub ledger: Books,
+    /// Its unreaped children; `unreaped` is their number.
+    pub zombies: HashSet<Identity>,
+    /// How long each abandoned child had waited, for those no tracer held.
+    pub abandoned_after: Tally,
+    pub abandoned_held: u64,
+    pub reap_latency: Tally,
+    pub teardown: Tally,
+    /// `None`: not counted yet.
+    pub waits: Option<Waits>,
+    /// Children first known from a task snapshot: their death was not seen.
+    pub from_snapshots: u64,
+    /// A reaped child was older than the tracer: its latency is a lower bound.
+    pub reaped_late_at_least: bool,
+    pub(super) counters: Option<Box<Counters>>,
+}
+
+impl Parent {
+    pub(super) fn new(task: Task) -> Self {
+        Self {
+            task,
+            detail: None,
+            member: false,
+            died_ns: None,
+            exec_ns: None,
+            last_fork_ns: 0,
+            ledger: Books::default(),
+            zombies: HashSet::new(),
+            abandoned_after: Tally::default(),
+            abandoned_held: 0,
+            reap_latency: Tally::default(),
+            teardown: Tally::default(),
+            waits: None,
+            from_snapshots: 0,
+            reaped_late_at_least: false,
+            counters: None,
+        }
+    }
+
+    /// One of its zombies outlived it.
+    pub(super) fn abandon(&mut self, waited_ns: u64, held: bool) {
+        self.ledger.abandoned += 1;
+        if held {
+            self.abandoned_held += 1;
+        } else {
+            self.abandoned_after.record(waited_ns);
+        }
+    }
+
+    /// Takes over what the kernel counted. What was unreaped comes from the task list; the books are closed with it.
+    pub(super) fn heal(&mut self) {
+        let Some(counters) = self.counters.take() else { return };
+        let books = &mut self.ledger;
+        books.forked = books.forked.max(counters.forked);
+        books.adopted = books.adopted.max(counters.adopted);
+        if counters.reaped > books.reaped {
+            books.reaped = counters.reaped;
+            self.reap_latency = Tally::from(counters.reap_latency.clone());
+        }
+        books.autoreaped = books.autoreaped.max(counters.autoreaped);
+        if counters.teardown.count > self.teardown.count() {
+            self.teardown = Tally::from(counters.teardown.clone());
+        }
+        let unreaped = self.zombies.len() as u64;
+        let exited = books.exited.max(counters.exited);
+        let settled = books.reaped + books.autoreaped + unreaped;
+        if self.died_ns.is_some() {
+            books.exited = exited.max((settled + books.abandoned).saturating_sub(books.adopted));
+            books.abandoned = books.exited + books.adopted - settled;
+        } else {
+            books.exited = (settled + books.abandoned).saturating_sub(books.adopted);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! One process between birth and release.
+
+use std::sync::Arc;
+
+use crate::model::{Detail, Identity, Task, WaitStatus};
+
+/// Where in its life a process is, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum State {
+    Running,
+    /// Its last thread is dying; not yet in any parent's ledger.
+    Exited { exit_ns: u64, autoreap: bool },
+    /// In its parent's ledger, unreaped. `since_ns`: when this parent could first reap it (at the latest, where
+    /// `at_least`). `held_by`: a tracer keeps it from the parent.
+    Zombie { since_ns: u64, held_by: Option<Task>, at_least: bool },
+    /// Its parent died over it; whether somebody adopted it is not known yet.
+    Abandoned { since_ns: u64 },
+}
+
+/// A process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub task: Task,
+    /// The real parent now.
+    pub parent: Identity,
+    /// The real parent at birth; `None` for those older than us.
+    pub born_to: Option<Task>,
+    pub detail: Option<Arc<Detail>>,
+    pub state: State,
+    pub status: Option<WaitStatus>,
+    /// Of the watched tree.
+    pub member: bool,
+    pub execs: u32,
+}
+
+impl Process {
+    pub(super) fn new(task: Task, parent: Identity) -> Self {
+        Self {
+            task,
+            parent,
+            born_to: None,
+            detail: None,
+            state: State::Running,
+            status: None,
+            member: false,
+            execs: 0,
+        }
+    }
+
+    /// When the last stage that is known of it began.
+    pub(super) fn last_change_ns(&self) -> u64 {
+        match self.state {
+            State::Running => self.task.identity.start_boottime_ns,
+            State::Exited { exit_ns, .. } => exit_ns,
+            State::Zombie { since_ns, .. } | State::Abandoned { since_ns } => since_ns,
+        }
+    }
+}

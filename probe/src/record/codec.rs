@@ -1,0 +1,357 @@
+//! Payloads: every input and the session, field by field. Decoding checks every length before it trusts it.
+
+use bytes::{Buf, BufMut};
+
+use crate::model::{
+    Comm, Counters, Detail, Distribution, Hooks, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask,
+    Session, Snapshot, Stage, Task, TaskState, TimeAnchor, WaitStatus,
+};
+
+/// Frame kinds. Never reused.
+pub mod kind {
+    pub const SESSION: u8 = 0;
+    pub const BEGIN: u8 = 1;
+    pub const LIFECYCLE: u8 = 2;
+    pub const DETAIL: u8 = 3;
+    pub const SNAPSHOT: u8 = 4;
+    pub const COUNTERS: u8 = 5;
+    pub const LOSSES: u8 = 6;
+    pub const TICK: u8 = 7;
+    pub const END: u8 = 8;
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.put_u32_le(bytes.len() as u32);
+    out.put_slice(bytes);
+}
+
+fn put_identity(out: &mut Vec<u8>, identity: &Identity) {
+    out.put_u32_le(identity.tgid);
+    out.put_u64_le(identity.start_boottime_ns);
+}
+
+fn put_task(out: &mut Vec<u8>, task: &Task) {
+    put_identity(out, &task.identity);
+    out.put_u32_le(task.ns_pid);
+    out.put_slice(&task.comm.0);
+}
+
+fn put_optional_task(out: &mut Vec<u8>, task: Option<&Task>) {
+    out.put_u8(u8::from(task.is_some()));
+    if let Some(task) = task {
+        put_task(out, task);
+    }
+}
+
+fn put_detail(out: &mut Vec<u8>, detail: &Detail) {
+    out.put_u32_le(detail.command_line.len() as u32);
+    for arg in &detail.command_line {
+        put_bytes(out, arg);
+    }
+    put_bytes(out, &detail.executable);
+    put_bytes(out, &detail.unit);
+}
+
+fn put_distribution(out: &mut Vec<u8>, distribution: &Distribution) {
+    for value in [distribution.count, distribution.sum_ns, distribution.min_ns, distribution.max_ns] {
+        out.put_u64_le(value);
+    }
+    out.put_u32_le(distribution.buckets.len() as u32);
+    for (index, count) in &distribution.buckets {
+        out.put_u16_le(*index);
+        out.put_u64_le(*count);
+    }
+}
+
+/// The session's payload.
+pub fn encode_session(session: &Session, out: &mut Vec<u8>) {
+    out.put_i64_le(session.anchor.realtime_minus_boottime_ns);
+    for text in [&session.hooks.exit, &session.hooks.zombie, &session.hooks.reap] {
+        put_bytes(out, text.as_bytes());
+    }
+    out.put_u8(u8::from(session.hooks.exact));
+    out.put_u64_le(session.grace_ns);
+    out.put_u8(u8::from(session.tree));
+    out.put_u32_le(session.pids.len() as u32);
+    for pid in &session.pids {
+        out.put_u32_le(*pid);
+    }
+}
+
+/// An input's payload; returns its kind.
+pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
+    match input {
+        Input::Begin { time_ns, root } => {
+            out.put_u64_le(*time_ns);
+            out.put_u8(u8::from(root.is_some()));
+            put_identity(out, &root.unwrap_or_default());
+            kind::BEGIN
+        }
+        Input::Lifecycle(event) => {
+            out.put_u64_le(event.time_ns);
+            put_task(out, &event.process);
+            encode_stage(&event.stage, out);
+            kind::LIFECYCLE
+        }
+        Input::Detail { identity, detail } => {
+            put_identity(out, identity);
+            put_detail(out, detail);
+            kind::DETAIL
+        }
+        Input::Snapshot(snapshot) => {
+            for value in [snapshot.began_ns, snapshot.ended_ns, snapshot.settle_after_ns] {
+                out.put_u64_le(value);
+            }
+            out.put_u32_le(snapshot.tasks.len() as u32);
+            for seen in &snapshot.tasks {
+                out.put_u64_le(seen.time_ns);
+                put_task(out, &seen.process);
+                put_task(out, &seen.parent);
+                out.put_u8(match seen.state {
+                    TaskState::Running => 0,
+                    TaskState::Exiting => 1,
+                    TaskState::DeadLeader => 2,
+                    TaskState::Zombie => 3,
+                });
+                put_optional_task(out, seen.tracer.as_ref());
+            }
+            kind::SNAPSHOT
+        }
+        Input::Counters(counters) => {
+            out.put_u64_le(counters.time_ns);
+            put_task(out, &counters.parent);
+            for value in [
+                counters.forked,
+                counters.exited,
+                counters.adopted,
+                counters.reaped,
+                counters.autoreaped,
+                counters.waits_any,
+                counters.waits_specific,
+            ] {
+                out.put_u64_le(value);
+            }
+            put_distribution(out, &counters.reap_latency);
+            put_distribution(out, &counters.teardown);
+            kind::COUNTERS
+        }
+        Input::Losses { time_ns, losses } => {
+            for value in [*time_ns, losses.events, losses.map_full, losses.probe_missed] {
+                out.put_u64_le(value);
+            }
+            kind::LOSSES
+        }
+        Input::Tick { time_ns } => {
+            out.put_u64_le(*time_ns);
+            kind::TICK
+        }
+        Input::End { time_ns } => {
+            out.put_u64_le(*time_ns);
+            kind::END
+        }
+    }
+}
+
+fn encode_stage(stage: &Stage, out: &mut Vec<u8>) {
+    match stage {
+        Stage::Fork { parent, creator } => {
+            out.put_u8(1);
+            put_task(out, parent);
+            put_task(out, creator);
+        }
+        Stage::Exec { detail } => {
+            out.put_u8(2);
+            put_detail(out, detail);
+        }
+        Stage::Exit { parent, status, autoreap } => {
+            out.put_u8(3);
+            put_task(out, parent);
+            out.put_u32_le(status.0);
+            out.put_u8(u8::from(*autoreap));
+        }
+        Stage::Zombie { parent, held_by, exit_ns, again } => {
+            out.put_u8(4);
+            put_task(out, parent);
+            put_optional_task(out, held_by.as_ref());
+            out.put_u64_le(*exit_ns);
+            out.put_u8(u8::from(*again));
+        }
+        Stage::Reparent { parent, from } => {
+            out.put_u8(5);
+            put_task(out, parent);
+            put_identity(out, from);
+        }
+        Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
+            out.put_u8(6);
+            put_task(out, parent);
+            put_task(out, reaper);
+            out.put_u8(u8::from(*how == ReapHow::Auto));
+            out.put_u8(u8::from(*precision == Precision::Coarse));
+            out.put_u64_le(*exit_ns);
+            out.put_u64_le(*zombie_ns);
+        }
+    }
+}
+
+fn bytes(from: &mut &[u8]) -> Option<Vec<u8>> {
+    let len = from.try_get_u32_le().ok()? as usize;
+    let (taken, rest) = from.split_at_checked(len)?;
+    *from = rest;
+    Some(taken.to_vec())
+}
+
+fn text(from: &mut &[u8]) -> Option<String> {
+    Some(String::from_utf8_lossy(&bytes(from)?).into_owned())
+}
+
+fn flag(from: &mut &[u8]) -> Option<bool> {
+    Some(from.try_get_u8().ok()? != 0)
+}
+
+fn number(from: &mut &[u8]) -> Option<u64> {
+    from.try_get_u64_le().ok()
+}
+
+/// A count of elements, each of which takes at least `least` bytes: never more than the payload can hold.
+fn count(from: &mut &[u8], least: usize) -> Option<usize> {
+    let count = from.try_get_u32_le().ok()? as usize;
+    (count.checked_mul(least)? <= from.len()).then_some(count)
+}
+
+fn identity(from: &mut &[u8]) -> Option<Identity> {
+    Some(Identity { tgid: from.try_get_u32_le().ok()?, start_boottime_ns: number(from)? })
+}
+
+fn task(from: &mut &[u8]) -> Option<Task> {
+    let identity = identity(from)?;
+    let ns_pid = from.try_get_u32_le().ok()?;
+    let mut comm = [0; 16];
+    from.try_copy_to_slice(&mut comm).ok()?;
+    Some(Task { identity, ns_pid, comm: Comm(comm) })
+}
+
+fn optional_task(from: &mut &[u8]) -> Option<Option<Task>> {
+    Some(if flag(from)? { Some(task(from)?) } else { None })
+}
+
+fn detail(from: &mut &[u8]) -> Option<Detail> {
+    let args = count(from, 4)?;
+    Some(Detail {
+        command_line: (0..args).map(|_| bytes(from)).collect::<Option<_>>()?,
+        executable: bytes(from)?,
+        unit: bytes(from)?,
+    })
+}
+
+fn distribution(from: &mut &[u8]) -> Option<Distribution> {
+    let [count_all, sum_ns, min_ns, max_ns] = [number(from)?, number(from)?, number(from)?, number(from)?];
+    let buckets = count(from, 10)?;
+    Some(Distribution {
+        count: count_all,
+        sum_ns,
+        min_ns,
+        max_ns,
+        buckets: (0..buckets).map(|_| Some((from.try_get_u16_le().ok()?, number(from)?))).collect::<Option<_>>()?,
+    })
+}
+
+/// The session, if the payload is one.
+pub fn decode_session(mut from: &[u8]) -> Option<Session> {
+    let from = &mut from;
+    let anchor = TimeAnchor { realtime_minus_boottime_ns: from.try_get_i64_le().ok()? };
+    let hooks = Hooks { exit: text(from)?, zombie: text(from)?, reap: text(from)?, exact: flag(from)? };
+    let grace_ns = number(from)?;
+    let tree = flag(from)?;
+    let pids = count(from, 4)?;
+    let pids = (0..pids).map(|_| from.try_get_u32_le().ok()).collect::<Option<_>>()?;
+    Some(Session { anchor, hooks, grace_ns, tree, pids })
+}
+
+/// The input, if the payload is one of this kind.
+pub fn decode(kind: u8, mut from: &[u8]) -> Option<Input> {
+    let from = &mut from;
+    Some(match kind {
+        kind::BEGIN => {
+            let time_ns = number(from)?;
+            let has_root = flag(from)?;
+            let root = identity(from)?;
+            Input::Begin { time_ns, root: has_root.then_some(root) }
+        }
+        kind::LIFECYCLE => {
+            let time_ns = number(from)?;
+            let process = task(from)?;
+            Input::Lifecycle(Lifecycle { time_ns, process, stage: decode_stage(from)? })
+        }
+        kind::DETAIL => Input::Detail { identity: identity(from)?, detail: detail(from)? },
+        kind::SNAPSHOT => {
+            let [began_ns, ended_ns, settle_after_ns] = [number(from)?, number(from)?, number(from)?];
+            let tasks = count(from, 74)?;
+            let tasks = (0..tasks).map(|_| decode_seen(from)).collect::<Option<_>>()?;
+            Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
+        }
+        kind::COUNTERS => Input::Counters(Box::new(Counters {
+            time_ns: number(from)?,
+            parent: task(from)?,
+            forked: number(from)?,
+            exited: number(from)?,
+            adopted: number(from)?,
+            reaped: number(from)?,
+            autoreaped: number(from)?,
+            waits_any: number(from)?,
+            waits_specific: number(from)?,
+            reap_latency: distribution(from)?,
+            teardown: distribution(from)?,
+        })),
+        kind::LOSSES => Input::Losses {
+            time_ns: number(from)?,
+            losses: Losses { events: number(from)?, map_full: number(from)?, probe_missed: number(from)? },
+        },
+        kind::TICK => Input::Tick { time_ns: number(from)? },
+        kind::END => Input::End { time_ns: number(from)? },
+        _ => return None,
+    })
+}
+
+fn decode_seen(from: &mut &[u8]) -> Option<SeenTask> {
+    Some(SeenTask {
+        time_ns: number(from)?,
+        process: task(from)?,
+        parent: task(from)?,
+        state: match from.try_get_u8().ok()? {
+            0 => TaskState::Running,
+            1 => TaskState::Exiting,
+            2 => TaskState::DeadLeader,
+            3 => TaskState::Zombie,
+            _ => return None,
+        },
+        tracer: optional_task(from)?,
+    })
+}
+
+fn decode_stage(from: &mut &[u8]) -> Option<Stage> {
+    Some(match from.try_get_u8().ok()? {
+        1 => Stage::Fork { parent: task(from)?, creator: task(from)? },
+        2 => Stage::Exec { detail: detail(from)? },
+        3 => Stage::Exit {
+            parent: task(from)?,
+            status: WaitStatus(from.try_get_u32_le().ok()?),
+            autoreap: flag(from)?,
+        },
+        4 => Stage::Zombie {
+            parent: task(from)?,
+            held_by: optional_task(from)?,
+            exit_ns: number(from)?,
+            again: flag(from)?,
+        },
+        5 => Stage::Reparent { parent: task(from)?, from: identity(from)? },
+        6 => Stage::Reap {
+            parent: task(from)?,
+            reaper: task(from)?,
+            how: if flag(from)? { ReapHow::Auto } else { ReapHow::Wait },
+            precision: if flag(from)? { Precision::Coarse } else { Precision::Exact },
+            exit_ns: number(from)?,
+            zombie_ns: number(from)?,
+        },
+        _ => return None,
+    })
+}

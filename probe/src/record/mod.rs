@@ -1,0 +1,30 @@
+//! The recording: a session and all its inputs, so that a replay sees what the live run saw.
+//!
+//! Owns the file format (docs/recording.md), its versions and its damage. Must not know the engine: it stores inputs,
+//! never what was made of them.
+//!
+//! A file is `REAPWREC`, u16 major, u16 minor, then frames: marker `0xF7 'R' 'W' 0x0A`, u8 kind, u32 length, payload,
+//! u32 CRC-32 of kind, length and payload; all little-endian. The first frame is the session. A reader that meets a
+//! bad frame looks for the next marker with a good checksum: damage loses only the frames it hit. A later minor
+//! version may append fields to a payload and add kinds; a reader ignores what it does not know.
+
+mod codec;
+mod reader;
+mod writer;
+
+pub use reader::{Damage, Reader, RecordingError};
+pub use writer::{RecordingFile, Writer};
+
+const MAGIC: &[u8; 8] = b"REAPWREC";
+/// Changes when an old reader could misread a new file.
+const MAJOR: u16 = 1;
+/// Changes when something was added.
+const MINOR: u16 = 0;
+const MARKER: [u8; 4] = [0xf7, b'R', b'W', b'\n'];
+/// Marker, kind, length.
+const HEAD_LEN: usize = 9;
+/// No frame is longer: a task list of half a million processes.
+const PAYLOAD_MAX: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests;

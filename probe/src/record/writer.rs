@@ -1,0 +1,112 @@
+//! Writes a recording, frame by frame. A write that fails leaves every frame before it readable.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{HEAD_LEN, MAGIC, MAJOR, MARKER, MINOR, codec};
+use crate::model::{Input, Session};
+
+/// A recording under way.
+pub struct Writer<W: Write> {
+    out: BufWriter<W>,
+    frame: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes the file's head and the session.
+    pub fn new(out: W, session: &Session) -> io::Result<Self> {
+        let mut writer = Self { out: BufWriter::with_capacity(64 * 1024, out), frame: Vec::new() };
+        writer.out.write_all(MAGIC)?;
+        writer.out.write_all(&MAJOR.to_le_bytes())?;
+        writer.out.write_all(&MINOR.to_le_bytes())?;
+        writer.frame(|payload| {
+            codec::encode_session(session, payload);
+            codec::kind::SESSION
+        })?;
+        Ok(writer)
+    }
+
+    /// Appends one input.
+    pub fn write(&mut self, input: &Input) -> io::Result<()> {
+        self.frame(|payload| codec::encode(input, payload))
+    }
+
+    /// Hands everything to the file.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// Hands everything over and gives the file back.
+    pub fn finish(self) -> io::Result<W> {
+        self.out.into_inner().map_err(io::IntoInnerError::into_error)
+    }
+
+    fn frame(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> u8) -> io::Result<()> {
+        self.frame.clear();
+        self.frame.extend_from_slice(&MARKER);
+        self.frame.resize(HEAD_LEN, 0);
+        let kind = encode(&mut self.frame);
+        let len = (self.frame.len() - HEAD_LEN) as u32;
+        self.frame[4] = kind;
+        self.frame[5..HEAD_LEN].copy_from_slice(&len.to_le_bytes());
+        let sum = crc32fast::hash(&self.frame[4..]);
+        self.frame.extend_from_slice(&sum.to_le_bytes());
+        self.out.write_all(&self.frame)
+    }
+}
+
+/// A recording in a file: a failure ends the recording, is kept for the end, and never ends the measurement.
+pub struct RecordingFile {
+    writer: Option<Writer<File>>,
+    path: PathBuf,
+    failed: Option<io::Error>,
+}
+
+impl RecordingFile {
+    /// Creates the file.
+    pub fn create(path: &Path, session: &Session) -> io::Result<Self> {
+        let mut writer = Writer::new(File::create(path)?, session)?;
+        // Now, so that a full disk is told of before the measurement, not after.
+        writer.flush()?;
+        Ok(Self { writer: Some(writer), path: path.to_owned(), failed: None })
+    }
+
+    /// Appends one input, unless the recording has failed already.
+    pub fn write(&mut self, input: &Input) {
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.write(input)
+        {
+            self.fail(error);
+        }
+    }
+
+    /// Hands everything to the file.
+    pub fn finish(&mut self) {
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.flush()
+        {
+            self.fail(error);
+        }
+    }
+
+    /// What went wrong, if anything did.
+    pub fn failure(&self) -> Option<String> {
+        let error = self.failed.as_ref()?;
+        Some(format!(
+            "the recording {} is incomplete: {error}; what was written before that can be replayed",
+            self.path.display()
+        ))
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        tracing::warn!(path = %self.path.display(), %error, "the recording ends here");
+        self.failed = Some(error);
+        // Dropped without another try to write its rest: the disk is full.
+        if let Some(writer) = self.writer.take() {
+            let (_file, _rest) = writer.out.into_parts();
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Wire bytes to model: the only place that knows both. Refuses what is short or of an unknown kind.
+
+use probe_common::wire::{self, Event, ExecEvent, TaskRef, flag, kind, state};
+
+use crate::model::{
+    Comm, Counters, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask, Stage, Task, TaskState,
+    WaitStatus,
+};
+
+/// The types the kernel programs write: plain integers and byte arrays, without padding.
+///
+/// # Safety
+/// Every bit pattern must be a valid value.
+unsafe trait Wire: Copy {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for Event {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for ExecEvent {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for wire::SeenTask {}
+
+fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
+    if bytes.len() < size_of::<T>() {
+        return None;
+    }
+    // SAFETY: long enough, any alignment is fine for read_unaligned, and any bits are a valid T.
+    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// A process as the wire names it.
+pub fn task(wire: &TaskRef) -> Task {
+    Task {
+        identity: Identity { tgid: wire.tgid, start_boottime_ns: wire.start_boottime_ns },
+        ns_pid: wire.ns_pid,
+        comm: Comm(wire.comm),
+    }
+}
+
+fn present(wire: &TaskRef) -> Option<Task> {
+    (wire.tgid != 0).then(|| task(wire))
+}
+
+/// One ring-buffer record.
+pub fn event(bytes: &[u8]) -> Option<Lifecycle> {
+    let event: Event = read(bytes)?;
+    let stage = match event.kind {
+        kind::FORK => Stage::Fork { parent: task(&event.parent), creator: task(&event.other) },
+        kind::EXEC => Stage::Exec { detail: program(&read::<ExecEvent>(bytes)?) },
+        kind::EXIT => Stage::Exit {
+            parent: task(&event.parent),
+            status: WaitStatus(event.status),
+            autoreap: event.flags & flag::AUTOREAP != 0,
+        },
+        kind::ZOMBIE => Stage::Zombie {
+            parent: task(&event.parent),
+            held_by: if event.flags & flag::HELD != 0 { present(&event.other) } else { None },
+            exit_ns: event.exit_ns,
+            again: event.flags & flag::AGAIN != 0,
+        },
+        kind::REPARENT => Stage::Reparent { parent: task(&event.parent), from: task(&event.other).identity },
+        kind::REAP => Stage::Reap {
+            parent: task(&event.parent),
+            reaper: task(&event.other),
+            how: if event.flags & flag::AUTOREAP != 0 { ReapHow::Auto } else { ReapHow::Wait },
+            precision: if event.flags & flag::COARSE != 0 { Precision::Coarse } else { Precision::Exact },
+            exit_ns: event.exit_ns,
+            zombie_ns: event.zombie_ns,
+        },
+        _ => return None,
+    };
+    Some(Lifecycle { time_ns: event.time_ns, process: task(&event.process), stage })
+}
+
+fn program(exec: &ExecEvent) -> Detail {
+    let end = exec.executable.iter().position(|byte| *byte == 0).unwrap_or(exec.executable.len());
+    let args = &exec.args[..(exec.args_len as usize).min(exec.args.len())];
+    Detail {
+        command_line: split_args(args, exec.args_cut == 0),
+        executable: exec.executable[..end].to_vec(),
+        unit: Vec::new(),
+    }
+}
+
+/// argv from its NUL-separated form.
+pub fn split_args(bytes: &[u8], whole: bool) -> Vec<Vec<u8>> {
+    let mut args: Vec<Vec<u8>> = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+    // Each argument ends in a NUL, so the last piece is empty, unless argv was cut in the middle of one.
+    if args.last().is_some_and(|last| last.is_empty()) || (whole && bytes.is_empty()) {
+        args.pop();
+    }
+    args
+}
+
+/// One record of the task iterator, and the raw record for what only the kernel maps need.
+pub fn seen_task(bytes: &[u8]) -> Option<(SeenTask, wire::SeenTask)> {
+    let seen: wire::SeenTask = read(bytes)?;
+    let state = match seen.state {
+        state::RUNNING => TaskState::Running,
+        state::EXITING => TaskState::Exiting,
+        state::DEAD_LEADER => TaskState::DeadLeader,
+        state::ZOMBIE => TaskState::Zombie,
+        _ => return None,
+    };
+    let task_seen = SeenTask {
+        time_ns: seen.time_ns,
+        process: task(&seen.process),
+        parent: task(&seen.parent),
+        state,
+        tracer: present(&seen.tracer),
+    };
+    Some((task_seen, seen))
+}
+
+/// One entry of the PARENTS map.
+pub fn counters(time_ns: u64, key: &wire::ParentKey, record: &wire::ParentRecord) -> Counters {
+    Counters {
+        time_ns,
+        parent: Task {
+            identity: Identity { tgid: key.tgid, start_boottime_ns: key.start_boottime_ns },
+            ns_pid: record.ns_pid,
+            comm: Comm(record.comm),
+        },
+        forked: record.forked,
+        exited: record.exited,
+        adopted: record.adopted,
+        reaped: record.reaped,
+        autoreaped: record.autoreaped,
+        waits_any: record.waits_any,
+        waits_specific: record.waits_specific,
+        reap_latency: distribution(&record.reap_latency),
+        teardown: distribution(&record.teardown),
+    }
+}
+
+fn distribution(histogram: &wire::Histogram) -> Distribution {
+    Distribution {
+        count: histogram.count,
+        sum_ns: histogram.sum_ns,
+        min_ns: histogram.min_ns,
+        max_ns: histogram.max_ns,
+        buckets: (0u16..).zip(histogram.buckets).filter(|(_, n)| *n > 0).map(|(i, n)| (i, u64::from(n))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_record_and_an_unknown_kind_are_refused() {
+        assert_eq!(event(&[0; 8]), None);
+        assert_eq!(event(&[0; 136]), None);
+    }
+
+    #[test]
+    fn arguments_are_split_at_their_ends_and_a_cut_one_is_kept() {
+        assert_eq!(split_args(b"a\0b c\0", true), [b"a".to_vec(), b"b c".to_vec()]);
+        assert_eq!(split_args(b"a\0\0b\0", true), [b"a".to_vec(), b"".to_vec(), b"b".to_vec()]);
+        assert_eq!(split_args(b"a\0bcd", false), [b"a".to_vec(), b"bcd".to_vec()]);
+        assert!(split_args(b"", true).is_empty());
+    }
+}

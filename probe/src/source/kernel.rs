@@ -1,0 +1,521 @@
+//! Loads the programs, chooses the rung, drains what they send, reads what they count, walks the task list.
+//!
+//! Must not interpret: it hands out inputs in the model's words. Dropping it detaches everything.
+
+use std::{fs, io::Read, os::fd::AsFd, path::Path};
+
+use aya::{
+    Btf, Ebpf, EbpfLoader, Endianness,
+    maps::{HashMap, MapData, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, FEntry, FExit, Iter, KProbe, ProgramError, TracePoint},
+};
+use nix::errno::Errno;
+use probe_common::{
+    offsets::Offsets,
+    wire::{self, Life, NsPid, ParentKey, ParentRecord},
+};
+
+use super::{SetupError, clock, decode, offsets, tracefs};
+use crate::model::{Counters, Hooks, Lifecycle, Losses, Snapshot};
+
+/// The committed object, as `cargo xtask build-ebpf` made it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
+
+/// A dead parent's record stays in its map this long, so that late releases still find it.
+const RECORD_KEPT_NS: u64 = 5_000_000_000;
+
+/// Programs without which events are missing, not merely late.
+const COUNTED_FOR_MISSES: &[&str] =
+    &["process_fork", "process_exec", "process_exit", "zombie_signal", "notify_fexit", "process_free", "release_fentry"];
+
+/// Which hooks may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookChoice {
+    /// The best the kernel allows, hook by hook.
+    Auto,
+    Fentry,
+    Kprobe,
+    Tracepoint,
+}
+
+/// How one stage is seen, and what the better hooks said when they were tried.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    pub stage: &'static str,
+    pub hook: String,
+    /// (better hook, why it could not be had).
+    pub refused: Vec<(String, String)>,
+}
+
+/// What to load, and how big.
+#[derive(Clone, Debug)]
+pub struct KernelOptions {
+    pub btf: std::path::PathBuf,
+    pub hooks: HookChoice,
+    /// Bytes of the ring buffer, a power of two.
+    pub ring_bytes: u32,
+}
+
+/// The attached programs and their maps.
+pub struct Kernel {
+    ebpf: Ebpf,
+    events: RingBuf<MapData>,
+    attached: Vec<Attached>,
+    exact: bool,
+    losses: Losses,
+    undecodable: u64,
+}
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Shared<T>(T);
+// SAFETY: repr(C) integers and byte arrays without padding; the wrapper is transparent.
+unsafe impl aya::Pod for Shared<Offsets> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Shared<Life> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Shared<NsPid> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Shared<ParentKey> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Shared<ParentRecord> {}
+
+impl Kernel {
+    /// Loads and attaches. On failure nothing stays attached.
+    pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
+        let btf_view = offsets::open(&options.btf)?;
+        let mut found = offsets::find(&btf_view)?;
+        drop(btf_view);
+        let btf = Btf::parse_file(&options.btf, Endianness::default()).map_err(|error| SetupError {
+            what: format!("cannot parse the kernel's BTF at {}: {error}", options.btf.display()),
+            remedy: "name the running kernel's BTF with --btf PATH".into(),
+        })?;
+        // Harmless where it fails: from 5.11 on BPF memory is not charged to it.
+        let _ = nix::sys::resource::setrlimit(
+            nix::sys::resource::Resource::RLIMIT_MEMLOCK,
+            nix::sys::resource::RLIM_INFINITY,
+            nix::sys::resource::RLIM_INFINITY,
+        );
+        let wait_hooks = tracefs::with(|| read_wait_offsets(&mut found)).is_ok_and(|all| all);
+        let shared = Shared(found);
+        let ebpf = EbpfLoader::new()
+            .btf(Some(&btf))
+            .override_global("OFFSETS", &shared, true)
+            .map_max_entries("EVENTS", options.ring_bytes)
+            .load(OBJECT)
+            .map_err(|error| load_error(&error))?;
+        let mut kernel = Loading { ebpf, btf, choice: options.hooks, attached: Vec::new() };
+        kernel.attach_all(wait_hooks)?;
+        let Loading { mut ebpf, attached, .. } = kernel;
+        let events = ebpf
+            .take_map("EVENTS")
+            .and_then(|map| RingBuf::try_from(map).ok())
+            .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
+        let exact = attached.iter().all(|one| !one.hook.contains("signal_generate") && !one.hook.contains("free"));
+        Ok(Self { ebpf, events, attached, exact, losses: Losses::default(), undecodable: 0 })
+    }
+
+    /// What is attached, stage by stage.
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+
+    /// The hooks as reports name them.
+    pub fn hooks(&self) -> Hooks {
+        let hook = |stage| {
+            self.attached.iter().find(|one| one.stage == stage).map(|one| one.hook.clone()).unwrap_or_default()
+        };
+        Hooks { exit: hook("exit"), zombie: hook("zombie"), reap: hook("reap"), exact: self.exact }
+    }
+
+    /// The file descriptor that becomes readable when much has piled up.
+    pub fn readiness(&self) -> std::os::fd::BorrowedFd<'_> {
+        use std::os::fd::AsRawFd;
+        // SAFETY: the ring buffer's descriptor lives as long as self, which the lifetime says.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(self.events.as_raw_fd()) }
+    }
+
+    /// Hands out everything the ring buffer holds.
+    pub fn drain(&mut self, mut take: impl FnMut(Lifecycle)) -> usize {
+        let mut taken = 0;
+        while let Some(record) = self.events.next() {
+            taken += 1;
+            match decode::event(&record) {
+                Some(event) => take(event),
+                None => self.undecodable += 1,
+            }
+        }
+        taken
+    }
+
+    /// Walks the kernel's task list.
+    pub fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
+        self.walk(settle_after_ns, false)
+    }
+
+    /// The first walk: zombies older than the programs are entered into their maps, as if their death had been seen.
+    pub fn first_snapshot(&mut self) -> Result<Snapshot, SetupError> {
+        self.walk(0, true)
+    }
+
+    fn walk(&mut self, settle_after_ns: u64, enter: bool) -> Result<Snapshot, SetupError> {
+        let began_ns = clock::boottime_ns();
+        let bytes = read_tasks(&mut self.ebpf).map_err(|error| SetupError {
+            what: format!("cannot walk the kernel's task list: {error}"),
+            remedy: "run `reapwatch doctor`".into(),
+        })?;
+        let ended_ns = clock::boottime_ns();
+        let mut tasks = Vec::new();
+        let mut zombies = Vec::new();
+        for record in bytes.chunks_exact(size_of::<wire::SeenTask>()) {
+            if let Some((seen, raw)) = decode::seen_task(record) {
+                if enter && raw.state == wire::state::ZOMBIE {
+                    zombies.push(raw);
+                }
+                tasks.push(seen);
+            }
+        }
+        self.enter_lives(&zombies);
+        Ok(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
+    }
+
+    fn enter_lives(&mut self, zombies: &[wire::SeenTask]) {
+        const BPF_NOEXIST: u64 = 1;
+        for zombie in zombies {
+            let life = Life {
+                process: zombie.process,
+                parent: ParentKey {
+                    start_boottime_ns: zombie.parent.start_boottime_ns,
+                    tgid: zombie.parent.tgid,
+                    reserved: 0,
+                },
+                exit_ns: 0,
+                zombie_ns: zombie.time_ns,
+                tracer_tgid: zombie.tracer.tgid,
+                flags: if zombie.tracer.tgid == 0 { 0 } else { wire::flag::HELD },
+                nr: zombie.nr,
+                ns_inum: zombie.ns_inum,
+            };
+            if let Some(map) = self.ebpf.map_mut("LIVES")
+                && let Ok(mut lives) = HashMap::<_, u32, Shared<Life>>::try_from(map)
+            {
+                // Refused where the death was seen meanwhile: that entry knows more.
+                let _ = lives.insert(zombie.process.tgid, Shared(life), BPF_NOEXIST);
+            }
+            if zombie.ns_inum != 0
+                && let Some(map) = self.ebpf.map_mut("NS_PIDS")
+                && let Ok(mut pids) = HashMap::<_, Shared<NsPid>, u32>::try_from(map)
+            {
+                let key = Shared(NsPid { ns_inum: zombie.ns_inum, nr: zombie.nr });
+                let _ = pids.insert(key, zombie.process.tgid, BPF_NOEXIST);
+            }
+        }
+    }
+
+    /// The counters of every parent; `retire` gives back the records of those long dead, whose counters are final.
+    pub fn counters(&mut self, retire: bool, mut take: impl FnMut(Counters)) {
+        let Some(map) = self.ebpf.map_mut("PARENTS") else { return };
+        let Ok(mut parents) = HashMap::<_, Shared<ParentKey>, Shared<ParentRecord>>::try_from(map) else { return };
+        let now_ns = clock::boottime_ns();
+        let mut retired = Vec::new();
+        for entry in parents.iter() {
+            let Ok((Shared(key), Shared(record))) = entry else { continue };
+            let long_dead = record.dead_ns != 0 && record.dead_ns + RECORD_KEPT_NS < now_ns;
+            if retire && !long_dead {
+                continue;
+            }
+            take(decode::counters(now_ns, &key, &record));
+            if retire {
+                retired.push(key);
+            }
+        }
+        for key in retired {
+            let _ = parents.remove(&Shared(key));
+        }
+    }
+
+    /// Everything lost so far, by reason.
+    pub fn losses(&mut self) -> Losses {
+        if let Some(map) = self.ebpf.map("LOSSES")
+            && let Ok(counts) = PerCpuArray::<_, u64>::try_from(map)
+        {
+            let sum = |reason: u32| counts.get(&reason, 0).map_or(0, |values| values.iter().sum::<u64>());
+            self.losses.events = sum(wire::loss::RING_FULL) + self.undecodable;
+            self.losses.map_full = sum(wire::loss::LIVES_FULL) + sum(wire::loss::PARENTS_FULL);
+        }
+        self.losses.probe_missed = self
+            .ebpf
+            .programs()
+            .filter(|(name, _)| COUNTED_FOR_MISSES.contains(name))
+            .filter_map(|(_, program)| program.fd().ok().and_then(|fd| recursion_misses(fd.as_fd())))
+            .sum();
+        self.losses
+    }
+}
+
+/// Reads the offsets that tracefs knows; true when all are there.
+fn read_wait_offsets(offsets: &mut Offsets) -> bool {
+    let mut all = true;
+    for (path, offset) in offsets.paths() {
+        if path.contains(':')
+            && let Some((tracepoint, field)) = path.rsplit_once('.')
+        {
+            match tracefs::field_offset(tracepoint, field) {
+                Some(found) => *offset = found,
+                None => all = false,
+            }
+        }
+    }
+    all
+}
+
+fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, String> {
+    let program: &mut Iter = ebpf
+        .program_mut("task_snapshot")
+        .ok_or("the program task_snapshot is missing")?
+        .try_into()
+        .map_err(|error: ProgramError| error.to_string())?;
+    let link = program.attach().map_err(|error| cause(&error))?;
+    let link = program.take_link(link).map_err(|error| cause(&error))?;
+    let mut file = link.into_file().map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// `bpf_prog_info.recursion_misses`, which aya does not hand out.
+fn recursion_misses(fd: std::os::fd::BorrowedFd<'_>) -> Option<u64> {
+    use std::os::fd::AsRawFd;
+    const BPF_OBJ_GET_INFO_BY_FD: nix::libc::c_long = 15;
+    #[repr(C)]
+    struct Attr {
+        bpf_fd: u32,
+        info_len: u32,
+        info: u64,
+    }
+    // SAFETY: plain integers; all zero is a valid value.
+    let mut info: aya_obj::generated::bpf_prog_info = unsafe { std::mem::zeroed() };
+    let mut attr = Attr {
+        bpf_fd: fd.as_raw_fd() as u32,
+        info_len: size_of_val(&info) as u32,
+        info: (&raw mut info) as u64,
+    };
+    // SAFETY: attr and info are ours, alive during the call, and their sizes are stated.
+    let result = unsafe {
+        nix::libc::syscall(nix::libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &raw mut attr, size_of::<Attr>())
+    };
+    (result == 0).then_some(info.recursion_misses)
+}
+
+/// An error with all its sources, on one line.
+pub fn cause(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    // The verifier's log has many lines; its end says why.
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first, .., last] => format!("{first} … {last}"),
+    }
+}
+
+fn errno(error: &(dyn std::error::Error + 'static)) -> Option<Errno> {
+    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = current {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            return io.raw_os_error().map(Errno::from_raw);
+        }
+        current = inner.source();
+    }
+    None
+}
+
+fn load_error(error: &(dyn std::error::Error + 'static)) -> SetupError {
+    let permitted = !matches!(errno(error), Some(Errno::EPERM | Errno::EACCES));
+    SetupError {
+        what: format!("cannot load the programs into the kernel: {}", cause(error)),
+        remedy: if permitted {
+            "run `reapwatch doctor`; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
+                .into()
+        } else {
+            "run as root (sudo reapwatch …), or with CAP_BPF, CAP_PERFMON and, to see the waits, CAP_SYS_ADMIN".into()
+        },
+    }
+}
+
+fn broken_object(what: &str) -> SetupError {
+    SetupError {
+        what: format!("the embedded eBPF object is not the one this binary was built for: {what}"),
+        remedy: "rebuild: cargo xtask build-ebpf && cargo build --release".into(),
+    }
+}
+
+/// Attaching in progress; what it has attached goes when it is dropped.
+struct Loading {
+    ebpf: Ebpf,
+    btf: Btf,
+    choice: HookChoice,
+    attached: Vec<Attached>,
+}
+
+impl Loading {
+    fn attach_all(&mut self, wait_hooks: bool) -> Result<(), SetupError> {
+        // Reap before zombie before exit before fork: a stage is never seen without the ones that follow it.
+        let mut reap = Attached { stage: "reap", hook: String::new(), refused: Vec::new() };
+        self.attach_reap(&mut reap, wait_hooks)?;
+        let mut zombie = Attached { stage: "zombie", hook: String::new(), refused: Vec::new() };
+        self.attach_zombie(&mut zombie)?;
+        for (stage, program, tracepoint) in [
+            ("exit", "process_exit", "sched_process_exit"),
+            ("wait", "process_wait", "sched_process_wait"),
+            ("exec", "process_exec", "sched_process_exec"),
+            ("fork", "process_fork", "sched_process_fork"),
+        ] {
+            self.tp_btf(program, tracepoint)?;
+            self.attached.push(Attached { stage, hook: format!("tp_btf {tracepoint}"), refused: Vec::new() });
+        }
+        self.attached.extend([zombie, reap]);
+        let program: &mut Iter = program(&mut self.ebpf, "task_snapshot")?;
+        program.load("task", &self.btf).map_err(|error| attach_error("iter/task", &error))?;
+        self.attached.push(Attached { stage: "snapshot", hook: "iter/task".into(), refused: Vec::new() });
+        Ok(())
+    }
+
+    fn tp_btf(&mut self, name: &str, tracepoint: &str) -> Result<(), SetupError> {
+        let program: &mut BtfTracePoint = program(&mut self.ebpf, name)?;
+        program
+            .load(tracepoint, &self.btf)
+            .and_then(|()| program.attach().map(drop))
+            .map_err(|error| attach_error(&format!("tp_btf {tracepoint}"), &error))
+    }
+
+    fn may(&self, choice: HookChoice) -> bool {
+        self.choice == HookChoice::Auto || self.choice == choice
+    }
+
+    fn attach_zombie(&mut self, zombie: &mut Attached) -> Result<(), SetupError> {
+        const TARGET: &str = "do_notify_parent";
+        if self.may(HookChoice::Fentry) {
+            let hook: &mut FExit = program(&mut self.ebpf, "notify_fexit")?;
+            match hook.load(TARGET, &self.btf).and_then(|()| hook.attach()) {
+                Ok(_) => {
+                    zombie.hook = format!("fexit {TARGET}");
+                    return Ok(());
+                }
+                Err(error) => zombie.refused.push((format!("fexit {TARGET}"), cause(&error))),
+            }
+        }
+        if self.may(HookChoice::Kprobe) {
+            match self.kprobe("notify_kprobe", TARGET).and_then(|()| self.kprobe("notify_kretprobe", TARGET)) {
+                Ok(()) => {
+                    zombie.hook = format!("kretprobe {TARGET}");
+                    return Ok(());
+                }
+                Err(error) => zombie.refused.push((format!("kretprobe {TARGET}"), error.what)),
+            }
+        }
+        self.fall_back(zombie)?;
+        self.tp_btf("zombie_signal", "signal_generate")?;
+        zombie.hook = "tp_btf signal_generate".into();
+        Ok(())
+    }
+
+    fn attach_reap(&mut self, reap: &mut Attached, wait_hooks: bool) -> Result<(), SetupError> {
+        const TARGET: &str = "release_task";
+        if self.may(HookChoice::Fentry) {
+            let hook: &mut FEntry = program(&mut self.ebpf, "release_fentry")?;
+            match hook.load(TARGET, &self.btf).and_then(|()| hook.attach()) {
+                Ok(_) => {
+                    reap.hook = format!("fentry {TARGET}");
+                    return Ok(());
+                }
+                Err(error) => reap.refused.push((format!("fentry {TARGET}"), cause(&error))),
+            }
+        }
+        if self.may(HookChoice::Kprobe) {
+            match self.kprobe("release_kprobe", TARGET) {
+                Ok(()) => {
+                    reap.hook = format!("kprobe {TARGET}");
+                    return Ok(());
+                }
+                Err(error) => reap.refused.push((format!("kprobe {TARGET}"), error.what)),
+            }
+        }
+        self.fall_back(reap)?;
+        self.tp_btf("process_free", "sched_process_free")?;
+        reap.hook = "tp_btf sched_process_free".into();
+        if !wait_hooks {
+            reap.refused.push(("syscalls:sys_exit_wait4, sys_exit_waitid".into(), "tracefs cannot be read".into()));
+            return Ok(());
+        }
+        let ebpf = &mut self.ebpf;
+        let attached = tracefs::with(|| {
+            for (name, tracepoint) in [
+                ("enter_waitid", "sys_enter_waitid"),
+                ("exit_waitid", "sys_exit_waitid"),
+                ("exit_wait4", "sys_exit_wait4"),
+            ] {
+                let hook: &mut TracePoint = program(ebpf, name)?;
+                hook.load()
+                    .and_then(|()| hook.attach("syscalls", tracepoint).map(drop))
+                    .map_err(|error| attach_error(&format!("syscalls:{tracepoint}"), &error))?;
+            }
+            Ok::<(), SetupError>(())
+        });
+        match attached {
+            Ok(Ok(())) => reap.hook = "syscalls:sys_exit_wait4, sys_exit_waitid; tp_btf sched_process_free".into(),
+            Ok(Err(error)) => reap.refused.push(("syscalls:sys_exit_wait4, sys_exit_waitid".into(), error.what)),
+            Err(error) => reap.refused.push(("tracefs".into(), error.to_string())),
+        }
+        Ok(())
+    }
+
+    fn kprobe(&mut self, name: &str, target: &str) -> Result<(), SetupError> {
+        let hook: &mut KProbe = program(&mut self.ebpf, name)?;
+        hook.load()
+            .and_then(|()| hook.attach(target, 0).map(drop))
+            .map_err(|error| SetupError { what: cause(&error), remedy: String::new() })
+    }
+
+    /// Whether a lower rung is allowed, after the better ones were refused.
+    fn fall_back(&self, stage: &Attached) -> Result<(), SetupError> {
+        if self.may(HookChoice::Tracepoint) {
+            return Ok(());
+        }
+        let refused: Vec<String> = stage.refused.iter().map(|(hook, why)| format!("{hook}: {why}")).collect();
+        Err(SetupError {
+            what: format!("the hooks asked for cannot be had: {}", refused.join("; ")),
+            remedy: "leave --hooks at auto: the tracepoint rung gives the same counts".into(),
+        })
+    }
+}
+
+fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, SetupError>
+where
+    &'a mut T: TryFrom<&'a mut aya::programs::Program>,
+{
+    ebpf.program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| broken_object(&format!("the program {name} is missing")))
+}
+
+fn attach_error(hook: &str, error: &(dyn std::error::Error + 'static)) -> SetupError {
+    let mut setup = load_error(error);
+    setup.what = format!("cannot attach {hook}: {}", cause(error));
+    setup
+}
+
+/// Kernel release and architecture, for `doctor`.
+pub fn release() -> (String, String) {
+    let release = fs::read_to_string(Path::new("/proc/sys/kernel/osrelease")).unwrap_or_default();
+    (release.trim().to_owned(), std::env::consts::ARCH.to_owned())
+}

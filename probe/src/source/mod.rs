@@ -1,0 +1,28 @@
+//! Where inputs come from: the running kernel. Loads the programs, walks the task list, reads /proc.
+//!
+//! Owns everything that touches aya or the host. Must not know the engine, verdicts, reports or sinks.
+
+pub mod clock;
+pub mod decode;
+pub mod detail;
+pub mod kernel;
+pub mod offsets;
+pub mod order;
+mod tracefs;
+
+use std::fmt;
+
+/// Why the kernel cannot be watched: what failed, on what, why, what to do.
+#[derive(Debug)]
+pub struct SetupError {
+    pub what: String,
+    pub remedy: String,
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  to do: {}", self.what, self.remedy)
+    }
+}
+
+impl std::error::Error for SetupError {}

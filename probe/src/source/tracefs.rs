@@ -1,0 +1,40 @@
+//! tracefs where nobody mounted it: a mount in a namespace of one thread's own, which leaves nothing behind.
+//!
+//! aya looks for tracefs under fixed paths, so whatever attaches a classic tracepoint runs inside [`with`].
+
+use std::{fs, io, path::Path, thread};
+
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
+
+const TRACEFS: &str = "/sys/kernel/tracing";
+
+/// Runs `work` on a thread that sees tracefs.
+pub fn with<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    if Path::new(TRACEFS).join("events/syscalls").exists() {
+        return Ok(work());
+    }
+    thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+            mount(Some("tracefs"), TRACEFS, Some("tracefs"), MsFlags::empty(), None::<&str>)?;
+            Ok(work())
+        });
+        worker.join().map_err(|_| io::Error::other("the thread that mounted tracefs panicked"))?
+    })
+}
+
+/// Offset of a field of a tracepoint's record, from its format file.
+pub fn field_offset(tracepoint: &str, field: &str) -> Option<u32> {
+    let (category, name) = tracepoint.split_once(':')?;
+    let format = fs::read_to_string(format!("{TRACEFS}/events/{category}/{name}/format")).ok()?;
+    format.lines().find_map(|line| {
+        let mut parts = line.trim().strip_prefix("field:")?.split(';');
+        let declared = parts.next()?.rsplit([' ', '*']).next()?;
+        let offset = parts.next()?.trim().strip_prefix("offset:")?;
+        (declared == field).then(|| offset.parse().ok())?
+    })
+}
