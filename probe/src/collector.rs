@@ -33,7 +33,24 @@ const LAST_WORDS: Duration = Duration::from_millis(15);
 const LOOKED_UP_MAX: usize = 65_536;
 
 /// Somebody who wants every observation while it is fresh. An error ends the collection.
-pub type Observer<'a> = &'a mut dyn FnMut(&Observation) -> std::io::Result<()>;
+pub trait Observer {
+    /// Takes one.
+    fn take(&mut self, observation: &Observation) -> std::io::Result<()>;
+    /// A batch is over: what was taken should become visible.
+    fn batch_over(&mut self) -> std::io::Result<()>;
+}
+
+/// For commands that only report.
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn take(&mut self, _observation: &Observation) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn batch_over(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Why a collection ended early.
 #[derive(Debug)]
@@ -90,17 +107,21 @@ impl Collector {
         (self.engine, self.session)
     }
 
+    /// What went wrong with the recording, if anything did.
+    pub fn recording_failure(&self) -> Option<String> {
+        self.recording.as_ref().and_then(RecordingFile::failure)
+    }
+
     /// Collects until `stop` is ready, then closes the window.
     pub async fn run<T>(
         &mut self,
         stop: impl Future<Output = T>,
-        observer: Observer<'_>,
+        observer: &mut dyn Observer,
     ) -> Result<T, CollectError> {
-        let readiness = AsyncFd::with_interest(
-            self.kernel.readiness().try_clone_to_owned().map_err(CollectError::Observer)?,
-            Interest::READABLE,
-        )
-        .map_err(CollectError::Observer)?;
+        let events = self.kernel.readiness().try_clone_to_owned().map_err(CollectError::Observer)?;
+        // SAFETY: an OwnedFd names the same open descriptor as long as it lives, and the AsyncFd owns it.
+        let readiness = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) }
+            .map_err(|error| CollectError::Observer(error.into()))?;
         let mut drain = tokio::time::interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
@@ -131,7 +152,7 @@ impl Collector {
         Ok(ended)
     }
 
-    async fn close(&mut self, observer: Observer<'_>) -> Result<(), CollectError> {
+    async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
         let snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
         let ended_ns = snapshot.ended_ns;
         self.order.push(ended_ns, Input::Snapshot(snapshot));
@@ -151,7 +172,7 @@ impl Collector {
         Ok(())
     }
 
-    fn drain(&mut self, observer: Observer<'_>) -> Result<(), CollectError> {
+    fn drain(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
         let drained_ns = clock::boottime_ns();
         self.take_events(u64::MAX);
         self.release(drained_ns, observer)
@@ -175,17 +196,17 @@ impl Collector {
         self.order.push(time_ns, Input::Losses { time_ns, losses });
     }
 
-    fn release(&mut self, drained_ns: u64, observer: Observer<'_>) -> Result<(), CollectError> {
+    fn release(&mut self, drained_ns: u64, observer: &mut dyn Observer) -> Result<(), CollectError> {
         while let Some(input) = self.order.next(drained_ns) {
             if let Some(recording) = &mut self.recording {
                 recording.write(&input);
             }
             self.engine.apply(input, &mut self.observations);
             for observation in self.observations.drain(..) {
-                observer(&observation).map_err(CollectError::Observer)?;
+                observer.take(&observation).map_err(CollectError::Observer)?;
             }
         }
-        Ok(())
+        observer.batch_over().map_err(CollectError::Observer)
     }
 
     fn show_status(&self) {

@@ -3,7 +3,13 @@
 //! Owns only the list of modules. `tests/architecture.rs` enforces who may import whom.
 
 pub mod analysis;
+pub mod cli;
+pub mod collector;
+pub mod command;
+pub mod doctor_report;
 pub mod engine;
 pub mod model;
+pub mod record;
 pub mod report;
+pub mod sink;
 pub mod source;

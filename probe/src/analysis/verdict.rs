@@ -7,14 +7,14 @@ use crate::{engine::Parent, report::Verdict};
 pub fn verdict(parent: &Parent, unreaped: &Unreaped, grace_ns: u64, complete: bool) -> Verdict {
     let stuck = unreaped.past_grace + unreaped.abandoned_past_grace;
     if stuck > 0 {
-        return if parent.ledger.reaped == 0 { Verdict::NeverReaps } else { Verdict::Leaking };
+        return if parent.has_reaped() { Verdict::Leaking } else { Verdict::NeverReaps };
     }
     if parent.reap_latency.max_ns() > grace_ns {
         return Verdict::Slow;
     }
     let left = unreaped.own + parent.abandoned_after.count();
     // Dead for less than the grace, and nothing reaped yet to judge it by; or the detail to judge by was lost.
-    if (left > 0 && parent.ledger.reaped == 0) || (left > 0 && !complete) {
+    if left > 0 && !(complete && parent.has_reaped()) {
         return Verdict::Undecided;
     }
     Verdict::Healthy

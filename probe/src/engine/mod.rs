@@ -152,6 +152,7 @@ impl Engine {
                     parent.task = event.process;
                     parent.detail = Some(detail);
                     parent.exec_ns = Some(now);
+                    parent.reaped_before_exec = parent.ledger.reaped;
                 }
             }
             Stage::Exit { parent, status, autoreap } => {

@@ -31,6 +31,8 @@ pub struct Parent {
     pub member: bool,
     pub died_ns: Option<u64>,
     pub exec_ns: Option<u64>,
+    /// Children reaped by the program it ran before its last exec: no credit to the one it runs now.
+    pub reaped_before_exec: u64,
     pub last_fork_ns: u64,
     pub ledger: Books,
     /// Its unreaped children; `unreaped` is their number.
@@ -57,6 +59,7 @@ impl Parent {
             member: false,
             died_ns: None,
             exec_ns: None,
+            reaped_before_exec: 0,
             last_fork_ns: 0,
             ledger: Books::default(),
             zombies: HashSet::new(),
@@ -69,6 +72,11 @@ impl Parent {
             reaped_late_at_least: false,
             counters: None,
         }
+    }
+
+    /// Whether the program it runs now has reaped anything.
+    pub fn has_reaped(&self) -> bool {
+        self.ledger.reaped > self.reaped_before_exec
     }
 
     /// One of its zombies outlived it.

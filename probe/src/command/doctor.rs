@@ -1,0 +1,162 @@
+//! `doctor`: what this kernel and these privileges allow, by trying it.
+
+use std::io::{self, IsTerminal};
+
+use super::{Failure, output};
+use crate::{
+    cli::{DoctorArgs, Format},
+    doctor_report::{
+        BtfCheck, DoctorReport, HookCheck, HookStage, PrivilegeCheck, Readiness, ReapPrecision, Rung, SCHEMA,
+    },
+    sink,
+    source::{
+        SetupError,
+        kernel::{self, Kernel, KernelOptions},
+        offsets,
+    },
+};
+
+/// Capabilities that matter, by bit.
+const CAPABILITIES: [(u32, &str); 5] = [
+    (2, "cap_dac_read_search"),
+    (21, "cap_sys_admin"),
+    (24, "cap_sys_resource"),
+    (38, "cap_perfmon"),
+    (39, "cap_bpf"),
+];
+
+/// `reapwatch doctor`. Exit code 3 where nothing can be watched.
+pub fn doctor(options: &KernelOptions, args: &DoctorArgs) -> Result<u8, Failure> {
+    let report = examine(options);
+    let mut bytes = Vec::new();
+    let terminal = io::stdout().is_terminal();
+    match args.format {
+        Format::Json => sink::json::line(&mut bytes, &report),
+        Format::Text => sink::doctor_text::report(&mut bytes, &report, output::view(terminal)),
+    }
+    .map_err(|error| Failure::other(format!("cannot render the report: {error}")))?;
+    output::standard(&bytes)?;
+    Ok(if report.verdict == Readiness::Unusable { 3 } else { 0 })
+}
+
+fn examine(options: &KernelOptions) -> DoctorReport {
+    let (release, architecture) = kernel::release();
+    let btf = match offsets::open(&options.btf).and_then(|btf| offsets::find(&btf)) {
+        Ok(_) => (true, "has every member that is needed".to_owned()),
+        Err(error) => (false, error.to_string()),
+    };
+    let (hooks, rung, precision, failed) = match Kernel::attach(options) {
+        Ok(kernel) => {
+            let (hooks, rung) = checks(&kernel);
+            let precision = if kernel.hooks().exact { ReapPrecision::Exact } else { ReapPrecision::Coarse };
+            (hooks, rung, precision, None)
+        }
+        Err(error) => (Vec::new(), Rung::None, ReapPrecision::None, Some(error)),
+    };
+    let (verdict, summary) = conclusion(rung, precision, failed.as_ref());
+    DoctorReport {
+        schema: SCHEMA,
+        kernel: release,
+        architecture,
+        btf: BtfCheck { path: options.btf.display().to_string(), ok: btf.0, detail: btf.1 },
+        privileges: privileges(failed.as_ref()),
+        rung,
+        precision,
+        hooks,
+        verdict,
+        summary,
+    }
+}
+
+fn conclusion(rung: Rung, precision: ReapPrecision, failed: Option<&SetupError>) -> (Readiness, String) {
+    match (failed, precision) {
+        (Some(error), _) => (Readiness::Unusable, format!("reapwatch cannot work here: {}. To do: {}", error.what, error.remedy)),
+        (None, ReapPrecision::Exact) => {
+            (Readiness::Ready, format!("reapwatch works here, exactly, on the {} rung.", rung.name()))
+        }
+        (None, _) => (
+            Readiness::Degraded,
+            "reapwatch works here on the tracepoint rung: counts and verdicts are the same as on the exact one; a reap \
+             that no wait call shows is timed by its free, 4 to 32 ms late (coarse)."
+                .into(),
+        ),
+    }
+}
+
+fn checks(kernel: &Kernel) -> (Vec<HookCheck>, Rung) {
+    let mut checks = Vec::new();
+    for attached in kernel.attached() {
+        let stage = stage(attached.stage);
+        for (hook, error) in &attached.refused {
+            checks.push(refused(stage, hook, error));
+        }
+        checks.push(HookCheck {
+            stage,
+            hook: attached.hook.clone(),
+            ok: true,
+            error: None,
+            consequence: String::new(),
+            remedy: String::new(),
+        });
+    }
+    let hooks = kernel.hooks();
+    let rung = if !hooks.exact {
+        Rung::Tracepoint
+    } else if hooks.reap.starts_with("fentry") {
+        Rung::Fentry
+    } else {
+        Rung::Kprobe
+    };
+    (checks, rung)
+}
+
+fn stage(name: &str) -> HookStage {
+    match name {
+        "fork" => HookStage::Fork,
+        "exec" => HookStage::Exec,
+        "zombie" => HookStage::Zombie,
+        "reap" => HookStage::Reap,
+        "wait" => HookStage::Wait,
+        "snapshot" => HookStage::Snapshot,
+        _ => HookStage::Exit,
+    }
+}
+
+/// Why a better hook could not be had, in plain words.
+fn refused(stage: HookStage, hook: &str, error: &str) -> HookCheck {
+    let consequence = match stage {
+        HookStage::Zombie => "a child whose parent ignores SIGCHLD becomes known only when it is freed",
+        _ => "a reap that no wait call shows is timed by its free (coarse); counts stay exact",
+    };
+    let remedy = if hook.starts_with("fentry") || hook.starts_with("fexit") {
+        "this kernel or its security policy refuses BPF trampolines; nothing needs to be done for right counts"
+    } else if hook.contains("probe") {
+        "this kernel has no kprobes (CONFIG_KPROBES); nothing needs to be done for right counts"
+    } else {
+        "give CAP_SYS_ADMIN, or CAP_DAC_READ_SEARCH where tracefs is mounted"
+    };
+    HookCheck {
+        stage,
+        hook: hook.to_owned(),
+        ok: false,
+        error: Some(error.to_owned()),
+        consequence: consequence.into(),
+        remedy: remedy.into(),
+    }
+}
+
+fn privileges(failed: Option<&SetupError>) -> PrivilegeCheck {
+    let effective = procfs::process::Process::myself()
+        .and_then(|own| own.status())
+        .map_or(0, |status| status.capeff);
+    let capabilities: Vec<String> =
+        CAPABILITIES.iter().filter(|(bit, _)| effective >> bit & 1 == 1).map(|(_, name)| (*name).to_owned()).collect();
+    let has = |name: &str| capabilities.iter().any(|held| held == name);
+    let ok = has("cap_sys_admin") || (has("cap_bpf") && has("cap_perfmon"));
+    let detail = match (ok, failed) {
+        (true, None) => "sufficient".to_owned(),
+        (true, Some(_)) => "sufficient as far as capabilities go".to_owned(),
+        (false, _) => "missing: run as root, or with CAP_BPF and CAP_PERFMON".to_owned(),
+    };
+    PrivilegeCheck { euid: nix::unistd::geteuid().as_raw(), capabilities, ok, detail }
+}

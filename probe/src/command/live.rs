@@ -1,0 +1,161 @@
+//! `watch` and `trace`: the whole host, for a while. And what every live command shares: attaching, signals.
+
+use std::{
+    io::{self, BufWriter, IsTerminal, Write},
+    path::Path,
+    time::Duration,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    Failure,
+    output::{self, Target},
+};
+use crate::{
+    analysis,
+    cli::{Format, TraceArgs, WatchArgs},
+    collector::{Collector, NoObserver, Observer},
+    engine::Observation,
+    model::{Identity, Session, Snapshot},
+    record::RecordingFile,
+    sink,
+    source::{
+        clock,
+        kernel::{Kernel, KernelOptions},
+    },
+};
+
+/// Programs attached, the task list walked once.
+pub struct Attached {
+    pub kernel: Kernel,
+    pub first: Snapshot,
+}
+
+/// Attaches, then looks at what is there already.
+pub fn attach(options: &KernelOptions) -> Result<Attached, Failure> {
+    let mut kernel = Kernel::attach(options)?;
+    let first = kernel.first_snapshot()?;
+    Ok(Attached { kernel, first })
+}
+
+/// What is true for the whole of a live command.
+pub fn session(kernel: &Kernel, grace: Duration, tree: bool, pids: Vec<u32>) -> Session {
+    Session {
+        anchor: clock::anchor(),
+        hooks: kernel.hooks(),
+        grace_ns: u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX),
+        tree,
+        pids,
+    }
+}
+
+/// The recording, if one is asked for.
+pub fn recording(path: Option<&Path>, session: &Session) -> Result<Option<RecordingFile>, Failure> {
+    path.map(|path| {
+        RecordingFile::create(path, session)
+            .map_err(|error| Failure::other(format!("cannot record to {}: {error}", path.display())))
+    })
+    .transpose()
+}
+
+/// Ends when SIGINT or SIGTERM comes; which.
+pub async fn interrupted() -> i32 {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => nix::libc::SIGINT,
+        _ = terminate.recv() => nix::libc::SIGTERM,
+    }
+}
+
+/// Ends after `duration`, or with a signal.
+pub async fn for_a_while(duration: Option<Duration>) {
+    let time_up = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = time_up => {}
+        _ = interrupted() => {}
+    }
+}
+
+/// Starts collecting.
+pub fn collector(
+    attached: Attached,
+    session: Session,
+    recording: Option<RecordingFile>,
+    root: Option<Identity>,
+    status_line: bool,
+) -> Collector {
+    let Attached { kernel, first } = attached;
+    Collector::new(kernel, session, recording, first, root, status_line)
+}
+
+/// `reapwatch watch`.
+pub async fn watch(options: KernelOptions, args: WatchArgs) -> Result<u8, Failure> {
+    let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
+    let attached = attach(&options)?;
+    let session = session(&attached.kernel, args.grace.grace, false, Vec::new());
+    let recording = recording(args.record.as_deref(), &session)?;
+    let mut collector = collector(attached, session, recording, None, true);
+    collector.run(for_a_while(Some(args.duration)), &mut NoObserver).await?;
+    let failure = collector.recording_failure();
+    let (engine, session) = collector.into_parts();
+    target.write(&analysis::report(&engine, &session), args.format)?;
+    failure.map_or(Ok(0), |failure| Err(Failure::Other(failure)))
+}
+
+/// `reapwatch trace`.
+pub async fn trace(options: KernelOptions, args: TraceArgs) -> Result<u8, Failure> {
+    let attached = attach(&options)?;
+    let session = session(&attached.kernel, Duration::ZERO, false, args.pid);
+    let recording = recording(args.record.as_deref(), &session)?;
+    let mut lines = Lines::new(session.clone(), args.format);
+    let mut collector = collector(attached, session, recording, None, false);
+    collector.run(for_a_while(args.duration), &mut lines).await?;
+    lines.finish()?;
+    collector.recording_failure().map_or(Ok(0), |failure| Err(Failure::Other(failure)))
+}
+
+/// Observations to standard output, a line each.
+pub struct Lines {
+    out: BufWriter<io::Stdout>,
+    session: Session,
+    format: Format,
+    view: sink::terminal::View,
+}
+
+impl Lines {
+    pub fn new(session: Session, format: Format) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
+        Self { out, session, format, view: output::view(terminal) }
+    }
+
+    /// Hands over the rest.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(|error| Failure::writing("standard output", &error))
+    }
+}
+
+impl Observer for Lines {
+    /// Writes one, if it is asked for.
+    fn take(&mut self, observation: &Observation) -> io::Result<()> {
+        let Some(line) = analysis::event_line(observation, &self.session) else { return Ok(()) };
+        match self.format {
+            Format::Json => sink::json::line(&mut self.out, &line),
+            Format::Text => sink::trace_text::line(&mut self.out, &line, self.view),
+        }
+    }
+
+    /// A reader that waits for a line sees it soon.
+    fn batch_over(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,161 @@
+//! `run` and `record`: a command and everything descended from it.
+
+use std::{
+    ffi::OsString,
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, ExitStatus},
+    time::Duration,
+};
+
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        wait::{Id, WaitPidFlag, waitid},
+    },
+    unistd::Pid,
+};
+
+use super::{
+    Failure,
+    live::{attach, collector, for_a_while, interrupted, recording, session},
+    output::Target,
+};
+use crate::{
+    analysis,
+    cli::{RecordArgs, RunArgs},
+    collector::NoObserver,
+    model::Identity,
+    report::{Report, Verdict},
+    source::kernel::{Kernel, KernelOptions},
+};
+
+/// After a signal the command gets this long to end before the report is made without it.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
+
+/// `reapwatch run`.
+pub async fn run(options: KernelOptions, args: RunArgs) -> Result<u8, Failure> {
+    let target = Target::open(args.output.as_deref(), Target::StandardError)?;
+    let mut attached = attach(&options)?;
+    let session = session(&attached.kernel, args.grace.grace, true, Vec::new());
+    let recording = recording(args.record.as_deref(), &session)?;
+    let (mut child, root) = spawn(&args.command, &mut attached.kernel)?;
+    let mut collector = collector(attached, session, recording, Some(root), true);
+    let ended = collector.run(command_ends(child.id()), &mut NoObserver).await?;
+    let failure = collector.recording_failure();
+    let (engine, session) = collector.into_parts();
+    let report = analysis::report(&engine, &session);
+    target.write(&report, args.format)?;
+    if let Some(failure) = failure {
+        return Err(Failure::Other(failure));
+    }
+    match (ended, args.error_exitcode) {
+        (_, Some(code)) if leaks(&report) => Ok(code),
+        (Ended::ByItself, _) => Ok(exit_code(reap(&mut child)?)),
+        (Ended::Interrupted(signal), _) => Ok(128 + signal as u8),
+    }
+}
+
+/// `reapwatch record`.
+pub async fn record(options: KernelOptions, args: RecordArgs) -> Result<u8, Failure> {
+    let mut attached = attach(&options)?;
+    let tree = !args.command.is_empty();
+    let session = session(&attached.kernel, args.grace.grace, tree, Vec::new());
+    let recording = recording(Some(&args.output), &session)?;
+    let child = if tree { Some(spawn(&args.command, &mut attached.kernel)?) } else { None };
+    let root = child.as_ref().map(|(_, root)| *root);
+    let mut collector = collector(attached, session, recording, root, true);
+    let code = match child {
+        None => {
+            collector.run(for_a_while(args.duration), &mut NoObserver).await?;
+            0
+        }
+        Some((mut child, _)) => {
+            let pid = child.id();
+            let stop = async {
+                tokio::select! {
+                    ended = command_ends(pid) => Some(ended),
+                    () = time_up(args.duration) => None,
+                }
+            };
+            match collector.run(stop, &mut NoObserver).await? {
+                Some(Ended::ByItself) => exit_code(reap(&mut child)?),
+                Some(Ended::Interrupted(signal)) => 128 + signal as u8,
+                None => 0,
+            }
+        }
+    };
+    collector.recording_failure().map_or(Ok(code), |failure| Err(Failure::Other(failure)))
+}
+
+async fn time_up(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Starts the command. Its identity comes from the kernel's task list: it stays there, our unreaped child, until
+/// the report is made.
+fn spawn(command: &[OsString], kernel: &mut Kernel) -> Result<(Child, Identity), Failure> {
+    let Some((program, args)) = command.split_first() else {
+        return Err(Failure::other("no command given"));
+    };
+    let child = Command::new(program).args(args).spawn().map_err(|error| {
+        Failure::other(format!("cannot run {}: {error}", program.display()))
+    })?;
+    let root = kernel
+        .snapshot(0)?
+        .tasks
+        .iter()
+        .map(|seen| seen.process.identity)
+        .find(|identity| identity.tgid == child.id())
+        .ok_or_else(|| {
+            Failure::other(format!(
+                "{} (pid {}) is not in the kernel's task list: is this a PID namespace of its own? Run on the host",
+                program.display(),
+                child.id()
+            ))
+        })?;
+    Ok((child, root))
+}
+
+enum Ended {
+    ByItself,
+    Interrupted(i32),
+}
+
+/// Ends when the command is dead (and leaves it unreaped), or some time after a signal was passed on to it.
+async fn command_ends(pid: u32) -> Ended {
+    let pid = Pid::from_raw(pid as i32);
+    let dead = tokio::task::spawn_blocking(move || {
+        while let Err(nix::errno::Errno::EINTR) = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {}
+    });
+    tokio::pin!(dead);
+    let signal = tokio::select! {
+        _ = &mut dead => return Ended::ByItself,
+        signal = interrupted() => signal,
+    };
+    // A terminal's ^C has reached the command already; a second one does no harm.
+    if let Ok(signal) = Signal::try_from(signal) {
+        let _ = kill(pid, signal);
+    }
+    tokio::select! {
+        _ = &mut dead => {}
+        _ = interrupted() => {}
+        () = tokio::time::sleep(LAST_CHANCE) => {}
+    }
+    Ended::Interrupted(signal)
+}
+
+fn reap(child: &mut Child) -> Result<ExitStatus, Failure> {
+    child.wait().map_err(|error| Failure::other(format!("cannot wait for the command: {error}")))
+}
+
+fn exit_code(status: ExitStatus) -> u8 {
+    status.code().map_or_else(|| 128 + status.signal().unwrap_or(0) as u8, |code| code as u8)
+}
+
+/// Whether a parent in the tree leaks or abandons.
+fn leaks(report: &Report) -> bool {
+    report.totals.abandoned > 0 || report.parents.iter().any(|parent| parent.verdict >= Verdict::Leaking)
+}

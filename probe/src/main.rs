@@ -1,0 +1,35 @@
+//! The binary: arguments in, exit code out. Everything else is the library's.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use probe::{
+    cli::Cli,
+    command::{self, Failure},
+};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    // Diagnostics of reapwatch itself, never reports: off unless asked for, and warnings always.
+    let filter = EnvFilter::try_from_env("REAPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    // clap ends the process with 2 on bad usage and with 0 after --help.
+    match command::execute(Cli::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
+        Err(Failure::Setup(error)) => {
+            complain(&error.to_string());
+            ExitCode::from(3)
+        }
+        Err(Failure::Other(what)) => {
+            complain(&what);
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// A closed standard error must not turn a message into a panic.
+fn complain(what: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "reapwatch: {what}");
+}

@@ -1,0 +1,44 @@
+//! The doctor's report for people, in 80 columns.
+
+use std::io::{self, Write};
+
+use super::terminal::{View, escape, left, wrap};
+use crate::doctor_report::{DoctorReport, Readiness};
+
+/// Writes it.
+pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Result<()> {
+    let colour = match report.verdict {
+        Readiness::Ready => "1;32",
+        Readiness::Degraded => "1;33",
+        Readiness::Unusable => "1;31",
+    };
+    for line in wrap(&report.summary, view.width) {
+        writeln!(out, "{}", view.paint(colour, &line))?;
+    }
+    writeln!(out, "\nkernel      {} {}", escape(&report.kernel), escape(&report.architecture))?;
+    hanging(out, "BTF", &format!("{}: {}", report.btf.path, report.btf.detail), view)?;
+    hanging(out, "privileges", &report.privileges.detail, view)?;
+    writeln!(out)?;
+    for hook in &report.hooks {
+        let mark = if hook.ok { view.paint("32", "yes") } else { view.paint("33", "no ") };
+        writeln!(out, "{mark} {} {}", left(hook.stage.name(), 8), escape(&hook.hook))?;
+        for (label, text) in [
+            ("refused", hook.error.as_deref().unwrap_or_default()),
+            ("without it", hook.consequence.as_str()),
+            ("to do", hook.remedy.as_str()),
+        ] {
+            if !text.is_empty() {
+                hanging(out, &format!("    {label}"), text, view)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn hanging(out: &mut impl Write, label: &str, text: &str, view: View) -> io::Result<()> {
+    let indent = label.len().max(11) + 1;
+    for (place, line) in wrap(&escape(text), view.width.saturating_sub(indent)).into_iter().enumerate() {
+        writeln!(out, "{}{line}", left(if place == 0 { label } else { "" }, indent))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! The status line that shows a long command is alive.
+
+use super::terminal::{count, cut, duration};
+
+/// One line, without its end.
+pub fn status_line(elapsed_ns: u64, events: u64, parents: u64, unreaped: u64, lost: u64, width: usize) -> String {
+    let line = format!(
+        "{} · {} events · {} parents · {} unreaped · {} lost",
+        duration(elapsed_ns),
+        count(events),
+        count(parents),
+        count(unreaped),
+        count(lost)
+    );
+    cut(&line, width.saturating_sub(1))
+}

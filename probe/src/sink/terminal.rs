@@ -1,0 +1,138 @@
+//! What a terminal needs: hostile text made harmless, widths, human durations and counts, colour.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How wide, and whether in colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    pub width: usize,
+    pub colour: bool,
+}
+
+impl View {
+    /// `text` in an ANSI colour, where colour is wanted.
+    pub fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Control, format and other invisible characters as visible escapes.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let invisible = matches!(character,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}');
+        if character.is_control() && (character as u32) < 0x100 {
+            out.push_str(&format!("\\x{:02x}", character as u32));
+        } else if character == '\\' {
+            out.push_str("\\\\");
+        } else if invisible {
+            out.push_str(&format!("\\u{{{:x}}}", character as u32));
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// Columns that a text takes.
+pub fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// The text cut to a number of columns, with an ellipsis where something went.
+pub fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        let wide = UnicodeWidthChar::width(character).unwrap_or(0);
+        if used + wide + 1 > columns {
+            break;
+        }
+        used += wide;
+        out.push(character);
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// The text, padded on the right to a number of columns.
+pub fn left(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// The text, padded on the left.
+pub fn right(text: &str, columns: usize) -> String {
+    format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// A text in lines of at most `columns`, broken between words where that is possible.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().map_or(0, |line| width(line));
+        let space = usize::from(line > 0);
+        if line + space + width(word) > columns && line > 0 {
+            lines.push(String::new());
+        }
+        let Some(last) = lines.last_mut() else { continue };
+        if !last.is_empty() {
+            last.push(' ');
+        }
+        last.push_str(&cut(word, columns));
+    }
+    lines
+}
+
+/// `850 ns`, `53 µs`, `4.2 ms`, `1.3 s`, `41 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`.
+pub fn duration(ns: u64) -> String {
+    let tenth = |value: f64, unit: &str| {
+        if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+    };
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => tenth(ns as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => tenth(ns as f64 / 1e6, "ms"),
+        1_000_000_000..60_000_000_000 => tenth(ns as f64 / 1e9, "s"),
+        _ => {
+            let seconds = ns / 1_000_000_000;
+            match seconds {
+                0..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
+                3_600..86_400 => format!("{} h {} m", seconds / 3_600, seconds % 3_600 / 60),
+                _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+            }
+        }
+    }
+}
+
+/// A number with thousands separators.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 child`, `2 children`.
+pub fn children(number: u64, kind: &str) -> String {
+    let noun = if number == 1 { "child" } else { "children" };
+    format!("{} {kind}{noun}", count(number))
+}
+
+/// A signal's name.
+pub fn signal(number: u32) -> String {
+    nix::sys::signal::Signal::try_from(number as i32)
+        .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}

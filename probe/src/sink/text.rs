@@ -1,0 +1,248 @@
+//! The report for people: one sentence, a table worst first, causes, what was left running, what is missing.
+
+use std::io::{self, Write};
+
+use super::terminal::{View, children, count, cut, duration, escape, left, right, wrap};
+use crate::report::{Parent, Report, Verdict};
+
+/// Rows of the table, and entries of the list of what was left running.
+const ROWS_MAX: usize = 20;
+/// The narrowest layout.
+const WIDTH_MIN: usize = 80;
+
+/// Writes the report.
+pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let view = View { width: view.width.max(WIDTH_MIN), ..view };
+    let headline = headline(report);
+    let colour = match report.parents.first().map(|worst| worst.verdict) {
+        Some(Verdict::NeverReaps | Verdict::Leaking) => "1;31",
+        Some(Verdict::Slow | Verdict::Undecided) => "1;33",
+        _ => "1;32",
+    };
+    for line in wrap(&headline, view.width) {
+        writeln!(out, "{}", view.paint(colour, &line))?;
+    }
+    if !report.parents.is_empty() {
+        writeln!(out)?;
+        table(out, report, view)?;
+    }
+    for parent in report.parents.iter().take(ROWS_MAX).filter(|parent| !parent.causes.is_empty()) {
+        causes(out, parent, view)?;
+    }
+    left_running(out, report, view)?;
+    missing(out, report, view)?;
+    writeln!(out)?;
+    let footer = format!(
+        "Watched for {}; {}; reaps {} ({}).",
+        duration(report.window.duration_ns),
+        ledger(report),
+        report.hooks.precision,
+        if report.hooks.reap.is_empty() { "no hook" } else { &report.hooks.reap }
+    );
+    for line in wrap(&footer, view.width) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+fn ledger(report: &Report) -> String {
+    let totals = &report.totals;
+    let mut text = format!("{} died, {} reaped", count(totals.exited), count(totals.reaped));
+    for (number, word) in [
+        (totals.autoreaped, "autoreaped"),
+        (totals.unreaped, "unreaped"),
+        (totals.abandoned, "abandoned"),
+        (totals.adopted, "adopted dead"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(", {} {word}", count(number)));
+        }
+    }
+    text
+}
+
+fn name(parent: &Parent) -> String {
+    let unit = parent.unit.as_ref().map(|unit| format!(", {}", escape(unit))).unwrap_or_default();
+    format!("{} (pid {}{unit})", escape(&parent.comm), parent.pid)
+}
+
+/// The one sentence.
+pub fn headline(report: &Report) -> String {
+    let Some(worst) = report.parents.first() else {
+        return "No process with children was seen.".into();
+    };
+    let who = name(worst);
+    let books = &worst.ledger;
+    let dead = books.exited + books.adopted;
+    let at_least = if worst.oldest_at_least { "at least " } else { "" };
+    let oldest = format!("{at_least}{}", duration(worst.oldest_unreaped_ns));
+    let stuck = books.unreaped - worst.held.min(books.unreaped) + books.abandoned;
+    match worst.verdict {
+        Verdict::NeverReaps if worst.alive => format!(
+            "{who} has not reaped any of {}; the oldest has waited {oldest}.",
+            children(stuck, "dead ")
+        ),
+        Verdict::NeverReaps => format!(
+            "{who} died and left {} it never reaped; the oldest had waited {oldest}.",
+            children(stuck, "dead ")
+        ),
+        Verdict::Leaking => format!(
+            "{who} reaped {} of {} and {} {}; the oldest {} waited {oldest}.",
+            count(books.reaped),
+            children(dead, "dead "),
+            if worst.alive { "leaves" } else { "left" },
+            count(stuck),
+            if worst.alive { "has" } else { "had" },
+        ),
+        Verdict::Slow => format!(
+            "No leak, but {who} reaps late: {} waited up to {}.",
+            children(books.reaped, "dead "),
+            duration(worst.reap_latency.max_ns)
+        ),
+        Verdict::Undecided => format!(
+            "Undecided: {who} has not reaped {}, dead for {oldest}; that is not long enough to call it a leak.",
+            children(stuck, "")
+        ),
+        Verdict::Healthy => {
+            let slowest = report.parents.iter().map(|parent| parent.reap_latency.max_ns).max().unwrap_or(0);
+            let parents = report.parents.len() as u64;
+            let kept = report.totals.reaped + report.totals.autoreaped;
+            if kept == 0 {
+                return format!("No leak: {} parents, and none of their children has died.", count(parents));
+            }
+            format!(
+                "No leak: {} {} reaped {}; the slowest reap took {}.",
+                count(parents),
+                if parents == 1 { "parent" } else { "parents" },
+                children(kept, "dead "),
+                duration(slowest)
+            )
+        }
+    }
+}
+
+fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::NeverReaps => ("never reaps", "31"),
+        Verdict::Leaking => ("leaking", "31"),
+        Verdict::Slow => ("slow", "33"),
+        Verdict::Undecided => ("undecided", "33"),
+        Verdict::Healthy => ("healthy", "32"),
+    }
+}
+
+fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let shown: Vec<&Parent> = report.parents.iter().take(ROWS_MAX).collect();
+    let fixed = 12 + 8 + 8 + 8 + 9 + 9 + 9;
+    let command_width = view.width - fixed - 1;
+    writeln!(
+        out,
+        "{}{} {}{}{}{}{}{}",
+        left("VERDICT", 12),
+        right("PID", 7),
+        left("COMMAND", command_width),
+        right("DIED", 8),
+        right("REAPED", 8),
+        right("LEFT", 9),
+        right("OLDEST", 10),
+        right("P99", 9)
+    )?;
+    for parent in shown {
+        let (word, colour) = verdict(parent.verdict);
+        let books = &parent.ledger;
+        let stuck = books.unreaped + books.abandoned;
+        let oldest = if stuck == 0 {
+            "-".into()
+        } else {
+            format!("{}{}", if parent.oldest_at_least { "≥" } else { "" }, duration(parent.oldest_unreaped_ns))
+        };
+        let p99 = if parent.reap_latency.count == 0 { "-".into() } else { duration(parent.reap_latency.p99_ns) };
+        let command = if view.width > WIDTH_MIN && !parent.command_line.is_empty() {
+            parent.command_line.join(" ")
+        } else {
+            parent.comm.clone()
+        };
+        writeln!(
+            out,
+            "{}{} {}{}{}{}{}{}",
+            view.paint(colour, &left(word, 12)),
+            right(&parent.pid.to_string(), 7),
+            left(&cut(&escape(&command), command_width), command_width),
+            right(&count(books.exited + books.adopted), 8),
+            right(&count(books.reaped + books.autoreaped), 8),
+            right(&count(stuck), 9),
+            right(&oldest, 10),
+            right(&p99, 9)
+        )?;
+    }
+    let more = &report.parents[report.parents.len().min(ROWS_MAX)..];
+    if !more.is_empty() {
+        let healthy = more.iter().filter(|parent| parent.verdict == Verdict::Healthy).count();
+        let kind = if healthy == more.len() { "healthy " } else { "" };
+        writeln!(out, "… and {} more {kind}parents", count(more.len() as u64))?;
+    }
+    Ok(())
+}
+
+fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
+    writeln!(out)?;
+    writeln!(out, "{}", view.paint("1", &cut(&name(parent), view.width)))?;
+    for cause in &parent.causes {
+        let kind = cause.kind.replace('_', " ");
+        for evidence in &cause.evidence {
+            indented(out, &format!("why: {kind}: {}", escape(evidence)), view)?;
+        }
+        indented(out, &format!("fix: {}", cause.fix), view)?;
+    }
+    Ok(())
+}
+
+fn indented(out: &mut impl Write, text: &str, view: View) -> io::Result<()> {
+    for (place, line) in wrap(text, view.width - 7).into_iter().enumerate() {
+        writeln!(out, "{}{line}", if place == 0 { "  " } else { "       " })?;
+    }
+    Ok(())
+}
+
+fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let left = &report.left_running;
+    if left.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nLeft running ({}):", count(left.len() as u64))?;
+    for entry in left.iter().take(ROWS_MAX) {
+        let command = if entry.command_line.is_empty() { entry.comm.clone() } else { entry.command_line.join(" ") };
+        let line = format!(
+            "  {} {}, started by {} ({})",
+            entry.pid,
+            cut(&escape(&command), view.width / 2),
+            escape(&entry.spawned_by.comm),
+            entry.spawned_by.pid
+        );
+        writeln!(out, "{}", cut(&line, view.width))?;
+    }
+    if left.len() > ROWS_MAX {
+        writeln!(out, "  … and {} more", count((left.len() - ROWS_MAX) as u64))?;
+    }
+    Ok(())
+}
+
+fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    if report.complete {
+        return Ok(());
+    }
+    let lost = &report.lost;
+    writeln!(out)?;
+    for (number, what) in [
+        (lost.events, "events did not fit the ring buffer: counts are exact, detail is missing; try --ring-size 32M"),
+        (lost.map_full, "entries did not fit a table: some parents or deaths are not counted"),
+        (lost.probe_missed, "hits were missed by a program: counts come from the task list, detail is missing"),
+    ] {
+        if number > 0 {
+            for line in wrap(&format!("{} {what}", count(number)), view.width) {
+                writeln!(out, "{}", view.paint("33", &line))?;
+            }
+        }
+    }
+    Ok(())
+}

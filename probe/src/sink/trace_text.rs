@@ -1,0 +1,75 @@
+//! One event line for people.
+
+use std::io::{self, Write};
+
+use super::terminal::{View, count, duration, escape, left, right, signal};
+use crate::report::{EventLine, Named};
+
+/// Writes it.
+pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<()> {
+    // HH:MM:SS.mmm out of an RFC 3339 time.
+    let time = event.time.get(11..23).unwrap_or(&event.time);
+    let Some(process) = &event.process else {
+        let lost = event.lost.unwrap_or_default();
+        let text = format!(
+            "{time} {} {} events did not fit, {} map entries, {} missed hits so far",
+            left("lost", 8),
+            count(lost.events),
+            count(lost.map_full),
+            count(lost.probe_missed)
+        );
+        return writeln!(out, "{}", view.paint("33", &text));
+    };
+    writeln!(
+        out,
+        "{time} {}{} {} {}",
+        left(event.event, 9),
+        right(&process.pid.to_string(), 7),
+        left(&escape(&process.comm), 15),
+        detail(event)
+    )
+}
+
+fn who(named: &Named) -> String {
+    format!("{} ({})", escape(&named.comm), named.pid)
+}
+
+fn detail(event: &EventLine) -> String {
+    let parent = event.parent.as_ref().map(who).unwrap_or_default();
+    match event.event {
+        "fork" => match &event.creator {
+            Some(creator) => format!("child of {parent}, created by {}", who(creator)),
+            None => format!("child of {parent}"),
+        },
+        "exec" => event.command_line.as_ref().map(|args| escape(&args.join(" "))).unwrap_or_default(),
+        "exit" => {
+            let exit = event.exit.as_ref();
+            let how = match exit.and_then(|exit| exit.signal) {
+                Some(number) => format!("killed by {}", signal(number)),
+                None => format!("exit code {}", exit.and_then(|exit| exit.code).unwrap_or(0)),
+            };
+            let core = if exit.is_some_and(|exit| exit.core_dumped) { " (core dumped)" } else { "" };
+            format!("{how}{core}, child of {parent}")
+        }
+        "zombie" => match &event.held_by {
+            Some(tracer) => format!("held by the tracer {}, child of {parent}", who(tracer)),
+            None => format!("waits for {parent}"),
+        },
+        "reparent" => {
+            let from = event.from.as_ref().map(|from| format!(", left by {}", from.pid)).unwrap_or_default();
+            format!("now waits for {parent}{from}")
+        }
+        "reap" => {
+            let by = match (event.how, &event.reaper) {
+                (Some("auto"), _) => format!("by the kernel, {parent} ignores its children's deaths"),
+                (_, Some(reaper)) => format!("by {}", who(reaper)),
+                (_, None) => format!("unseen, child of {parent}"),
+            };
+            let after = event.reap_latency_ns.map(|ns| format!(" after {}", duration(ns))).unwrap_or_default();
+            let coarse = if event.precision == Some("coarse") { " (coarse)" } else { "" };
+            let teardown = event.teardown_ns.map(|ns| format!(", teardown {}", duration(ns))).unwrap_or_default();
+            format!("{by}{after}{coarse}{teardown}")
+        }
+        _ => parent,
+    }
+}
