@@ -1,1 +1,76 @@
-fn main() {}
+//! The workload: processes that live and die in exactly known ways, and say on one line of JSON what they did.
+//!
+//! One static, multi-call binary, the same on the host and in a virtual machine. Its truth comes from its own
+//! bookkeeping and clock. Must not know reapwatch.
+
+mod hold;
+mod leak;
+mod odd;
+mod process;
+mod reap;
+
+use std::collections::HashMap;
+
+/// Numbers given as `--name N`, with defaults by the scenario.
+pub struct Flags(HashMap<String, u64>);
+
+impl Flags {
+    pub fn get(&self, name: &str, default: u64) -> u64 {
+        self.0.get(name).copied().unwrap_or(default)
+    }
+}
+
+fn main() {
+    let mut args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    let scenario = args.next().unwrap_or_default();
+    let mut flags = HashMap::new();
+    let rest: Vec<String> = args.collect();
+    for pair in rest.chunks(2) {
+        if let [name, value] = pair {
+            flags.insert(name.trim_start_matches("--").to_owned(), value.parse().expect("a number"));
+        }
+    }
+    let flags = Flags(flags);
+    let truth = match scenario.as_str() {
+        "exit-now" => std::process::exit(flags.get("code", 0) as i32),
+        "sit" => {
+            hold::hold(flags.get("ms", 1_000));
+            return;
+        }
+        "reap-wait4" => reap::at_once(&flags, reap::How::Wait4),
+        "reap-waitid" => reap::at_once(&flags, reap::How::Waitid),
+        "reap-pidfd" => reap::at_once(&flags, reap::How::Pidfd),
+        "reap-posix-spawn" => reap::spawned(&flags),
+        "reap-vfork" => reap::vforked(&flags),
+        "reap-threads" => reap::threads(&flags),
+        "reap-delayed" => reap::delayed(&flags),
+        "reap-batch" => reap::batch(&flags),
+        "wnowait" => reap::wnowait(&flags),
+        "big-memory" => reap::big_memory(&flags),
+        "storm" => reap::storm(&flags),
+        "leak-all" => leak::all(&flags),
+        "leak-some" => leak::some(&flags),
+        "exec-leaker" => leak::exec_leaker(&flags),
+        "parent-dies-zombies" => leak::parent_dies_zombies(&flags),
+        "parent-dies-running" => leak::parent_dies_running(&flags),
+        "double-fork" => leak::double_fork(&flags),
+        "subreaper" => leak::subreaper(&flags),
+        "pidns" => leak::pidns(&flags),
+        "hostile-names" => leak::hostile_names(&flags),
+        "sigchld-ignored" => odd::autoreap(&flags, odd::Auto::Ignored),
+        "sa-nocldwait" => odd::autoreap(&flags, odd::Auto::NoCldWait),
+        "dead-leader" => odd::dead_leader(&flags, false),
+        "dead-leader-ignored" => odd::dead_leader(&flags, true),
+        "thread-exec" => odd::thread_exec(&flags),
+        "clone-parent" => odd::clone_parent(&flags),
+        "no-exit-signal" => odd::no_exit_signal(&flags),
+        "endings" => odd::endings(&flags),
+        "traced" => odd::traced(&flags),
+        "pid-reuse" => odd::pid_reuse(&flags),
+        _ => {
+            eprintln!("workload: no scenario {scenario:?}");
+            std::process::exit(2);
+        }
+    };
+    println!("{truth}");
+}
