@@ -1,0 +1,160 @@
+//! Running reapwatch on a workload and reading both sides: its report, and the workload's own truth.
+//!
+//! Must not know how reapwatch works: only its command line and JSON.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+pub const REAPWATCH: &str = env!("CARGO_BIN_EXE_reapwatch");
+/// The grace of all live tests, and how long leaks are held for it to pass.
+pub const GRACE: &str = "300ms";
+pub const HOLD_MS: &str = "700";
+
+/// The workload binary, built as an example beside the binary under test.
+pub fn workload() -> PathBuf {
+    let path = Path::new(REAPWATCH).parent().expect("target directory").join("examples/workload");
+    assert!(path.exists(), "{} is missing: run `cargo test -p probe`, which builds it", path.display());
+    path
+}
+
+/// Live tests are never skipped: where they cannot run they fail and say why.
+pub fn require_root() {
+    assert!(nix::unistd::geteuid().is_root(), "LIVE TESTS CANNOT RUN: they load eBPF programs and need root");
+}
+
+/// What a run gave.
+pub struct Ran {
+    pub report: Value,
+    pub truth: Value,
+    pub output: Output,
+    pub directory: tempfile::TempDir,
+}
+
+impl Ran {
+    /// The report's entry for a pid.
+    pub fn parent(&self, pid: &Value) -> &Value {
+        parent_in(&self.report, pid)
+    }
+
+    /// The entry of the workload itself.
+    pub fn own(&self) -> &Value {
+        self.parent(&self.truth["pid"])
+    }
+
+    /// Asserts one number of a parent's entry.
+    pub fn expect(&self, pid: &Value, expected: &[(&str, u64)]) {
+        let parent = self.parent(pid);
+        for (field, number) in expected {
+            assert_eq!(parent[field], *number, "{field} of {pid} in {:#}", self.report);
+        }
+    }
+}
+
+pub fn parent_in<'a>(report: &'a Value, pid: &Value) -> &'a Value {
+    report["parents"]
+        .as_array()
+        .and_then(|parents| parents.iter().find(|parent| parent["pid"] == *pid))
+        .unwrap_or_else(|| panic!("no parent {pid} in {report:#}"))
+}
+
+/// `reapwatch run` on a command, with JSON to a file and a recording; checks what must hold for every run.
+pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
+    require_root();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let report_path = directory.path().join("r.json");
+    let recording = directory.path().join("f.rec");
+    let output = Command::new(REAPWATCH)
+        .args(["run", "--grace", GRACE, "--format", "json", "--output"])
+        .arg(&report_path)
+        .arg("--record")
+        .arg(&recording)
+        .arg("--")
+        .args(command)
+        .stdin(Stdio::null())
+        .output()
+        .expect("reapwatch runs");
+    assert!(output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    let bytes = std::fs::read(&report_path).expect("a report");
+    let report: Value = serde_json::from_slice(&bytes).expect("a JSON report");
+    let truth = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .find_map(|line| serde_json::from_str(line).ok())
+        .unwrap_or(Value::Null);
+    check_invariants(&report);
+    assert_eq!(report["complete"], true, "{report:#}");
+    assert!(report["hooks"]["reap"].as_str().is_some_and(|hook| !hook.is_empty()));
+    let replayed =
+        Command::new(REAPWATCH).args(["replay", "--format", "json"]).arg(&recording).output().expect("replay runs");
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    assert_eq!(replayed.stdout, bytes, "a replay gives the live report, byte for byte");
+    Ran { report, truth, output, directory }
+}
+
+/// The same on a scenario of the workload.
+pub fn run(scenario: &[&str]) -> Ran {
+    let program = workload();
+    let mut command = vec![program.as_os_str()];
+    command.extend(scenario.iter().map(OsStr::new));
+    let ran = run_command(&command);
+    assert!(ran.truth["pid"].is_u64(), "the workload told no truth: {:?}", ran.output);
+    ran
+}
+
+/// The ledger of every parent, and of all together, balances; the schema holds.
+pub fn check_invariants(report: &Value) {
+    let number = |entry: &Value, field: &str| entry[field].as_u64().unwrap_or_else(|| panic!("{field} in {entry:#}"));
+    let parents = report["parents"].as_array().expect("parents");
+    for entry in parents.iter().chain([&report["totals"]]) {
+        assert_eq!(
+            number(entry, "exited") + number(entry, "adopted"),
+            ["reaped", "autoreaped", "unreaped", "abandoned"].iter().map(|field| number(entry, field)).sum::<u64>(),
+            "the ledger does not balance: {entry:#}"
+        );
+    }
+    validate("report", report);
+}
+
+/// Checks a value against a published schema.
+pub fn validate(schema: &str, value: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../schemas/{schema}.schema.json"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let schema: Value = serde_json::from_str(&text).expect("a JSON schema");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    let errors: Vec<String> =
+        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:?} in {value:#}");
+}
+
+/// The reported latencies lie within the workload's own clock readings.
+pub fn check_latency(parent: &Value, truth: &Value) {
+    let found = |field: &str| parent["reap_latency"][field].as_u64().expect("a latency");
+    let bound = |field: &str| truth["latency"][field].as_u64().expect("a bound");
+    assert_eq!(found("count"), bound("count"));
+    assert!(found("min_ns") >= bound("lower_min_ns"), "{parent:#}\n{truth:#}");
+    assert!(found("max_ns") <= bound("upper_max_ns"), "{parent:#}\n{truth:#}");
+    assert!(found("max_ns") >= bound("lower_max_ns"), "{parent:#}\n{truth:#}");
+    assert!(found("min_ns") <= bound("upper_min_ns"), "{parent:#}\n{truth:#}");
+    assert!((bound("lower_mean_ns")..=bound("upper_mean_ns")).contains(&found("mean_ns")), "{parent:#}\n{truth:#}");
+    for quantile in ["p50_ns", "p90_ns", "p99_ns"] {
+        assert!((found("min_ns")..=found("max_ns")).contains(&found(quantile)));
+    }
+}
+
+/// Tries until it gives something; fails at the deadline.
+pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
