@@ -71,7 +71,7 @@ fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
 #[inline(always)]
 pub fn enter(life: &Life) -> bool {
     let tgid = life.process.tgid;
-    if let Err(error) = LIVES.insert(tgid, life, BPF_NOEXIST) {
+    if LIVES.insert(tgid, life, BPF_NOEXIST).is_err() {
         match LIVES.get_ptr(tgid) {
             // SAFETY: a value of our own map.
             Some(known) if unsafe { (*known).process.start_boottime_ns } == life.process.start_boottime_ns => {
@@ -84,10 +84,7 @@ pub fn enter(life: &Life) -> bool {
                     lose(loss::LIVES_FULL);
                 }
             }
-            None => {
-                let _ = error;
-                lose(loss::LIVES_FULL);
-            }
+            None => lose(loss::LIVES_FULL),
         }
     }
     if life.ns_inum != 0 {
@@ -203,15 +200,13 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
             } else if life.zombie_ns == 0 {
                 add(&raw mut (*record).exited, 1);
             }
-            // Released after the parent's own death: abandoned, not reaped.
-            if (*record).dead_ns == 0 {
-                if auto {
-                    add(&raw mut (*record).autoreaped, 1);
-                } else {
-                    add(&raw mut (*record).reaped, 1);
-                    let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
-                    record_duration(&raw mut (*record).reap_latency, now.saturating_sub(since));
-                }
+            if auto {
+                add(&raw mut (*record).autoreaped, 1);
+            } else if (*record).dead_ns == 0 {
+                // Released after the parent's own death it would be abandoned, not reaped.
+                add(&raw mut (*record).reaped, 1);
+                let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
+                record_duration(&raw mut (*record).reap_latency, now.saturating_sub(since));
             }
         }
     }

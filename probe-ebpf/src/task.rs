@@ -8,7 +8,7 @@ use aya_ebpf::helpers::{
 };
 use probe_common::{
     offsets::Offsets,
-    wire::{ARGS_LEN, COMM_LEN, ExecEvent, ParentKey, TaskRef},
+    wire::{ARGS_LEN, COMM_LEN, ExecEvent, TaskRef},
 };
 
 /// Set by the collector before loading.
@@ -109,10 +109,6 @@ impl TaskPtr {
         read::<u64>(sighand, offset!(sighand_sigchld_handler)) == SIG_IGN
             || read::<u64>(sighand, offset!(sighand_sigchld_flags)) & SA_NOCLDWAIT != 0
     }
-    /// Key of this task's process among parents.
-    pub fn key(self) -> ParentKey {
-        ParentKey { tgid: self.tgid(), start_boottime_ns: self.leader().start_boottime_ns(), reserved: 0 }
-    }
     fn level(self) -> u32 {
         let pid: u64 = read(self.0, offset!(task_thread_pid));
         if pid == 0 { 0 } else { read(pid, offset!(pid_level)) }
@@ -203,9 +199,14 @@ pub unsafe fn write_program(record: *mut ExecEvent, current: TaskPtr, binprm: u6
     }
 }
 
-/// A field of a classic tracepoint's record.
+/// A field of a tracepoint's record, as a number.
 pub mod record {
     use super::*;
+
+    /// The first argument of a tp_btf program.
+    pub fn first_argument(context: *const core::ffi::c_void) -> u64 {
+        read(context as u64, 0)
+    }
 
     pub fn exit_wait4_ret(context: *const core::ffi::c_void) -> i64 {
         read(context as u64, offset!(exit_wait4_ret))

@@ -7,7 +7,7 @@ use crate::{Flags, hold::hold, process::*};
 fn zombies(count: u64) -> Vec<Pid> {
     let pids: Vec<Pid> = (0..count).map(|_| fork(|| 0)).collect();
     for pid in &pids {
-        until_dead(*pid);
+        until_dead_unasked(*pid);
     }
     pids
 }

@@ -56,6 +56,18 @@ pub fn until_dead(pid: Pid) {
     assert_eq!(result, 0, "waitid {pid}: {}", std::io::Error::last_os_error());
 }
 
+/// Blocks until the child is dead, without any wait call of its parent's.
+pub fn until_dead_unasked(pid: Pid) {
+    // SAFETY: plain numbers; poll writes to an entry of ours; the descriptor is closed below.
+    unsafe {
+        let pidfd = libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32;
+        assert!(pidfd >= 0, "pidfd_open");
+        let mut entry = libc::pollfd { fd: pidfd, events: libc::POLLIN, revents: 0 };
+        assert_eq!(libc::poll(&mut entry, 1, 20_000), 1, "{pid} did not die in time");
+        libc::close(pidfd);
+    }
+}
+
 /// Reaps it by wait4; the status.
 pub fn wait(pid: Pid) -> i32 {
     wait_with(pid, 0)

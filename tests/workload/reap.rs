@@ -154,6 +154,7 @@ pub fn wnowait(flags: &Flags) -> Value {
 pub fn big_memory(flags: &Flags) -> Value {
     let bytes = (flags.get("mb", 512) << 20) as usize;
     let (read, write) = pipe();
+    let (ready_read, ready_write) = pipe();
     let pid = fork(|| {
         close(write);
         // SAFETY: an anonymous private mapping of our own.
@@ -175,10 +176,12 @@ pub fn big_memory(flags: &Flags) -> Value {
             // SAFETY: within the mapping.
             unsafe { memory.cast::<u8>().add(page).write_volatile(1) };
         }
+        send(ready_write, 1);
         receive(read);
         0
     });
     close(read);
+    receive(ready_read);
     let before = now_ns();
     close(write);
     wait(pid);

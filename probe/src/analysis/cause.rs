@@ -12,10 +12,18 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped) -> Vec<Cause> {
     let mut found = Vec::new();
     let left = unreaped.own + parent.ledger.abandoned;
     let inherited = parent.exec_ns.filter(|exec_ns| parent.last_fork_ns != 0 && *exec_ns > parent.last_fork_ns);
+    if inherited.is_some() && left > 0 {
+        found.push(cause(
+            "children_inherited_through_exec",
+            vec!["it started its children, then ran another program by exec, which does not know of them".into()],
+            "wait for the background jobs before the exec, or do not exec: let the shell stay as the parent",
+        ));
+    }
     if let Some(waits) = parent.waits
         && left > 0
+        && inherited.is_none()
     {
-        if waits.any + waits.specific == 0 && inherited.is_none() {
+        if waits.any + waits.specific == 0 {
             found.push(cause(
                 "never_waits",
                 vec![format!("it made no wait call while {left} children died on it")],
@@ -30,14 +38,7 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped) -> Vec<Cause> {
             ));
         }
     }
-    if inherited.is_some() && left > 0 {
-        found.push(cause(
-            "children_inherited_through_exec",
-            vec!["it started its children, then ran another program by exec, which does not know of them".into()],
-            "wait for the background jobs before the exec, or do not exec: let the shell stay as the parent",
-        ));
-    }
-    if parent.ledger.adopted > 0 && unreaped.own > 0 {
+    if parent.ledger.adopted > 0 && unreaped.own + unreaped.abandoned_past_grace > 0 {
         found.push(cause(
             "does_not_reap_adopted_children",
             vec![format!("{} dead children came to it from parents that died first", parent.ledger.adopted)],

@@ -428,12 +428,13 @@ impl Engine {
             State::Running | State::Exited { .. } => {
                 let entry = self.parent_entry(by)?;
                 entry.ledger.exited += 1;
-                if dead {
-                    entry.abandon(0, false);
-                    return None;
-                }
+                // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
                 if how == ReapHow::Auto {
                     entry.ledger.autoreaped += 1;
+                    return None;
+                }
+                if dead {
+                    entry.abandon(0, false);
                     return None;
                 }
                 entry.ledger.reaped += 1;
