@@ -10,8 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 use support::{
-    GRACE, HOLD_MS, REAPWATCH, check_invariants, check_latency, parent_in, require_root, run, run_command, until,
-    validate, workload,
+    GRACE, HOLD_MS, REAPWATCH, check_invariants, check_latency, parent_in, require_root, run, run_command,
+    until, validate, workload,
 };
 
 /// Held by tests that load the machine so much that others would measure them.
@@ -22,7 +22,14 @@ fn healthy(scenario: &[&str]) {
     let count = ran.truth["forked"].as_u64().expect("a count");
     ran.expect(
         &ran.truth["pid"],
-        &[("forked", count), ("exited", count), ("reaped", count), ("unreaped", 0), ("abandoned", 0), ("autoreaped", 0)],
+        &[
+            ("forked", count),
+            ("exited", count),
+            ("reaped", count),
+            ("unreaped", 0),
+            ("abandoned", 0),
+            ("autoreaped", 0),
+        ],
     );
     assert_eq!(ran.own()["verdict"], "healthy");
     if ran.truth["latency"].is_object() {
@@ -154,7 +161,14 @@ fn autoreaped(scenario: &str, count: u64) {
     let ran = run(&[scenario]);
     ran.expect(
         &ran.truth["pid"],
-        &[("forked", count), ("exited", count), ("autoreaped", count), ("reaped", 0), ("unreaped", 0), ("abandoned", 0)],
+        &[
+            ("forked", count),
+            ("exited", count),
+            ("autoreaped", count),
+            ("reaped", 0),
+            ("unreaped", 0),
+            ("abandoned", 0),
+        ],
     );
     assert_eq!(ran.own()["verdict"], "healthy");
     let zombies = trace_all(&ran).into_iter().filter(|line| line["event"] == "zombie").count();
@@ -216,8 +230,12 @@ fn a_subreaper_that_does_not_reap_is_flagged() {
     ran.expect(adopter, &[("forked", 1), ("exited", 5), ("adopted", 4), ("reaped", 1), ("abandoned", 8)]);
     assert_eq!(ran.parent(adopter)["verdict"], "leaking");
     ran.expect(&ran.truth["middle"], &[("exited", 4), ("abandoned", 4)]);
-    let kinds: Vec<&Value> =
-        ran.parent(adopter)["causes"].as_array().expect("causes").iter().map(|cause| &cause["kind"]).collect();
+    let kinds: Vec<&Value> = ran.parent(adopter)["causes"]
+        .as_array()
+        .expect("causes")
+        .iter()
+        .map(|cause| &cause["kind"])
+        .collect();
     assert!(kinds.contains(&&json!("does_not_reap_adopted_children")), "{kinds:?}");
 }
 
@@ -225,9 +243,14 @@ fn pid_namespace(levels: &str) {
     let ran = run(&["pidns", "--levels", levels, "--hold-ms", HOLD_MS]);
     let parents = ran.report["parents"].as_array().expect("parents");
     // The innermost init: the only parent that adopted.
-    let init = parents.iter().find(|parent| parent["adopted"] == 4).unwrap_or_else(|| panic!("{:#}", ran.report));
+    let init =
+        parents.iter().find(|parent| parent["adopted"] == 4).unwrap_or_else(|| panic!("{:#}", ran.report));
     assert_eq!(init["ns_pid"], 1);
-    assert_eq!((&init["exited"], &init["reaped"], &init["abandoned"]), (&json!(5), &json!(1), &json!(8)), "{init:#}");
+    assert_eq!(
+        (&init["exited"], &init["reaped"], &init["abandoned"]),
+        (&json!(5), &json!(1), &json!(8)),
+        "{init:#}"
+    );
     assert_eq!(init["verdict"], "leaking");
     if levels == "1" {
         assert_eq!(init["pid"], ran.truth["init"], "pids are those of the initial namespace");
@@ -294,7 +317,8 @@ fn hostile_names_do_no_harm() {
     ran.expect(&ran.truth["pid"], &[("exited", 3), ("abandoned", 3)]);
     let recording = ran.directory.path().join("f.rec");
     for arguments in [["--as", "report"], ["--as", "trace"]] {
-        let text = Command::new(REAPWATCH).arg("replay").args(arguments).arg(&recording).output().expect("replay");
+        let text =
+            Command::new(REAPWATCH).arg("replay").args(arguments).arg(&recording).output().expect("replay");
         let text = String::from_utf8(text.stdout).expect("UTF-8");
         assert!(text.contains("\\x1b"), "{text}");
         assert!(!text.chars().any(|one| (one.is_control() && one != '\n') || one == '\u{202e}'), "{text:?}");
@@ -350,11 +374,15 @@ fn the_seeds_worker_manager_never_reaps() {
 fn the_seeds_broken_daemon_never_reaps() {
     let directory = tempfile::tempdir().expect("a directory");
     let daemon = directory.path().join("broken_daemon");
-    let compiled = Command::new("cc").arg("-o").arg(&daemon).arg(program("broken_daemon.c")).status().expect("cc");
+    let compiled =
+        Command::new("cc").arg("-o").arg(&daemon).arg(program("broken_daemon.c")).status().expect("cc");
     assert!(compiled.success());
     let ran = run_command(&[daemon.to_str().expect("UTF-8"), "50", "1"]);
     let worst = &ran.report["parents"][0];
-    assert_eq!((&worst["verdict"], &worst["abandoned"], &worst["exited"]), (&json!("never_reaps"), &json!(50), &json!(50)));
+    assert_eq!(
+        (&worst["verdict"], &worst["abandoned"], &worst["exited"]),
+        (&json!("never_reaps"), &json!(50), &json!(50))
+    );
 }
 
 #[test]
@@ -402,7 +430,9 @@ fn our_programs(pid: u32) -> usize {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
     entries
         .flatten()
-        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().contains("bpf")))
+        .filter(|entry| {
+            std::fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().contains("bpf"))
+        })
         .count()
 }
 
@@ -459,7 +489,11 @@ fn killed_in_full_flow_it_leaves_a_whole_report_or_none_and_nothing_attached() {
             assert!(report.ends_with("}\n"), "half a report");
             check_invariants(&serde_json::from_str(&report).expect("a whole report"));
         }
-        let replayed = Command::new(REAPWATCH).args(["replay", "--format", "json"]).arg(&recording).output().expect("replay");
+        let replayed = Command::new(REAPWATCH)
+            .args(["replay", "--format", "json"])
+            .arg(&recording)
+            .output()
+            .expect("replay");
         assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
         check_invariants(&serde_json::from_slice(&replayed.stdout).expect("a report"));
         // Other tests come and go; the programs loaded when this one was killed must all go.
@@ -484,7 +518,8 @@ fn trace_gives_valid_lines_in_order_of_time() {
         .expect("reapwatch");
     // The recording is created once the programs are attached.
     until("attached", || recording.exists().then_some(()));
-    let output = Command::new(workload()).args(["reap-wait4", "--count", "5"]).output().expect("the workload");
+    let output =
+        Command::new(workload()).args(["reap-wait4", "--count", "5"]).output().expect("the workload");
     let truth: Value = serde_json::from_slice(&output.stdout).expect("truth");
     let mut lines = BufReader::new(tracer.stdout.take().expect("piped")).lines();
     let mut reaps = 0;
@@ -527,5 +562,8 @@ fn trace_all(ran: &support::Ran) -> Vec<Value> {
 
 /// The lines of one event of one process.
 fn trace_of(ran: &support::Ran, event: &str, pid: &Value) -> Vec<Value> {
-    trace_all(ran).into_iter().filter(|line| line["event"] == event && line["process"]["pid"] == *pid).collect()
+    trace_all(ran)
+        .into_iter()
+        .filter(|line| line["event"] == event && line["process"]["pid"] == *pid)
+        .collect()
 }

@@ -74,7 +74,9 @@ pub fn enter(life: &Life) -> bool {
     if LIVES.insert(tgid, life, BPF_NOEXIST).is_err() {
         match LIVES.get_ptr(tgid) {
             // SAFETY: a value of our own map.
-            Some(known) if unsafe { (*known).process.start_boottime_ns } == life.process.start_boottime_ns => {
+            Some(known)
+                if unsafe { (*known).process.start_boottime_ns } == life.process.start_boottime_ns =>
+            {
                 return false;
             }
             // The pid was given out again before the free of its last owner was seen: that one is released.
@@ -157,7 +159,8 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
     }
     if moved {
         event.kind = kind::REPARENT;
-        event.other = TaskRef { tgid: old.tgid, start_boottime_ns: old.start_boottime_ns, ..TaskRef::default() };
+        event.other =
+            TaskRef { tgid: old.tgid, start_boottime_ns: old.start_boottime_ns, ..TaskRef::default() };
     } else if !first {
         event.flags |= flag::AGAIN;
     }

@@ -4,10 +4,10 @@
 //! everything no wait call shows (4 to 32 ms late: coarse).
 
 use aya_ebpf::{
+    EbpfContext,
     helpers::bpf_get_current_pid_tgid,
     macros::{btf_tracepoint, fentry, kprobe, tracepoint},
     programs::{BtfTracePointContext, FEntryContext, ProbeContext, TracePointContext},
-    EbpfContext,
 };
 use probe_common::wire::{WaitidCall, flag};
 

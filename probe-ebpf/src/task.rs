@@ -195,7 +195,13 @@ pub unsafe fn write_program(record: *mut ExecEvent, current: TaskPtr, binprm: u6
         // A read of fixed size: argv is followed by the environment. Right at the end of the stack it fails.
         let args = &mut (*record).args;
         let read = bpf_probe_read_user_buf(start as *const u8, args).is_ok();
-        (*record).args_len = if !read { 0 } else if len > ARGS_LEN as u64 { ARGS_LEN as u32 } else { len as u32 };
+        (*record).args_len = if !read {
+            0
+        } else if len > ARGS_LEN as u64 {
+            ARGS_LEN as u32
+        } else {
+            len as u32
+        };
     }
 }
 

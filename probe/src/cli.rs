@@ -292,8 +292,9 @@ impl Cli {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = humantime::parse_duration(text)
-        .map_err(|_| "not a duration: write a number with its unit, such as 250ms, 5s, 2m or 1h30m".to_owned())?;
+    let parsed = humantime::parse_duration(text).map_err(|_| {
+        "not a duration: write a number with its unit, such as 250ms, 5s, 2m or 1h30m".to_owned()
+    })?;
     // Times are ns in u64 everywhere; half of the range leaves room to add it to any clock reading.
     if parsed.as_nanos() > i64::MAX as u128 {
         return Err("too long: the most is 292 years".to_owned());
@@ -406,11 +407,15 @@ mod tests {
 
     #[test]
     fn replay_and_record() {
-        let Some(Command::Replay(args)) = parse("replay f.rec --as trace --format json").expect("valid").command else {
+        let Some(Command::Replay(args)) =
+            parse("replay f.rec --as trace --format json").expect("valid").command
+        else {
             panic!()
         };
         assert_eq!((args.view, args.format, args.grace), (ReplayView::Trace, Format::Json, None));
-        let Some(Command::Record(args)) = parse("record --output f.rec").expect("valid").command else { panic!() };
+        let Some(Command::Record(args)) = parse("record --output f.rec").expect("valid").command else {
+            panic!()
+        };
         assert_eq!((args.duration, args.command.len()), (None, 0));
         assert_eq!(args.grace.grace, Duration::from_secs(5));
     }

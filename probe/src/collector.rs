@@ -217,7 +217,9 @@ impl Collector {
             .engine
             .parents()
             .filter(|(_, parent)| self.engine.root().is_none() || parent.member)
-            .fold((0, 0), |(count, unreaped), (_, parent)| (count + 1, unreaped + parent.zombies.len() as u64));
+            .fold((0, 0), |(count, unreaped), (_, parent)| {
+                (count + 1, unreaped + parent.zombies.len() as u64)
+            });
         let losses = self.engine.losses();
         let line = sink::status::status_line(
             self.began.elapsed().as_nanos() as u64,

@@ -201,17 +201,30 @@ pub struct Losses {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// The hooks are attached and the window is open. `root`: only this process and its descendants are reported.
-    Begin { time_ns: u64, root: Option<Identity> },
+    Begin {
+        time_ns: u64,
+        root: Option<Identity>,
+    },
     Lifecycle(Lifecycle),
     /// What a process runs, read from /proc.
-    Detail { identity: Identity, detail: Detail },
+    Detail {
+        identity: Identity,
+        detail: Detail,
+    },
     Snapshot(Snapshot),
     Counters(Box<Counters>),
-    Losses { time_ns: u64, losses: Losses },
+    Losses {
+        time_ns: u64,
+        losses: Losses,
+    },
     /// Time passes.
-    Tick { time_ns: u64 },
+    Tick {
+        time_ns: u64,
+    },
     /// The window is closed.
-    End { time_ns: u64 },
+    End {
+        time_ns: u64,
+    },
 }
 
 /// Which hook serves a stage, and how good it is.

@@ -90,8 +90,11 @@ pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
     check_invariants(&report);
     assert_eq!(report["complete"], true, "{report:#}");
     assert!(report["hooks"]["reap"].as_str().is_some_and(|hook| !hook.is_empty()));
-    let replayed =
-        Command::new(REAPWATCH).args(["replay", "--format", "json"]).arg(&recording).output().expect("replay runs");
+    let replayed = Command::new(REAPWATCH)
+        .args(["replay", "--format", "json"])
+        .arg(&recording)
+        .output()
+        .expect("replay runs");
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     assert_eq!(replayed.stdout, bytes, "a replay gives the live report, byte for byte");
     Ran { report, truth, output, directory }
@@ -109,12 +112,16 @@ pub fn run(scenario: &[&str]) -> Ran {
 
 /// The ledger of every parent, and of all together, balances; the schema holds.
 pub fn check_invariants(report: &Value) {
-    let number = |entry: &Value, field: &str| entry[field].as_u64().unwrap_or_else(|| panic!("{field} in {entry:#}"));
+    let number =
+        |entry: &Value, field: &str| entry[field].as_u64().unwrap_or_else(|| panic!("{field} in {entry:#}"));
     let parents = report["parents"].as_array().expect("parents");
     for entry in parents.iter().chain([&report["totals"]]) {
         assert_eq!(
             number(entry, "exited") + number(entry, "adopted"),
-            ["reaped", "autoreaped", "unreaped", "abandoned"].iter().map(|field| number(entry, field)).sum::<u64>(),
+            ["reaped", "autoreaped", "unreaped", "abandoned"]
+                .iter()
+                .map(|field| number(entry, field))
+                .sum::<u64>(),
             "the ledger does not balance: {entry:#}"
         );
     }
@@ -141,7 +148,10 @@ pub fn check_latency(parent: &Value, truth: &Value) {
     assert!(found("max_ns") <= bound("upper_max_ns"), "{parent:#}\n{truth:#}");
     assert!(found("max_ns") >= bound("lower_max_ns"), "{parent:#}\n{truth:#}");
     assert!(found("min_ns") <= bound("upper_min_ns"), "{parent:#}\n{truth:#}");
-    assert!((bound("lower_mean_ns")..=bound("upper_mean_ns")).contains(&found("mean_ns")), "{parent:#}\n{truth:#}");
+    assert!(
+        (bound("lower_mean_ns")..=bound("upper_mean_ns")).contains(&found("mean_ns")),
+        "{parent:#}\n{truth:#}"
+    );
     for quantile in ["p50_ns", "p90_ns", "p99_ns"] {
         assert!((found("min_ns")..=found("max_ns")).contains(&found(quantile)));
     }

@@ -39,10 +39,7 @@ pub fn exec_leaker(flags: &Flags) -> Value {
     let count = flags.get("count", 10);
     zombies(count);
     // The truth first: the program after the exec says nothing.
-    println!(
-        "{}",
-        json!({"pid": own_pid(), "forked": count, "exited": count, "reaped": 0, "left": count})
-    );
+    println!("{}", json!({"pid": own_pid(), "forked": count, "exited": count, "reaped": 0, "left": count}));
     let ms = flags.get("hold-ms", 0).to_string();
     exec_self(&["sit", "--ms", &ms])
 }

@@ -62,7 +62,8 @@ pub fn vforked(flags: &Flags) -> Value {
     for _ in 0..count {
         let before = now_ns();
         // SAFETY: CLONE_VFORK without CLONE_VM: the child has its own memory and leaves at once.
-        let pid = unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0) } as Pid;
+        let pid =
+            unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0) } as Pid;
         match pid {
             -1 => panic!("clone"),
             0 => exit(0),

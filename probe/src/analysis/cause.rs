@@ -11,11 +11,15 @@ fn cause(kind: &str, evidence: Vec<String>, fix: &str) -> Cause {
 pub fn causes(parent: &Parent, unreaped: &Unreaped) -> Vec<Cause> {
     let mut found = Vec::new();
     let left = unreaped.own + parent.ledger.abandoned;
-    let inherited = parent.exec_ns.filter(|exec_ns| parent.last_fork_ns != 0 && *exec_ns > parent.last_fork_ns);
+    let inherited =
+        parent.exec_ns.filter(|exec_ns| parent.last_fork_ns != 0 && *exec_ns > parent.last_fork_ns);
     if inherited.is_some() && left > 0 {
         found.push(cause(
             "children_inherited_through_exec",
-            vec!["it started its children, then ran another program by exec, which does not know of them".into()],
+            vec![
+                "it started its children, then ran another program by exec, which does not know of them"
+                    .into(),
+            ],
             "wait for the background jobs before the exec, or do not exec: let the shell stay as the parent",
         ));
     }
@@ -33,7 +37,10 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped) -> Vec<Cause> {
         } else if waits.any == 0 && waits.specific > 0 {
             found.push(cause(
                 "waits_only_for_specific_children",
-                vec![format!("all its {} wait calls named a child; none asked for any child", waits.specific)],
+                vec![format!(
+                    "all its {} wait calls named a child; none asked for any child",
+                    waits.specific
+                )],
                 "wait for every child that is started, also on the error path and after a timeout",
             ));
         }
@@ -47,10 +54,15 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped) -> Vec<Cause> {
         ));
     }
     if unreaped.held > 0 {
-        let tracer = unreaped.tracer.map(|tracer| format!("{} (pid {})", tracer.comm.text(), tracer.identity.tgid));
+        let tracer =
+            unreaped.tracer.map(|tracer| format!("{} (pid {})", tracer.comm.text(), tracer.identity.tgid));
         found.push(cause(
             "held_by_tracer",
-            vec![format!("{} of its dead children are held by the tracer {}", unreaped.held, tracer.unwrap_or_default())],
+            vec![format!(
+                "{} of its dead children are held by the tracer {}",
+                unreaped.held,
+                tracer.unwrap_or_default()
+            )],
             "let the tracer wait for the child or detach; the parent cannot reap it before",
         ));
     }

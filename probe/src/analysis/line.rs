@@ -32,7 +32,8 @@ fn blank(event: &'static str, time: String) -> EventLine {
 pub fn event_line(observation: &Observation, session: &Session) -> Option<EventLine> {
     let (event, reap_latency_ns, teardown_ns) = match observation {
         Observation::Lost { time_ns, losses } => {
-            let lost = Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
+            let lost =
+                Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
             return Some(EventLine { lost: Some(lost), ..blank("lost", time::rfc3339(session, *time_ns)) });
         }
         Observation::Stage { event, reap_latency_ns, teardown_ns, member } => {

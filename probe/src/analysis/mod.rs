@@ -15,7 +15,8 @@ use crate::{
     engine::{Engine, Parent as Known, State, Tally},
     model::{Detail, Identity, Session, Task},
     report::{
-        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, Named, Parent, Report, SCHEMA, Verdict, Waits, Window,
+        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, Named, Parent, Report, SCHEMA, Verdict, Waits,
+        Window,
     },
 };
 
@@ -108,7 +109,9 @@ fn parent(engine: &Engine, session: &Session, known: &Known, end_ns: u64, comple
         oldest_at_least: unreaped.at_least,
         reap_latency: summary(&known.reap_latency),
         teardown: summary(&known.teardown),
-        waits: known.waits.map_or(Waits::default(), |waits| Waits { any: waits.any, specific: waits.specific }),
+        waits: known
+            .waits
+            .map_or(Waits::default(), |waits| Waits { any: waits.any, specific: waits.specific }),
         verdict,
         causes: if verdict >= Verdict::Slow { cause::causes(known, &unreaped) } else { Vec::new() },
     }
@@ -141,7 +144,9 @@ impl Unreaped {
             tracer: None,
         };
         for child in &known.zombies {
-            let Some(State::Zombie { since_ns, held_by, at_least }) = engine.process(*child).map(|one| one.state) else {
+            let Some(State::Zombie { since_ns, held_by, at_least }) =
+                engine.process(*child).map(|one| one.state)
+            else {
                 continue;
             };
             if held_by.is_some() {
@@ -178,7 +183,9 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
     let mut left: Vec<(Identity, LeftRunning)> = engine
         .processes()
         .filter(|process| {
-            process.member && Some(process.task.identity) != engine.root() && matches!(process.state, State::Running)
+            process.member
+                && Some(process.task.identity) != engine.root()
+                && matches!(process.state, State::Running)
         })
         .map(|process| {
             let detail = process.detail.clone().unwrap_or_default();

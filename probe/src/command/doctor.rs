@@ -146,11 +146,13 @@ fn refused(stage: HookStage, hook: &str, error: &str) -> HookCheck {
 }
 
 fn privileges(failed: Option<&SetupError>) -> PrivilegeCheck {
-    let effective = procfs::process::Process::myself()
-        .and_then(|own| own.status())
-        .map_or(0, |status| status.capeff);
-    let capabilities: Vec<String> =
-        CAPABILITIES.iter().filter(|(bit, _)| effective >> bit & 1 == 1).map(|(_, name)| (*name).to_owned()).collect();
+    let effective =
+        procfs::process::Process::myself().and_then(|own| own.status()).map_or(0, |status| status.capeff);
+    let capabilities: Vec<String> = CAPABILITIES
+        .iter()
+        .filter(|(bit, _)| effective >> bit & 1 == 1)
+        .map(|(_, name)| (*name).to_owned())
+        .collect();
     let has = |name: &str| capabilities.iter().any(|held| held == name);
     let ok = has("cap_sys_admin") || (has("cap_bpf") && has("cap_perfmon"));
     let detail = match (ok, failed) {

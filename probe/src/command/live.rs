@@ -61,7 +61,8 @@ pub fn recording(path: Option<&Path>, session: &Session) -> Result<Option<Record
 
 /// Ends when SIGINT or SIGTERM comes; which.
 pub async fn interrupted() -> i32 {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };

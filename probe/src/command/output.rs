@@ -24,12 +24,10 @@ impl Target {
     /// Opens `path`, or else takes what is given.
     pub fn open(path: Option<&Path>, otherwise: Self) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(otherwise) };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)
-            .map_err(|error| Failure::other(format!("cannot open {} for the report: {error}", path.display())))?;
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(true).open(path).map_err(|error| {
+                Failure::other(format!("cannot open {} for the report: {error}", path.display()))
+            })?;
         Ok(Self::File { file, path: path.to_owned() })
     }
 
@@ -51,9 +49,10 @@ impl Target {
                 .write_all(&bytes)
                 .and_then(|()| file.flush())
                 .map_err(|error| Failure::writing(&path.display().to_string(), &error)),
-            Self::StandardError => {
-                io::stderr().lock().write_all(&bytes).map_err(|error| Failure::writing("standard error", &error))
-            }
+            Self::StandardError => io::stderr()
+                .lock()
+                .write_all(&bytes)
+                .map_err(|error| Failure::writing("standard error", &error)),
             Self::StandardOutput => standard(&bytes),
         }
     }

@@ -2,12 +2,7 @@
 
 use std::fs::File;
 
-use super::{
-    Failure,
-    live::Lines,
-    output::Target,
-    unreadable,
-};
+use super::{Failure, live::Lines, output::Target, unreadable};
 use crate::{
     analysis,
     cli::{ReplayArgs, ReplayView},
@@ -43,7 +38,10 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     }
     let damage = reader.damage();
     if inputs == 0 {
-        return Err(Failure::other(format!("{} holds nothing that can be replayed: {damage}", args.file.display())));
+        return Err(Failure::other(format!(
+            "{} holds nothing that can be replayed: {damage}",
+            args.file.display()
+        )));
     }
     if damage.no_end {
         // Closes the books with what there is.

@@ -100,9 +100,10 @@ fn spawn(command: &[OsString], kernel: &mut Kernel) -> Result<(Child, Identity),
     let Some((program, args)) = command.split_first() else {
         return Err(Failure::other("no command given"));
     };
-    let child = Command::new(program).args(args).spawn().map_err(|error| {
-        Failure::other(format!("cannot run {}: {error}", program.display()))
-    })?;
+    let child = Command::new(program)
+        .args(args)
+        .spawn()
+        .map_err(|error| Failure::other(format!("cannot run {}: {error}", program.display())))?;
     let root = kernel
         .snapshot(0)?
         .tasks
@@ -128,7 +129,9 @@ enum Ended {
 async fn command_ends(pid: u32) -> Ended {
     let pid = Pid::from_raw(pid as i32);
     let dead = tokio::task::spawn_blocking(move || {
-        while let Err(nix::errno::Errno::EINTR) = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {}
+        while let Err(nix::errno::Errno::EINTR) =
+            waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+        {}
     });
     tokio::pin!(dead);
     let signal = tokio::select! {

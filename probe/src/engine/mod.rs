@@ -14,7 +14,8 @@ pub use parent::{Parent, Waits};
 pub use process::{Process, State};
 
 use crate::model::{
-    Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Snapshot, Stage, Task, TaskState,
+    Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Snapshot, Stage,
+    Task, TaskState,
 };
 
 /// Most processes followed at once.
@@ -34,7 +35,10 @@ pub enum Observation {
         /// Whether the process belongs to the watched tree (true when the whole host is watched).
         member: bool,
     },
-    Lost { time_ns: u64, losses: Losses },
+    Lost {
+        time_ns: u64,
+        losses: Losses,
+    },
 }
 
 /// The state of the host's dead and their parents.
@@ -168,7 +172,14 @@ impl Engine {
             Stage::Zombie { parent, held_by, exit_ns, again } => {
                 self.entry(event.process, Some(*parent));
                 teardown_ns = (*exit_ns != 0).then(|| now.saturating_sub(*exit_ns));
-                self.zombie(identity, *parent, now, *held_by, if *again { None } else { teardown_ns }, *again);
+                self.zombie(
+                    identity,
+                    *parent,
+                    now,
+                    *held_by,
+                    if *again { None } else { teardown_ns },
+                    *again,
+                );
             }
             Stage::Reparent { parent, .. } => {
                 self.entry(event.process, Some(*parent));
@@ -196,7 +207,8 @@ impl Engine {
     }
 
     fn is_member(&self, event: &Lifecycle) -> bool {
-        self.root.is_none() || self.processes.get(&event.process.identity).is_some_and(|process| process.member)
+        self.root.is_none()
+            || self.processes.get(&event.process.identity).is_some_and(|process| process.member)
     }
 
     /// Fills in a comm that the kernel had no chance to read.
@@ -225,7 +237,8 @@ impl Engine {
         if self.processes.len() >= PROCESSES_MAX && !self.processes.contains_key(&task.identity) {
             // One that runs carries no debt: the first such makes room.
             self.not_followed += 1;
-            let victim = self.processes.values().find(|one| matches!(one.state, State::Running) && one.task != task);
+            let victim =
+                self.processes.values().find(|one| matches!(one.state, State::Running) && one.task != task);
             if let Some(victim) = victim.map(|one| one.task.identity) {
                 self.forget(victim);
             }
@@ -236,7 +249,8 @@ impl Engine {
         let member = root == Some(task.identity)
             || (!self.processes.contains_key(&task.identity)
                 && self.processes.get(&parent_identity).is_some_and(|parent| parent.member));
-        let process = self.processes.entry(task.identity).or_insert_with(|| Process::new(task, parent_identity));
+        let process =
+            self.processes.entry(task.identity).or_insert_with(|| Process::new(task, parent_identity));
         process.member |= member;
         process
     }
@@ -267,8 +281,10 @@ impl Engine {
     }
 
     fn fork(&mut self, child: Task, parent: &Task, creator: &Task, now: u64) {
-        let inherited = self.processes.get(&creator.identity).or_else(|| self.processes.get(&parent.identity));
-        let (detail, member) = inherited.map_or((None, false), |process| (process.detail.clone(), process.member));
+        let inherited =
+            self.processes.get(&creator.identity).or_else(|| self.processes.get(&parent.identity));
+        let (detail, member) =
+            inherited.map_or((None, false), |process| (process.detail.clone(), process.member));
         let process = self.entry(child, Some(*parent));
         process.born_to = Some(*parent);
         process.parent = parent.identity;
@@ -384,12 +400,10 @@ impl Engine {
         since_ns: u64,
         now: u64,
     ) -> Option<u64> {
-        let (state, owner) = self
-            .processes
-            .get(&task.identity)
-            .map_or((State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity), |process| {
-                (process.state, process.parent)
-            });
+        let (state, owner) = self.processes.get(&task.identity).map_or(
+            (State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity),
+            |process| (process.state, process.parent),
+        );
         if !self.processes.contains_key(&task.identity) && self.root.is_some() {
             return None;
         }
@@ -509,7 +523,9 @@ impl Engine {
         let gone: Vec<Identity> = self
             .processes
             .values()
-            .filter(|process| !present.contains(&process.task.identity) && process.last_change_ns() < settled_before)
+            .filter(|process| {
+                !present.contains(&process.task.identity) && process.last_change_ns() < settled_before
+            })
             .map(|process| process.task.identity)
             .collect();
         for identity in gone {
@@ -521,7 +537,10 @@ impl Engine {
         let identity = seen.process.identity;
         let known = self.processes.contains_key(&identity);
         // A process that ended between this look and now is not brought back: only what began before is news.
-        if !known && !first && seen.process.identity.start_boottime_ns >= self.began_ns && seen.state != TaskState::Zombie
+        if !known
+            && !first
+            && seen.process.identity.start_boottime_ns >= self.began_ns
+            && seen.state != TaskState::Zombie
         {
             return;
         }

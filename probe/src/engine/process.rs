@@ -9,12 +9,21 @@ use crate::model::{Detail, Identity, Task, WaitStatus};
 pub enum State {
     Running,
     /// Its last thread is dying; not yet in any parent's ledger.
-    Exited { exit_ns: u64, autoreap: bool },
+    Exited {
+        exit_ns: u64,
+        autoreap: bool,
+    },
     /// In its parent's ledger, unreaped. `since_ns`: when this parent could first reap it (at the latest, where
     /// `at_least`). `held_by`: a tracer keeps it from the parent.
-    Zombie { since_ns: u64, held_by: Option<Task>, at_least: bool },
+    Zombie {
+        since_ns: u64,
+        held_by: Option<Task>,
+        at_least: bool,
+    },
     /// Its parent died over it; whether somebody adopted it is not known yet.
-    Abandoned { since_ns: u64 },
+    Abandoned {
+        since_ns: u64,
+    },
 }
 
 /// A process.

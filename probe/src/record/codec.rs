@@ -3,8 +3,8 @@
 use bytes::{Buf, BufMut};
 
 use crate::model::{
-    Comm, Counters, Detail, Distribution, Hooks, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask,
-    Session, Snapshot, Stage, Task, TaskState, TimeAnchor, WaitStatus,
+    Comm, Counters, Detail, Distribution, Hooks, Identity, Input, Lifecycle, Losses, Precision, ReapHow,
+    SeenTask, Session, Snapshot, Stage, Task, TaskState, TimeAnchor, WaitStatus,
 };
 
 /// Frame kinds. Never reused.
@@ -251,7 +251,9 @@ fn distribution(from: &mut &[u8]) -> Option<Distribution> {
         sum_ns,
         min_ns,
         max_ns,
-        buckets: (0..buckets).map(|_| Some((from.try_get_u16_le().ok()?, number(from)?))).collect::<Option<_>>()?,
+        buckets: (0..buckets)
+            .map(|_| Some((from.try_get_u16_le().ok()?, number(from)?)))
+            .collect::<Option<_>>()?,
     })
 }
 

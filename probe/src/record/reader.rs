@@ -27,7 +27,10 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if self.bytes_lost > 0 {
-            parts.push(format!("{} bytes in {} places are damaged and left out", self.bytes_lost, self.places));
+            parts.push(format!(
+                "{} bytes in {} places are damaged and left out",
+                self.bytes_lost, self.places
+            ));
         }
         if self.torn_tail {
             parts.push("it ends in the middle of a frame".into());
@@ -55,14 +58,16 @@ impl fmt::Display for RecordingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "{error}"),
-            Self::NotARecording => {
-                f.write_str("this is not a reapwatch recording; make one with `reapwatch record --output FILE`")
-            }
+            Self::NotARecording => f.write_str(
+                "this is not a reapwatch recording; make one with `reapwatch record --output FILE`",
+            ),
             Self::Newer { major } => write!(
                 f,
                 "this recording has format {major}, and this reapwatch reads up to {MAJOR}; replay it with a newer one"
             ),
-            Self::NoSession => f.write_str("the head of this recording is damaged; nothing in it can be placed in time"),
+            Self::NoSession => {
+                f.write_str("the head of this recording is damaged; nothing in it can be placed in time")
+            }
         }
     }
 }
@@ -92,7 +97,8 @@ impl Reader {
             return Err(RecordingError::Newer { major });
         }
         let at = MAGIC.len() + 4;
-        let mut reader = Self { bytes, at, session: Session::default(), damage: Damage::default(), ended: false };
+        let mut reader =
+            Self { bytes, at, session: Session::default(), damage: Damage::default(), ended: false };
         match reader.frame_at(at) {
             Some((codec::kind::SESSION, payload, next)) => {
                 reader.session =

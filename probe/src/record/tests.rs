@@ -6,9 +6,13 @@ use super::*;
 use crate::model::*;
 
 fn task() -> impl Strategy<Value = Task> {
-    (any::<u32>(), any::<u64>(), any::<u32>(), any::<[u8; 16]>()).prop_map(|(tgid, start_boottime_ns, ns_pid, comm)| {
-        Task { identity: Identity { tgid, start_boottime_ns }, ns_pid, comm: Comm(comm) }
-    })
+    (any::<u32>(), any::<u64>(), any::<u32>(), any::<[u8; 16]>()).prop_map(
+        |(tgid, start_boottime_ns, ns_pid, comm)| Task {
+            identity: Identity { tgid, start_boottime_ns },
+            ns_pid,
+            comm: Comm(comm),
+        },
+    )
 }
 
 fn detail() -> impl Strategy<Value = Detail> {
@@ -20,8 +24,11 @@ fn stage() -> impl Strategy<Value = Stage> {
     prop_oneof![
         (task(), task()).prop_map(|(parent, creator)| Stage::Fork { parent, creator }),
         detail().prop_map(|detail| Stage::Exec { detail }),
-        (task(), any::<u32>(), any::<bool>())
-            .prop_map(|(parent, status, autoreap)| Stage::Exit { parent, status: WaitStatus(status), autoreap }),
+        (task(), any::<u32>(), any::<bool>()).prop_map(|(parent, status, autoreap)| Stage::Exit {
+            parent,
+            status: WaitStatus(status),
+            autoreap
+        }),
         (task(), option::of(task()), any::<u64>(), any::<bool>())
             .prop_map(|(parent, held_by, exit_ns, again)| Stage::Zombie { parent, held_by, exit_ns, again }),
         (task(), task()).prop_map(|(parent, from)| Stage::Reparent { parent, from: from.identity }),
@@ -39,8 +46,9 @@ fn stage() -> impl Strategy<Value = Stage> {
 }
 
 fn distribution() -> impl Strategy<Value = Distribution> {
-    (any::<[u64; 4]>(), vec((any::<u16>(), any::<u64>()), 0..5))
-        .prop_map(|([count, sum_ns, min_ns, max_ns], buckets)| Distribution { count, sum_ns, min_ns, max_ns, buckets })
+    (any::<[u64; 4]>(), vec((any::<u16>(), any::<u64>()), 0..5)).prop_map(
+        |([count, sum_ns, min_ns, max_ns], buckets)| Distribution { count, sum_ns, min_ns, max_ns, buckets },
+    )
 }
 
 fn seen() -> impl Strategy<Value = SeenTask> {
@@ -50,35 +58,41 @@ fn seen() -> impl Strategy<Value = SeenTask> {
         Just(TaskState::DeadLeader),
         Just(TaskState::Zombie)
     ];
-    (any::<u64>(), task(), task(), state, option::of(task()))
-        .prop_map(|(time_ns, process, parent, state, tracer)| SeenTask { time_ns, process, parent, state, tracer })
+    (any::<u64>(), task(), task(), state, option::of(task())).prop_map(
+        |(time_ns, process, parent, state, tracer)| SeenTask { time_ns, process, parent, state, tracer },
+    )
 }
 
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         (any::<u64>(), option::of(task()))
             .prop_map(|(time_ns, root)| Input::Begin { time_ns, root: root.map(|root| root.identity) }),
-        (any::<u64>(), task(), stage())
-            .prop_map(|(time_ns, process, stage)| Input::Lifecycle(Lifecycle { time_ns, process, stage })),
+        (any::<u64>(), task(), stage()).prop_map(|(time_ns, process, stage)| Input::Lifecycle(Lifecycle {
+            time_ns,
+            process,
+            stage
+        })),
         (task(), detail()).prop_map(|(task, detail)| Input::Detail { identity: task.identity, detail }),
         (any::<[u64; 3]>(), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
         }),
-        (any::<[u64; 8]>(), task(), distribution(), distribution()).prop_map(|(n, parent, reap_latency, teardown)| {
-            Input::Counters(Box::new(Counters {
-                time_ns: n[0],
-                parent,
-                forked: n[1],
-                exited: n[2],
-                adopted: n[3],
-                reaped: n[4],
-                autoreaped: n[5],
-                waits_any: n[6],
-                waits_specific: n[7],
-                reap_latency,
-                teardown,
-            }))
-        }),
+        (any::<[u64; 8]>(), task(), distribution(), distribution()).prop_map(
+            |(n, parent, reap_latency, teardown)| {
+                Input::Counters(Box::new(Counters {
+                    time_ns: n[0],
+                    parent,
+                    forked: n[1],
+                    exited: n[2],
+                    adopted: n[3],
+                    reaped: n[4],
+                    autoreaped: n[5],
+                    waits_any: n[6],
+                    waits_specific: n[7],
+                    reap_latency,
+                    teardown,
+                }))
+            }
+        ),
         any::<[u64; 4]>().prop_map(|[time_ns, events, map_full, probe_missed]| Input::Losses {
             time_ns,
             losses: Losses { events, map_full, probe_missed }
@@ -138,7 +152,8 @@ proptest! {
 
 #[test]
 fn a_file_cut_anywhere_gives_a_prefix_and_says_so() {
-    let inputs: Vec<Input> = (0..5).map(|time_ns| Input::Tick { time_ns }).chain([Input::End { time_ns: 9 }]).collect();
+    let inputs: Vec<Input> =
+        (0..5).map(|time_ns| Input::Tick { time_ns }).chain([Input::End { time_ns: 9 }]).collect();
     let whole = write(&inputs);
     let first = write(&[]).len();
     for cut in first..whole.len() {

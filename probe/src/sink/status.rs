@@ -3,7 +3,14 @@
 use super::terminal::{count, cut, duration};
 
 /// One line, without its end.
-pub fn status_line(elapsed_ns: u64, events: u64, parents: u64, unreaped: u64, lost: u64, width: usize) -> String {
+pub fn status_line(
+    elapsed_ns: u64,
+    events: u64,
+    parents: u64,
+    unreaped: u64,
+    lost: u64,
+    width: usize,
+) -> String {
     let line = format!(
         "{} · {} events · {} parents · {} unreaped · {} lost",
         duration(elapsed_ns),

@@ -70,7 +70,9 @@ fn a_leak_is_said_in_one_sentence_then_in_a_table_then_why() {
 
 #[test]
 fn every_verdict_has_a_sentence_and_no_line_is_wider_than_the_terminal() {
-    for verdict in [Verdict::Healthy, Verdict::Undecided, Verdict::Slow, Verdict::Leaking, Verdict::NeverReaps] {
+    for verdict in
+        [Verdict::Healthy, Verdict::Undecided, Verdict::Slow, Verdict::Leaking, Verdict::NeverReaps]
+    {
         for columns in [80, 120] {
             let mut report = sample(vec![parent("a\u{1b}[31m\n\"\u{202e}漢字漢字", verdict); 30]);
             report.complete = false;

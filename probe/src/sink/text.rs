@@ -154,9 +154,14 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
         let oldest = if stuck == 0 {
             "-".into()
         } else {
-            format!("{}{}", if parent.oldest_at_least { "≥" } else { "" }, duration(parent.oldest_unreaped_ns))
+            format!(
+                "{}{}",
+                if parent.oldest_at_least { "≥" } else { "" },
+                duration(parent.oldest_unreaped_ns)
+            )
         };
-        let p99 = if parent.reap_latency.count == 0 { "-".into() } else { duration(parent.reap_latency.p99_ns) };
+        let p99 =
+            if parent.reap_latency.count == 0 { "-".into() } else { duration(parent.reap_latency.p99_ns) };
         let command = if view.width > WIDTH_MIN && !parent.command_line.is_empty() {
             parent.command_line.join(" ")
         } else {
@@ -211,7 +216,8 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
     }
     writeln!(out, "\nLeft running ({}):", count(left.len() as u64))?;
     for entry in left.iter().take(ROWS_MAX) {
-        let command = if entry.command_line.is_empty() { entry.comm.clone() } else { entry.command_line.join(" ") };
+        let command =
+            if entry.command_line.is_empty() { entry.comm.clone() } else { entry.command_line.join(" ") };
         let line = format!(
             "  {} {}, started by {} ({})",
             entry.pid,
@@ -234,9 +240,15 @@ fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> 
     let lost = &report.lost;
     writeln!(out)?;
     for (number, what) in [
-        (lost.events, "events did not fit the ring buffer: counts are exact, detail is missing; try --ring-size 32M"),
+        (
+            lost.events,
+            "events did not fit the ring buffer: counts are exact, detail is missing; try --ring-size 32M",
+        ),
         (lost.map_full, "entries did not fit a table: some parents or deaths are not counted"),
-        (lost.probe_missed, "hits were missed by a program: counts come from the task list, detail is missing"),
+        (
+            lost.probe_missed,
+            "hits were missed by a program: counts come from the task list, detail is missing",
+        ),
     ] {
         if number > 0 {
             for line in wrap(&format!("{} {what}", count(number)), view.width) {

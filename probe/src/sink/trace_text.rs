@@ -65,9 +65,11 @@ fn detail(event: &EventLine) -> String {
                 (_, Some(reaper)) => format!("by {}", who(reaper)),
                 (_, None) => format!("unseen, child of {parent}"),
             };
-            let after = event.reap_latency_ns.map(|ns| format!(" after {}", duration(ns))).unwrap_or_default();
+            let after =
+                event.reap_latency_ns.map(|ns| format!(" after {}", duration(ns))).unwrap_or_default();
             let coarse = if event.precision == Some("coarse") { " (coarse)" } else { "" };
-            let teardown = event.teardown_ns.map(|ns| format!(", teardown {}", duration(ns))).unwrap_or_default();
+            let teardown =
+                event.teardown_ns.map(|ns| format!(", teardown {}", duration(ns))).unwrap_or_default();
             format!("{by}{after}{coarse}{teardown}")
         }
         _ => parent,

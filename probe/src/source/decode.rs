@@ -3,8 +3,8 @@
 use probe_common::wire::{self, Event, ExecEvent, TaskRef, flag, kind, state};
 
 use crate::model::{
-    Comm, Counters, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask, Stage, Task, TaskState,
-    WaitStatus,
+    Comm, Counters, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask, Stage, Task,
+    TaskState, WaitStatus,
 };
 
 /// The types the kernel programs write: plain integers and byte arrays, without padding.
@@ -138,7 +138,11 @@ fn distribution(histogram: &wire::Histogram) -> Distribution {
         sum_ns: histogram.sum_ns,
         min_ns: histogram.min_ns,
         max_ns: histogram.max_ns,
-        buckets: (0u16..).zip(histogram.buckets).filter(|(_, n)| *n > 0).map(|(i, n)| (i, u64::from(n))).collect(),
+        buckets: (0u16..)
+            .zip(histogram.buckets)
+            .filter(|(_, n)| *n > 0)
+            .map(|(i, n)| (i, u64::from(n)))
+            .collect(),
     }
 }
 

@@ -45,7 +45,10 @@ mod tests {
     #[test]
     fn the_unit_is_the_innermost_service_of_the_cgroup_path() {
         assert_eq!(unit(b"0::/system.slice/worker-manager.service\n"), b"worker-manager.service");
-        assert_eq!(unit(b"12:cpu:/\n0::/user.slice/user-0.slice/user@0.service/app.slice/a.service/sub\n"), b"a.service");
+        assert_eq!(
+            unit(b"12:cpu:/\n0::/user.slice/user-0.slice/user@0.service/app.slice/a.service/sub\n"),
+            b"a.service"
+        );
         assert_eq!(unit(b"0::/\n"), b"");
     }
 }

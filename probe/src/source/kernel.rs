@@ -25,8 +25,15 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
 
 /// Programs without which events are missing, not merely late.
-const COUNTED_FOR_MISSES: &[&str] =
-    &["process_fork", "process_exec", "process_exit", "zombie_signal", "notify_fexit", "process_free", "release_fentry"];
+const COUNTED_FOR_MISSES: &[&str] = &[
+    "process_fork",
+    "process_exec",
+    "process_exit",
+    "zombie_signal",
+    "notify_fexit",
+    "process_free",
+    "release_fentry",
+];
 
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +118,8 @@ impl Kernel {
             .take_map("EVENTS")
             .and_then(|map| RingBuf::try_from(map).ok())
             .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
-        let exact = attached.iter().all(|one| !one.hook.contains("signal_generate") && !one.hook.contains("free"));
+        let exact =
+            attached.iter().all(|one| !one.hook.contains("signal_generate") && !one.hook.contains("free"));
         Ok(Self { ebpf, events, attached, exact, losses: Losses::default(), undecodable: 0 })
     }
 
@@ -123,7 +131,11 @@ impl Kernel {
     /// The hooks as reports name them.
     pub fn hooks(&self) -> Hooks {
         let hook = |stage| {
-            self.attached.iter().find(|one| one.stage == stage).map(|one| one.hook.clone()).unwrap_or_default()
+            self.attached
+                .iter()
+                .find(|one| one.stage == stage)
+                .map(|one| one.hook.clone())
+                .unwrap_or_default()
         };
         Hooks { exit: hook("exit"), zombie: hook("zombie"), reap: hook("reap"), exact: self.exact }
     }
@@ -215,7 +227,9 @@ impl Kernel {
     /// The counters of every parent; `retire` gives back the records of those long dead, whose counters are final.
     pub fn counters(&mut self, retire: bool, mut take: impl FnMut(Counters)) {
         let Some(map) = self.ebpf.map_mut("PARENTS") else { return };
-        let Ok(mut parents) = HashMap::<_, Shared<ParentKey>, Shared<ParentRecord>>::try_from(map) else { return };
+        let Ok(mut parents) = HashMap::<_, Shared<ParentKey>, Shared<ParentRecord>>::try_from(map) else {
+            return;
+        };
         let now_ns = clock::boottime_ns();
         let mut retired = Vec::new();
         for entry in parents.iter() {
@@ -415,7 +429,8 @@ impl Loading {
             }
         }
         if self.may(HookChoice::Kprobe) {
-            match self.kprobe("notify_kprobe", TARGET).and_then(|()| self.kprobe("notify_kretprobe", TARGET)) {
+            match self.kprobe("notify_kprobe", TARGET).and_then(|()| self.kprobe("notify_kretprobe", TARGET))
+            {
                 Ok(()) => {
                     zombie.hook = format!("kretprobe {TARGET}");
                     return Ok(());
@@ -454,7 +469,8 @@ impl Loading {
         self.tp_btf("process_free", "sched_process_free")?;
         reap.hook = "tp_btf sched_process_free".into();
         if !wait_hooks {
-            reap.refused.push(("syscalls:sys_exit_wait4, sys_exit_waitid".into(), "tracefs cannot be read".into()));
+            reap.refused
+                .push(("syscalls:sys_exit_wait4, sys_exit_waitid".into(), "tracefs cannot be read".into()));
             return Ok(());
         }
         let ebpf = &mut self.ebpf;
@@ -472,8 +488,12 @@ impl Loading {
             Ok::<(), SetupError>(())
         });
         match attached {
-            Ok(Ok(())) => reap.hook = "syscalls:sys_exit_wait4, sys_exit_waitid; tp_btf sched_process_free".into(),
-            Ok(Err(error)) => reap.refused.push(("syscalls:sys_exit_wait4, sys_exit_waitid".into(), error.what)),
+            Ok(Ok(())) => {
+                reap.hook = "syscalls:sys_exit_wait4, sys_exit_waitid; tp_btf sched_process_free".into()
+            }
+            Ok(Err(error)) => {
+                reap.refused.push(("syscalls:sys_exit_wait4, sys_exit_waitid".into(), error.what))
+            }
             Err(error) => reap.refused.push(("tracefs".into(), error.to_string())),
         }
         Ok(())

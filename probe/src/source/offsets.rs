@@ -60,9 +60,10 @@ pub fn find(btf: &Btf) -> Result<Offsets, SetupError> {
     }
     Err(SetupError {
         what: format!("this kernel's BTF has no {}", missing.join(", ")),
-        remedy: "check that the BTF belongs to the running kernel; if it does, this kernel is newer than this \
+        remedy:
+            "check that the BTF belongs to the running kernel; if it does, this kernel is newer than this \
                  reapwatch: please report it"
-            .into(),
+                .into(),
     })
 }
 
@@ -70,11 +71,8 @@ pub fn find(btf: &Btf) -> Result<Offsets, SetupError> {
 fn resolve(btf: &Btf, path: &str) -> Option<u32> {
     let mut parts = path.split('.');
     let name = parts.next()?;
-    let mut current = btf
-        .resolve_types_by_name(name)
-        .ok()?
-        .into_iter()
-        .find(|found| matches!(found, Type::Struct(_)))?;
+    let mut current =
+        btf.resolve_types_by_name(name).ok()?.into_iter().find(|found| matches!(found, Type::Struct(_)))?;
     let mut offset = 0;
     let mut depth = 0;
     for part in parts {
@@ -112,7 +110,9 @@ fn strip(btf: &Btf, mut found: Type) -> Option<Type> {
     loop {
         found = match &found {
             Type::Typedef(inner) => btf.resolve_chained_type(inner).ok()?,
-            Type::Volatile(inner) | Type::Const(inner) | Type::Restrict(inner) => btf.resolve_chained_type(inner).ok()?,
+            Type::Volatile(inner) | Type::Const(inner) | Type::Restrict(inner) => {
+                btf.resolve_chained_type(inner).ok()?
+            }
             Type::TypeTag(inner) => btf.resolve_chained_type(inner).ok()?,
             _ => return Some(found),
         };

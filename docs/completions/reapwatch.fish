@@ -1,0 +1,118 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_reapwatch_global_optspecs
+    string join \n btf= hooks= ring-size= h/help V/version
+end
+
+function __fish_reapwatch_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_reapwatch_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_reapwatch_using_subcommand
+    set -l cmd (__fish_reapwatch_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -s V -l version -d 'Print version'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "run" -d 'Run a command and report who in it leaves dead children'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "watch" -d 'Watch the whole host for a while, then report'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Write what is seen to a file, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "replay" -d 'Give the report or trace of a recording, as it was live'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l output -d 'Write the report to FILE [default: standard error]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l grace -d 'A child left unreaped for longer than this counts against its parent' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) when a parent leaks or abandons dead children' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l record -d 'Also record what was seen to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l pid -d 'Only this process and its children; may be given more than once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l duration -d 'Stop after this long [default: when interrupted]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l format -d 'Form of the event lines' -r -f -a "text\t'For people'
+json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l record -d 'Also record what was seen to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l duration -d 'How long to watch' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l grace -d 'A child left unreaped for longer than this counts against its parent' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l format -d 'Form of the report' -r -f -a "text\t'For people'
+json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l output -d 'Write the report to FILE [default: standard output]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l record -d 'Also record what was seen to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l duration -d 'Stop after this long [default: when the command ends, or when interrupted]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l output -d 'The file to write' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l grace -d 'A child left unreaped for longer than this counts against its parent' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l format -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l as -d 'What to show' -r -f -a "report\t'The report of \'run\' and \'watch\''
+trace\t'The event lines of \'trace\''"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l output -d 'Write to FILE [default: standard output]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l grace -d 'Judge by this grace [default: the one it was recorded with]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l format -d 'Form of the findings' -r -f -a "text\t'For people'
+json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "run" -d 'Run a command and report who in it leaves dead children'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "watch" -d 'Watch the whole host for a while, then report'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "record" -d 'Write what is seen to a file, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "replay" -d 'Give the report or trace of a recording, as it was live'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,28 @@
+//! `demo`: a newcomer's first command. Needs stable Rust alone, and root to load the programs.
+
+use std::process::Command;
+
+use crate::shell::{Outcome, as_root, cargo, is_root, output, root, run, target_directory};
+
+/// Builds, then shows a real leak.
+pub fn demo() -> Outcome {
+    run(cargo().args(["build", "--release", "--package", "probe", "--bin", "reapwatch"]))?;
+    let binary = target_directory().join("release/reapwatch");
+    let manager = root().join("tests/programs/worker_manager.py");
+    let mut leak: Vec<String> =
+        ["/usr/bin/env", "WORKERS=20", "WORKER_SECONDS=0.5", "HOLD_SECONDS=4", "python3"]
+            .map(String::from)
+            .to_vec();
+    leak.push(manager.display().to_string());
+    if output(Command::new("python3").arg("--version")).is_err() {
+        // No Python: the test suite's own leaking program.
+        run(cargo().args(["build", "--release", "--package", "probe", "--example", "workload"]))?;
+        leak = vec![target_directory().join("release/examples/workload").display().to_string()];
+        leak.extend(["leak-all", "--count", "20", "--hold-ms", "4000"].map(String::from));
+    }
+    if !is_root() {
+        eprintln!("demo: loading eBPF programs needs root: using sudo");
+    }
+    eprintln!("demo: {} run --grace 1s -- {}", binary.display(), leak.join(" "));
+    run(as_root(&binary).args(["run", "--grace", "1s", "--"]).args(leak))
+}

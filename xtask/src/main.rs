@@ -1,0 +1,60 @@
+//! `cargo xtask`: one module a command. Must not be needed to build or use reapwatch.
+
+mod build_ebpf;
+mod demo;
+mod docs;
+mod setup;
+mod shell;
+#[path = "../../probe/source_hash.rs"]
+mod source_hash;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "What reapwatch's developers and CI run")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build reapwatch and show it the leak of a real program
+    Demo,
+    /// Everything that must hold before a change lands; installs what it needs
+    Test,
+    /// Install what `test` and `build-ebpf` need (Debian packages, bpf-linker, cargo-deny)
+    Setup,
+    /// Build the eBPF object that is committed beside the sources
+    BuildEbpf {
+        /// Only fail where the committed object is not what the sources give
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write man page and shell completions to docs/
+    Docs {
+        /// Only fail where the committed ones differ
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo => demo::demo(),
+        Command::Test => test::test(),
+        Command::Setup => setup::setup(),
+        Command::BuildEbpf { check } => build_ebpf::build_ebpf(check),
+        Command::Docs { check } => docs::docs(check),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

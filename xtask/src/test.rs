@@ -1,0 +1,103 @@
+//! `test`: everything that must hold before a change lands, in one order, each step with its time.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use crate::{
+    build_ebpf, docs, setup,
+    shell::{Outcome, as_root, cargo, cargo_bin, run},
+};
+
+/// Runs all steps; stops at the first that fails.
+pub fn test() -> Outcome {
+    step("what is needed", setup::setup)?;
+    step("format", || {
+        run(cargo().args(["fmt", "--all", "--check"]))?;
+        run(cargo().args(["fmt", "--check", "--manifest-path", "probe-ebpf/Cargo.toml"]))
+    })?;
+    step("clippy", || {
+        run(cargo().args([
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    step("the eBPF object", || build_ebpf::build_ebpf(true))?;
+    step("licences, bans, sources", || {
+        let deny = cargo_bin("cargo-deny").ok_or("cargo-deny is missing")?;
+        run(Command::new(deny)
+            .current_dir(crate::shell::root())
+            .args(["check", "licenses", "bans", "sources"]))
+    })?;
+    step("man page and completions", || docs::docs(true))?;
+    step("release build, stable Rust alone", || {
+        run(cargo().args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--package",
+            "probe",
+            "--bin",
+            "reapwatch",
+        ]))
+    })?;
+    // The live tests start the workload, which `cargo test --test live` alone would not build anew.
+    step("build of all targets", || {
+        run(cargo().args(["build", "--quiet", "--workspace", "--all-targets", "--locked"]))
+    })?;
+    step("tests, the live ones included", tests)
+}
+
+fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {
+    println!("\n==> {name}");
+    let began = Instant::now();
+    work().map_err(|error| format!("{name}: {error}"))?;
+    println!("    {name}: good, {:.1} s", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// `cargo test` as root; fails also where a test was skipped.
+fn tests() -> Outcome {
+    let program = cargo().get_program().to_owned();
+    let mut child = as_root(program)
+        .current_dir(crate::shell::root())
+        .args(["test", "--workspace", "--locked"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot start cargo test: {error}"))?;
+    let output = child.stdout.take().ok_or("cargo test has no output")?;
+    let (mut passed, mut failed, mut ignored) = (0, 0, 0);
+    for line in BufReader::new(output).lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        println!("{line}");
+        if let Some(result) = line.strip_prefix("test result: ") {
+            passed += number_before(result, " passed");
+            failed += number_before(result, " failed");
+            ignored += number_before(result, " ignored");
+        }
+    }
+    let status = child.wait().map_err(|error| error.to_string())?;
+    println!("\n{passed} passed, {failed} failed, {ignored} skipped");
+    if !status.success() {
+        return Err(format!("cargo test: {status}"));
+    }
+    if ignored > 0 {
+        return Err(format!("{ignored} tests were skipped; here every test must run"));
+    }
+    Ok(())
+}
+
+fn number_before(text: &str, word: &str) -> u64 {
+    text.split_once(word)
+        .and_then(|(before, _)| before.rsplit(|one: char| !one.is_ascii_digit()).next()?.parse().ok())
+        .unwrap_or(0)
+}
