@@ -6,6 +6,8 @@
 mod distribution;
 mod parent;
 mod process;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -565,19 +567,16 @@ impl Engine {
                     parent.from_snapshots += 1;
                 }
             }
-            (State::Zombie { since_ns, .. }, TaskState::Zombie) if process.parent != seen.parent.identity => {
-                if since_ns < seen.time_ns {
-                    self.adopt(identity, seen.parent, seen.time_ns);
-                }
+            // Older than what events have told since: no news.
+            (State::Zombie { since_ns, .. } | State::Abandoned { since_ns }, _)
+                if since_ns >= seen.time_ns => {}
+            (State::Zombie { .. }, TaskState::Zombie) if process.parent != seen.parent.identity => {
+                self.adopt(identity, seen.parent, seen.time_ns);
             }
             (State::Zombie { since_ns, at_least, .. }, TaskState::Zombie) => {
-                if since_ns < seen.time_ns {
-                    process.state = State::Zombie { since_ns, at_least, held_by: seen.tracer };
-                }
+                process.state = State::Zombie { since_ns, at_least, held_by: seen.tracer };
             }
-            (State::Abandoned { since_ns }, TaskState::Zombie)
-                if process.parent != seen.parent.identity && since_ns < seen.time_ns =>
-            {
+            (State::Abandoned { since_ns }, TaskState::Zombie) if process.parent != seen.parent.identity => {
                 self.adopt(identity, seen.parent, seen.time_ns);
                 self.set_zombie(identity, State::Zombie { since_ns, held_by: seen.tracer, at_least: false });
             }

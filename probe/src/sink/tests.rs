@@ -57,8 +57,8 @@ fn a_leak_is_said_in_one_sentence_then_in_a_table_then_why() {
     python3 (pid 4242, worker-manager.service) has not reaped any of 100 dead
     children; the oldest has waited 41 s.
 
-    VERDICT         PID COMMAND              DIED  REAPED     LEFT    OLDEST      P99
-    never reaps    4242 python3               100       0      100      41 s        -
+    VERDICT         PID COMMAND             DIED  REAPED     LEFT    OLDEST      P99
+    never reaps    4242 python3              100       0      100      41 s        -
 
     python3 (pid 4242, worker-manager.service)
       why: never waits: it made no wait call while 100 children died on it

@@ -1,0 +1,317 @@
+//! The engine against scenarios written as text, and against random lives whose books are kept beside it.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Comm, WaitStatus};
+
+fn task(tgid: u32) -> Task {
+    Task {
+        identity: Identity { tgid, start_boottime_ns: u64::from(tgid) },
+        ns_pid: tgid,
+        comm: Comm::from(format!("p{tgid}").as_bytes()),
+    }
+}
+
+fn life(time_ns: u64, tgid: u32, stage: Stage) -> Input {
+    Input::Lifecycle(Lifecycle { time_ns, process: task(tgid), stage })
+}
+
+fn fork(child: u32, parent: u32) -> Stage {
+    let _ = child;
+    Stage::Fork { parent: task(parent), creator: task(parent) }
+}
+
+fn exit(parent: u32, autoreap: bool) -> Stage {
+    Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap }
+}
+
+fn zombie(parent: u32, exit_ns: u64) -> Stage {
+    Stage::Zombie { parent: task(parent), held_by: None, exit_ns, again: false }
+}
+
+fn reap(by: u32, how: ReapHow) -> Stage {
+    Stage::Reap {
+        parent: task(by),
+        reaper: task(by),
+        how,
+        precision: Precision::Exact,
+        exit_ns: 0,
+        zombie_ns: 0,
+    }
+}
+
+/// Lines of `time verb pid [pid]`: fork C P, exit C P, ignored C P (exit under a parent that ignores SIGCHLD),
+/// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, walk (a task list: `walk C:P …` zombies).
+fn play(script: &str) -> Engine {
+    let mut engine = Engine::default();
+    let mut observations = Vec::new();
+    engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let mut words = line.split_whitespace();
+        let time: u64 = words.next().and_then(|word| word.parse().ok()).expect("a time");
+        let verb = words.next().expect("a verb");
+        if verb == "walk" {
+            let tasks = words
+                .map(|word| {
+                    let (child, parent) = word.split_once(':').expect("child:parent");
+                    SeenTask {
+                        time_ns: time,
+                        process: task(child.parse().expect("a pid")),
+                        parent: task(parent.parse().expect("a pid")),
+                        state: TaskState::Zombie,
+                        tracer: None,
+                    }
+                })
+                .collect();
+            let snapshot = Snapshot { began_ns: time, ended_ns: time, settle_after_ns: 0, tasks };
+            engine.apply(Input::Snapshot(snapshot), &mut observations);
+            continue;
+        }
+        let pids: Vec<u32> = words.map(|word| word.parse().expect("a pid")).collect();
+        let (child, parent) = (pids[0], pids[1]);
+        let stage = match verb {
+            "fork" => fork(child, parent),
+            "exit" => exit(parent, false),
+            "ignored" => exit(parent, true),
+            "zombie" => zombie(parent, time - 1),
+            "held" => Stage::Zombie {
+                parent: task(parent),
+                held_by: Some(task(pids[2])),
+                exit_ns: time - 1,
+                again: false,
+            },
+            "again" => Stage::Zombie { parent: task(parent), held_by: None, exit_ns: time - 1, again: true },
+            "reparent" => Stage::Reparent { parent: task(parent), from: task(1).identity },
+            "reap" => reap(parent, ReapHow::Wait),
+            "auto" => reap(parent, ReapHow::Auto),
+            other => panic!("no verb {other}"),
+        };
+        engine.apply(life(time, child, stage), &mut observations);
+    }
+    engine.apply(Input::End { time_ns: 1_000_000 }, &mut observations);
+    engine
+}
+
+/// forked, exited, adopted, reaped, autoreaped, unreaped, abandoned of one parent.
+fn books(engine: &Engine, tgid: u32) -> [u64; 7] {
+    let parent = &engine.parents[&task(tgid).identity];
+    let ledger = &parent.ledger;
+    let unreaped = parent.zombies.len() as u64;
+    assert_eq!(
+        ledger.exited + ledger.adopted,
+        ledger.reaped + ledger.autoreaped + unreaped + ledger.abandoned,
+        "the ledger of {tgid} does not balance: {ledger:?} and {unreaped}"
+    );
+    [
+        ledger.forked,
+        ledger.exited,
+        ledger.adopted,
+        ledger.reaped,
+        ledger.autoreaped,
+        unreaped,
+        ledger.abandoned,
+    ]
+}
+
+#[test]
+fn a_plain_life_is_forked_dead_and_reaped_once() {
+    let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 zombie 20 2\n 40 reap 20 2");
+    assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
+    assert_eq!(engine.parents[&task(2).identity].reap_latency.max_ns(), 9);
+}
+
+#[test]
+fn an_autoreap_is_never_a_zombie_even_when_its_free_comes_after_the_parents_end() {
+    let engine = play("10 fork 20 2\n 30 ignored 20 2\n 40 exit 2 1\n 50 auto 20 2");
+    assert_eq!(books(&engine, 2), [1, 1, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn zombies_of_a_dying_parent_are_abandoned_and_the_adopters_from_then_on() {
+    let engine = play(
+        "10 fork 20 2\n 30 exit 20 2\n 31 zombie 20 2\n 90 exit 2 1\n 91 reparent 20 1\n 92 zombie 2 1\n 95 reap 20 1",
+    );
+    assert_eq!(books(&engine, 2), [1, 1, 0, 0, 0, 0, 1]);
+    assert_eq!(books(&engine, 1), [0, 1, 1, 1, 0, 1, 0]);
+    assert_eq!(engine.parents[&task(1).identity].reap_latency.max_ns(), 4, "timed from the adoption");
+}
+
+#[test]
+fn what_the_kernel_reaps_for_a_dying_init_is_abandoned() {
+    let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 zombie 20 2\n 90 exit 2 1\n 91 reap 20 2");
+    assert_eq!(books(&engine, 2), [1, 1, 0, 0, 0, 0, 1]);
+    let engine = play(
+        "9 fork 19 2\n 10 fork 20 2\n 30 exit 19 2\n 31 zombie 19 2\n 90 exit 2 1\n 91 exit 20 2\n 92 zombie 20 2\n 95 reap 20 2\n 96 reap 19 2",
+    );
+    assert_eq!(books(&engine, 2), [2, 2, 0, 0, 0, 0, 2]);
+}
+
+#[test]
+fn a_held_zombie_is_timed_from_when_the_tracer_lets_go() {
+    let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 held 20 2 7\n 500 again 20 2\n 510 reap 20 2");
+    assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
+    assert_eq!(engine.parents[&task(2).identity].reap_latency.max_ns(), 10);
+}
+
+#[test]
+fn a_walk_finds_what_was_lost_and_lets_go_of_what_is_gone() {
+    let engine = play("10 walk 20:2 21:2 2:1");
+    assert_eq!(books(&engine, 2), [0, 2, 0, 0, 0, 2, 0]);
+    // 20 was reaped unseen; 22's death was never told.
+    let engine = play("10 fork 20 2\n 11 fork 22 2\n 30 exit 20 2\n 31 zombie 20 2\n 50 walk 22:2 2:1");
+    assert_eq!(books(&engine, 2), [2, 2, 0, 1, 0, 1, 0]);
+}
+
+/// One random thing that may happen to the process table.
+#[derive(Clone, Debug)]
+enum Happening {
+    Fork { parent: usize },
+    Die { who: usize },
+    Reap { who: usize },
+    Walk,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    prop::collection::vec(
+        prop_oneof![
+            4 => any::<usize>().prop_map(|parent| Happening::Fork { parent }),
+            4 => any::<usize>().prop_map(|who| Happening::Die { who }),
+            3 => any::<usize>().prop_map(|who| Happening::Reap { who }),
+            1 => Just(Happening::Walk),
+        ],
+        0..120,
+    )
+}
+
+/// The process table as it is: the truth the engine is held to. Process 1 adopts and never dies.
+#[derive(Default)]
+struct Table {
+    parent: HashMap<u32, u32>,
+    alive: Vec<u32>,
+    zombies: Vec<u32>,
+    /// exited, adopted, reaped, abandoned.
+    books: HashMap<u32, [u64; 4]>,
+    forked: HashMap<u32, u64>,
+}
+
+impl Table {
+    fn book(&mut self, parent: u32, column: usize) {
+        self.books.entry(parent).or_default()[column] += 1;
+    }
+}
+
+fn simulate(happenings: &[Happening], tell: &mut impl FnMut(Input)) -> Table {
+    let mut table = Table { alive: vec![1], ..Table::default() };
+    let (mut time, mut next) = (100u64, 2u32);
+    for happening in happenings {
+        time += 10;
+        match happening {
+            Happening::Fork { parent } => {
+                let parent = table.alive[parent % table.alive.len()];
+                // Identities must be younger than their parents', as the kernel's are.
+                tell(life(time, next, fork(next, parent)));
+                table.parent.insert(next, parent);
+                *table.forked.entry(parent).or_default() += 1;
+                table.alive.push(next);
+                next += 1;
+            }
+            Happening::Die { who } => {
+                let who = table.alive[who % table.alive.len()];
+                if who == 1 {
+                    continue;
+                }
+                let parent = table.parent[&who];
+                tell(life(time, who, exit(parent, false)));
+                table.alive.retain(|one| *one != who);
+                let children: Vec<u32> = table
+                    .parent
+                    .iter()
+                    .filter(|(_, parent)| **parent == who)
+                    .map(|(child, _)| *child)
+                    .collect();
+                for child in children {
+                    table.parent.insert(child, 1);
+                    if table.zombies.contains(&child) {
+                        table.book(who, 3);
+                        table.book(1, 1);
+                        tell(life(
+                            time + 1,
+                            child,
+                            Stage::Reparent { parent: task(1), from: task(who).identity },
+                        ));
+                    }
+                }
+                tell(life(time + 2, who, zombie(parent, time)));
+                table.book(parent, 0);
+                table.zombies.push(who);
+            }
+            Happening::Reap { who } => {
+                if table.zombies.is_empty() {
+                    continue;
+                }
+                let who = table.zombies.remove(who % table.zombies.len());
+                let parent = table.parent.remove(&who).expect("a zombie has a parent");
+                tell(life(time, who, reap(parent, ReapHow::Wait)));
+                table.book(parent, 2);
+            }
+            Happening::Walk => tell(Input::Snapshot(walk(&table, time))),
+        }
+    }
+    tell(Input::Snapshot(walk(&table, time + 100)));
+    tell(Input::End { time_ns: time + 200 });
+    table
+}
+
+fn walk(table: &Table, time: u64) -> Snapshot {
+    let seen = |tgid: &u32, state| SeenTask {
+        time_ns: time,
+        process: task(*tgid),
+        parent: task(table.parent.get(tgid).copied().unwrap_or(0)),
+        state,
+        tracer: None,
+    };
+    let tasks = (table.alive.iter().map(|tgid| seen(tgid, TaskState::Running)))
+        .chain(table.zombies.iter().map(|tgid| seen(tgid, TaskState::Zombie)))
+        .collect();
+    Snapshot { began_ns: time, ended_ns: time, settle_after_ns: 0, tasks }
+}
+
+proptest! {
+    #[test]
+    fn random_lives_are_booked_as_they_happened(happenings in happenings()) {
+        let mut engine = Engine::default();
+        let mut observations = Vec::new();
+        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        let table = simulate(&happenings, &mut |input| engine.apply(input, &mut observations));
+        for (tgid, [exited, adopted, reaped, abandoned]) in &table.books {
+            let unreaped = table.zombies.iter().filter(|zombie| table.parent[*zombie] == *tgid).count() as u64;
+            let forked = table.forked.get(tgid).copied().unwrap_or(0);
+            prop_assert_eq!(books(&engine, *tgid), [forked, *exited, *adopted, *reaped, 0, unreaped, *abandoned]);
+        }
+    }
+
+    #[test]
+    fn whatever_is_lost_the_books_balance_and_the_unreaped_are_those_of_the_last_walk(
+        happenings in happenings(),
+        keep in prop::collection::vec(any::<bool>(), 400),
+    ) {
+        let mut engine = Engine::default();
+        let mut observations = Vec::new();
+        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        let mut keep = keep.into_iter().cycle();
+        let table = simulate(&happenings, &mut |input| {
+            if matches!(input, Input::Lifecycle(_)) && keep.next() == Some(false) {
+                return;
+            }
+            engine.apply(input, &mut observations);
+        });
+        for identity in engine.parents.keys() {
+            let found = books(&engine, identity.tgid);
+            let unreaped = table.zombies.iter().filter(|zombie| table.parent[*zombie] == identity.tgid).count() as u64;
+            prop_assert_eq!(found[5], unreaped, "unreaped of {}", identity.tgid);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The one way, enforced: which module may name which, and what the pure ones must not touch.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Module, and the modules of this crate it may name.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("report", &[]),
+    ("doctor_report", &[]),
+    ("cli", &[]),
+    ("engine", &["model"]),
+    ("analysis", &["model", "engine", "report"]),
+    ("sink", &["report", "doctor_report"]),
+    ("record", &["model"]),
+    ("source", &["model"]),
+    ("collector", &["model", "engine", "record", "sink", "source"]),
+];
+/// What the pure modules must not touch: clocks, files, tasks.
+const IMPURE: &[&str] = &[
+    "std::time",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::process",
+    "std::env",
+    "tokio",
+    "Instant",
+    "SystemTime",
+];
+const PURE: &[&str] = &["model", "engine", "analysis", "report"];
+const DRAWERS: &[&str] = &["utils", "helpers", "manager", "core", "common"];
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("a directory").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    for part in ["probe/src", "probe-common/src", "probe-ebpf/src", "xtask/src", "tests"] {
+        sources(&root.join(part), &mut found);
+    }
+    assert!(found.len() > 40, "the sources were not found");
+    found
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("UTF-8");
+            (path, text)
+        })
+        .collect()
+}
+
+/// Top module of a file of the library.
+fn module(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    let rest = text.split_once("probe/src/")?.1;
+    Some(rest.split('/').next()?.trim_end_matches(".rs").to_owned())
+}
+
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn imports_go_one_way() {
+    for (path, text) in all() {
+        let Some(module) = module(&path) else { continue };
+        let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == module) else { continue };
+        let joined: String = code(&text).collect::<Vec<_>>().join(" ");
+        for (at, _) in joined.match_indices("crate::") {
+            let rest = &joined[at + "crate::".len()..];
+            let names: Vec<&str> = if let Some(group) = rest.strip_prefix('{') {
+                // Top names of a grouped import: those at depth one.
+                let mut depth = 0;
+                let mut names = vec![];
+                let mut start = 0;
+                for (place, one) in group.char_indices() {
+                    match one {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => {
+                            names.push(&group[start..place]);
+                            break;
+                        }
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => {
+                            names.push(&group[start..place]);
+                            start = place + 1;
+                        }
+                        _ => {}
+                    }
+                }
+                names
+            } else {
+                vec![rest]
+            };
+            for name in names {
+                let name: String =
+                    name.trim().chars().take_while(|one| one.is_alphanumeric() || *one == '_').collect();
+                assert!(
+                    name.is_empty() || name == module || allowed.contains(&name.as_str()),
+                    "{} names crate::{name}: {module} may name only {allowed:?}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_pure_modules_have_no_clock_and_no_io() {
+    for (path, text) in all() {
+        if module(&path).is_some_and(|module| PURE.contains(&module.as_str())) {
+            for line in code(&text) {
+                for word in IMPURE {
+                    assert!(!line.contains(word), "{}: {word}: {line}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_source_names_aya() {
+    for (path, text) in all() {
+        if module(&path).is_some_and(|module| module != "source") {
+            assert!(
+                !code(&text).any(|line| line.contains("aya::") || line.contains("use aya")),
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn only_task_rs_reads_kernel_memory() {
+    for (path, text) in all() {
+        if path.to_string_lossy().contains("probe-ebpf") && !path.ends_with("task.rs") {
+            assert!(!text.contains("probe_read"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_owns_and_none_is_a_drawer() {
+    for (path, text) in all() {
+        assert!(text.starts_with("//!"), "{} does not open with //!", path.display());
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        assert!(!DRAWERS.contains(&stem), "{} is a drawer", path.display());
+    }
+}
+
+#[test]
+fn every_program_names_the_kernel_function_it_relies_on() {
+    for (path, text) in all() {
+        if !path.to_string_lossy().contains("probe-ebpf") {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        for (place, line) in lines.iter().enumerate() {
+            let program =
+                ["#[btf_tracepoint", "#[fexit", "#[fentry", "#[kprobe", "#[kretprobe", "#[tracepoint"]
+                    .iter()
+                    .any(|attribute| line.starts_with(attribute));
+            if program {
+                assert!(lines[place - 1].starts_with("/// match-proto:"), "{}:{}", path.display(), place + 1);
+            }
+        }
+    }
+}
