@@ -161,6 +161,7 @@ pub struct ParentRecord {
     pub adopted: u64,
     pub reaped: u64,
     pub autoreaped: u64,
+    /// Wait calls begun since its last exec.
     pub waits_any: u64,
     pub waits_specific: u64,
     pub reap_latency: Histogram,

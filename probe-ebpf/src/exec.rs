@@ -3,7 +3,11 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use probe_common::wire::{Event, kind};
 
-use crate::{life::now_ns, maps::send_exec, task};
+use crate::{
+    life::{key_of, now_ns},
+    maps::{PARENTS, send_exec},
+    task,
+};
 
 /// match-proto: include/trace/events/sched.h: sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
 #[btf_tracepoint(function = "sched_process_exec")]
@@ -11,6 +15,14 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let current = task::TaskPtr(ctx.arg::<u64>(0));
     let binprm = ctx.arg::<u64>(2);
     let event = Event { time_ns: now_ns(), kind: kind::EXEC, process: current.process(), ..Event::default() };
+    // The waits so far were those of the program before.
+    if let Some(own) = PARENTS.get_ptr_mut(key_of(&event.process)) {
+        // SAFETY: a value of our own map.
+        unsafe {
+            (*own).waits_any = 0;
+            (*own).waits_specific = 0;
+        }
+    }
     send_exec(|record| {
         // SAFETY: record is a reserved ExecEvent of ours, written whole before it is submitted.
         unsafe {

@@ -118,9 +118,9 @@ pub struct LatencySummary {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Waits {
-    /// Wait calls for any child.
+    /// Wait calls for any child, since its last exec.
     pub any: u64,
-    /// Wait calls for one pid, pidfd or process group.
+    /// Wait calls for one pid, pidfd or process group, since its last exec.
     pub specific: u64,
 }
 

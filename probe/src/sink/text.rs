@@ -7,6 +7,8 @@ use crate::report::{Parent, Report, Verdict};
 
 /// Rows of the table, and entries of the list of what was left running.
 const ROWS_MAX: usize = 20;
+/// Healthy rows of the table: they are context, not news.
+const HEALTHY_ROWS_MAX: usize = 5;
 /// The narrowest layout.
 const WIDTH_MIN: usize = 80;
 
@@ -132,7 +134,8 @@ fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
 }
 
 fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
-    let shown: Vec<&Parent> = report.parents.iter().take(ROWS_MAX).collect();
+    let bad = report.parents.iter().filter(|parent| parent.verdict != Verdict::Healthy).count();
+    let rows = (bad + HEALTHY_ROWS_MAX).min(ROWS_MAX);
     let fixed = 12 + 8 + 8 + 8 + 9 + 9 + 9;
     let command_width = view.width - fixed - 1;
     writeln!(
@@ -147,7 +150,7 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
         right("OLDEST", 10),
         right("P99", 9)
     )?;
-    for parent in shown {
+    for parent in report.parents.iter().take(rows) {
         let (word, colour) = verdict(parent.verdict);
         let books = &parent.ledger;
         let stuck = books.unreaped + books.abandoned;
@@ -180,7 +183,7 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
             right(&p99, 9)
         )?;
     }
-    let more = &report.parents[report.parents.len().min(ROWS_MAX)..];
+    let more = &report.parents[report.parents.len().min(rows)..];
     if !more.is_empty() {
         let healthy = more.iter().filter(|parent| parent.verdict == Verdict::Healthy).count();
         let kind = if healthy == more.len() { "healthy " } else { "" };
