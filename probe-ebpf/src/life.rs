@@ -89,8 +89,8 @@ pub fn enter(life: &Life) -> bool {
             None => lose(loss::LIVES_FULL),
         }
     }
-    if life.ns_inum != 0 {
-        let _ = NS_PIDS.insert(NsPid { ns_inum: life.ns_inum, nr: life.nr }, tgid, 0);
+    if life.ns_inum != 0 && NS_PIDS.insert(NsPid { ns_inum: life.ns_inum, nr: life.nr }, tgid, 0).is_err() {
+        lose(loss::LIVES_FULL);
     }
     true
 }

@@ -11,16 +11,16 @@ const WAKE_AT_BYTES: u64 = 256 * 1024;
 const BPF_RB_NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 const BPF_RB_AVAIL_DATA: u64 = 0;
-const BPF_F_NO_PREALLOC: u32 = 1;
 
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
 #[map]
 pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(65_536, 0);
 #[map]
-pub static NS_PIDS: HashMap<NsPid, u32> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+pub static NS_PIDS: HashMap<NsPid, u32> = HashMap::with_max_entries(16_384, 0);
+/// Preallocated, as all are: memory asked for in the middle of a fork is refused now and then, far from any limit.
 #[map]
-pub static PARENTS: HashMap<ParentKey, ParentRecord> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+pub static PARENTS: HashMap<ParentKey, ParentRecord> = HashMap::with_max_entries(8_192, 0);
 /// Never written: the zeroed record that new parents are copied from (too big for the stack).
 #[map]
 pub static BLANK_PARENT: Array<ParentRecord> = Array::with_max_entries(1, 0);
