@@ -56,6 +56,9 @@ offsets! {
     mm_arg_start: "mm_struct.arg_start",
     mm_arg_end: "mm_struct.arg_end",
     binprm_filename: "linux_binprm.filename",
+    /// The first argument and the result of a function, in the registers of x86-64 or arm64.
+    regs_argument: "pt_regs.di|user_pt_regs.regs",
+    regs_result: "pt_regs.ax|user_pt_regs.regs",
     /// Not from BTF but from the tracepoint's format in tracefs.
     exit_wait4_ret: "syscalls:sys_exit_wait4.ret",
     exit_waitid_ret: "syscalls:sys_exit_waitid.ret",

@@ -116,6 +116,10 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
     let old = life.parent;
     let new = key_of(parent);
     let moved = !first && old != new;
+    // Told already (a child without an exit signal, at its exit), and nobody held it: no news.
+    if !first && !moved && !autoreap && life.flags & flag::HELD == 0 && tracer.is_none() {
+        return;
+    }
     life.parent = new;
     if autoreap {
         life.flags |= flag::AUTOREAP;

@@ -23,8 +23,15 @@ const WNOWAIT: u64 = 0x0100_0000;
 #[inline(always)]
 fn task_released(task: TaskPtr) {
     let tgid = task.tgid();
-    if task.pid() == tgid {
-        released(tgid, task.start_boottime_ns(), Some(&TaskPtr::current().process()), 0);
+    if task.pid() != tgid {
+        return;
+    }
+    // Somebody on the way out (the child itself, its dying parent) does the kernel's work, not a wait.
+    let current = TaskPtr::current();
+    if current.is_exiting() {
+        released(tgid, task.start_boottime_ns(), None, 0);
+    } else {
+        released(tgid, task.start_boottime_ns(), Some(&current.process()), 0);
     }
 }
 
@@ -38,9 +45,7 @@ pub fn release_fentry(ctx: FEntryContext) -> i32 {
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[kprobe(function = "release_task")]
 pub fn release_kprobe(ctx: ProbeContext) -> u32 {
-    if let Some(task) = ctx.arg::<u64>(0) {
-        task_released(TaskPtr(task));
-    }
+    task_released(TaskPtr(record::kprobe_argument(ctx.as_ptr())));
     0
 }
 

@@ -205,9 +205,19 @@ pub unsafe fn write_program(record: *mut ExecEvent, current: TaskPtr, binprm: u6
     }
 }
 
-/// A field of a tracepoint's record, as a number.
+/// What a program's context holds, as numbers. The places differ by architecture and kernel, the object does not.
 pub mod record {
     use super::*;
+
+    /// The first argument of the function a kprobe stands on.
+    pub fn kprobe_argument(context: *const core::ffi::c_void) -> u64 {
+        read(context as u64, offset!(regs_argument))
+    }
+
+    /// What the function a kretprobe stands on returns.
+    pub fn kretprobe_result(context: *const core::ffi::c_void) -> u64 {
+        read(context as u64, offset!(regs_result))
+    }
 
     /// The first argument of a tp_btf program.
     pub fn first_argument(context: *const core::ffi::c_void) -> u64 {

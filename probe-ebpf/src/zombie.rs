@@ -4,6 +4,7 @@
 //! less: without a signal (SIGCHLD ignored) nothing is seen here.
 
 use aya_ebpf::{
+    EbpfContext,
     macros::{btf_tracepoint, fexit, kprobe, kretprobe},
     programs::{BtfTracePointContext, FExitContext, ProbeContext, RetProbeContext},
 };
@@ -11,7 +12,7 @@ use aya_ebpf::{
 use crate::{
     life::{notified, released, resolve},
     maps::NOTIFIED,
-    task::{TaskPtr, death_notice},
+    task::{TaskPtr, death_notice, record},
 };
 
 /// match-proto: include/trace/events/signal.h: signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
@@ -61,9 +62,9 @@ pub fn notify_fexit(ctx: FExitContext) -> i32 {
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[kprobe(function = "do_notify_parent")]
 pub fn notify_kprobe(ctx: ProbeContext) -> u32 {
-    if let (Some(slot), Some(task)) = (NOTIFIED.get_ptr_mut(0), ctx.arg::<u64>(0)) {
+    if let Some(slot) = NOTIFIED.get_ptr_mut(0) {
         // SAFETY: a per-CPU slot of our own map.
-        unsafe { *slot = task };
+        unsafe { *slot = record::kprobe_argument(ctx.as_ptr()) };
     }
     0
 }
@@ -75,7 +76,7 @@ pub fn notify_kretprobe(ctx: RetProbeContext) -> u32 {
         // SAFETY: a per-CPU slot of our own map; the function ran on this CPU with interrupts off.
         let task = TaskPtr(unsafe { core::mem::replace(&mut *slot, 0) });
         if !task.is_null() {
-            parent_notified(task, ctx.ret::<u64>() as u8 != 0);
+            parent_notified(task, record::kretprobe_result(ctx.as_ptr()) as u8 != 0);
         }
     }
     0

@@ -175,6 +175,8 @@ pub struct Distribution {
 pub struct Counters {
     pub time_ns: u64,
     pub parent: Task,
+    /// When the parent itself died; 0 while it lives.
+    pub died_ns: u64,
     pub forked: u64,
     pub exited: u64,
     pub adopted: u64,

@@ -533,6 +533,19 @@ impl Engine {
         for identity in gone {
             self.release_unseen(identity, snapshot.ended_ns, observations);
         }
+        let gone: Vec<Identity> = self
+            .parents
+            .iter()
+            .filter(|(identity, parent)| {
+                parent.died_ns.is_none()
+                    && !present.contains(identity)
+                    && identity.start_boottime_ns < settled_before
+            })
+            .map(|(identity, _)| *identity)
+            .collect();
+        for identity in gone {
+            self.parent_died(identity, snapshot.ended_ns);
+        }
     }
 
     fn seen(&mut self, seen: &SeenTask, first: bool) {
@@ -554,6 +567,7 @@ impl Engine {
                 process.task.comm = seen.process.comm;
             }
             (State::Running | State::Exited { .. }, TaskState::Zombie) => {
+                self.parent_died(identity, seen.time_ns);
                 self.zombie(identity, seen.parent, seen.time_ns, seen.tracer, None, false);
                 if let Some(process) = self.processes.get_mut(&identity)
                     && let State::Zombie { at_least, since_ns, .. } = &mut process.state
@@ -563,8 +577,8 @@ impl Engine {
                         *since_ns = exit_ns;
                     }
                 }
-                if let Some(parent) = self.parents.get_mut(&seen.parent.identity) {
-                    parent.from_snapshots += 1;
+                if first && let Some(parent) = self.parents.get_mut(&seen.parent.identity) {
+                    parent.older += 1;
                 }
             }
             // Older than what events have told since: no news.
@@ -591,9 +605,14 @@ impl Engine {
         if !known && (deaths == 0 || self.root.is_some()) {
             return;
         }
+        let identity = counters.parent.identity;
         if let Some(parent) = self.parent_entry(counters.parent) {
             parent.waits = Some(Waits { any: counters.waits_any, specific: counters.waits_specific });
+            let died_ns = counters.died_ns;
             parent.counters = Some(Box::new(counters));
+            if died_ns != 0 {
+                self.parent_died(identity, died_ns);
+            }
         }
     }
 

@@ -44,8 +44,8 @@ pub struct Parent {
     pub teardown: Tally,
     /// `None`: not counted yet.
     pub waits: Option<Waits>,
-    /// Children first known from a task snapshot: their death was not seen.
-    pub from_snapshots: u64,
+    /// Zombies of the first walk: dead before anything was counted.
+    pub older: u64,
     /// A reaped child was older than the tracer: its latency is a lower bound.
     pub reaped_late_at_least: bool,
     pub(super) counters: Option<Box<Counters>>,
@@ -68,7 +68,7 @@ impl Parent {
             reap_latency: Tally::default(),
             teardown: Tally::default(),
             waits: None,
-            from_snapshots: 0,
+            older: 0,
             reaped_late_at_least: false,
             counters: None,
         }
@@ -93,24 +93,22 @@ impl Parent {
     pub(super) fn heal(&mut self) {
         let Some(counters) = self.counters.take() else { return };
         let books = &mut self.ledger;
-        books.forked = books.forked.max(counters.forked);
-        books.adopted = books.adopted.max(counters.adopted);
-        if counters.reaped > books.reaped {
-            books.reaped = counters.reaped;
-            self.reap_latency = Tally::from(counters.reap_latency.clone());
-        }
-        books.autoreaped = books.autoreaped.max(counters.autoreaped);
-        if counters.teardown.count > self.teardown.count() {
-            self.teardown = Tally::from(counters.teardown.clone());
-        }
+        books.forked = counters.forked;
+        books.adopted = counters.adopted;
+        books.reaped = counters.reaped;
+        books.autoreaped = counters.autoreaped;
+        self.reap_latency = Tally::from(counters.reap_latency.clone());
+        self.teardown = Tally::from(counters.teardown.clone());
         let unreaped = self.zombies.len() as u64;
-        let exited = books.exited.max(counters.exited);
         let settled = books.reaped + books.autoreaped + unreaped;
-        if self.died_ns.is_some() {
-            books.exited = exited.max((settled + books.abandoned).saturating_sub(books.adopted));
-            books.abandoned = books.exited + books.adopted - settled;
-        } else {
-            books.exited = (settled + books.abandoned).saturating_sub(books.adopted);
+        let received = self.older + counters.exited + books.adopted;
+        books.abandoned = if self.died_ns.is_some() { received.saturating_sub(settled) } else { 0 };
+        // Whom the events took for abandoned had been reaped after all.
+        if books.abandoned == 0 {
+            self.abandoned_after = Tally::default();
+            self.abandoned_held = 0;
         }
+        // The last walk and the last reading of the counters are moments apart: what is unreaped is the walk's.
+        books.exited = (settled + books.abandoned).saturating_sub(books.adopted);
     }
 }

@@ -44,7 +44,7 @@ fn reap(by: u32, how: ReapHow) -> Stage {
 }
 
 /// Lines of `time verb pid [pid]`: fork C P, exit C P, ignored C P (exit under a parent that ignores SIGCHLD),
-/// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, walk (a task list: `walk C:P …` zombies).
+/// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, walk (a task list: `C:P` a zombie, `P` a running child of 1).
 fn play(script: &str) -> Engine {
     let mut engine = Engine::default();
     let mut observations = Vec::new();
@@ -56,12 +56,13 @@ fn play(script: &str) -> Engine {
         if verb == "walk" {
             let tasks = words
                 .map(|word| {
-                    let (child, parent) = word.split_once(':').expect("child:parent");
+                    let (child, parent) = word.split_once(':').unwrap_or((word, "1"));
+                    let state = if word.contains(':') { TaskState::Zombie } else { TaskState::Running };
                     SeenTask {
                         time_ns: time,
                         process: task(child.parse().expect("a pid")),
                         parent: task(parent.parse().expect("a pid")),
-                        state: TaskState::Zombie,
+                        state,
                         tracer: None,
                     }
                 })
@@ -158,10 +159,10 @@ fn a_held_zombie_is_timed_from_when_the_tracer_lets_go() {
 
 #[test]
 fn a_walk_finds_what_was_lost_and_lets_go_of_what_is_gone() {
-    let engine = play("10 walk 20:2 21:2 2:1");
+    let engine = play("10 walk 20:2 21:2 2");
     assert_eq!(books(&engine, 2), [0, 2, 0, 0, 0, 2, 0]);
     // 20 was reaped unseen; 22's death was never told.
-    let engine = play("10 fork 20 2\n 11 fork 22 2\n 30 exit 20 2\n 31 zombie 20 2\n 50 walk 22:2 2:1");
+    let engine = play("10 fork 20 2\n 11 fork 22 2\n 30 exit 20 2\n 31 zombie 20 2\n 50 walk 22:2 2");
     assert_eq!(books(&engine, 2), [2, 2, 0, 1, 0, 1, 0]);
 }
 
@@ -265,6 +266,20 @@ fn simulate(happenings: &[Happening], tell: &mut impl FnMut(Input)) -> Table {
     table
 }
 
+/// What the kernel's own counters would say.
+fn counters(table: &Table, tgid: u32) -> Input {
+    let [exited, adopted, reaped, _] = table.books.get(&tgid).copied().unwrap_or_default();
+    Input::Counters(Box::new(Counters {
+        parent: task(tgid),
+        died_ns: if table.alive.contains(&tgid) { 0 } else { 900 },
+        forked: table.forked.get(&tgid).copied().unwrap_or(0),
+        exited,
+        adopted,
+        reaped,
+        ..Counters::default()
+    }))
+}
+
 fn walk(table: &Table, time: u64) -> Snapshot {
     let seen = |tgid: &u32, state| SeenTask {
         time_ns: time,
@@ -312,6 +327,35 @@ proptest! {
             let found = books(&engine, identity.tgid);
             let unreaped = table.zombies.iter().filter(|zombie| table.parent[*zombie] == identity.tgid).count() as u64;
             prop_assert_eq!(found[5], unreaped, "unreaped of {}", identity.tgid);
+        }
+    }
+
+    #[test]
+    fn whatever_is_lost_the_kernels_counters_make_the_books_exact(
+        happenings in happenings(),
+        keep in prop::collection::vec(any::<bool>(), 400),
+    ) {
+        let mut engine = Engine::default();
+        let mut observations = Vec::new();
+        let mut end = None;
+        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        engine.apply(Input::Snapshot(walk(&Table { alive: vec![1], ..Table::default() }, 2)), &mut observations);
+        let mut keep = keep.into_iter().cycle();
+        let table = simulate(&happenings, &mut |input| match input {
+            Input::Lifecycle(_) if keep.next() == Some(false) => {}
+            Input::End { .. } => end = Some(input),
+            input => engine.apply(input, &mut observations),
+        });
+        for tgid in table.books.keys() {
+            engine.apply(counters(&table, *tgid), &mut observations);
+        }
+        let losses = Losses { events: 1, ..Losses::default() };
+        engine.apply(Input::Losses { time_ns: 1_000, losses }, &mut observations);
+        engine.apply(end.expect("an end"), &mut observations);
+        for (tgid, [exited, adopted, reaped, abandoned]) in &table.books {
+            let unreaped = table.zombies.iter().filter(|zombie| table.parent[*zombie] == *tgid).count() as u64;
+            let forked = table.forked.get(tgid).copied().unwrap_or(0);
+            prop_assert_eq!(books(&engine, *tgid), [forked, *exited, *adopted, *reaped, 0, unreaped, *abandoned]);
         }
     }
 }

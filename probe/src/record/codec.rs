@@ -121,6 +121,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             out.put_u64_le(counters.time_ns);
             put_task(out, &counters.parent);
             for value in [
+                counters.died_ns,
                 counters.forked,
                 counters.exited,
                 counters.adopted,
@@ -294,6 +295,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Option<Input> {
         kind::COUNTERS => Input::Counters(Box::new(Counters {
             time_ns: number(from)?,
             parent: task(from)?,
+            died_ns: number(from)?,
             forked: number(from)?,
             exited: number(from)?,
             adopted: number(from)?,

@@ -76,7 +76,7 @@ fn input() -> impl Strategy<Value = Input> {
         (any::<[u64; 3]>(), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
         }),
-        (any::<[u64; 8]>(), task(), distribution(), distribution()).prop_map(
+        (any::<[u64; 9]>(), task(), distribution(), distribution()).prop_map(
             |(n, parent, reap_latency, teardown)| {
                 Input::Counters(Box::new(Counters {
                     time_ns: n[0],
@@ -88,6 +88,7 @@ fn input() -> impl Strategy<Value = Input> {
                     autoreaped: n[5],
                     waits_any: n[6],
                     waits_specific: n[7],
+                    died_ns: n[8],
                     reap_latency,
                     teardown,
                 }))

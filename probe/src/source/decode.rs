@@ -120,6 +120,7 @@ pub fn counters(time_ns: u64, key: &wire::ParentKey, record: &wire::ParentRecord
             ns_pid: record.ns_pid,
             comm: Comm(record.comm),
         },
+        died_ns: record.dead_ns,
         forked: record.forked,
         exited: record.exited,
         adopted: record.adopted,

@@ -31,8 +31,10 @@ const COUNTED_FOR_MISSES: &[&str] = &[
     "process_exit",
     "zombie_signal",
     "notify_fexit",
+    "notify_kretprobe",
     "process_free",
     "release_fentry",
+    "release_kprobe",
 ];
 
 /// Which hooks may be used.
@@ -459,6 +461,8 @@ impl Loading {
         if self.may(HookChoice::Kprobe) {
             match self.kprobe("release_kprobe", TARGET) {
                 Ok(()) => {
+                    // Perf-based programs are skipped while another runs on the same CPU: the free catches those.
+                    self.tp_btf("process_free", "sched_process_free")?;
                     reap.hook = format!("kprobe {TARGET}");
                     return Ok(());
                 }

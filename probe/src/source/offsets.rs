@@ -49,7 +49,7 @@ pub fn find(btf: &Btf) -> Result<Offsets, SetupError> {
         if path.contains(':') {
             continue;
         }
-        match resolve(btf, path) {
+        match path.split('|').find_map(|path| resolve(btf, path)) {
             Some(found) => *offset = found,
             None if REQUIRED.contains(&path) => missing.push(path),
             None => {}
