@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use support::{
-    GRACE, HOLD_MS, REAPWATCH, check_invariants, check_latency, parent_in, require_root, run, run_command,
+    GRACE, HOLD_MS, check_invariants, check_latency, parent_in, reapwatch, require_root, run, run_command,
     until, validate, workload,
 };
 
@@ -317,8 +317,7 @@ fn hostile_names_do_no_harm() {
     ran.expect(&ran.truth["pid"], &[("exited", 3), ("abandoned", 3)]);
     let recording = ran.directory.path().join("f.rec");
     for arguments in [["--as", "report"], ["--as", "trace"]] {
-        let text =
-            Command::new(REAPWATCH).arg("replay").args(arguments).arg(&recording).output().expect("replay");
+        let text = reapwatch().arg("replay").args(arguments).arg(&recording).output().expect("replay");
         let text = String::from_utf8(text.stdout).expect("UTF-8");
         assert!(text.contains("\\x1b"), "{text}");
         assert!(!text.chars().any(|one| (one.is_control() && one != '\n') || one == '\u{202e}'), "{text:?}");
@@ -336,7 +335,7 @@ fn zombies_older_than_the_tracer_are_counted_with_their_parent() {
     let mut line = String::new();
     BufReader::new(leaker.stdout.take().expect("its output")).read_line(&mut line).expect("its truth");
     let truth: Value = serde_json::from_str(&line).expect("JSON");
-    let output = Command::new(REAPWATCH)
+    let output = reapwatch()
         .args(["watch", "--duration", "1s", "--grace", GRACE, "--format", "json"])
         .output()
         .expect("reapwatch");
@@ -407,7 +406,7 @@ fn the_seeds_backgrounder_leaks_only_where_it_execs() {
 fn the_exit_code_is_the_commands_or_the_leaks() {
     require_root();
     let code = |arguments: &[&str]| {
-        Command::new(REAPWATCH)
+        reapwatch()
             .args(["run", "--grace", GRACE])
             .args(arguments)
             .stdout(Stdio::null())
@@ -419,7 +418,7 @@ fn the_exit_code_is_the_commands_or_the_leaks() {
     let workload = workload();
     let workload = workload.to_str().expect("UTF-8");
     assert_eq!(code(&["--", workload, "exit-now", "--code", "7"]), Some(7));
-    assert_eq!(code(&["--", "/bin/sh", "-c", "kill -TERM $$"]), Some(128 + 15));
+    assert_eq!(code(&["--", workload, "exit-now", "--signal", "15"]), Some(128 + 15));
     assert_eq!(code(&["--error-exitcode", "9", "--", workload, "reap-wait4", "--count", "3"]), Some(0));
     assert_eq!(code(&["--error-exitcode", "9", "--", workload, "leak-all", "--hold-ms", HOLD_MS]), Some(9));
     assert_eq!(code(&["--error-exitcode", "9", "--", workload, "parent-dies-zombies"]), Some(9));
@@ -458,7 +457,7 @@ fn killed_in_full_flow_it_leaves_a_whole_report_or_none_and_nothing_attached() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGKILL] {
         let directory = tempfile::tempdir().expect("a directory");
         let (path, recording) = (directory.path().join("r.json"), directory.path().join("f.rec"));
-        let mut tracer = Command::new(REAPWATCH)
+        let mut tracer = reapwatch()
             .args(["run", "--format", "json", "--output"])
             .arg(&path)
             .arg("--record")
@@ -489,11 +488,8 @@ fn killed_in_full_flow_it_leaves_a_whole_report_or_none_and_nothing_attached() {
             assert!(report.ends_with("}\n"), "half a report");
             check_invariants(&serde_json::from_str(&report).expect("a whole report"));
         }
-        let replayed = Command::new(REAPWATCH)
-            .args(["replay", "--format", "json"])
-            .arg(&recording)
-            .output()
-            .expect("replay");
+        let replayed =
+            reapwatch().args(["replay", "--format", "json"]).arg(&recording).output().expect("replay");
         assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
         check_invariants(&serde_json::from_slice(&replayed.stdout).expect("a report"));
         // Other tests come and go; the programs loaded when this one was killed must all go.
@@ -510,7 +506,7 @@ fn trace_gives_valid_lines_in_order_of_time() {
     require_root();
     let directory = tempfile::tempdir().expect("a directory");
     let recording = directory.path().join("t.rec");
-    let mut tracer = Command::new(REAPWATCH)
+    let mut tracer = reapwatch()
         .args(["trace", "--format", "json", "--duration", "60s", "--record"])
         .arg(&recording)
         .stdout(Stdio::piped())
@@ -535,7 +531,7 @@ fn trace_gives_valid_lines_in_order_of_time() {
     drop(lines);
     // The reader has gone: a normal end, as soon as something happens.
     until("the end", || {
-        Command::new("/bin/true").status().expect("true");
+        Command::new(workload()).arg("exit-now").status().expect("the workload");
         tracer.try_wait().expect("our own child")
     });
     assert_eq!(tracer.wait().expect("our own child").code(), Some(0));
@@ -543,7 +539,7 @@ fn trace_gives_valid_lines_in_order_of_time() {
 
 /// All lines of the run's recording.
 fn trace_all(ran: &support::Ran) -> Vec<Value> {
-    let output = Command::new(REAPWATCH)
+    let output = reapwatch()
         .args(["replay", "--as", "trace", "--format", "json"])
         .arg(ran.directory.path().join("f.rec"))
         .output()

@@ -5,21 +5,35 @@
 
 use std::{
     ffi::OsStr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-pub const REAPWATCH: &str = env!("CARGO_BIN_EXE_reapwatch");
 /// The grace of all live tests, and how long leaks are held for it to pass.
 pub const GRACE: &str = "300ms";
 pub const HOLD_MS: &str = "700";
 
+/// The binary under test, on the rung under test: `REAPWATCH_BINARY` and `REAPWATCH_HOOKS`, which a guest of
+/// `cargo xtask vm` sets, or the one just built and `auto`.
+pub fn reapwatch() -> Command {
+    let mut command = Command::new(binary());
+    if let Some(hooks) = std::env::var_os("REAPWATCH_HOOKS") {
+        command.arg("--hooks").arg(hooks);
+    }
+    command
+}
+
+pub fn binary() -> PathBuf {
+    std::env::var_os("REAPWATCH_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_reapwatch")), PathBuf::from)
+}
+
 /// The workload binary, built as an example beside the binary under test.
 pub fn workload() -> PathBuf {
-    let path = Path::new(REAPWATCH).parent().expect("target directory").join("examples/workload");
+    let path = binary().parent().expect("target directory").join("examples/workload");
     assert!(path.exists(), "{} is missing: run `cargo test -p probe`, which builds it", path.display());
     path
 }
@@ -70,7 +84,7 @@ pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let report_path = directory.path().join("r.json");
     let recording = directory.path().join("f.rec");
-    let output = Command::new(REAPWATCH)
+    let output = reapwatch()
         .args(["run", "--grace", GRACE, "--format", "json", "--output"])
         .arg(&report_path)
         .arg("--record")
@@ -90,11 +104,8 @@ pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
     check_invariants(&report);
     assert_eq!(report["complete"], true, "{report:#}");
     assert!(report["hooks"]["reap"].as_str().is_some_and(|hook| !hook.is_empty()));
-    let replayed = Command::new(REAPWATCH)
-        .args(["replay", "--format", "json"])
-        .arg(&recording)
-        .output()
-        .expect("replay runs");
+    let replayed =
+        reapwatch().args(["replay", "--format", "json"]).arg(&recording).output().expect("replay runs");
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     assert_eq!(replayed.stdout, bytes, "a replay gives the live report, byte for byte");
     Ran { report, truth, output, directory }
@@ -130,9 +141,13 @@ pub fn check_invariants(report: &Value) {
 
 /// Checks a value against a published schema.
 pub fn validate(schema: &str, value: &Value) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../schemas/{schema}.schema.json"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let schema: Value = serde_json::from_str(&text).expect("a JSON schema");
+    let text = match schema {
+        "report" => include_str!("../../schemas/report.schema.json"),
+        "event" => include_str!("../../schemas/event.schema.json"),
+        "doctor" => include_str!("../../schemas/doctor.schema.json"),
+        other => panic!("no schema {other}"),
+    };
+    let schema: Value = serde_json::from_str(text).expect("a JSON schema");
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     let errors: Vec<String> =
         validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();

@@ -32,7 +32,12 @@ fn main() {
     }
     let flags = Flags(flags);
     let truth = match scenario.as_str() {
-        "exit-now" => std::process::exit(flags.get("code", 0) as i32),
+        "exit-now" => {
+            if let signal @ 1.. = flags.get("signal", 0) {
+                process::kill(process::own_pid(), signal as i32);
+            }
+            std::process::exit(flags.get("code", 0) as i32)
+        }
         "sit" => {
             hold::hold(flags.get("ms", 1_000));
             return;

@@ -8,6 +8,7 @@ mod shell;
 #[path = "../../probe/source_hash.rs"]
 mod source_hash;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Run the live tests on many kernels in QEMU, on every rung; prints the table
+    Vm(vm::VmArgs),
     /// Write man page and shell completions to docs/
     Docs {
         /// Only fail where the committed ones differ
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Test => test::test(),
         Command::Setup => setup::setup(),
         Command::BuildEbpf { check } => build_ebpf::build_ebpf(check),
+        Command::Vm(args) => vm::vm(&args),
         Command::Docs { check } => docs::docs(check),
     };
     match result {

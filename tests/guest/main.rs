@@ -1,0 +1,96 @@
+//! `/init` of a virtual machine: runs the live tests on each rung the kernel offers and prints what came of it.
+//!
+//! The kernel's command line names the rungs (`reapwatch.rungs=fentry,kprobe,tracepoint`) and, where only some tests
+//! are wanted, a part of their names (`reapwatch.filter=…`). Every line for the host begins with `@`. Must not judge:
+//! the tests do, and whoever reads the lines.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
+use nix::{
+    mount::{MsFlags, mount},
+    sys::{
+        reboot::{RebootMode, reboot},
+        wait::waitpid,
+    },
+};
+
+const REAPWATCH: &str = "/bin/reapwatch";
+
+/// Process 1 only reaps, as an init should; its child does the work.
+fn main() {
+    if std::env::args().nth(1).is_some() {
+        session();
+        return;
+    }
+    let session = Command::new("/init").arg("session").spawn();
+    match session {
+        Ok(session) => {
+            while waitpid(None, None)
+                .is_ok_and(|ended| ended.pid().map(|pid| pid.as_raw()) != Some(session.id() as i32))
+            {
+            }
+        }
+        Err(error) => println!("@ failed init cannot start: {error}"),
+    }
+    println!("@ end");
+    let _ = reboot(RebootMode::RB_AUTOBOOT);
+}
+
+fn session() {
+    println!("@ boot");
+    for (kind, target) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp")] {
+        let _ = fs::create_dir_all(target);
+        if let Err(error) = mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>) {
+            println!("@ note cannot mount {kind}: {error}");
+        }
+    }
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    println!("@ kernel {}", release.trim());
+    let option = |name: &str| command_line.split_whitespace().find_map(|word| word.strip_prefix(name));
+    for rung in option("reapwatch.rungs=").unwrap_or("fentry,kprobe,tracepoint").split(',') {
+        let doctor = Command::new(REAPWATCH).args(["--hooks", rung, "doctor"]).output();
+        match doctor {
+            Ok(output) if output.status.success() => live_tests(rung, option("reapwatch.filter=")),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                println!("@ refused {rung} {}", said.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+            Err(error) => println!("@ refused {rung} cannot run reapwatch: {error}"),
+        }
+    }
+}
+
+/// The live tests, but for those that need Python, bash or a compiler.
+fn live_tests(rung: &str, filter: Option<&str>) {
+    println!("@ rung {rung}");
+    let mut command = Command::new("/bin/live");
+    command
+        .args(["--test-threads", "4", "--skip", "the_seeds"])
+        .args(filter)
+        .env("REAPWATCH_BINARY", REAPWATCH)
+        .env("REAPWATCH_HOOKS", rung)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            println!("@ failed {rung} cannot run the tests: {error}");
+            return;
+        }
+    };
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            match line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+                Some((name, result)) => println!("@ test {rung} {name} {result}"),
+                None => println!("{line}"),
+            }
+        }
+    }
+    let _ = child.wait();
+}

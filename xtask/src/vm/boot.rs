@@ -1,0 +1,130 @@
+//! One boot under QEMU's emulation, and what its lines tell.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::kernels::{Arch, Image};
+use crate::shell::Outcome;
+
+/// No boot takes longer unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(40 * 60);
+
+/// What a rung gave.
+#[derive(Clone, Debug)]
+pub enum Rung {
+    /// Why it cannot be had.
+    Refused(String),
+    /// Result by scenario.
+    Ran(BTreeMap<String, bool>),
+}
+
+/// What a boot gave.
+#[derive(Debug, Default)]
+pub struct Booted {
+    pub release: String,
+    pub rungs: BTreeMap<String, Rung>,
+    /// Lines that are no results: output of failed tests, the kernel's own.
+    pub noise: Vec<String>,
+    pub ended: bool,
+    pub took: Duration,
+}
+
+fn qemu(image: &Image, initramfs: &Path, command_line: &str) -> Command {
+    let mut command = match image.arch {
+        Arch::X86_64 => {
+            let mut command = Command::new("qemu-system-x86_64");
+            command.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]);
+            command
+        }
+        Arch::Arm64 => {
+            let mut command = Command::new("qemu-system-aarch64");
+            command.args(["-machine", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72"]);
+            command
+        }
+    };
+    let console = match image.arch {
+        Arch::X86_64 => "ttyS0",
+        Arch::Arm64 => "ttyAMA0",
+    };
+    command
+        .args(["-smp", "2", "-m", "1536", "-nodefaults", "-no-user-config", "-nic", "none"])
+        .args(["-display", "none", "-no-reboot", "-serial", "stdio", "-kernel"])
+        .arg(&image.path)
+        .arg("-initrd")
+        .arg(initramfs)
+        .arg("-append")
+        .arg(format!("console={console} loglevel=3 panic=-1 {command_line}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    command
+}
+
+/// Boots it and waits for its end. QEMU's exit status says nothing of what the guest did: its lines do.
+pub fn boot(image: &Image, initramfs: &Path, command_line: &str) -> Outcome<Booted> {
+    let began = Instant::now();
+    let mut child = qemu(image, initramfs, command_line)
+        .spawn()
+        .map_err(|error| format!("cannot start QEMU: {error}"))?;
+    let output = child.stdout.take().ok_or("QEMU has no output")?;
+    let (lines, receive) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+            if lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let mut booted = Booted::default();
+    while let Ok(line) = receive.recv_timeout(DEADLINE.saturating_sub(began.elapsed())) {
+        booted.take(&line);
+        if booted.ended {
+            break;
+        }
+    }
+    booted.took = began.elapsed();
+    // It powers off by itself after its last line; a hung one does not.
+    let _ = child.kill();
+    let _ = child.wait();
+    drop(receive);
+    let _ = reader.join();
+    Ok(booted)
+}
+
+impl Booted {
+    fn take(&mut self, line: &str) {
+        // The firmware and the kernel may leave something before the first of our characters.
+        let Some((_, line)) =
+            line.split_once("@ ").filter(|(before, _)| before.len() < 12 || before.contains('\x1b'))
+        else {
+            self.noise.push(line.to_owned());
+            return;
+        };
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("kernel"), Some(release), ..) => self.release = release.to_owned(),
+            (Some("rung"), Some(rung), ..) => {
+                self.rungs.insert(rung.to_owned(), Rung::Ran(BTreeMap::new()));
+            }
+            (Some("refused"), Some(rung), why, more) => {
+                let why = [why.unwrap_or_default(), more.unwrap_or_default()].join(" ");
+                self.rungs.insert(rung.to_owned(), Rung::Refused(why));
+            }
+            (Some("test"), Some(rung), Some(name), Some(result)) => {
+                if let Some(Rung::Ran(results)) = self.rungs.get_mut(rung) {
+                    results.insert(name.to_owned(), result == "ok");
+                }
+            }
+            (Some("end"), ..) => self.ended = true,
+            _ => self.noise.push(line.to_owned()),
+        }
+    }
+}

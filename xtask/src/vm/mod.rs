@@ -1,0 +1,187 @@
+//! `vm`: the live tests on many kernels, on every rung each offers, as a table kernel × rung × scenario.
+
+mod boot;
+mod guest;
+mod kernels;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    sync::Mutex,
+    thread,
+};
+
+use boot::{Booted, Rung};
+use kernels::{Arch, Image, KNOWN};
+
+use crate::shell::{Outcome, target_directory};
+
+const RUNGS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
+/// With fewer x86-64 kernels than this the matrix proves too little.
+const LEAST_X86_64: usize = 4;
+
+#[derive(clap::Args)]
+pub struct VmArgs {
+    /// Kernels by name (5.10, 6.1, 6.12, 6.18, newest, 6.12-arm64, newest-arm64) or images by path [default: all names]
+    kernels: Vec<String>,
+    /// Rungs to try, separated by commas
+    #[arg(long, default_value = "fentry,kprobe,tracepoint")]
+    rungs: String,
+    /// Only scenarios whose name contains this
+    #[arg(long)]
+    filter: Option<String>,
+    /// Virtual machines at a time
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+/// Runs it; fails where a scenario failed, or a rung of a kernel of the matrix is missing.
+pub fn vm(args: &VmArgs) -> Outcome {
+    let all = args.kernels.is_empty();
+    let names: Vec<&str> = if all {
+        KNOWN.iter().map(|known| known.name).collect()
+    } else {
+        args.kernels.iter().map(String::as_str).collect()
+    };
+    let mut images = Vec::new();
+    for name in names {
+        match kernels::image(name) {
+            Ok(image) => images.push(image),
+            Err(error) => eprintln!("vm: KERNEL {name} CANNOT BE HAD: {error}"),
+        }
+    }
+    let x86_64 = images.iter().filter(|image| image.arch == Arch::X86_64).count();
+    if images.is_empty() || (all && x86_64 < LEAST_X86_64) {
+        return Err(format!("only {x86_64} x86-64 kernels can be had; {LEAST_X86_64} are needed"));
+    }
+    let mut initramfs = BTreeMap::new();
+    for arch in [Arch::X86_64, Arch::Arm64] {
+        if images.iter().any(|image| image.arch == arch) {
+            initramfs.insert(arch.debian(), guest::initramfs(arch)?);
+        }
+    }
+    let mut command_line = format!("reapwatch.rungs={}", args.rungs);
+    if let Some(filter) = &args.filter {
+        command_line.push_str(&format!(" reapwatch.filter={filter}"));
+    }
+    let booted = boot_all(&images, &initramfs, &command_line, args.jobs.max(1));
+    let table = table(&images, &booted);
+    println!("{table}");
+    let path = target_directory().join("vm/matrix.md");
+    fs::write(&path, &table).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    let wrong: Vec<String> = images
+        .iter()
+        .zip(&booted)
+        .flat_map(|(image, booted)| {
+            faults(image, booted, &args.rungs).into_iter().map(|fault| format!("{}: {fault}", image.name))
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+fn boot_all(
+    images: &[Image],
+    initramfs: &BTreeMap<&str, PathBuf>,
+    command_line: &str,
+    jobs: usize,
+) -> Vec<Outcome<Booted>> {
+    let next = Mutex::new(0..images.len());
+    let results: Mutex<BTreeMap<usize, Outcome<Booted>>> = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let Some(index) = next.lock().ok().and_then(|mut next| next.next()) else { return };
+                    let image = &images[index];
+                    let booted = boot::boot(image, &initramfs[image.arch.debian()], command_line);
+                    if let Ok(booted) = &booted {
+                        eprintln!(
+                            "vm: {} ({}) {} in {:.0} s",
+                            image.name,
+                            booted.release,
+                            if booted.ended { "ended" } else { "DID NOT END" },
+                            booted.took.as_secs_f64()
+                        );
+                    }
+                    if let Ok(mut results) = results.lock() {
+                        results.insert(index, booted);
+                    }
+                }
+            });
+        }
+    });
+    results.into_inner().map(|results| results.into_values().collect()).unwrap_or_default()
+}
+
+/// What is wrong with a boot; the noise of a failed one goes to standard error.
+fn faults(image: &Image, booted: &Outcome<Booted>, rungs: &str) -> Vec<String> {
+    let booted = match booted {
+        Ok(booted) => booted,
+        Err(error) => return vec![error.clone()],
+    };
+    let mut faults = Vec::new();
+    if !booted.ended {
+        faults.push("did not come to its end".to_owned());
+    }
+    for rung in rungs.split(',') {
+        match booted.rungs.get(rung) {
+            None => faults.push(format!("{rung}: not tried")),
+            Some(Rung::Refused(why)) if image.known => faults.push(format!("{rung}: refused: {why}")),
+            Some(Rung::Refused(_)) => {}
+            Some(Rung::Ran(results)) if results.is_empty() => faults.push(format!("{rung}: no test ran")),
+            Some(Rung::Ran(results)) => faults.extend(
+                results.iter().filter(|(_, good)| !**good).map(|(name, _)| format!("{rung}: {name} FAILED")),
+            ),
+        }
+    }
+    if !faults.is_empty() {
+        eprintln!("vm: what {} printed besides:", image.name);
+        for line in &booted.noise {
+            eprintln!("    {line}");
+        }
+    }
+    faults
+}
+
+/// Rows are scenarios, columns kernels; a cell names the rungs on which it passed (f, k, t), `!` where it failed.
+fn table(images: &[Image], booted: &[Outcome<Booted>]) -> String {
+    let mut text = String::from(
+        "f fentry, k kprobe, t tracepoint: passed; F K T: FAILED; -: the rung is refused\n\n| scenario |",
+    );
+    let booted: Vec<Option<&Booted>> = booted.iter().map(|one| one.as_ref().ok()).collect();
+    for (image, booted) in images.iter().zip(&booted) {
+        let release = booted.map_or("did not boot", |booted| booted.release.as_str());
+        text.push_str(&format!(" {} {release} |", image.arch.debian()));
+    }
+    text.push_str(&format!("\n|---|{}\n", "---|".repeat(images.len())));
+    let scenarios: BTreeSet<&String> = booted
+        .iter()
+        .flatten()
+        .flat_map(|booted| booted.rungs.values())
+        .filter_map(|rung| if let Rung::Ran(results) = rung { Some(results.keys()) } else { None })
+        .flatten()
+        .collect();
+    for scenario in scenarios {
+        text.push_str(&format!("| {} |", scenario.replace('_', " ")));
+        for booted in &booted {
+            let cell: String = RUNGS
+                .iter()
+                .filter_map(|rung| {
+                    let letter = rung.chars().next()?;
+                    Some(match booted.as_ref()?.rungs.get(*rung)? {
+                        Rung::Refused(_) => '-',
+                        Rung::Ran(results) => match results.get(scenario) {
+                            Some(true) => letter,
+                            Some(false) => letter.to_ascii_uppercase(),
+                            None => '?',
+                        },
+                    })
+                })
+                .collect();
+            text.push_str(&format!(" {cell} |"));
+        }
+        text.push('\n');
+    }
+    text
+}
