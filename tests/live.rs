@@ -130,7 +130,9 @@ fn large_memory_is_teardown_and_not_reap_latency() {
 #[test]
 fn twenty_thousand_cycles_are_counted_exactly() {
     let _heavy = HEAVY.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    healthy(&["storm", "--count", "20000"]);
+    // Fewer where a guest of `cargo xtask vm` says so: emulation is a hundred times slower.
+    let count = std::env::var("REAPWATCH_CYCLES").unwrap_or_else(|_| "20000".into());
+    healthy(&["storm", "--count", &count]);
 }
 
 #[test]
@@ -171,8 +173,11 @@ fn autoreaped(scenario: &str, count: u64) {
         ],
     );
     assert_eq!(ran.own()["verdict"], "healthy");
-    let zombies = trace_all(&ran).into_iter().filter(|line| line["event"] == "zombie").count();
-    assert_eq!(zombies, usize::from(zombies == 1), "only the workload itself may have become a zombie");
+    let zombies: Vec<Value> = trace_all(&ran)
+        .into_iter()
+        .filter(|line| line["event"] == "zombie" && line["parent"]["pid"] == ran.truth["pid"])
+        .collect();
+    assert!(zombies.is_empty(), "an autoreaped child is never a zombie: {zombies:#?}");
 }
 
 #[test]

@@ -9,7 +9,8 @@ pub const BUCKETS: usize = 256;
 /// The highest index [`index`] returns.
 pub const LAST: usize = 239;
 
-/// Bucket of a duration in ns. Compare-and-shift only: the BPF target has no leading-zeros instruction.
+/// Bucket of a duration in ns. The BPF target has no leading-zeros instruction, and each branch would double the paths
+/// its verifier follows: the highest bit is smeared downwards and the bits are counted.
 #[inline(always)]
 pub fn index(duration_ns: u64) -> usize {
     let mut units = duration_ns >> 10;
@@ -19,28 +20,17 @@ pub fn index(duration_ns: u64) -> usize {
     if units < 8 {
         return units as usize;
     }
-    let mut log2 = 0u32;
-    let mut rest = units;
-    if rest >= 1 << 16 {
-        rest >>= 16;
-        log2 += 16;
-    }
-    if rest >= 1 << 8 {
-        rest >>= 8;
-        log2 += 8;
-    }
-    if rest >= 1 << 4 {
-        rest >>= 4;
-        log2 += 4;
-    }
-    if rest >= 1 << 2 {
-        rest >>= 2;
-        log2 += 2;
-    }
-    if rest >= 1 << 1 {
-        log2 += 1;
-    }
-    ((log2 - 2) * 8 + ((units >> (log2 - 3)) & 7) as u32) as usize
+    let mut bits = units;
+    bits |= bits >> 1;
+    bits |= bits >> 2;
+    bits |= bits >> 4;
+    bits |= bits >> 8;
+    bits |= bits >> 16;
+    bits -= (bits >> 1) & 0x5555_5555;
+    bits = (bits & 0x3333_3333) + ((bits >> 2) & 0x3333_3333);
+    bits = (bits + (bits >> 4)) & 0x0f0f_0f0f;
+    let log2 = ((bits.wrapping_mul(0x0101_0101) >> 24) & 63) - 1;
+    ((log2 - 2) * 8 + ((units >> (log2 - 3)) & 7)) as usize
 }
 
 /// The smallest duration in ns that falls into bucket `index`.

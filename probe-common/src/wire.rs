@@ -23,6 +23,11 @@ pub struct TaskRef {
     pub comm: [u8; COMM_LEN],
 }
 
+impl TaskRef {
+    /// Nobody.
+    pub const NONE: Self = Self { start_boottime_ns: 0, tgid: 0, ns_pid: 0, comm: [0; COMM_LEN] };
+}
+
 /// [`Event::kind`].
 pub mod kind {
     pub const FORK: u32 = 1;

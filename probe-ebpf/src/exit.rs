@@ -1,11 +1,11 @@
 //! Death of a process: its last thread. Must not take a thread's exit, or a leader's with threads left, for one.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use probe_common::wire::{Event, Life, flag, kind};
+use probe_common::wire::{Life, flag, kind};
 
 use crate::{
     life::{enter, key_of, notified, now_ns},
-    maps::{PARENTS, send},
+    maps::{PARENTS, Stage, send},
     task::TaskPtr,
 };
 
@@ -46,15 +46,16 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
         // SAFETY: a value of our own map.
         unsafe { (*own).dead_ns = now };
     }
-    send(&Event {
+    send(&Stage {
         time_ns: now,
         kind: kind::EXIT,
         flags,
-        process,
-        parent,
+        process: &life.process,
+        parent: &parent,
+        other: None,
         exit_ns: now,
+        zombie_ns: 0,
         status: leader.wait_status(),
-        ..Event::default()
     });
     // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be seen.
     if exit_signal == 0 && !traced {

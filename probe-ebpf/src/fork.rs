@@ -1,11 +1,11 @@
 //! Birth of a process. Must not take the caller of clone for the parent: with CLONE_PARENT it is not.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use probe_common::wire::{Event, kind};
+use probe_common::wire::kind;
 
 use crate::{
     life::{key_of, now_ns, parent_record},
-    maps::{add, send},
+    maps::{Stage, add, send},
     task::TaskPtr,
 };
 
@@ -22,13 +22,16 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
         // SAFETY: a value of our own map.
         unsafe { add(&raw mut (*record).forked, 1) };
     }
-    send(&Event {
+    send(&Stage {
         time_ns: now_ns(),
         kind: kind::FORK,
-        process: child.process(),
-        parent,
-        other: creator.process(),
-        ..Event::default()
+        flags: 0,
+        process: &child.process(),
+        parent: &parent,
+        other: Some(&creator.process()),
+        exit_ns: 0,
+        zombie_ns: 0,
+        status: 0,
     });
     0
 }

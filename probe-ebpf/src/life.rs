@@ -6,10 +6,10 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use probe_common::{
     bucket,
-    wire::{Event, Histogram, Life, NsPid, ParentKey, ParentRecord, TaskRef, flag, kind, loss},
+    wire::{Histogram, Life, NsPid, ParentKey, ParentRecord, TaskRef, flag, kind, loss},
 };
 
-use crate::maps::{BLANK_PARENT, LIVES, NS_PIDS, PARENTS, add, add32, lose, send};
+use crate::maps::{BLANK_PARENT, LIVES, NS_PIDS, PARENTS, Stage, add, add32, lose, send};
 
 const BPF_NOEXIST: u64 = 1;
 
@@ -106,48 +106,32 @@ pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
 }
 
 /// Somebody was told of the death of `tgid`. `parent`: its real parent now. `tracer`: who was told instead.
-#[inline(always)]
+#[inline(never)]
 pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap: bool) {
     let Some(life) = LIVES.get_ptr_mut(tgid) else { return };
     // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
     let life = unsafe { &mut *life };
-    let now = now_ns();
     let first = life.zombie_ns == 0;
     let old = life.parent;
     let new = key_of(parent);
     let moved = !first && old != new;
+    let was_held = life.flags & flag::HELD != 0;
     // Told already (a child without an exit signal, at its exit), and nobody held it: no news.
-    if !first && !moved && !autoreap && life.flags & flag::HELD == 0 && tracer.is_none() {
+    if !first && !moved && !autoreap && !was_held && tracer.is_none() {
         return;
     }
     life.parent = new;
-    if autoreap {
-        life.flags |= flag::AUTOREAP;
-    } else {
-        life.flags &= !flag::AUTOREAP;
+    let mut flags = if autoreap { flag::AUTOREAP } else { 0 };
+    if let Some(tracer) = tracer {
+        flags |= flag::HELD;
+        life.tracer_tgid = tracer.tgid;
     }
+    life.flags = flags;
     if first && autoreap {
         return;
     }
+    let now = now_ns();
     life.zombie_ns = now;
-    let mut event = Event {
-        time_ns: now,
-        kind: kind::ZOMBIE,
-        process: life.process,
-        parent: *parent,
-        exit_ns: life.exit_ns,
-        zombie_ns: now,
-        ..Event::default()
-    };
-    match tracer {
-        Some(tracer) => {
-            life.flags |= flag::HELD;
-            life.tracer_tgid = tracer.tgid;
-            event.other = *tracer;
-            event.flags = flag::HELD;
-        }
-        None => life.flags &= !flag::HELD,
-    }
     if let Some(record) = parent_record(&new, Some(parent)) {
         // SAFETY: a value of our own map.
         unsafe {
@@ -161,19 +145,23 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
             }
         }
     }
-    if moved {
-        event.kind = kind::REPARENT;
-        event.other =
-            TaskRef { tgid: old.tgid, start_boottime_ns: old.start_boottime_ns, ..TaskRef::default() };
-    } else if !first {
-        event.flags |= flag::AGAIN;
-    }
-    send(&event);
+    let former = TaskRef { start_boottime_ns: old.start_boottime_ns, tgid: old.tgid, ..TaskRef::NONE };
+    send(&Stage {
+        time_ns: now,
+        kind: if moved { kind::REPARENT } else { kind::ZOMBIE },
+        flags: if moved || first { flags & flag::HELD } else { (flags & flag::HELD) | flag::AGAIN },
+        process: &life.process,
+        parent,
+        other: if moved { Some(&former) } else { tracer },
+        exit_ns: life.exit_ns,
+        zombie_ns: now,
+        status: 0,
+    });
 }
 
 /// The entry of `tgid` is gone. `start_boottime_ns`: whose, where known (0: whoever is entered). `reaper`: who
 /// waited, where a wait showed it; without one the kernel reaped, or it was not seen who.
-#[inline(always)]
+#[inline(never)]
 pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, flags: u32) {
     let Some(life) = LIVES.get_ptr_mut(tgid) else { return };
     // SAFETY: a value of our own map; copied before it is removed.
@@ -193,7 +181,10 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
         parent = key_of(reaper);
         adopted_unseen = true;
     }
-    let _ = LIVES.remove(tgid);
+    // Whoever takes it out books it: a wait's return and the free may come at once on two CPUs.
+    if LIVES.remove(tgid).is_err() {
+        return;
+    }
     if life.ns_inum != 0 {
         let _ = NS_PIDS.remove(NsPid { ns_inum: life.ns_inum, nr: life.nr });
     }
@@ -217,20 +208,16 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
             }
         }
     }
-    let mut event = Event {
+    let unnamed = TaskRef { start_boottime_ns: parent.start_boottime_ns, tgid: parent.tgid, ..TaskRef::NONE };
+    send(&Stage {
         time_ns: now,
         kind: kind::REAP,
         flags: flags | (if auto { flag::AUTOREAP } else { 0 }),
-        process: life.process,
+        process: &life.process,
+        parent: reaper.unwrap_or(&unnamed),
+        other: reaper,
         exit_ns: life.exit_ns,
         zombie_ns: life.zombie_ns,
-        ..Event::default()
-    };
-    event.parent.tgid = parent.tgid;
-    event.parent.start_boottime_ns = parent.start_boottime_ns;
-    if let Some(reaper) = reaper {
-        event.parent = *reaper;
-        event.other = *reaper;
-    }
-    send(&event);
+        status: 0,
+    });
 }

@@ -4,7 +4,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use probe_common::wire::{Event, ExecEvent, Life, NsPid, ParentKey, ParentRecord, WaitidCall, loss};
+use probe_common::wire::{Event, ExecEvent, Life, NsPid, ParentKey, ParentRecord, TaskRef, WaitidCall, loss};
 
 /// Bytes pending at which the reader is woken before its timer.
 const WAKE_AT_BYTES: u64 = 256 * 1024;
@@ -45,14 +45,56 @@ fn wake_flag() -> u64 {
     if EVENTS.query(BPF_RB_AVAIL_DATA) >= WAKE_AT_BYTES { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }
 }
 
-/// Sends an event or counts it as lost.
-pub fn send(event: &Event) {
-    match EVENTS.reserve::<Event>(0) {
-        Some(mut entry) => {
-            entry.write(*event);
-            entry.submit(wake_flag());
-        }
-        None => lose(loss::RING_FULL),
+/// One stage, as it is sent. Absent tasks are zero.
+pub struct Stage<'a> {
+    pub time_ns: u64,
+    pub kind: u32,
+    pub flags: u32,
+    pub process: &'a TaskRef,
+    pub parent: &'a TaskRef,
+    pub other: Option<&'a TaskRef>,
+    pub exit_ns: u64,
+    pub zombie_ns: u64,
+    pub status: u32,
+}
+
+/// Sends a stage or counts it as lost. Written in place, field by field: an [`Event`] does not fit the stack twice, and
+/// copying one is a call with a byte loop, which costs the verifiers of older kernels hundreds of thousands of steps.
+#[inline(always)]
+pub fn send(stage: &Stage) {
+    let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
+        lose(loss::RING_FULL);
+        return;
+    };
+    let event = entry.as_mut_ptr();
+    // SAFETY: a reserved Event of ours, written whole before it is submitted.
+    unsafe {
+        write_stage(event, stage);
+    }
+    entry.submit(wake_flag());
+}
+
+/// Writes every field.
+///
+/// # Safety
+/// `event` must be ours to write.
+#[inline(always)]
+pub unsafe fn write_stage(event: *mut Event, stage: &Stage) {
+    // SAFETY: the caller's.
+    unsafe {
+        (*event).time_ns = stage.time_ns;
+        (*event).kind = stage.kind;
+        (*event).flags = stage.flags;
+        (*event).process = *stage.process;
+        (*event).parent = *stage.parent;
+        (*event).other = match stage.other {
+            Some(other) => *other,
+            None => TaskRef::NONE,
+        };
+        (*event).exit_ns = stage.exit_ns;
+        (*event).zombie_ns = stage.zombie_ns;
+        (*event).status = stage.status;
+        (*event).reserved = 0;
     }
 }
 

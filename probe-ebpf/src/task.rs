@@ -3,8 +3,8 @@
 //! Must not know events or maps. A failed read yields zero: the kernel's probe_read zeroes its target.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_kernel_buf, bpf_probe_read_kernel_str_bytes,
-    bpf_probe_read_user, bpf_probe_read_user_buf,
+    bpf_get_current_task, bpf_probe_read_kernel_str_bytes, bpf_probe_read_user, bpf_probe_read_user_buf,
+    generated::bpf_probe_read_kernel,
 };
 use probe_common::{
     offsets::Offsets,
@@ -33,11 +33,16 @@ fn constant(field: *const u32) -> u64 {
     u64::from(unsafe { core::ptr::read_volatile(field) })
 }
 
-/// Reads a `T` at `base + offset`, or zero.
+/// Reads a number at `base + offset`, or zero. Without a branch: each would double the paths the verifier follows.
 #[inline(always)]
 fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
-    // SAFETY: probe_read checks the address itself and fails instead of faulting.
-    unsafe { bpf_probe_read_kernel((base + offset) as *const T) }.unwrap_or_default()
+    let mut value = T::default();
+    // SAFETY: value is as long as stated; probe_read checks the address itself, fails instead of faulting, and then
+    // zeroes its target.
+    unsafe {
+        bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, (base + offset) as *const _)
+    };
+    value
 }
 
 /// A `struct task_struct *`.
@@ -141,9 +146,7 @@ impl TaskPtr {
         let tgid = leader.tgid();
         let level = leader.level();
         let ns_pid = if level == 0 { tgid } else { read(leader.number_at(level), offset!(upid_nr)) };
-        let mut comm = [0u8; COMM_LEN];
-        // SAFETY: probe_read checks the address; the buffer is ours.
-        let _ = unsafe { bpf_probe_read_kernel_buf((leader.0 + offset!(task_comm)) as *const u8, &mut comm) };
+        let comm = read::<[u8; COMM_LEN]>(leader.0, offset!(task_comm));
         TaskRef { start_boottime_ns: leader.start_boottime_ns(), tgid, ns_pid, comm }
     }
 }

@@ -18,13 +18,16 @@ use nix::{
     },
 };
 
+use probe::source::kernel::{HookChoice, Kernel, KernelOptions};
+
 const REAPWATCH: &str = "/bin/reapwatch";
 
 /// Process 1 only reaps, as an init should; its child does the work.
 fn main() {
-    if std::env::args().nth(1).is_some() {
-        session();
-        return;
+    match std::env::args().nth(1).as_deref() {
+        Some("session") => return session(),
+        Some("verified") => return verified(&std::env::args().nth(2).unwrap_or_default()),
+        _ => {}
     }
     let session = Command::new("/init").arg("session").spawn();
     match session {
@@ -55,13 +58,38 @@ fn session() {
     for rung in option("reapwatch.rungs=").unwrap_or("fentry,kprobe,tracepoint").split(',') {
         let doctor = Command::new(REAPWATCH).args(["--hooks", rung, "doctor"]).output();
         match doctor {
-            Ok(output) if output.status.success() => live_tests(rung, option("reapwatch.filter=")),
+            Ok(output) if output.status.success() => {
+                // In a process of its own: what it loads goes with it.
+                let _ = Command::new("/init").args(["verified", rung]).status();
+                live_tests(rung, option("reapwatch.filter="));
+            }
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stdout).into_owned();
                 println!("@ refused {rung} {}", said.split_whitespace().collect::<Vec<_>>().join(" "));
             }
             Err(error) => println!("@ refused {rung} cannot run reapwatch: {error}"),
         }
+    }
+}
+
+/// How much work each program is for the kernel's verifier.
+fn verified(rung: &str) {
+    let options = KernelOptions {
+        btf: "/sys/kernel/btf/vmlinux".into(),
+        hooks: match rung {
+            "fentry" => HookChoice::Fentry,
+            "kprobe" => HookChoice::Kprobe,
+            _ => HookChoice::Tracepoint,
+        },
+        ring_bytes: 1 << 20,
+    };
+    match Kernel::attach(&options) {
+        Ok(kernel) => {
+            for (program, instructions) in kernel.verified_instructions() {
+                println!("@ verified {rung} {program} {instructions}");
+            }
+        }
+        Err(error) => println!("@ failed verified {rung}: {error}"),
     }
 }
 
@@ -74,6 +102,7 @@ fn live_tests(rung: &str, filter: Option<&str>) {
         .args(filter)
         .env("REAPWATCH_BINARY", REAPWATCH)
         .env("REAPWATCH_HOOKS", rung)
+        .env("REAPWATCH_CYCLES", "1000")
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped());

@@ -250,6 +250,17 @@ impl Kernel {
         }
     }
 
+    /// Instructions the verifier went through, program by program: 0 where the kernel does not say (before 5.16).
+    pub fn verified_instructions(&self) -> Vec<(String, u32)> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                let info = program_info(program.fd().ok()?.as_fd())?;
+                Some((name.to_owned(), info.verified_insns))
+            })
+            .collect()
+    }
+
     /// Everything lost so far, by reason.
     pub fn losses(&mut self) -> Losses {
         if let Some(map) = self.ebpf.map("LOSSES")
@@ -263,7 +274,8 @@ impl Kernel {
             .ebpf
             .programs()
             .filter(|(name, _)| COUNTED_FOR_MISSES.contains(name))
-            .filter_map(|(_, program)| program.fd().ok().and_then(|fd| recursion_misses(fd.as_fd())))
+            .filter_map(|(_, program)| program_info(program.fd().ok()?.as_fd()))
+            .map(|info| info.recursion_misses)
             .sum();
         self.losses
     }
@@ -299,8 +311,8 @@ fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// `bpf_prog_info.recursion_misses`, which aya does not hand out.
-fn recursion_misses(fd: std::os::fd::BorrowedFd<'_>) -> Option<u64> {
+/// `bpf_prog_info`, of which aya hands out only a part.
+fn program_info(fd: std::os::fd::BorrowedFd<'_>) -> Option<aya_obj::generated::bpf_prog_info> {
     use std::os::fd::AsRawFd;
     const BPF_OBJ_GET_INFO_BY_FD: nix::libc::c_long = 15;
     #[repr(C)]
@@ -320,7 +332,7 @@ fn recursion_misses(fd: std::os::fd::BorrowedFd<'_>) -> Option<u64> {
     let result = unsafe {
         nix::libc::syscall(nix::libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &raw mut attr, size_of::<Attr>())
     };
-    (result == 0).then_some(info.recursion_misses)
+    (result == 0).then_some(info)
 }
 
 /// An error with all its sources, on one line.

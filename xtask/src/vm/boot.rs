@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader},
+    fs::File,
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
     sync::mpsc,
@@ -36,16 +37,18 @@ pub struct Booted {
     pub took: Duration,
 }
 
+/// Both CPUs on one host thread: with a thread each, one CPU now and then still executes the breakpoint that the other
+/// has already patched away (attaching a program patches kernel code), and the kernel dies of it.
 fn qemu(image: &Image, initramfs: &Path, command_line: &str) -> Command {
     let mut command = match image.arch {
         Arch::X86_64 => {
             let mut command = Command::new("qemu-system-x86_64");
-            command.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]);
+            command.args(["-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max"]);
             command
         }
         Arch::Arm64 => {
             let mut command = Command::new("qemu-system-aarch64");
-            command.args(["-machine", "virt", "-accel", "tcg,thread=multi", "-cpu", "cortex-a72"]);
+            command.args(["-machine", "virt", "-accel", "tcg,thread=single", "-cpu", "cortex-a72"]);
             command
         }
     };
@@ -68,7 +71,9 @@ fn qemu(image: &Image, initramfs: &Path, command_line: &str) -> Command {
 }
 
 /// Boots it and waits for its end. QEMU's exit status says nothing of what the guest did: its lines do.
-pub fn boot(image: &Image, initramfs: &Path, command_line: &str) -> Outcome<Booted> {
+///
+/// `log` gets all it prints, with the seconds since the start.
+pub fn boot(image: &Image, initramfs: &Path, command_line: &str, log: &Path) -> Outcome<Booted> {
     let began = Instant::now();
     let mut child = qemu(image, initramfs, command_line)
         .spawn()
@@ -84,7 +89,9 @@ pub fn boot(image: &Image, initramfs: &Path, command_line: &str) -> Outcome<Boot
         }
     });
     let mut booted = Booted::default();
+    let mut log = File::create(log).map_err(|error| format!("cannot write {}: {error}", log.display()))?;
     while let Ok(line) = receive.recv_timeout(DEADLINE.saturating_sub(began.elapsed())) {
+        let _ = writeln!(log, "{:7.1} {line}", began.elapsed().as_secs_f64());
         booted.take(&line);
         if booted.ended {
             break;

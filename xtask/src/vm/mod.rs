@@ -94,7 +94,8 @@ fn boot_all(
                 loop {
                     let Some(index) = next.lock().ok().and_then(|mut next| next.next()) else { return };
                     let image = &images[index];
-                    let booted = boot::boot(image, &initramfs[image.arch.debian()], command_line);
+                    let log = target_directory().join(format!("vm/{index}-{}.log", image.arch.debian()));
+                    let booted = boot::boot(image, &initramfs[image.arch.debian()], command_line, &log);
                     if let Ok(booted) = &booted {
                         eprintln!(
                             "vm: {} ({}) {} in {:.0} s",
