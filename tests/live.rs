@@ -114,6 +114,12 @@ fn a_clone_parent_child_belongs_to_the_real_parent() {
     assert_eq!(forks[0]["creator"]["pid"], ran.truth["creator"]);
 }
 
+fn kernel_version() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+    let mut numbers = release.split(|one: char| !one.is_ascii_digit()).filter_map(|part| part.parse().ok());
+    (numbers.next().expect("a version"), numbers.next().expect("a version"))
+}
+
 #[test]
 fn large_memory_is_teardown_and_not_reap_latency() {
     let _heavy = HEAVY.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -122,7 +128,10 @@ fn large_memory_is_teardown_and_not_reap_latency() {
     let teardown = own["teardown"]["max_ns"].as_u64().expect("a teardown");
     let latency = own["reap_latency"]["max_ns"].as_u64().expect("a latency");
     let whole = ran.truth["latency"]["upper_max_ns"].as_u64().expect("a bound");
-    assert!(teardown > whole / 2, "teardown {teardown} of {whole}");
+    // Before 6.16 sched_process_exit fires after the memory is gone: the longest part of the teardown is not seen.
+    if kernel_version() >= (6, 16) {
+        assert!(teardown > whole / 2, "teardown {teardown} of {whole}");
+    }
     assert!(latency < whole / 4, "latency {latency} of {whole}");
     assert_eq!(own["verdict"], "healthy");
 }
@@ -474,7 +483,7 @@ fn killed_in_full_flow_it_leaves_a_whole_report_or_none_and_nothing_attached() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("reapwatch");
-        let full_flow = || std::fs::metadata(&recording).is_ok_and(|file| file.len() > 300_000).then_some(());
+        let full_flow = || std::fs::metadata(&recording).is_ok_and(|file| file.len() > 60_000).then_some(());
         until("the recording grows", full_flow);
         let before = loaded_programs();
         let pid = tracer.id();
@@ -567,4 +576,131 @@ fn trace_of(ran: &support::Ran, event: &str, pid: &Value) -> Vec<Value> {
         .into_iter()
         .filter(|line| line["event"] == event && line["process"]["pid"] == *pid)
         .collect()
+}
+
+/// A command of an ordinary user with these capabilities and no others.
+fn as_nobody(program: &std::path::Path, capabilities: &[caps::Capability], tracefs: bool) -> Command {
+    use std::os::unix::process::CommandExt;
+
+    use caps::CapSet;
+    use nix::{
+        mount::{MsFlags, mount},
+        sched::{CloneFlags, unshare},
+        unistd::{Gid, Uid, setgid, setgroups, setuid},
+    };
+    let wanted: caps::CapsHashSet = capabilities.iter().copied().collect();
+    let mut command = Command::new(program);
+    let become_nobody = move || {
+        let other = |error: caps::errors::CapsError| std::io::Error::other(error.to_string());
+        let unlimited = libc::RLIM_INFINITY;
+        // As LimitMEMLOCK=infinity of the unit: before Linux 5.11 maps count as locked memory.
+        let _ =
+            nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_MEMLOCK, unlimited, unlimited);
+        if tracefs {
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+            mount(Some("tracefs"), "/sys/kernel/tracing", Some("tracefs"), MsFlags::empty(), None::<&str>)?;
+        }
+        caps::securebits::set_keepcaps(true).map_err(other)?;
+        setgroups(&[])?;
+        setgid(Gid::from_raw(65_534))?;
+        setuid(Uid::from_raw(65_534))?;
+        for set in [CapSet::Permitted, CapSet::Inheritable, CapSet::Effective, CapSet::Ambient] {
+            caps::set(None, set, &wanted).map_err(other)?;
+        }
+        Ok(())
+    };
+    // SAFETY: only system calls and small allocations between fork and exec.
+    unsafe { command.pre_exec(become_nobody) };
+    command
+}
+
+#[test]
+fn an_ordinary_user_with_two_capabilities_sees_the_same() {
+    use std::os::unix::fs::PermissionsExt;
+
+    use caps::Capability;
+    require_root();
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    let (program, work) = (directory.path().join("reapwatch"), directory.path().join("workload"));
+    std::fs::copy(support::binary(), &program).expect("a copy others can run");
+    std::fs::copy(workload(), &work).expect("a copy others can run");
+    let hooks = std::env::var("REAPWATCH_HOOKS").unwrap_or_else(|_| "auto".into());
+    let two = vec![Capability::CAP_BPF, Capability::CAP_PERFMON];
+    let three = [two.clone(), vec![Capability::CAP_DAC_READ_SEARCH]].concat();
+    for (capabilities, tracefs) in [(&two, false), (&three, true)] {
+        let output = as_nobody(&program, capabilities, tracefs)
+            .args(["--hooks", &hooks, "run", "--format", "json", "--"])
+            .arg(&work)
+            .args(["reap-wait4", "--count", "20"])
+            .output()
+            .expect("reapwatch");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stderr).expect("a report");
+        check_invariants(&report);
+        let truth: Value = serde_json::from_slice(&output.stdout).expect("truth");
+        let parent = parent_in(&report, &truth["pid"]);
+        assert_eq!(parent["exited"], 20);
+        // Without the exact hooks and without tracefs only the frees are seen, some after the workload's own end.
+        let reap = report["hooks"]["reap"].as_str().expect("a hook");
+        if tracefs || reap.contains("release_task") {
+            assert_eq!((&parent["reaped"], &parent["verdict"]), (&json!(20), &json!("healthy")));
+            assert_eq!(report["hooks"]["precision"], "exact", "{report:#}");
+        } else {
+            assert_eq!(report["hooks"]["precision"], "coarse", "{report:#}");
+        }
+    }
+    let output =
+        as_nobody(&program, &[], false).args(["watch", "--duration", "1s"]).output().expect("reapwatch");
+    assert_eq!(output.status.code(), Some(3));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("CAP_BPF") && errors.contains("to do: "), "{errors}");
+}
+
+#[test]
+fn once_loaded_only_what_reading_needs_is_held() {
+    require_root();
+    let directory = tempfile::tempdir().expect("a directory");
+    let recording = directory.path().join("f.rec");
+    let mut watcher = reapwatch()
+        .args(["watch", "--duration", "60s", "--record"])
+        .arg(&recording)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("reapwatch");
+    let status = || std::fs::read_to_string(format!("/proc/{}/status", watcher.id())).unwrap_or_default();
+    let field = |name: &str| {
+        status().lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
+    };
+    // CAP_SYS_PTRACE (19) and CAP_BPF (39).
+    let wanted = format!("{:016x}", 1u64 << 19 | 1u64 << 39);
+    until("privileges are dropped", || (field("CapPrm").as_deref() == Some(&wanted)).then_some(()));
+    assert_eq!(field("CapEff"), Some(wanted));
+    assert_eq!(field("NoNewPrivs").as_deref(), Some("1"));
+    // SAFETY: our own child.
+    unsafe { libc::kill(watcher.id() as i32, libc::SIGINT) };
+    assert!(watcher.wait().expect("our own child").success());
+}
+
+#[test]
+fn log_statements_that_are_off_are_not_in_the_programs() {
+    use probe::source::kernel::{HookChoice, Kernel, KernelOptions};
+    require_root();
+    let costs = |log_programs| {
+        let options = KernelOptions {
+            btf: "/sys/kernel/btf/vmlinux".into(),
+            hooks: HookChoice::Auto,
+            ring_bytes: 1 << 16,
+            log_programs,
+        };
+        Kernel::attach(&options).expect("attached").costs()
+    };
+    let (off, on) = (costs(false), costs(true));
+    let bytes = |costs: &[(String, probe::source::kernel::ProgramCost)], name: &str| {
+        costs.iter().find(|one| one.0 == name).map(|one| one.1.translated_bytes).expect("the program")
+    };
+    // A log statement that stayed would cost more than this.
+    assert!(bytes(&off, "process_exit") + 500 < bytes(&on, "process_exit"), "{off:?} {on:?}");
+    assert_eq!(bytes(&off, "process_fork"), bytes(&on, "process_fork"), "it has no log statement");
 }

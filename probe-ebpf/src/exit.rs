@@ -1,6 +1,7 @@
 //! Death of a process: its last thread. Must not take a thread's exit, or a leader's with threads left, for one.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_log_ebpf::debug;
 use probe_common::wire::{Life, flag, kind};
 
 use crate::{
@@ -42,6 +43,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     if !enter(&life) {
         return 0;
     }
+    debug!(&ctx, "exit of {}, child of {}, flags {}", process.tgid, parent.tgid, flags);
     if let Some(own) = PARENTS.get_ptr_mut(key_of(&process)) {
         // SAFETY: a value of our own map.
         unsafe { (*own).dead_ns = now };

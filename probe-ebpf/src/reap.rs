@@ -9,6 +9,7 @@ use aya_ebpf::{
     macros::{btf_tracepoint, fentry, kprobe, tracepoint},
     programs::{BtfTracePointContext, FEntryContext, ProbeContext, TracePointContext},
 };
+use aya_log_ebpf::debug;
 use probe_common::wire::{WaitidCall, flag};
 
 use crate::{
@@ -38,7 +39,9 @@ fn task_released(task: TaskPtr) {
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[fentry(function = "release_task")]
 pub fn release_fentry(ctx: FEntryContext) -> i32 {
-    task_released(TaskPtr(ctx.arg::<u64>(0)));
+    let task = TaskPtr(ctx.arg::<u64>(0));
+    debug!(&ctx, "release of {} by {}", task.pid(), TaskPtr::current().tgid());
+    task_released(task);
     0
 }
 
@@ -54,6 +57,7 @@ pub fn release_kprobe(ctx: ProbeContext) -> u32 {
 pub fn process_free(ctx: BtfTracePointContext) -> i32 {
     let task = TaskPtr(ctx.arg::<u64>(0));
     let tgid = task.tgid();
+    debug!(&ctx, "free of {} of {}", task.pid(), tgid);
     if task.pid() == tgid {
         released(tgid, task.start_boottime_ns(), None, flag::COARSE);
     }

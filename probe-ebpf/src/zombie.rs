@@ -9,6 +9,8 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, FExitContext, ProbeContext, RetProbeContext},
 };
 
+use aya_log_ebpf::debug;
+
 use crate::{
     life::{notified, released, resolve},
     maps::NOTIFIED,
@@ -21,6 +23,7 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
     let current = TaskPtr::current();
     let Some(nr) = death_notice(ctx.arg::<u64>(0) as i32, ctx.arg::<u64>(1), current) else { return 0 };
     let target = TaskPtr(ctx.arg::<u64>(2));
+    debug!(&ctx, "notice of {} to {}, from {}", nr, target.tgid(), current.tgid());
     let dying = current.leader();
     let (own_nr, _) = dying.pid_as_seen_by(target);
     if own_nr == nr && current.is_exiting() {
@@ -55,7 +58,9 @@ fn parent_notified(task: TaskPtr, autoreap: bool) {
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[fexit(function = "do_notify_parent")]
 pub fn notify_fexit(ctx: FExitContext) -> i32 {
-    parent_notified(TaskPtr(ctx.arg::<u64>(0)), ctx.arg::<u64>(2) as u8 != 0);
+    let (task, autoreap) = (TaskPtr(ctx.arg::<u64>(0)), ctx.arg::<u64>(2) as u8 != 0);
+    debug!(&ctx, "notice of {}, autoreap {}", task.pid(), u8::from(autoreap));
+    parent_notified(task, autoreap);
     0
 }
 

@@ -93,6 +93,12 @@ pub struct Global {
     /// A power of two, from 4K to 1024M. When it overflows, counts stay exact but detail is lost; the report says so.
     #[arg(long, global = true, value_name = "SIZE", value_parser = ring_size, default_value = "8M")]
     pub ring_size: u32,
+
+    /// Have the programs in the kernel log what they decide, to standard error
+    ///
+    /// For debugging reapwatch itself. Slow when on; when off nothing of it is left in the programs.
+    #[arg(long, global = true)]
+    pub log_programs: bool,
 }
 
 /// Which rung of the ladder of hooks to stand on.

@@ -179,6 +179,7 @@ impl Collector {
     }
 
     fn take_events(&mut self, until_ns: u64) {
+        self.kernel.flush_log();
         let Self { kernel, order, looked_up, ticks_per_second, .. } = self;
         kernel.drain(|event| {
             if event.time_ns <= until_ns {

@@ -45,6 +45,8 @@ pub struct PrivilegeCheck {
     pub euid: u32,
     /// Effective capabilities that matter here, such as `cap_bpf`.
     pub capabilities: Vec<String>,
+    /// Those of them that are kept once the programs are loaded; everything else is given up.
+    pub kept: Vec<String>,
     pub ok: bool,
     /// What is missing and how to get it.
     pub detail: String,

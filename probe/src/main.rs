@@ -1,6 +1,6 @@
 //! The binary: arguments in, exit code out. Everything else is the library's.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use probe::{
@@ -10,11 +10,18 @@ use probe::{
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    // Diagnostics of reapwatch itself, never reports: off unless asked for, and warnings always.
-    let filter = EnvFilter::try_from_env("REAPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     // clap ends the process with 2 on bad usage and with 0 after --help.
-    match command::execute(Cli::parse()) {
+    // Diagnostics of reapwatch itself, never reports: off unless asked for, and warnings always.
+    let cli = Cli::parse();
+    let default = if cli.global.log_programs { "warn,probe_ebpf=debug" } else { "warn" };
+    let filter = EnvFilter::try_from_env("REAPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .init();
+    match command::execute(cli) {
         Ok(code) => ExitCode::from(code),
         Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
         Err(Failure::Setup(error)) => {

@@ -82,11 +82,12 @@ fn verified(rung: &str) {
             _ => HookChoice::Tracepoint,
         },
         ring_bytes: 1 << 20,
+        log_programs: false,
     };
     match Kernel::attach(&options) {
         Ok(kernel) => {
-            for (program, instructions) in kernel.verified_instructions() {
-                println!("@ verified {rung} {program} {instructions}");
+            for (program, cost) in kernel.costs() {
+                println!("@ verified {rung} {program} {}", cost.verified_instructions);
             }
         }
         Err(error) => println!("@ failed verified {rung}: {error}"),

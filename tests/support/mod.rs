@@ -103,12 +103,27 @@ pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
         .unwrap_or(Value::Null);
     check_invariants(&report);
     assert_eq!(report["complete"], true, "{report:#}");
-    assert!(report["hooks"]["reap"].as_str().is_some_and(|hook| !hook.is_empty()));
+    check_rung(&report);
     let replayed =
         reapwatch().args(["replay", "--format", "json"]).arg(&recording).output().expect("replay runs");
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     assert_eq!(replayed.stdout, bytes, "a replay gives the live report, byte for byte");
     Ran { report, truth, output, directory }
+}
+
+/// Exact hooks are named and say so.
+fn check_rung(report: &Value) {
+    let hooks = &report["hooks"];
+    let begins = |stage: &str, kind: &str| hooks[stage].as_str().is_some_and(|hook| hook.starts_with(kind));
+    match std::env::var("REAPWATCH_HOOKS").as_deref() {
+        Ok("fentry") => assert!(begins("zombie", "fexit ") && begins("reap", "fentry "), "{hooks}"),
+        Ok("kprobe") => assert!(begins("zombie", "kretprobe ") && begins("reap", "kprobe "), "{hooks}"),
+        _ => {
+            assert!(hooks["reap"].as_str().is_some_and(|hook| !hook.is_empty()));
+            return;
+        }
+    }
+    assert_eq!(hooks["precision"], "exact");
 }
 
 /// The same on a scenario of the workload.

@@ -8,6 +8,7 @@ mod shell;
 #[path = "../../probe/source_hash.rs"]
 mod source_hash;
 mod test;
+mod unit;
 mod vm;
 
 use std::process::ExitCode;

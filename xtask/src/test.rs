@@ -9,6 +9,7 @@ use std::{
 use crate::{
     build_ebpf, docs, setup,
     shell::{Outcome, as_root, cargo, cargo_bin, run},
+    unit,
 };
 
 /// Runs all steps; stops at the first that fails.
@@ -50,6 +51,7 @@ pub fn test() -> Outcome {
             "reapwatch",
         ]))
     })?;
+    step("systemd unit", unit::unit)?;
     // The live tests start the workload, which `cargo test --test live` alone would not build anew.
     step("build of all targets", || {
         run(cargo().args(["build", "--quiet", "--workspace", "--all-targets", "--locked"]))

@@ -12,18 +12,9 @@ use crate::{
     source::{
         SetupError,
         kernel::{self, Kernel, KernelOptions},
-        offsets,
+        offsets, privileges,
     },
 };
-
-/// Capabilities that matter, by bit.
-const CAPABILITIES: [(u32, &str); 5] = [
-    (2, "cap_dac_read_search"),
-    (21, "cap_sys_admin"),
-    (24, "cap_sys_resource"),
-    (38, "cap_perfmon"),
-    (39, "cap_bpf"),
-];
 
 /// `reapwatch doctor`. Exit code 3 where nothing can be watched.
 pub fn doctor(options: &KernelOptions, args: &DoctorArgs) -> Result<u8, Failure> {
@@ -129,9 +120,14 @@ fn refused(stage: HookStage, hook: &str, error: &str) -> HookCheck {
         _ => "a reap that no wait call shows is timed by its free (coarse); counts stay exact",
     };
     let remedy = if hook.starts_with("fentry") || hook.starts_with("fexit") {
-        "this kernel or its security policy refuses BPF trampolines; nothing needs to be done for right counts"
+        if error.contains("os error 1)") {
+            "a security policy of this kernel refuses BPF trampolines (fentry, fexit); nothing needs to be done for \
+             right counts"
+        } else {
+            "this kernel has no BPF trampolines (arm64: from 6.4 on); nothing needs to be done for right counts"
+        }
     } else if hook.contains("probe") {
-        "this kernel has no kprobes (CONFIG_KPROBES); nothing needs to be done for right counts"
+        "kprobes are not compiled into this kernel (CONFIG_KPROBE_EVENTS); nothing needs to be done for right counts"
     } else {
         "give CAP_SYS_ADMIN, or CAP_DAC_READ_SEARCH where tracefs is mounted"
     };
@@ -146,13 +142,7 @@ fn refused(stage: HookStage, hook: &str, error: &str) -> HookCheck {
 }
 
 fn privileges(failed: Option<&SetupError>) -> PrivilegeCheck {
-    let effective =
-        procfs::process::Process::myself().and_then(|own| own.status()).map_or(0, |status| status.capeff);
-    let capabilities: Vec<String> = CAPABILITIES
-        .iter()
-        .filter(|(bit, _)| effective >> bit & 1 == 1)
-        .map(|(_, name)| (*name).to_owned())
-        .collect();
+    let (capabilities, kept) = privileges::names();
     let has = |name: &str| capabilities.iter().any(|held| held == name);
     let ok = has("cap_sys_admin") || (has("cap_bpf") && has("cap_perfmon"));
     let detail = match (ok, failed) {
@@ -160,5 +150,5 @@ fn privileges(failed: Option<&SetupError>) -> PrivilegeCheck {
         (true, Some(_)) => "sufficient as far as capabilities go".to_owned(),
         (false, _) => "missing: run as root, or with CAP_BPF and CAP_PERFMON".to_owned(),
     };
-    PrivilegeCheck { euid: nix::unistd::geteuid().as_raw(), capabilities, ok, detail }
+    PrivilegeCheck { euid: nix::unistd::geteuid().as_raw(), capabilities, kept, ok, detail }
 }

@@ -23,6 +23,7 @@ use crate::{
     source::{
         clock,
         kernel::{Kernel, KernelOptions},
+        privileges,
     },
 };
 
@@ -86,7 +87,7 @@ pub async fn for_a_while(duration: Option<Duration>) {
     }
 }
 
-/// Starts collecting.
+/// Starts collecting. Everything is open and started by now: the rest is reading.
 pub fn collector(
     attached: Attached,
     session: Session,
@@ -95,6 +96,9 @@ pub fn collector(
     status_line: bool,
 ) -> Collector {
     let Attached { kernel, first } = attached;
+    if let Err(error) = privileges::drop_to_reading() {
+        tracing::warn!(%error, "more privileges are kept than needed");
+    }
     Collector::new(kernel, session, recording, first, root, status_line)
 }
 

@@ -67,6 +67,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
             HookChoice::Tracepoint => kernel::HookChoice::Tracepoint,
         },
         ring_bytes: cli.global.ring_size,
+        log_programs: cli.global.log_programs,
     };
     match cli.command {
         // Until the live table exists.

@@ -17,7 +17,10 @@ pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Re
     }
     writeln!(out, "\nkernel      {} {}", escape(&report.kernel), escape(&report.architecture))?;
     hanging(out, "BTF", &format!("{}: {}", report.btf.path, report.btf.detail), view)?;
-    hanging(out, "privileges", &report.privileges.detail, view)?;
+    let kept = &report.privileges.kept;
+    let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
+    let privileges = format!("{}; kept while watching: {kept}", report.privileges.detail);
+    hanging(out, "privileges", &privileges, view)?;
     writeln!(out)?;
     for hook in &report.hooks {
         let mark = if hook.ok { view.paint("32", "yes") } else { view.paint("33", "no ") };

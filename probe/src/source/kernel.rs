@@ -9,6 +9,7 @@ use aya::{
     maps::{HashMap, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, FEntry, FExit, Iter, KProbe, ProgramError, TracePoint},
 };
+use aya_log::EbpfLogger;
 use nix::errno::Errno;
 use probe_common::{
     offsets::Offsets,
@@ -56,6 +57,15 @@ pub struct Attached {
     pub refused: Vec<(String, String)>,
 }
 
+/// What a program is to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramCost {
+    /// Instructions the verifier went through; 0 where the kernel does not say (before 5.16).
+    pub verified_instructions: u32,
+    /// Size after the verifier removed what cannot be reached.
+    pub translated_bytes: u32,
+}
+
 /// What to load, and how big.
 #[derive(Clone, Debug)]
 pub struct KernelOptions {
@@ -63,6 +73,8 @@ pub struct KernelOptions {
     pub hooks: HookChoice,
     /// Bytes of the ring buffer, a power of two.
     pub ring_bytes: u32,
+    /// Whether the programs log what they decide.
+    pub log_programs: bool,
 }
 
 /// The attached programs and their maps.
@@ -73,6 +85,7 @@ pub struct Kernel {
     exact: bool,
     losses: Losses,
     undecodable: u64,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
 #[repr(transparent)]
@@ -107,13 +120,22 @@ impl Kernel {
         );
         let wait_hooks = tracefs::with(|| read_wait_offsets(&mut found)).is_ok_and(|all| all);
         let shared = Shared(found);
+        // Off, the verifier removes every log statement: nothing is left of them.
+        let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
         let ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .override_global("OFFSETS", &shared, true)
+            .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("EVENTS", options.ring_bytes)
             .load(OBJECT)
             .map_err(|error| load_error(&error))?;
         let mut kernel = Loading { ebpf, btf, choice: options.hooks, attached: Vec::new() };
+        let logger = if options.log_programs {
+            let logger = EbpfLogger::init(&mut kernel.ebpf);
+            Some(logger.map_err(|error| broken_object(&format!("its log cannot be read: {error}")))?)
+        } else {
+            None
+        };
         kernel.attach_all(wait_hooks)?;
         let Loading { mut ebpf, attached, .. } = kernel;
         let events = ebpf
@@ -122,7 +144,7 @@ impl Kernel {
             .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
         let exact =
             attached.iter().all(|one| !one.hook.contains("signal_generate") && !one.hook.contains("free"));
-        Ok(Self { ebpf, events, attached, exact, losses: Losses::default(), undecodable: 0 })
+        Ok(Self { ebpf, events, attached, exact, losses: Losses::default(), undecodable: 0, logger })
     }
 
     /// What is attached, stage by stage.
@@ -250,15 +272,29 @@ impl Kernel {
         }
     }
 
-    /// Instructions the verifier went through, program by program: 0 where the kernel does not say (before 5.16).
-    pub fn verified_instructions(&self) -> Vec<(String, u32)> {
-        self.ebpf
+    /// What each loaded program is to the kernel, by name.
+    pub fn costs(&self) -> Vec<(String, ProgramCost)> {
+        let mut costs: Vec<_> = self
+            .ebpf
             .programs()
             .filter_map(|(name, program)| {
                 let info = program_info(program.fd().ok()?.as_fd())?;
-                Some((name.to_owned(), info.verified_insns))
+                let cost = ProgramCost {
+                    verified_instructions: info.verified_insns,
+                    translated_bytes: info.xlated_prog_len,
+                };
+                Some((name.to_owned(), cost))
             })
-            .collect()
+            .collect();
+        costs.sort_by(|one, other| one.0.cmp(&other.0));
+        costs
+    }
+
+    /// Hands what the programs logged to the logger, where logging is on.
+    pub fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
     }
 
     /// Everything lost so far, by reason.
@@ -346,6 +382,10 @@ pub fn cause(error: &dyn std::error::Error) -> String {
             text.push_str(&inner_text);
         }
         source = inner.source();
+    }
+    // Where the kernel refuses before verifying, the log it promises is empty.
+    if let Some(before) = text.trim_end().strip_suffix("Verifier output:") {
+        text.truncate(before.trim_end().trim_end_matches('.').len());
     }
     // The verifier's log has many lines; its end says why.
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

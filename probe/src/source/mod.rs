@@ -8,6 +8,7 @@ pub mod detail;
 pub mod kernel;
 pub mod offsets;
 pub mod order;
+pub mod privileges;
 mod tracefs;
 
 use std::fmt;
