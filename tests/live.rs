@@ -678,6 +678,10 @@ fn once_loaded_only_what_reading_needs_is_held() {
     until("privileges are dropped", || (field("CapPrm").as_deref() == Some(&wanted)).then_some(()));
     assert_eq!(field("CapEff"), Some(wanted));
     assert_eq!(field("NoNewPrivs").as_deref(), Some("1"));
+    let catches_interrupts = || {
+        u64::from_str_radix(&field("SigCgt")?, 16).ok().filter(|caught| caught & 1 << (libc::SIGINT - 1) != 0)
+    };
+    until("it catches SIGINT", catches_interrupts);
     // SAFETY: our own child.
     unsafe { libc::kill(watcher.id() as i32, libc::SIGINT) };
     assert!(watcher.wait().expect("our own child").success());

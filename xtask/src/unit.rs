@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use crate::shell::{Outcome, output, root, target_directory};
 
 /// systemd's exposure level (0 to 10) that the unit may not exceed, times 10.
-const EXPOSURE_MAX: &str = "35";
+const EXPOSURE_MAX: &str = "25";
 
 /// `systemd-analyze verify` and `security`, without a running systemd.
 pub fn unit() -> Outcome {

@@ -33,7 +33,15 @@ pub fn doctor(options: &KernelOptions, args: &DoctorArgs) -> Result<u8, Failure>
 fn examine(options: &KernelOptions) -> DoctorReport {
     let (release, architecture) = kernel::release();
     let btf = match offsets::open(&options.btf).and_then(|btf| offsets::find(&btf)) {
-        Ok(_) => (true, "has every member that is needed".to_owned()),
+        Ok(found) if found.lost.is_empty() => (true, "has every member that is needed".to_owned()),
+        Ok(found) => {
+            let lost: Vec<String> = found
+                .lost
+                .iter()
+                .map(|(feature, members)| format!("{feature} (no {})", members.join(", ")))
+                .collect();
+            (true, format!("usable, without {}", lost.join("; ")))
+        }
         Err(error) => (false, error.to_string()),
     };
     let (hooks, rung, precision, failed) = match Kernel::attach(options) {

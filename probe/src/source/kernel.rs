@@ -5,7 +5,7 @@
 use std::{fs, io::Read, os::fd::AsFd, path::Path};
 
 use aya::{
-    Btf, Ebpf, EbpfLoader, Endianness,
+    Btf, Ebpf,
     maps::{HashMap, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, FEntry, FExit, Iter, KProbe, ProgramError, TracePoint},
 };
@@ -16,7 +16,11 @@ use probe_common::{
     wire::{self, Life, NsPid, ParentKey, ParentRecord},
 };
 
-use super::{SetupError, clock, decode, offsets, tracefs};
+use super::{
+    SetupError,
+    attach_types::{attach_types, loader},
+    clock, decode, offsets, tracefs,
+};
 use crate::model::{Counters, Hooks, Lifecycle, Losses, Snapshot};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
@@ -37,6 +41,17 @@ const COUNTED_FOR_MISSES: &[&str] = &[
     "release_fentry",
     "release_kprobe",
 ];
+
+/// Everything that programs may attach to by its type.
+const TRACEPOINTS: &[&str] = &[
+    "sched_process_fork",
+    "sched_process_exec",
+    "sched_process_exit",
+    "sched_process_wait",
+    "sched_process_free",
+    "signal_generate",
+];
+const FUNCTIONS: &[&str] = &["do_notify_parent", "release_task", "bpf_iter_task"];
 
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +121,16 @@ impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
         let btf_view = offsets::open(&options.btf)?;
-        let mut found = offsets::find(&btf_view)?;
+        let offsets::Found { offsets: mut found, lost } = offsets::find(&btf_view)?;
+        for (feature, members) in lost {
+            tracing::warn!(
+                missing = members.join(", "),
+                "this kernel's BTF lacks what is needed for {feature}"
+            );
+        }
+        let btf = attach_types(&btf_view, TRACEPOINTS, FUNCTIONS)
+            .map_err(|error| broken_object(&format!("the kernel's types cannot be handed on: {error}")))?;
         drop(btf_view);
-        let btf = Btf::parse_file(&options.btf, Endianness::default()).map_err(|error| SetupError {
-            what: format!("cannot parse the kernel's BTF at {}: {error}", options.btf.display()),
-            remedy: "name the running kernel's BTF with --btf PATH".into(),
-        })?;
         // Harmless where it fails: from 5.11 on BPF memory is not charged to it.
         let _ = nix::sys::resource::setrlimit(
             nix::sys::resource::Resource::RLIMIT_MEMLOCK,
@@ -122,8 +141,7 @@ impl Kernel {
         let shared = Shared(found);
         // Off, the verifier removes every log statement: nothing is left of them.
         let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
-        let ebpf = EbpfLoader::new()
-            .btf(Some(&btf))
+        let ebpf = loader()
             .override_global("OFFSETS", &shared, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("EVENTS", options.ring_bytes)

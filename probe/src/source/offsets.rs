@@ -1,6 +1,6 @@
 //! Finds, in a kernel's BTF, where the members the programs read are. Must not load anything.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use btf_rs::{Btf, Type};
 use probe_common::offsets::Offsets;
@@ -29,6 +29,27 @@ const REQUIRED: &[&str] = &[
     "kernel_siginfo._sifields._sigchld._pid",
 ];
 
+/// What goes when a member is missing that is not required.
+const FEATURES: &[(&str, &str)] = &[
+    ("task_struct.mm", "command lines of programs started while watching"),
+    ("mm_struct.", "command lines of programs started while watching"),
+    ("linux_binprm.", "paths of programs started while watching"),
+    ("task_struct.sighand", "autoreap on the tracepoint rung"),
+    ("sighand_struct.", "autoreap on the tracepoint rung"),
+    ("task_struct.thread_pid", "waits and pids inside PID namespaces"),
+    ("pid", "waits and pids inside PID namespaces"),
+    ("upid", "waits and pids inside PID namespaces"),
+    ("pt_regs.", "kprobe hooks"),
+];
+
+/// The offsets of a kernel, and what cannot be done for want of a member.
+#[derive(Debug)]
+pub struct Found {
+    pub offsets: Offsets,
+    /// (feature that goes, members that are missing for it).
+    pub lost: BTreeMap<&'static str, Vec<&'static str>>,
+}
+
 /// Opens a kernel's BTF without copying it, or, where it cannot be mapped, with copying.
 pub fn open(path: &Path) -> Result<Btf, SetupError> {
     Btf::from_file_with_backend(path, btf_rs::Backend::Mmap)
@@ -42,8 +63,9 @@ pub fn open(path: &Path) -> Result<Btf, SetupError> {
 }
 
 /// All offsets this BTF has. Fails when one that nothing works without is missing; names it.
-pub fn find(btf: &Btf) -> Result<Offsets, SetupError> {
+pub fn find(btf: &Btf) -> Result<Found, SetupError> {
     let mut offsets = Offsets::NONE;
+    let mut lost: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut missing = Vec::new();
     for (path, offset) in offsets.paths() {
         if path.contains(':') {
@@ -52,11 +74,14 @@ pub fn find(btf: &Btf) -> Result<Offsets, SetupError> {
         match path.split('|').find_map(|path| resolve(btf, path)) {
             Some(found) => *offset = found,
             None if REQUIRED.contains(&path) => missing.push(path),
-            None => {}
+            None => {
+                let feature = FEATURES.iter().find(|(members, _)| path.starts_with(members));
+                lost.entry(feature.map_or("some detail", |(_, feature)| feature)).or_default().push(path);
+            }
         }
     }
     if missing.is_empty() {
-        return Ok(offsets);
+        return Ok(Found { offsets, lost });
     }
     Err(SetupError {
         what: format!("this kernel's BTF has no {}", missing.join(", ")),

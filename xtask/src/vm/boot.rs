@@ -31,6 +31,10 @@ pub enum Rung {
 pub struct Booted {
     pub release: String,
     pub rungs: BTreeMap<String, Rung>,
+    /// Instructions verified, by rung and program.
+    pub verified: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The kernel's BTF, cut down.
+    pub btf: Vec<u8>,
     /// Lines that are no results: output of failed tests, the kernel's own.
     pub noise: Vec<String>,
     pub ended: bool,
@@ -130,6 +134,16 @@ impl Booted {
                     results.insert(name.to_owned(), result == "ok");
                 }
             }
+            (Some("verified"), Some(rung), Some(program), Some(number)) => {
+                if let number @ 1.. = number.parse().unwrap_or(0) {
+                    self.verified.entry(rung.to_owned()).or_default().insert(program.to_owned(), number);
+                }
+            }
+            (Some("btf"), Some(digits), ..) => self.btf.extend(
+                (0..digits.len() / 2)
+                    .filter_map(|at| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()),
+            ),
+            (Some("boot"), ..) => {}
             (Some("end"), ..) => self.ended = true,
             _ => self.noise.push(line.to_owned()),
         }

@@ -1,6 +1,7 @@
 //! `vm`: the live tests on many kernels, on every rung each offers, as a table kernel × rung × scenario.
 
 mod boot;
+mod frozen;
 mod guest;
 mod kernels;
 
@@ -31,6 +32,9 @@ pub struct VmArgs {
     /// Only scenarios whose name contains this
     #[arg(long)]
     filter: Option<String>,
+    /// Write tests/data (BTF cut down, verifier budget) from what the kernels say
+    #[arg(long)]
+    freeze: bool,
     /// Virtual machines at a time
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -70,6 +74,15 @@ pub fn vm(args: &VmArgs) -> Outcome {
     println!("{table}");
     let path = target_directory().join("vm/matrix.md");
     fs::write(&path, &table).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    if args.freeze {
+        let known: Vec<(&str, &Booted)> = images
+            .iter()
+            .zip(&booted)
+            .filter_map(|(image, booted)| Some((image.name.as_str(), booted.as_ref().ok()?)))
+            .filter(|(name, _)| KNOWN.iter().any(|known| known.name == *name))
+            .collect();
+        frozen::freeze(&known)?;
+    }
     let wrong: Vec<String> = images
         .iter()
         .zip(&booted)
@@ -134,6 +147,12 @@ fn faults(image: &Image, booted: &Outcome<Booted>, rungs: &str) -> Vec<String> {
             Some(Rung::Ran(results)) => faults.extend(
                 results.iter().filter(|(_, good)| !**good).map(|(name, _)| format!("{rung}: {name} FAILED")),
             ),
+        }
+    }
+    if image.known {
+        match frozen::grown(&image.name, booted) {
+            Ok(grown) => faults.extend(grown),
+            Err(error) => faults.push(error),
         }
     }
     if !faults.is_empty() {
