@@ -189,7 +189,7 @@ pub fn check_latency(parent: &Value, truth: &Value) {
 
 /// Tries until it gives something; fails at the deadline.
 pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = attempt() {
             return found;

@@ -4,12 +4,35 @@ use std::process::Command;
 
 use crate::shell::{Outcome, as_root, cargo, cargo_bin, output, run};
 
-/// Debian packages: the toolchain of the eBPF object, and what the tests run.
-const PACKAGES: &[&str] =
-    &["rustc-web", "cargo-web", "rust-web-src", "llvm-22-dev", "gcc", "libc6-dev", "python3"];
+/// Debian packages: the toolchain of the eBPF object, what the tests run, and what boots other kernels.
+const PACKAGES: &[&str] = &[
+    "rustc-web",
+    "cargo-web",
+    "rust-web-src",
+    "llvm-22-dev",
+    "gcc",
+    "libc6-dev",
+    "python3",
+    "systemd",
+    "cpio",
+    "qemu-system-x86",
+    "qemu-system-arm",
+    "gcc-aarch64-linux-gnu",
+];
 /// Where llvm-22-dev is.
 pub const LLVM: &str = "/usr/lib/llvm-22";
 const BPF_LINKER: &str = "0.13.0";
+
+/// One at a time: where a package of another origin is in the way of two, apt solves each but not both at once. Without
+/// what is only recommended, or with it where that is what apt finds a way for.
+fn install(package: &str) -> Outcome {
+    let apt = || {
+        let mut apt = as_root("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-y", "install", package]);
+        apt
+    };
+    run(apt().arg("--no-install-recommends")).or_else(|_| run(&mut apt()))
+}
 
 /// Installs what is missing.
 pub fn setup() -> Outcome {
@@ -25,7 +48,9 @@ pub fn setup() -> Outcome {
     if !missing.is_empty() {
         eprintln!("setup: apt-get install {}", missing.join(" "));
         run(as_root("apt-get").args(["-qq", "update"]))?;
-        run(as_root("apt-get").args(["-qq", "-y", "install"]).args(missing))?;
+        for package in missing {
+            install(package)?;
+        }
     }
     if cargo_bin("bpf-linker").is_none() {
         eprintln!("setup: cargo install bpf-linker {BPF_LINKER}");

@@ -10,6 +10,7 @@ use crate::{
     build_ebpf, docs, setup,
     shell::{Outcome, as_root, cargo, cargo_bin, run},
     unit,
+    vm::{self, VmArgs},
 };
 
 /// Runs all steps; stops at the first that fails.
@@ -56,7 +57,8 @@ pub fn test() -> Outcome {
     step("build of all targets", || {
         run(cargo().args(["build", "--quiet", "--workspace", "--all-targets", "--locked"]))
     })?;
-    step("tests, the live ones included", tests)
+    step("tests, the live ones included", tests)?;
+    step("the live tests on other kernels, in QEMU", || vm::vm(&VmArgs::default()))
 }
 
 fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {

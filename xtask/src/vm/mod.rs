@@ -18,6 +18,13 @@ use kernels::{Arch, Image, KNOWN};
 
 use crate::shell::{Outcome, target_directory};
 
+/// All of the matrix.
+impl Default for VmArgs {
+    fn default() -> Self {
+        Self { kernels: Vec::new(), rungs: RUNGS.join(","), filter: None, freeze: false, jobs: 2 }
+    }
+}
+
 const RUNGS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
 /// With fewer x86-64 kernels than this the matrix proves too little.
 const LEAST_X86_64: usize = 4;
