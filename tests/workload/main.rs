@@ -53,6 +53,7 @@ fn main() {
         "wnowait" => reap::wnowait(&flags),
         "big-memory" => reap::big_memory(&flags),
         "storm" => reap::storm(&flags),
+        "load" => reap::load(&flags),
         "leak-all" => leak::all(&flags),
         "leak-some" => leak::some(&flags),
         "exec-leaker" => leak::exec_leaker(&flags),

@@ -18,7 +18,7 @@ use crate::{
 const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
 /// Where the sources are copied to and built.
-const WORKSHOP: &str = "/tmp/reapwatch-ebpf";
+pub const WORKSHOP: &str = "/tmp/reapwatch-ebpf";
 
 /// Builds it; with `check` only compares.
 pub fn build_ebpf(check: bool) -> Outcome {

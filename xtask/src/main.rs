@@ -1,5 +1,6 @@
 //! `cargo xtask`: one module a command. Must not be needed to build or use reapwatch.
 
+mod bench;
 mod build_ebpf;
 mod demo;
 mod docs;
@@ -38,6 +39,11 @@ enum Command {
     },
     /// Run the live tests on many kernels in QEMU, on every rung; prints the table
     Vm(vm::VmArgs),
+    /// Measure what being watched costs, beside other tracers; writes docs/performance.md
+    Bench(bench::BenchArgs),
+    /// Attach programs that do nothing, for `bench`
+    #[command(hide = true)]
+    Empty,
     /// Write man page and shell completions to docs/
     Docs {
         /// Only fail where the committed ones differ
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
         Command::Setup => setup::setup(),
         Command::BuildEbpf { check } => build_ebpf::build_ebpf(check),
         Command::Vm(args) => vm::vm(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Empty => bench::empty(),
         Command::Docs { check } => docs::docs(check),
     };
     match result {

@@ -10,7 +10,7 @@ pub mod kernel;
 pub mod offsets;
 pub mod order;
 pub mod privileges;
-mod tracefs;
+pub mod tracefs;
 
 use std::fmt;
 
