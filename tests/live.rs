@@ -641,14 +641,18 @@ fn an_ordinary_user_with_two_capabilities_sees_the_same() {
         check_invariants(&report);
         let truth: Value = serde_json::from_slice(&output.stdout).expect("truth");
         let parent = parent_in(&report, &truth["pid"]);
-        assert_eq!(parent["exited"], 20);
-        // Without the exact hooks and without tracefs only the frees are seen, some after the workload's own end.
+        assert_eq!(
+            (&parent["reaped"], &parent["exited"], &parent["verdict"]),
+            (&json!(20), &json!(20), &json!("healthy")),
+            "{report:#}"
+        );
+        // Without the exact hooks the waits need tracefs; without that only the frees are seen.
         let reap = report["hooks"]["reap"].as_str().expect("a hook");
-        if tracefs || reap.contains("release_task") {
-            assert_eq!((&parent["reaped"], &parent["verdict"]), (&json!(20), &json!("healthy")));
+        if reap.contains("release_task") {
             assert_eq!(report["hooks"]["precision"], "exact", "{report:#}");
         } else {
-            assert_eq!(report["hooks"]["precision"], "coarse", "{report:#}");
+            assert_eq!(reap.contains("sys_exit_wait4"), tracefs, "{report:#}");
+            assert!(tracefs || report["hooks"]["precision"] == "coarse", "{report:#}");
         }
     }
     let output =

@@ -48,6 +48,10 @@ pub mod flag {
     pub const AGAIN: u32 = 4;
     /// On REAP: only the free was seen.
     pub const COARSE: u32 = 8;
+    /// On REAP: the parent it had at its death still was its parent at its release, and had not died before.
+    pub const BY_PARENT: u32 = 16;
+    /// On a life: the parent is the init of a PID namespace, for which the kernel reaps when it dies.
+    pub const UNDER_INIT: u32 = 32;
 }
 
 /// One stage of a life. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT), reaper (REAP).
@@ -113,6 +117,8 @@ pub struct SeenTask {
 pub struct Life {
     pub process: TaskRef,
     pub parent: ParentKey,
+    /// Address of the `task_struct` it was a child of at its exit; 0 once that is another, or where it was not seen.
+    pub real_parent: u64,
     pub exit_ns: u64,
     pub zombie_ns: u64,
     /// Whoever was told of the death instead of the parent; stays after it let go. 0: nobody.
@@ -193,7 +199,7 @@ const _: () = {
     assert!(size_of::<Event>() == 136);
     assert!(size_of::<ExecEvent>() == 136 + EXECUTABLE_LEN + ARGS_LEN + 8);
     assert!(size_of::<SeenTask>() == 120);
-    assert!(size_of::<Life>() == 80);
+    assert!(size_of::<Life>() == 88);
     assert!(size_of::<ParentKey>() == 16);
     assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
     assert!(size_of::<ParentRecord>() == 88 + 2 * size_of::<Histogram>());

@@ -29,10 +29,14 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     let exit_signal = leader.exit_signal();
     let traced = leader.notified_parent().tgid() != parent.tgid;
     let autoreap = exit_signal == 17 && !traced && real_parent.autoreaps();
-    let flags = if autoreap { flag::AUTOREAP } else { 0 };
+    let mut flags = if autoreap { flag::AUTOREAP } else { 0 };
+    if parent.ns_pid == 1 {
+        flags |= flag::UNDER_INIT;
+    }
     let life = Life {
         process,
         parent: key_of(&parent),
+        real_parent: real_parent.0,
         exit_ns: now,
         zombie_ns: 0,
         tracer_tgid: 0,
@@ -51,7 +55,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     send(&Stage {
         time_ns: now,
         kind: kind::EXIT,
-        flags,
+        flags: flags & flag::AUTOREAP,
         process: &life.process,
         parent: &parent,
         other: None,

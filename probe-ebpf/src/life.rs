@@ -121,7 +121,14 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
         return;
     }
     life.parent = new;
-    let mut flags = if autoreap { flag::AUTOREAP } else { 0 };
+    let mut flags = life.flags & flag::UNDER_INIT;
+    if moved {
+        life.real_parent = 0;
+        flags = 0;
+    }
+    if autoreap {
+        flags |= flag::AUTOREAP;
+    }
     if let Some(tracer) = tracer {
         flags |= flag::HELD;
         life.tracer_tgid = tracer.tgid;
@@ -157,6 +164,16 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
         zombie_ns: now,
         status: 0,
     });
+}
+
+/// The free of `tgid`, whose `task_struct` still says whose child it last was. A parent's death hands its children on,
+/// zombies too: one that is not handed on was reaped before.
+pub fn freed(tgid: u32, start_boottime_ns: u64, real_parent: u64) {
+    let Some(life) = LIVES.get_ptr(tgid) else { return };
+    // SAFETY: a value of our own map.
+    let (known, life_flags) = unsafe { ((*life).real_parent, (*life).flags) };
+    let same = known == real_parent && known != 0 && life_flags & (flag::UNDER_INIT | flag::HELD) == 0;
+    released(tgid, start_boottime_ns, None, if same { flag::COARSE | flag::BY_PARENT } else { flag::COARSE });
 }
 
 /// The entry of `tgid` is gone. `start_boottime_ns`: whose, where known (0: whoever is entered). `reaper`: who
@@ -200,7 +217,7 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
             }
             if auto {
                 add(&raw mut (*record).autoreaped, 1);
-            } else if (*record).dead_ns == 0 {
+            } else if (*record).dead_ns == 0 || flags & flag::BY_PARENT != 0 {
                 // Released after the parent's own death it would be abandoned, not reaped.
                 add(&raw mut (*record).reaped, 1);
                 let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
@@ -215,7 +232,7 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
         flags: flags | (if auto { flag::AUTOREAP } else { 0 }),
         process: &life.process,
         parent: reaper.unwrap_or(&unnamed),
-        other: reaper,
+        other: if flags & flag::BY_PARENT != 0 { Some(&unnamed) } else { reaper },
         exit_ns: life.exit_ns,
         zombie_ns: life.zombie_ns,
         status: 0,

@@ -10,10 +10,10 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, FEntryContext, ProbeContext, TracePointContext},
 };
 use aya_log_ebpf::debug;
-use probe_common::wire::{WaitidCall, flag};
+use probe_common::wire::WaitidCall;
 
 use crate::{
-    life::{released, resolve},
+    life::{freed, released, resolve},
     maps::WAITID_CALLS,
     task::{TaskPtr, record, waited_pid},
 };
@@ -45,6 +45,16 @@ pub fn release_fentry(ctx: FEntryContext) -> i32 {
     0
 }
 
+/// The same once more. `release_task` can be preempted, this program with it, and a program is skipped where it is under
+/// way on the same CPU already: whoever is skipped above is not skipped here too.
+///
+/// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
+#[fentry(function = "release_task")]
+pub fn release_again(ctx: FEntryContext) -> i32 {
+    task_released(TaskPtr(ctx.arg::<u64>(0)));
+    0
+}
+
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[kprobe(function = "release_task")]
 pub fn release_kprobe(ctx: ProbeContext) -> u32 {
@@ -59,7 +69,7 @@ pub fn process_free(ctx: BtfTracePointContext) -> i32 {
     let tgid = task.tgid();
     debug!(&ctx, "free of {} of {}", task.pid(), tgid);
     if task.pid() == tgid {
-        released(tgid, task.start_boottime_ns(), None, flag::COARSE);
+        freed(tgid, task.start_boottime_ns(), task.real_parent().0);
     }
     0
 }

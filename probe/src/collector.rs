@@ -13,7 +13,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     engine::{Engine, Observation},
-    model::{Identity, Input, Lifecycle, Session, Snapshot, Stage},
+    model::{Identity, Input, Lifecycle, Precision, Session, Snapshot, Stage},
     record::RecordingFile,
     sink,
     source::{SetupError, clock, detail, kernel::Kernel, order::Order},
@@ -29,6 +29,8 @@ const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 const SETTLE_AFTER_NS: u64 = 1_000_000_000;
 /// After the last walk, stragglers get this long.
 const LAST_WORDS: Duration = Duration::from_millis(15);
+/// The same where some releases are seen only by their free, which comes up to 32 ms later.
+const LAST_FREES: Duration = Duration::from_millis(60);
 /// Most identities remembered as looked up in /proc.
 const LOOKED_UP_MAX: usize = 65_536;
 
@@ -154,12 +156,19 @@ impl Collector {
 
     async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
         let snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
-        let ended_ns = snapshot.ended_ns;
+        let (began_ns, ended_ns) = (snapshot.began_ns, snapshot.ended_ns);
+        let there: HashSet<Identity> = snapshot.tasks.iter().map(|seen| seen.process.identity).collect();
         self.order.push(ended_ns, Input::Snapshot(snapshot));
         self.drain(observer)?;
-        tokio::time::sleep(LAST_WORDS).await;
-        // Only what happened within the window: later events would unbalance the books against the last walk.
-        self.take_events(ended_ns);
+        tokio::time::sleep(if self.kernel.hooks().exact { LAST_WORDS } else { LAST_FREES }).await;
+        // Only what happened within the window: later events would unbalance the books against the last walk. A free
+        // tells of a release before it; of one before the walk where the walk did not find the process any more.
+        self.take_events(|event| match event.stage {
+            Stage::Reap { precision: Precision::Coarse, .. } if !there.contains(&event.process.identity) => {
+                Some(event.time_ns.min(began_ns))
+            }
+            _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
+        });
         self.read_counters(false);
         self.order.push(u64::MAX, Input::End { time_ns: ended_ns });
         self.release(u64::MAX, observer)?;
@@ -174,15 +183,17 @@ impl Collector {
 
     fn drain(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
         let drained_ns = clock::boottime_ns();
-        self.take_events(u64::MAX);
+        self.take_events(|event| Some(event.time_ns));
         self.release(drained_ns, observer)
     }
 
-    fn take_events(&mut self, until_ns: u64) {
+    /// Takes what the kernel has sent; `when` says at what time it counts as happened, if it counts.
+    fn take_events(&mut self, when: impl Fn(&Lifecycle) -> Option<u64>) {
         self.kernel.flush_log();
         let Self { kernel, order, looked_up, ticks_per_second, .. } = self;
-        kernel.drain(|event| {
-            if event.time_ns <= until_ns {
+        kernel.drain(|mut event| {
+            if let Some(time_ns) = when(&event) {
+                event.time_ns = time_ns;
                 look_up(&event, looked_up, *ticks_per_second, order);
                 order.push(event.time_ns, Input::Lifecycle(event));
             }

@@ -26,6 +26,22 @@ impl Tally {
         *self.buckets.entry(bucket::index(duration_ns) as u16).or_default() += 1;
     }
 
+    /// Takes back one that was recorded. The extremes stay: which they were without it is not known.
+    pub fn remove(&mut self, duration_ns: u64) {
+        self.count = self.count.saturating_sub(1);
+        self.sum_ns = self.sum_ns.saturating_sub(duration_ns);
+        let bucket = bucket::index(duration_ns) as u16;
+        if let Some(count) = self.buckets.get_mut(&bucket) {
+            *count -= 1;
+            if *count == 0 {
+                self.buckets.remove(&bucket);
+            }
+        }
+        if self.count == 0 {
+            *self = Self::default();
+        }
+    }
+
     /// Takes several.
     pub fn extend(&mut self, durations: impl IntoIterator<Item = u64>) {
         for duration_ns in durations {

@@ -194,7 +194,9 @@ impl Engine {
                     teardown_ns = Some(*zombie_ns - *exit_ns);
                 }
                 let since = if *zombie_ns != 0 { *zombie_ns } else { *exit_ns };
-                reap_latency_ns = self.reap(event.process, *parent, *how, *precision, since, now);
+                // Somebody who lived took it, even where that is learnt after that somebody's own end.
+                let taken = reaper.identity.tgid != 0 && reaper.identity == parent.identity;
+                reap_latency_ns = self.reap(event.process, *parent, taken, *how, *precision, since, now);
                 // What the life in the kernel calls a wait may have been the kernel's own reaping.
                 if *how == ReapHow::Auto {
                     reap_latency_ns = None;
@@ -309,10 +311,10 @@ impl Engine {
         parent.died_ns = Some(now);
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child) {
-                if let State::Zombie { since_ns, held_by, .. } = process.state {
-                    parent.abandon(now.saturating_sub(since_ns), held_by.is_some());
-                }
-                process.state = State::Abandoned { since_ns: now };
+                let State::Zombie { since_ns, held_by, .. } = process.state else { continue };
+                let (waited_ns, held) = (now.saturating_sub(since_ns), held_by.is_some());
+                parent.abandon(waited_ns, held);
+                process.state = State::Abandoned { since_ns: now, waited_ns, held };
             }
         }
     }
@@ -347,8 +349,9 @@ impl Engine {
                 entry.ledger.exited += 1;
                 entry.teardown.extend(teardown_ns);
                 if entry.died_ns.is_some() {
-                    entry.abandon(0, held_by.is_some());
-                    self.set_zombie(identity, State::Abandoned { since_ns: now });
+                    let held = held_by.is_some();
+                    entry.abandon(0, held);
+                    self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns: 0, held });
                 } else {
                     entry.zombies.insert(identity);
                 }
@@ -386,17 +389,19 @@ impl Engine {
         entry.ledger.adopted += 1;
         if entry.died_ns.is_some() {
             entry.abandon(0, false);
-            self.set_zombie(identity, State::Abandoned { since_ns: now });
+            self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns: 0, held: false });
         } else {
             entry.zombies.insert(identity);
         }
     }
 
-    /// Books a release. Returns the latency the reaper is answerable for.
+    /// Books a release. `taken`: `by` is known to have reaped it. Returns the latency the reaper is answerable for.
+    #[expect(clippy::too_many_arguments, reason = "what a release is")]
     fn reap(
         &mut self,
         task: Task,
         by: Task,
+        taken: bool,
         how: ReapHow,
         precision: Precision,
         since_ns: u64,
@@ -429,11 +434,19 @@ impl Engine {
             }
             State::Zombie { .. } => {
                 self.adopt(task.identity, by, now);
-                self.reap(task, by, how, precision, since_ns, now).filter(|_| false)
+                self.reap(task, by, taken, how, precision, since_ns, now).filter(|_| false)
+            }
+            // Only its free came after the parent's end; the reap itself did not.
+            State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
+                let entry = self.parents.get_mut(&owner)?;
+                entry.take_back(waited_ns, held);
+                let latency = waited_ns.min(now.saturating_sub(since_ns));
+                entry.reap_latency.record(latency);
+                Some(latency)
             }
             // Taken by the kernel on behalf of the dead parent, or by an adopter.
             State::Abandoned { .. } if dead || how == ReapHow::Auto || by.identity == owner => None,
-            State::Abandoned { since_ns } => {
+            State::Abandoned { since_ns, .. } => {
                 let entry = self.parent_entry(by)?;
                 entry.ledger.adopted += 1;
                 entry.ledger.reaped += 1;
@@ -449,7 +462,7 @@ impl Engine {
                     entry.ledger.autoreaped += 1;
                     return None;
                 }
-                if dead {
+                if dead && !taken {
                     entry.abandon(0, false);
                     return None;
                 }
@@ -487,7 +500,7 @@ impl Engine {
             // Born and gone unseen by any other stage: nothing is known of its death but that it was.
             State::Running => self.parent_died(identity, now),
             State::Exited { .. } | State::Abandoned { .. } => {
-                self.reap(task, parent, how, Precision::Coarse, 0, now);
+                self.reap(task, parent, false, how, Precision::Coarse, 0, now);
             }
             State::Zombie { .. } => {
                 if let Some(entry) = self.parents.get_mut(&owner) {
@@ -582,7 +595,7 @@ impl Engine {
                 }
             }
             // Older than what events have told since: no news.
-            (State::Zombie { since_ns, .. } | State::Abandoned { since_ns }, _)
+            (State::Zombie { since_ns, .. } | State::Abandoned { since_ns, .. }, _)
                 if since_ns >= seen.time_ns => {}
             (State::Zombie { .. }, TaskState::Zombie) if process.parent != seen.parent.identity => {
                 self.adopt(identity, seen.parent, seen.time_ns);
@@ -590,7 +603,9 @@ impl Engine {
             (State::Zombie { since_ns, at_least, .. }, TaskState::Zombie) => {
                 process.state = State::Zombie { since_ns, at_least, held_by: seen.tracer };
             }
-            (State::Abandoned { since_ns }, TaskState::Zombie) if process.parent != seen.parent.identity => {
+            (State::Abandoned { since_ns, .. }, TaskState::Zombie)
+                if process.parent != seen.parent.identity =>
+            {
                 self.adopt(identity, seen.parent, seen.time_ns);
                 self.set_zombie(identity, State::Zombie { since_ns, held_by: seen.tracer, at_least: false });
             }

@@ -89,6 +89,17 @@ impl Parent {
         }
     }
 
+    /// One that was taken for abandoned had been reaped.
+    pub(super) fn take_back(&mut self, waited_ns: u64, held: bool) {
+        self.ledger.abandoned = self.ledger.abandoned.saturating_sub(1);
+        self.ledger.reaped += 1;
+        if held {
+            self.abandoned_held = self.abandoned_held.saturating_sub(1);
+        } else {
+            self.abandoned_after.remove(waited_ns);
+        }
+    }
+
     /// Takes over what the kernel counted. What was unreaped comes from the task list; the books are closed with it.
     pub(super) fn heal(&mut self) {
         let Some(counters) = self.counters.take() else { return };

@@ -21,8 +21,11 @@ pub enum State {
         at_least: bool,
     },
     /// Its parent died over it; whether somebody adopted it is not known yet.
+    /// `waited_ns` and `held` are what its parent's books say of it.
     Abandoned {
         since_ns: u64,
+        waited_ns: u64,
+        held: bool,
     },
 }
 
@@ -61,7 +64,7 @@ impl Process {
         match self.state {
             State::Running => self.task.identity.start_boottime_ns,
             State::Exited { exit_ns, .. } => exit_ns,
-            State::Zombie { since_ns, .. } | State::Abandoned { since_ns } => since_ns,
+            State::Zombie { since_ns, .. } | State::Abandoned { since_ns, .. } => since_ns,
         }
     }
 }

@@ -44,7 +44,7 @@ fn reap(by: u32, how: ReapHow) -> Stage {
 }
 
 /// Lines of `time verb pid [pid]`: fork C P, exit C P, ignored C P (exit under a parent that ignores SIGCHLD),
-/// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, walk (a task list: `C:P` a zombie, `P` a running child of 1).
+/// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, free C P (nobody knows who reaped), walk (a task list: `C:P` a zombie, `P` a running child of 1).
 fn play(script: &str) -> Engine {
     let mut engine = Engine::default();
     let mut observations = Vec::new();
@@ -88,6 +88,14 @@ fn play(script: &str) -> Engine {
             "reparent" => Stage::Reparent { parent: task(parent), from: task(1).identity },
             "reap" => reap(parent, ReapHow::Wait),
             "auto" => reap(parent, ReapHow::Auto),
+            "free" => Stage::Reap {
+                parent: task(parent),
+                reaper: Task::default(),
+                how: ReapHow::Wait,
+                precision: Precision::Coarse,
+                exit_ns: 0,
+                zombie_ns: 0,
+            },
             other => panic!("no verb {other}"),
         };
         engine.apply(life(time, child, stage), &mut observations);
@@ -142,10 +150,10 @@ fn zombies_of_a_dying_parent_are_abandoned_and_the_adopters_from_then_on() {
 
 #[test]
 fn what_the_kernel_reaps_for_a_dying_init_is_abandoned() {
-    let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 zombie 20 2\n 90 exit 2 1\n 91 reap 20 2");
+    let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 zombie 20 2\n 90 exit 2 1\n 91 free 20 2");
     assert_eq!(books(&engine, 2), [1, 1, 0, 0, 0, 0, 1]);
     let engine = play(
-        "9 fork 19 2\n 10 fork 20 2\n 30 exit 19 2\n 31 zombie 19 2\n 90 exit 2 1\n 91 exit 20 2\n 92 zombie 20 2\n 95 reap 20 2\n 96 reap 19 2",
+        "9 fork 19 2\n 10 fork 20 2\n 30 exit 19 2\n 31 zombie 19 2\n 90 exit 2 1\n 91 exit 20 2\n 92 zombie 20 2\n 95 free 20 2\n 96 free 19 2",
     );
     assert_eq!(books(&engine, 2), [2, 2, 0, 0, 0, 0, 2]);
 }
@@ -155,6 +163,15 @@ fn a_held_zombie_is_timed_from_when_the_tracer_lets_go() {
     let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 held 20 2 7\n 500 again 20 2\n 510 reap 20 2");
     assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
     assert_eq!(engine.parents[&task(2).identity].reap_latency.max_ns(), 10);
+}
+
+#[test]
+fn a_free_that_comes_after_the_parents_end_is_its_reap_where_its_parent_took_it() {
+    let script = "10 fork 2 1\n 11 fork 20 2\n 12 fork 21 2\n 30 exit 20 2\n 31 zombie 20 2\n 32 exit 21 2\n 33 zombie 21 2
+        40 exit 2 1\n 41 zombie 2 1\n 50 reap 20 2\n 60 free 21 2";
+    let engine = play(script);
+    assert_eq!(books(&engine, 2), [2, 2, 0, 1, 0, 0, 1]);
+    assert_eq!(engine.parents[&task(2).identity].reap_latency.max_ns(), 9);
 }
 
 #[test]

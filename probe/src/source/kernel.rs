@@ -29,7 +29,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
 /// A dead parent's record stays in its map this long, so that late releases still find it.
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
 
-/// Programs without which events are missing, not merely late.
+/// Programs without which events are missing, not merely late: what a reap hook misses, the free shows.
 const COUNTED_FOR_MISSES: &[&str] = &[
     "process_fork",
     "process_exec",
@@ -38,8 +38,6 @@ const COUNTED_FOR_MISSES: &[&str] = &[
     "notify_fexit",
     "notify_kretprobe",
     "process_free",
-    "release_fentry",
-    "release_kprobe",
 ];
 
 /// Everything that programs may attach to by its type.
@@ -243,6 +241,7 @@ impl Kernel {
                     tgid: zombie.parent.tgid,
                     reserved: 0,
                 },
+                real_parent: 0,
                 exit_ns: 0,
                 zombie_ns: zombie.time_ns,
                 tracer_tgid: zombie.tracer.tgid,
@@ -519,9 +518,9 @@ impl Loading {
     fn attach_reap(&mut self, reap: &mut Attached, wait_hooks: bool) -> Result<(), SetupError> {
         const TARGET: &str = "release_task";
         if self.may(HookChoice::Fentry) {
-            let hook: &mut FEntry = program(&mut self.ebpf, "release_fentry")?;
-            match hook.load(TARGET, &self.btf).and_then(|()| hook.attach()) {
-                Ok(_) => {
+            match self.fentry("release_again", TARGET).and_then(|()| self.fentry("release_fentry", TARGET)) {
+                Ok(()) => {
+                    self.tp_btf("process_free", "sched_process_free")?;
                     reap.hook = format!("fentry {TARGET}");
                     return Ok(());
                 }
@@ -571,6 +570,16 @@ impl Loading {
             Err(error) => reap.refused.push(("tracefs".into(), error.to_string())),
         }
         Ok(())
+    }
+
+    fn fentry(&mut self, name: &str, target: &str) -> Result<(), ProgramError> {
+        let hook: &mut FEntry = self
+            .ebpf
+            .program_mut(name)
+            .and_then(|program| program.try_into().ok())
+            .ok_or(ProgramError::UnexpectedProgramType)?;
+        hook.load(target, &self.btf)?;
+        hook.attach().map(drop)
     }
 
     fn kprobe(&mut self, name: &str, target: &str) -> Result<(), SetupError> {
