@@ -6,7 +6,7 @@ use probe_common::wire::{Life, flag, kind};
 
 use crate::{
     life::{enter, key_of, notified, now_ns},
-    maps::{PARENTS, Stage, send},
+    maps::{LIVES, PARENTS, Stage, send},
     task::TaskPtr,
 };
 
@@ -21,8 +21,24 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let leader = task.leader();
+    debug!(&ctx, "exit of {}, child of {}", leader.tgid(), leader.real_parent().tgid());
+    died(leader, now_ns());
+    0
+}
+
+/// A death that the exit hook did not see: where tracepoints can be preempted (from Linux 7 on) a program is skipped
+/// while it is under way on the same CPU. Whoever is told of deaths runs with interrupts off and is never skipped.
+#[inline(always)]
+pub fn died_unseen(leader: TaskPtr) {
+    if LIVES.get_ptr(leader.tgid()).is_none() && leader.live_threads() == 0 {
+        died(leader, 0);
+    }
+}
+
+/// Enters the death of a process. `exit_ns`: 0 where it was not seen.
+#[inline(never)]
+fn died(leader: TaskPtr, exit_ns: u64) {
     let real_parent = leader.real_parent();
-    let now = now_ns();
     let process = leader.process();
     let parent = real_parent.process();
     let (nr, ns_inum) = leader.pid_as_seen_by(real_parent);
@@ -37,7 +53,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
         process,
         parent: key_of(&parent),
         real_parent: real_parent.0,
-        exit_ns: now,
+        exit_ns,
         zombie_ns: 0,
         tracer_tgid: 0,
         flags,
@@ -45,27 +61,26 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
         ns_inum,
     };
     if !enter(&life) {
-        return 0;
+        return;
     }
-    debug!(&ctx, "exit of {}, child of {}, flags {}", process.tgid, parent.tgid, flags);
+    let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
     if let Some(own) = PARENTS.get_ptr_mut(key_of(&process)) {
         // SAFETY: a value of our own map.
-        unsafe { (*own).dead_ns = now };
+        unsafe { (*own).dead_ns = time_ns };
     }
     send(&Stage {
-        time_ns: now,
+        time_ns,
         kind: kind::EXIT,
         flags: flags & flag::AUTOREAP,
         process: &life.process,
         parent: &parent,
         other: None,
-        exit_ns: now,
+        exit_ns,
         zombie_ns: 0,
         status: leader.wait_status(),
     });
     // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be seen.
-    if exit_signal == 0 && !traced {
+    if exit_signal == 0 && !traced && exit_ns != 0 {
         notified(process.tgid, &parent, None, false);
     }
-    0
 }

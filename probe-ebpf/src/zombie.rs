@@ -12,6 +12,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 
 use crate::{
+    exit::died_unseen,
     life::{notified, released, resolve},
     maps::NOTIFIED,
     task::{TaskPtr, death_notice, record},
@@ -27,6 +28,7 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
     let dying = current.leader();
     let (own_nr, _) = dying.pid_as_seen_by(target);
     if own_nr == nr && current.is_exiting() {
+        died_unseen(dying);
         let real_parent = dying.real_parent();
         let parent = real_parent.process();
         let told = target.process();
@@ -46,6 +48,7 @@ fn parent_notified(task: TaskPtr, autoreap: bool) {
     if task.pid() != tgid {
         return;
     }
+    died_unseen(task);
     let parent = task.real_parent().process();
     let told = task.notified_parent().process();
     let held = told.tgid != parent.tgid;

@@ -91,6 +91,7 @@ pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
         .arg(&recording)
         .arg("--")
         .args(command)
+        .env("REAPWATCH_LOG", "probe=debug")
         .stdin(Stdio::null())
         .output()
         .expect("reapwatch runs");
@@ -102,7 +103,8 @@ pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
         .find_map(|line| serde_json::from_str(line).ok())
         .unwrap_or(Value::Null);
     check_invariants(&report);
-    assert_eq!(report["complete"], true, "{report:#}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(report["complete"], true, "{said}{report:#}");
     check_rung(&report);
     let replayed =
         reapwatch().args(["replay", "--format", "json"]).arg(&recording).output().expect("replay runs");

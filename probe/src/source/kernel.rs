@@ -29,16 +29,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
 /// A dead parent's record stays in its map this long, so that late releases still find it.
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
 
-/// Programs without which events are missing, not merely late: what a reap hook misses, the free shows.
-const COUNTED_FOR_MISSES: &[&str] = &[
-    "process_fork",
-    "process_exec",
-    "process_exit",
-    "zombie_signal",
-    "notify_fexit",
-    "notify_kretprobe",
-    "process_free",
-];
+/// Programs without which events are missing, not merely late: what a reap hook misses, the free shows, and what
+/// the exit hook misses, the exact zombie hook.
+const COUNTED_FOR_MISSES: &[&str] =
+    &["process_fork", "process_exec", "zombie_signal", "notify_fexit", "notify_kretprobe", "process_free"];
 
 /// Everything that programs may attach to by its type.
 const TRACEPOINTS: &[&str] = &[
@@ -326,9 +320,14 @@ impl Kernel {
         self.losses.probe_missed = self
             .ebpf
             .programs()
-            .filter(|(name, _)| COUNTED_FOR_MISSES.contains(name))
-            .filter_map(|(_, program)| program_info(program.fd().ok()?.as_fd()))
-            .map(|info| info.recursion_misses)
+            .filter(|(name, _)| COUNTED_FOR_MISSES.contains(name) || (!self.exact && *name == "process_exit"))
+            .filter_map(|(name, program)| {
+                let misses = program_info(program.fd().ok()?.as_fd())?.recursion_misses;
+                if misses > 0 {
+                    tracing::debug!(program = name, misses, "skipped while it was under way on the same CPU");
+                }
+                Some(misses)
+            })
             .sum();
         self.losses
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::kernels::{Arch, Image};
-use crate::shell::Outcome;
+use crate::shell;
 
 /// No boot takes longer unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(40 * 60);
@@ -23,7 +23,16 @@ pub enum Rung {
     /// Why it cannot be had.
     Refused(String),
     /// Result by scenario.
-    Ran(BTreeMap<String, bool>),
+    Ran(BTreeMap<String, Outcome>),
+}
+
+/// How a scenario ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Passed,
+    /// Failed beside others, passed alone.
+    PassedAlone,
+    Failed,
 }
 
 /// What a boot gave.
@@ -77,7 +86,7 @@ fn qemu(image: &Image, initramfs: &Path, command_line: &str) -> Command {
 /// Boots it and waits for its end. QEMU's exit status says nothing of what the guest did: its lines do.
 ///
 /// `log` gets all it prints, with the seconds since the start.
-pub fn boot(image: &Image, initramfs: &Path, command_line: &str, log: &Path) -> Outcome<Booted> {
+pub fn boot(image: &Image, initramfs: &Path, command_line: &str, log: &Path) -> shell::Outcome<Booted> {
     let began = Instant::now();
     let mut child = qemu(image, initramfs, command_line)
         .spawn()
@@ -131,7 +140,12 @@ impl Booted {
             }
             (Some("test"), Some(rung), Some(name), Some(result)) => {
                 if let Some(Rung::Ran(results)) = self.rungs.get_mut(rung) {
-                    results.insert(name.to_owned(), result == "ok");
+                    let outcome = match result {
+                        "ok" => Outcome::Passed,
+                        "again" => Outcome::PassedAlone,
+                        _ => Outcome::Failed,
+                    };
+                    results.insert(name.to_owned(), outcome);
                 }
             }
             (Some("verified"), Some(rung), Some(program), Some(number)) => {

@@ -152,7 +152,10 @@ fn faults(image: &Image, booted: &Outcome<Booted>, rungs: &str) -> Vec<String> {
             Some(Rung::Refused(_)) => {}
             Some(Rung::Ran(results)) if results.is_empty() => faults.push(format!("{rung}: no test ran")),
             Some(Rung::Ran(results)) => faults.extend(
-                results.iter().filter(|(_, good)| !**good).map(|(name, _)| format!("{rung}: {name} FAILED")),
+                results
+                    .iter()
+                    .filter(|(_, outcome)| **outcome == boot::Outcome::Failed)
+                    .map(|(name, _)| format!("{rung}: {name} FAILED")),
             ),
         }
     }
@@ -174,7 +177,7 @@ fn faults(image: &Image, booted: &Outcome<Booted>, rungs: &str) -> Vec<String> {
 /// Rows are scenarios, columns kernels; a cell names the rungs on which it passed (f, k, t), `!` where it failed.
 fn table(images: &[Image], booted: &[Outcome<Booted>]) -> String {
     let mut text = String::from(
-        "f fentry, k kprobe, t tracepoint: passed; F K T: FAILED; -: the rung is refused\n\n| scenario |",
+        "f fentry, k kprobe, t tracepoint: passed; f' k' t': passed alone after failing beside others; F K T: FAILED; -: the rung is refused\n\n| scenario |",
     );
     let booted: Vec<Option<&Booted>> = booted.iter().map(|one| one.as_ref().ok()).collect();
     for (image, booted) in images.iter().zip(&booted) {
@@ -197,11 +200,12 @@ fn table(images: &[Image], booted: &[Outcome<Booted>]) -> String {
                 .filter_map(|rung| {
                     let letter = rung.chars().next()?;
                     Some(match booted.as_ref()?.rungs.get(*rung)? {
-                        Rung::Refused(_) => '-',
+                        Rung::Refused(_) => "-".to_owned(),
                         Rung::Ran(results) => match results.get(scenario) {
-                            Some(true) => letter,
-                            Some(false) => letter.to_ascii_uppercase(),
-                            None => '?',
+                            Some(boot::Outcome::Passed) => letter.to_string(),
+                            Some(boot::Outcome::PassedAlone) => format!("{letter}'"),
+                            Some(boot::Outcome::Failed) => letter.to_ascii_uppercase().to_string(),
+                            None => "?".to_owned(),
                         },
                     })
                 })
