@@ -65,7 +65,7 @@ _reapwatch() {
 
     case "${cmd}" in
         reapwatch)
-            opts="-h -V --btf --hooks --ring-size --help --version run trace watch record replay doctor help"
+            opts="-h -V --btf --hooks --ring-size --log-programs --help --version run trace watch record replay doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -102,7 +102,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__doctor)
-            opts="-h --format --btf --hooks --ring-size --help"
+            opts="-h --format --btf --hooks --ring-size --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -255,7 +255,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__record)
-            opts="-h --duration --output --grace --btf --hooks --ring-size --help"
+            opts="-h --duration --output --grace --btf --hooks --ring-size --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -315,7 +315,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__replay)
-            opts="-h --format --as --output --grace --btf --hooks --ring-size --help"
+            opts="-h --format --as --output --grace --btf --hooks --ring-size --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -379,7 +379,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__run)
-            opts="-h --format --output --grace --error-exitcode --record --btf --hooks --ring-size --help"
+            opts="-h --format --output --grace --error-exitcode --record --btf --hooks --ring-size --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -458,7 +458,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__trace)
-            opts="-h --pid --duration --format --record --btf --hooks --ring-size --help"
+            opts="-h --pid --duration --format --record --btf --hooks --ring-size --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -522,7 +522,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__watch)
-            opts="-h --duration --grace --format --output --record --btf --hooks --ring-size --help"
+            opts="-h --duration --grace --format --output --record --btf --hooks --ring-size --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

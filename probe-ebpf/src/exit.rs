@@ -2,7 +2,7 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
-use probe_common::wire::{Life, flag, kind};
+use probe_common::wire::{Life, TaskRef, flag, kind};
 
 use crate::{
     life::{enter, key_of, notified, now_ns},
@@ -26,8 +26,20 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A death that the exit hook did not see: where tracepoints can be preempted (from Linux 7 on) a program is skipped
-/// while it is under way on the same CPU. Whoever is told of deaths runs with interrupts off and is never skipped.
+/// The same once more, where tracepoints can be preempted and no exact zombie hook makes good for it: a program is
+/// skipped while it is under way on the same CPU, and whoever is skipped above is not skipped here too.
+///
+/// match-proto: include/trace/events/sched.h: sched_process_exit(struct task_struct *p)
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
+    let task = TaskPtr(ctx.arg::<u64>(0));
+    if task.live_threads() == 0 && LIVES.get_ptr(task.tgid()).is_none() {
+        died(task.leader(), now_ns());
+    }
+    0
+}
+
+/// A death that the exit hook did not see, because it was skipped. Whoever is told of deaths runs with interrupts off and is never skipped.
 #[inline(always)]
 pub fn died_unseen(leader: TaskPtr) {
     if LIVES.get_ptr(leader.tgid()).is_none() && leader.live_threads() == 0 {
@@ -39,9 +51,7 @@ pub fn died_unseen(leader: TaskPtr) {
 #[inline(never)]
 fn died(leader: TaskPtr, exit_ns: u64) {
     let real_parent = leader.real_parent();
-    let process = leader.process();
     let parent = real_parent.process();
-    let (nr, ns_inum) = leader.pid_as_seen_by(real_parent);
     let exit_signal = leader.exit_signal();
     let traced = leader.notified_parent().tgid() != parent.tgid;
     let autoreap = exit_signal == 17 && !traced && real_parent.autoreaps();
@@ -49,8 +59,9 @@ fn died(leader: TaskPtr, exit_ns: u64) {
     if parent.ns_pid == 1 {
         flags |= flag::UNDER_INIT;
     }
-    let life = Life {
-        process,
+    let (nr, ns_inum) = leader.pid_as_seen_by(real_parent);
+    let mut life = Life {
+        process: TaskRef::NONE,
         parent: key_of(&parent),
         real_parent: real_parent.0,
         exit_ns,
@@ -60,11 +71,12 @@ fn died(leader: TaskPtr, exit_ns: u64) {
         nr,
         ns_inum,
     };
+    leader.describe(&mut life.process);
     if !enter(&life) {
         return;
     }
     let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
-    if let Some(own) = PARENTS.get_ptr_mut(key_of(&process)) {
+    if let Some(own) = PARENTS.get_ptr_mut(key_of(&life.process)) {
         // SAFETY: a value of our own map.
         unsafe { (*own).dead_ns = time_ns };
     }
@@ -81,6 +93,6 @@ fn died(leader: TaskPtr, exit_ns: u64) {
     });
     // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be seen.
     if exit_signal == 0 && !traced && exit_ns != 0 {
-        notified(process.tgid, &parent, None, false);
+        notified(life.process.tgid, &parent, None, false);
     }
 }

@@ -29,35 +29,54 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
     let (own_nr, _) = dying.pid_as_seen_by(target);
     if own_nr == nr && current.is_exiting() {
         died_unseen(dying);
-        let real_parent = dying.real_parent();
-        let parent = real_parent.process();
-        let told = target.process();
-        let held = told.tgid != parent.tgid;
-        let autoreap = !held && dying.exit_signal() == 17 && real_parent.autoreaps();
-        notified(dying.tgid(), &parent, held.then_some(&told), autoreap);
-    } else if let Some(tgid) = resolve(nr, target.pid_ns_inum()) {
-        // A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent.
-        notified(tgid, &target.process(), None, target.autoreaps());
+        own_death(dying, target);
+    } else {
+        death_of_another(nr, target);
     }
     0
 }
 
-#[inline(always)]
-fn parent_notified(task: TaskPtr, autoreap: bool) {
-    let tgid = task.tgid();
-    if task.pid() != tgid {
-        return;
-    }
-    died_unseen(task);
-    let parent = task.real_parent().process();
-    let told = task.notified_parent().process();
+// Functions of their own, below: the stack is 512 bytes for all that call one another.
+
+/// `dying` tells `target` of itself.
+#[inline(never)]
+fn own_death(dying: TaskPtr, target: TaskPtr) {
+    let real_parent = dying.real_parent();
+    let parent = real_parent.process();
+    let told = target.process();
     let held = told.tgid != parent.tgid;
-    notified(tgid, &parent, held.then_some(&told), autoreap);
-    if autoreap {
-        released(tgid, task.start_boottime_ns(), None, 0);
+    let autoreap = !held && dying.exit_signal() == 17 && real_parent.autoreaps();
+    notified(dying.tgid(), &parent, held.then_some(&told), autoreap);
+}
+
+/// A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent.
+#[inline(never)]
+fn death_of_another(nr: u32, target: TaskPtr) {
+    if let Some(tgid) = resolve(nr, target.pid_ns_inum()) {
+        notified(tgid, &target.process(), None, target.autoreaps());
     }
 }
 
+#[inline(always)]
+fn parent_notified(task: TaskPtr, autoreap: bool) {
+    if task.pid() != task.tgid() {
+        return;
+    }
+    died_unseen(task);
+    told(task, autoreap);
+    if autoreap {
+        released(task.tgid(), task.start_boottime_ns(), None, 0);
+    }
+}
+
+/// Whoever is to be told of `task` has been.
+#[inline(never)]
+fn told(task: TaskPtr, autoreap: bool) {
+    let parent = task.real_parent().process();
+    let told = task.notified_parent().process();
+    let held = told.tgid != parent.tgid;
+    notified(task.tgid(), &parent, held.then_some(&told), autoreap);
+}
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[fexit(function = "do_notify_parent")]
 pub fn notify_fexit(ctx: FExitContext) -> i32 {
