@@ -436,7 +436,8 @@ fn load_error(error: &(dyn std::error::Error + 'static)) -> SetupError {
             "run `reapwatch doctor`; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
                 .into()
         } else {
-            "run as root (sudo reapwatch …), or with CAP_BPF, CAP_PERFMON and, to see the waits, CAP_SYS_ADMIN".into()
+            "run as root (sudo reapwatch …), or with CAP_BPF and CAP_PERFMON (before Linux 5.11 also ulimit -l unlimited)"
+                .into()
         },
     }
 }
