@@ -4,18 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use btf_rs::{Btf, BtfType, Type};
+use probe::source::kernel::{FUNCTIONS, TRACEPOINTS};
 use probe_common::offsets::Offsets;
-
-/// Functions and tracepoints whose prototypes are kept.
-const FUNCTIONS: &[&str] = &["release_task", "do_notify_parent"];
-const TRACEPOINTS: &[&str] = &[
-    "sched_process_fork",
-    "sched_process_exec",
-    "sched_process_exit",
-    "sched_process_wait",
-    "sched_process_free",
-    "signal_generate",
-];
 
 mod kind {
     pub const INT: u32 = 1;

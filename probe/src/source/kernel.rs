@@ -34,8 +34,8 @@ const RECORD_KEPT_NS: u64 = 5_000_000_000;
 const COUNTED_FOR_MISSES: &[&str] =
     &["process_fork", "process_exec", "zombie_signal", "notify_fexit", "notify_kretprobe", "process_free"];
 
-/// Everything that programs may attach to by its type.
-const TRACEPOINTS: &[&str] = &[
+/// The tracepoints that programs may attach to by their type.
+pub const TRACEPOINTS: &[&str] = &[
     "sched_process_fork",
     "sched_process_exec",
     "sched_process_exit",
@@ -43,7 +43,8 @@ const TRACEPOINTS: &[&str] = &[
     "sched_process_free",
     "signal_generate",
 ];
-const FUNCTIONS: &[&str] = &["do_notify_parent", "release_task", "bpf_iter_task"];
+/// The functions among them.
+pub const FUNCTIONS: &[&str] = &["do_notify_parent", "release_task", "bpf_iter_task"];
 
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -532,7 +533,7 @@ impl Loading {
                     reap.hook = format!("fentry {TARGET}");
                     return Ok(());
                 }
-                Err(error) => reap.refused.push((format!("fentry {TARGET}"), cause(&error))),
+                Err(error) => reap.refused.push((format!("fentry {TARGET}"), error.what)),
             }
         }
         if self.may(HookChoice::Kprobe) {
@@ -580,14 +581,11 @@ impl Loading {
         Ok(())
     }
 
-    fn fentry(&mut self, name: &str, target: &str) -> Result<(), ProgramError> {
-        let hook: &mut FEntry = self
-            .ebpf
-            .program_mut(name)
-            .and_then(|program| program.try_into().ok())
-            .ok_or(ProgramError::UnexpectedProgramType)?;
-        hook.load(target, &self.btf)?;
-        hook.attach().map(drop)
+    fn fentry(&mut self, name: &str, target: &str) -> Result<(), SetupError> {
+        let hook: &mut FEntry = program(&mut self.ebpf, name)?;
+        hook.load(target, &self.btf)
+            .and_then(|()| hook.attach().map(drop))
+            .map_err(|error| SetupError { what: cause(&error), remedy: String::new() })
     }
 
     fn kprobe(&mut self, name: &str, target: &str) -> Result<(), SetupError> {

@@ -2,10 +2,7 @@
 //!
 //! Must not look into an input beyond its time.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-};
+use std::collections::BTreeMap;
 
 use crate::model::Input;
 
@@ -15,8 +12,8 @@ const STRAGGLE_NS: u64 = 10_000_000;
 /// Inputs on hold until everything older has arrived.
 #[derive(Default)]
 pub struct Order {
-    times: BinaryHeap<Reverse<(u64, u64)>>,
-    inputs: BTreeMap<u64, Input>,
+    /// By time, and by arrival among those of one time.
+    inputs: BTreeMap<(u64, u64), Input>,
     sequence: u64,
 }
 
@@ -24,23 +21,16 @@ impl Order {
     /// Takes an input that happened at `time_ns`.
     pub fn push(&mut self, time_ns: u64, input: Input) {
         self.sequence += 1;
-        self.times.push(Reverse((time_ns, self.sequence)));
-        self.inputs.insert(self.sequence, input);
+        self.inputs.insert((time_ns, self.sequence), input);
     }
 
     /// The next input no older one can overtake any more, `drained_ns` being a time after which the source was empty.
     pub fn next(&mut self, drained_ns: u64) -> Option<Input> {
-        let Reverse((time_ns, sequence)) = *self.times.peek()?;
+        let (time_ns, _) = *self.inputs.first_key_value()?.0;
         if time_ns.saturating_add(STRAGGLE_NS) > drained_ns {
             return None;
         }
-        self.times.pop();
-        self.inputs.remove(&sequence)
-    }
-
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.inputs.len()
+        self.inputs.pop_first().map(|(_, input)| input)
     }
 
     /// Whether none waits.

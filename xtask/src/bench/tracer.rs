@@ -59,13 +59,12 @@ impl Running {
         let Some((program, arguments)) = tracer.command.split_first() else { return Ok(Self(None)) };
         let child = Command::new(program)
             .args(arguments)
-            // bpftrace takes tracefs from where it is mounted, which may be nowhere.
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| {
-                format!("cannot start {program}: {error} (`cargo xtask setup` installs what is compared)")
+                format!("cannot start {program}: {error} (on Debian: apt-get install bpftrace forkstat linux-perf bpftool)")
             })?;
         let mut running = Self(Some(child));
         thread::sleep(Duration::from_millis(300));
