@@ -697,6 +697,9 @@ fn log_statements_that_are_off_are_not_in_the_programs() {
     require_root();
     let costs = |log_programs| {
         let options = KernelOptions {
+            lives: 1_024,
+            parents: 1_024,
+            asked: probe::source::kernel::Asked::Everything,
             btf: "/sys/kernel/btf/vmlinux".into(),
             hooks: HookChoice::Auto,
             ring_bytes: 1 << 16,

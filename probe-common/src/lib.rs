@@ -6,4 +6,5 @@
 
 pub mod bucket;
 pub mod offsets;
+pub mod settings;
 pub mod wire;

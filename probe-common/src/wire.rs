@@ -52,6 +52,10 @@ pub mod flag {
     pub const BY_PARENT: u32 = 16;
     /// On a life: the parent is the init of a PID namespace, for which the kernel reaps when it dies.
     pub const UNDER_INIT: u32 = 32;
+    /// On a life: older than the tracer, its death was not seen.
+    pub const OLDER: u32 = 64;
+    /// On a life: it had a record among the parents itself.
+    pub const PARENT: u32 = 128;
 }
 
 /// One stage of a life. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT), reaper (REAP).
@@ -104,14 +108,13 @@ pub struct SeenTask {
     pub parent: TaskRef,
     /// `tgid` 0 where there is no tracer besides the parent.
     pub tracer: TaskRef,
+    /// When it became a zombie, as far as was seen; 0 where not, or where it lives.
+    pub zombie_ns: u64,
     pub state: u32,
-    /// The process's pid in its parent's PID namespace, and that namespace's inode (0: the initial one).
-    pub nr: u32,
-    pub ns_inum: u32,
     pub reserved: u32,
 }
 
-/// A death between exit and reap: value of the LIVES map, keyed by tgid.
+/// A death between exit and reap: value of the LIVES map, keyed by tgid, and part of a [`LifeSlot`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Life {
@@ -126,6 +129,39 @@ pub struct Life {
     pub flags: u32,
     pub nr: u32,
     pub ns_inum: u32,
+}
+
+/// Value of the LIFE_SLOTS map: one life of those whose tgid has these low bits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LifeSlot {
+    /// `start_boottime_ns` of whose slot it is, 0: nobody's. Changed only by compare-and-exchange.
+    pub claim_ns: u64,
+    pub life: Life,
+    /// How many others with these low bits are in the LIVES map.
+    pub elsewhere: u64,
+}
+
+/// Value of the FOLLOWED map, keyed by tgid.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// Which of those with this tgid; 0: each.
+    pub start_boottime_ns: u64,
+}
+
+/// Books of parents that are no longer kept one by one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub parents: u64,
+    pub forked: u64,
+    pub exited: u64,
+    pub adopted: u64,
+    pub reaped: u64,
+    pub autoreaped: u64,
+    /// Of `reaped`: seen only by their free.
+    pub coarse: u64,
 }
 
 /// Key of the PARENTS map: an identity.
@@ -172,6 +208,13 @@ pub struct ParentRecord {
     pub adopted: u64,
     pub reaped: u64,
     pub autoreaped: u64,
+    /// Of `reaped`: seen only by their free.
+    pub coarse: u64,
+    /// Of `exited`: could not be followed to their reap, for want of room.
+    pub untracked: u64,
+    /// `reaped` at its last exec, and when that was.
+    pub reaped_before_exec: u64,
+    pub exec_ns: u64,
     /// Wait calls begun since its last exec.
     pub waits_any: u64,
     pub waits_specific: u64,
@@ -184,7 +227,8 @@ pub mod loss {
     pub const RING_FULL: u32 = 0;
     pub const LIVES_FULL: u32 = 1;
     pub const PARENTS_FULL: u32 = 2;
-    pub const REASONS: u32 = 3;
+    pub const FOLLOWED_FULL: u32 = 3;
+    pub const REASONS: u32 = 4;
 }
 
 /// A waitid call under way.
@@ -202,5 +246,6 @@ const _: () = {
     assert!(size_of::<Life>() == 88);
     assert!(size_of::<ParentKey>() == 16);
     assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
-    assert!(size_of::<ParentRecord>() == 88 + 2 * size_of::<Histogram>());
+    assert!(size_of::<LifeSlot>() == 104);
+    assert!(size_of::<ParentRecord>() == 120 + 2 * size_of::<Histogram>());
 };

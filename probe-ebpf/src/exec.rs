@@ -4,19 +4,25 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use probe_common::wire::{TaskRef, kind};
 
 use crate::{
-    life::{key_of, now_ns},
+    follow,
+    life::now_ns,
     maps::{PARENTS, Stage, send_exec, write_stage},
+    parent::key_of,
     task,
 };
 
 /// match-proto: include/trace/events/sched.h: sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
-    let current = task::TaskPtr(ctx.arg::<u64>(0));
+    let current = task::TypedTask::at(ctx.arg::<u64>(0));
     let binprm = ctx.arg::<u64>(2);
     let process = current.process();
+    if !follow::in_scope(&process) {
+        return 0;
+    }
+    let now = now_ns();
     let stage = Stage {
-        time_ns: now_ns(),
+        time_ns: now,
         kind: kind::EXEC,
         flags: 0,
         process: &process,
@@ -26,13 +32,22 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         zombie_ns: 0,
         status: 0,
     };
-    // The waits so far were those of the program before.
-    if let Some(own) = PARENTS.get_ptr_mut(key_of(&process)) {
+    match PARENTS.get_ptr_mut(key_of(&process)) {
+        // The waits and reaps so far were those of the program before.
         // SAFETY: a value of our own map.
-        unsafe {
+        Some(own) => unsafe {
             (*own).waits_any = 0;
             (*own).waits_specific = 0;
-        }
+            (*own).reaped_before_exec = (*own).reaped;
+            (*own).exec_ns = now;
+            (*own).comm = process.comm;
+        },
+        // Nobody's parent: what it runs does not matter yet.
+        None if task::settings().stream_all == 0 => return 0,
+        None => {}
+    }
+    if !follow::asked(&stage) || task::settings().min_latency_ns != 0 {
+        return 0;
     }
     send_exec(|record| {
         // SAFETY: record is a reserved ExecEvent of ours, written whole before it is submitted.

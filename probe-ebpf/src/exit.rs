@@ -2,12 +2,14 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
-use probe_common::wire::{Life, TaskRef, flag, kind};
+use probe_common::wire::{Life, ParentKey, TaskRef, flag, kind};
 
 use crate::{
-    life::{enter, key_of, notified, now_ns},
-    maps::{LIVES, PARENTS, Stage, send},
-    task::TaskPtr,
+    follow,
+    life::{Entered, enter, enter_older, find, notified, now_ns},
+    maps::{PARENTS, Stage, add, send},
+    parent::{key_of, parent_record},
+    task::{Memory, TaskPtr, TypedTask, settings},
 };
 
 /// `group_dead` is an argument only from 6.16 on; `signal->live == 0` says the same everywhere, but several exiting
@@ -16,7 +18,7 @@ use crate::{
 /// match-proto: include/trace/events/sched.h: sched_process_exit(struct task_struct *p)
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
-    let task = TaskPtr(ctx.arg::<u64>(0));
+    let task = TypedTask::at(ctx.arg::<u64>(0));
     if task.live_threads() != 0 {
         return 0;
     }
@@ -32,24 +34,30 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
 /// match-proto: include/trace/events/sched.h: sched_process_exit(struct task_struct *p)
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
-    let task = TaskPtr(ctx.arg::<u64>(0));
-    if task.live_threads() == 0 && LIVES.get_ptr(task.tgid()).is_none() {
+    let task = TypedTask::at(ctx.arg::<u64>(0));
+    if task.live_threads() == 0 && find(task.tgid()).is_none() {
         died(task.leader(), now_ns());
     }
     0
 }
 
-/// A death that the exit hook did not see, because it was skipped. Whoever is told of deaths runs with interrupts off and is never skipped.
+/// A death that the exit hook did not see, because it was skipped. Whoever is told of deaths runs with interrupts off
+/// and is never skipped.
 #[inline(always)]
-pub fn died_unseen(leader: TaskPtr) {
-    if LIVES.get_ptr(leader.tgid()).is_none() && leader.live_threads() == 0 {
+pub fn died_unseen<M: Memory>(leader: TaskPtr<M>) {
+    if find(leader.tgid()).is_none() && leader.live_threads() == 0 {
         died(leader, 0);
     }
 }
 
 /// Enters the death of a process. `exit_ns`: 0 where it was not seen.
 #[inline(never)]
-fn died(leader: TaskPtr, exit_ns: u64) {
+fn died<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
+    let mut life = Life::default();
+    leader.describe(&mut life.process);
+    if !follow::in_scope(&life.process) {
+        return;
+    }
     let real_parent = leader.real_parent();
     let parent = real_parent.process();
     let exit_signal = leader.exit_signal();
@@ -59,40 +67,70 @@ fn died(leader: TaskPtr, exit_ns: u64) {
     if parent.ns_pid == 1 {
         flags |= flag::UNDER_INIT;
     }
-    let (nr, ns_inum) = leader.pid_as_seen_by(real_parent);
-    let mut life = Life {
-        process: TaskRef::NONE,
-        parent: key_of(&parent),
-        real_parent: real_parent.0,
-        exit_ns,
-        zombie_ns: 0,
-        tracer_tgid: 0,
-        flags,
-        nr,
-        ns_inum,
-    };
-    leader.describe(&mut life.process);
-    if !enter(&life) {
-        return;
+    if PARENTS.get_ptr(key_of(&life.process)).is_some() {
+        flags |= flag::PARENT;
+    }
+    (life.nr, life.ns_inum) = leader.pid_as_seen_by(real_parent);
+    life.parent = key_of(&parent);
+    life.real_parent = real_parent.0;
+    life.exit_ns = exit_ns;
+    life.flags = flags;
+    match enter(&life, leader.nr_threads() == 1) {
+        Entered::Known | Entered::Former => return,
+        Entered::New => {}
+        Entered::Nowhere => untracked(&life.parent, &parent, autoreap),
     }
     let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
-    if let Some(own) = PARENTS.get_ptr_mut(key_of(&life.process)) {
+    if flags & flag::PARENT != 0
+        && let Some(own) = PARENTS.get_ptr_mut(key_of(&life.process))
+    {
         // SAFETY: a value of our own map.
         unsafe { (*own).dead_ns = time_ns };
     }
-    send(&Stage {
-        time_ns,
-        kind: kind::EXIT,
-        flags: flags & flag::AUTOREAP,
-        process: &life.process,
-        parent: &parent,
-        other: None,
-        exit_ns,
-        zombie_ns: 0,
-        status: leader.wait_status(),
-    });
+    if settings().stream_all != 0 {
+        send(&Stage {
+            time_ns,
+            kind: kind::EXIT,
+            flags: flags & flag::AUTOREAP,
+            process: &life.process,
+            parent: &parent,
+            other: None,
+            exit_ns,
+            zombie_ns: 0,
+            status: leader.wait_status(),
+        });
+    }
     // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be seen.
     if exit_signal == 0 && !traced && exit_ns != 0 {
         notified(life.process.tgid, &parent, None, false);
     }
+}
+
+/// A death that cannot be followed to its reap is booked now.
+#[inline(always)]
+fn untracked(key: &ParentKey, parent: &TaskRef, autoreap: bool) {
+    if let Some(record) = parent_record(key, Some(parent)) {
+        // SAFETY: a value of our own map.
+        unsafe {
+            add(&raw mut (*record).exited, 1);
+            let outcome = if autoreap { &raw mut (*record).autoreaped } else { &raw mut (*record).untracked };
+            add(outcome, 1);
+        }
+    }
+}
+
+/// A zombie of the task list that no hook has seen die: it is older than the programs.
+#[inline(never)]
+pub fn older<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer: &TaskRef, now_ns: u64) {
+    let mut life = Life::default();
+    leader.describe(&mut life.process);
+    if !follow::in_scope(&life.process) {
+        return;
+    }
+    (life.nr, life.ns_inum) = leader.pid_as_seen_by(leader.real_parent());
+    life.parent = key_of(parent);
+    life.zombie_ns = now_ns;
+    life.tracer_tgid = tracer.tgid;
+    life.flags = flag::OLDER | if tracer.tgid == 0 { 0 } else { flag::HELD };
+    enter_older(&life);
 }

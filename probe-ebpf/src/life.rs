@@ -1,15 +1,17 @@
-//! The death between exit and reap, and what is counted of it per parent: the same whichever hook reports it.
+//! The death between exit and reap: the same whichever hook reports it.
 //!
 //! A life is entered by the exit hook, marked by the zombie hooks, taken out by the reap hooks. Which stage a
 //! notification is follows from the life's state, never from who called. Must not read kernel memory.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use probe_common::{
-    bucket,
-    wire::{Histogram, Life, NsPid, ParentKey, ParentRecord, TaskRef, flag, kind, loss},
-};
+use probe_common::wire::{Life, LifeSlot, NsPid, TaskRef, flag, kind, loss};
 
-use crate::maps::{BLANK_PARENT, LIVES, NS_PIDS, PARENTS, Stage, add, add32, lose, send};
+use crate::{
+    follow,
+    maps::{LIFE_SLOTS, LIVES, NS_PIDS, Stage, add, exchange, lose, send},
+    parent::{key_of, parent_record, record_duration, settle},
+    task::settings,
+};
 
 const BPF_NOEXIST: u64 = 1;
 
@@ -19,80 +21,158 @@ pub fn now_ns() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
-/// The parent's record, made if it has none.
 #[inline(always)]
-pub fn parent_record(key: &ParentKey, name: Option<&TaskRef>) -> Option<*mut ParentRecord> {
-    if key.tgid == 0 {
+fn slot_of(tgid: u32) -> Option<*mut LifeSlot> {
+    let slots = settings().life_slots;
+    if slots == 0 {
         return None;
     }
-    if let Some(record) = PARENTS.get_ptr_mut(key) {
-        return Some(record);
-    }
-    let blank = BLANK_PARENT.get(0)?;
-    if PARENTS.insert(key, blank, BPF_NOEXIST).is_err() && PARENTS.get_ptr(key).is_none() {
-        lose(loss::PARENTS_FULL);
-        return None;
-    }
-    let record = PARENTS.get_ptr_mut(key)?;
-    if let Some(name) = name {
-        // SAFETY: a value of our own map.
-        unsafe {
-            (*record).comm = name.comm;
-            (*record).ns_pid = name.ns_pid;
-        }
-    }
-    Some(record)
+    LIFE_SLOTS.get_ptr_mut(tgid & (slots - 1))
 }
 
-/// Key of a process among parents.
+/// The life of `tgid`, if it is in the slot.
 #[inline(always)]
-pub fn key_of(task: &TaskRef) -> ParentKey {
-    ParentKey { tgid: task.tgid, start_boottime_ns: task.start_boottime_ns, reserved: 0 }
-}
-
-#[inline(always)]
-fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
-    let slot = core::hint::black_box(bucket::index(duration_ns)) & (bucket::BUCKETS - 1);
-    // SAFETY: histogram is part of a value of our own map and slot is masked to its length.
+fn in_slot(slot: *mut LifeSlot, tgid: u32) -> bool {
+    // SAFETY: a value of our own map. A claim whose life is not written yet is nobody's.
     unsafe {
-        add(&raw mut (*histogram).count, 1);
-        add(&raw mut (*histogram).sum_ns, duration_ns);
-        add32((&raw mut (*histogram).buckets).cast::<u32>().add(slot), 1);
-        if duration_ns > (*histogram).max_ns {
-            (*histogram).max_ns = duration_ns;
-        }
-        if (*histogram).min_ns == 0 || duration_ns < (*histogram).min_ns {
-            (*histogram).min_ns = duration_ns;
-        }
+        (*slot).claim_ns != 0
+            && (*slot).claim_ns == (*slot).life.process.start_boottime_ns
+            && (*slot).life.process.tgid == tgid
     }
 }
 
-/// Enters a death. False when it is known already (several threads can see themselves as the last).
+/// The life of `tgid`.
 #[inline(always)]
-pub fn enter(life: &Life) -> bool {
-    let tgid = life.process.tgid;
-    if LIVES.insert(tgid, life, BPF_NOEXIST).is_err() {
-        match LIVES.get_ptr(tgid) {
+pub fn find(tgid: u32) -> Option<*mut Life> {
+    if let Some(slot) = slot_of(tgid) {
+        if in_slot(slot, tgid) {
             // SAFETY: a value of our own map.
-            Some(known)
-                if unsafe { (*known).process.start_boottime_ns } == life.process.start_boottime_ns =>
-            {
-                return false;
-            }
-            // The pid was given out again before the free of its last owner was seen: that one is released.
-            Some(_) => {
-                released(tgid, 0, None, flag::COARSE);
-                if LIVES.insert(tgid, life, 0).is_err() {
-                    lose(loss::LIVES_FULL);
-                }
-            }
-            None => lose(loss::LIVES_FULL),
+            return Some(unsafe { &raw mut (*slot).life });
+        }
+        // SAFETY: as above.
+        if unsafe { (*slot).elsewhere } == 0 {
+            return None;
         }
     }
-    if life.ns_inum != 0 && NS_PIDS.insert(NsPid { ns_inum: life.ns_inum, nr: life.nr }, tgid, 0).is_err() {
-        lose(loss::LIVES_FULL);
+    LIVES.get_ptr_mut(tgid)
+}
+
+/// Takes out the life of `tgid`: true for one caller of all.
+#[inline(always)]
+fn take_out(tgid: u32, start_boottime_ns: u64) -> bool {
+    let slot = slot_of(tgid);
+    if let Some(slot) = slot
+        && in_slot(slot, tgid)
+    {
+        // SAFETY: a value of our own map.
+        return unsafe { exchange(&raw mut (*slot).claim_ns, start_boottime_ns, 0) } == start_boottime_ns;
+    }
+    if LIVES.remove(tgid).is_err() {
+        return false;
+    }
+    if let Some(slot) = slot {
+        // SAFETY: as above.
+        unsafe { add(&raw mut (*slot).elsewhere, u64::MAX) };
     }
     true
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Entered {
+    New,
+    /// The same process is there.
+    Known,
+    /// Another process of this tgid is there, whose release nobody saw.
+    Former,
+    /// There is no room: its later stages will not be seen.
+    Nowhere,
+}
+
+/// Puts a life where it can be found. `alone`: nobody else can be entering the same one at this moment.
+#[inline(always)]
+fn put(life: &Life, alone: bool) -> Entered {
+    let (tgid, start) = (life.process.tgid, life.process.start_boottime_ns);
+    let slot = slot_of(tgid);
+    // SAFETY, here and below: a value of our own map.
+    let elsewhere = slot.is_none_or(|slot| unsafe { (*slot).elsewhere } != 0);
+    if elsewhere && let Some(known) = LIVES.get_ptr(tgid) {
+        let same = unsafe { (*known).process.start_boottime_ns } == start;
+        return if same { Entered::Known } else { Entered::Former };
+    }
+    if let Some(slot) = slot {
+        let held = unsafe { (*slot).claim_ns };
+        if held == start {
+            return Entered::Known;
+        }
+        if in_slot(slot, tgid) {
+            return Entered::Former;
+        }
+        if alone && held == 0 {
+            let found = unsafe { exchange(&raw mut (*slot).claim_ns, 0, start) };
+            if found == 0 {
+                unsafe { (*slot).life = *life };
+                return Entered::New;
+            }
+            if found == start {
+                return Entered::Known;
+            }
+        }
+        unsafe { add(&raw mut (*slot).elsewhere, 1) };
+    }
+    if LIVES.insert(tgid, life, BPF_NOEXIST).is_ok() {
+        return Entered::New;
+    }
+    if let Some(slot) = slot {
+        unsafe { add(&raw mut (*slot).elsewhere, u64::MAX) };
+    }
+    if LIVES.get_ptr(tgid).is_none() {
+        lose(loss::LIVES_FULL);
+        return Entered::Nowhere;
+    }
+    Entered::Known
+}
+
+/// Enters a death. It may be known already: several threads can see themselves as the last (`alone` where that cannot
+/// be).
+#[inline(always)]
+pub fn enter(life: &Life, alone: bool) -> Entered {
+    let mut entered = put(life, alone);
+    if entered == Entered::Former {
+        // The pid was given out again before the free of its last owner was seen: that one is released.
+        released(life.process.tgid, 0, None, flag::COARSE);
+        entered = put(life, alone);
+    }
+    if entered == Entered::New {
+        name_in_namespace(life);
+    }
+    entered
+}
+
+/// Enters a zombie that was dead before the programs came.
+#[inline(always)]
+pub fn enter_older(life: &Life) {
+    if put(life, true) == Entered::New {
+        name_in_namespace(life);
+    }
+}
+
+#[inline(always)]
+fn name_in_namespace(life: &Life) {
+    if life.ns_inum != 0
+        && NS_PIDS.insert(NsPid { ns_inum: life.ns_inum, nr: life.nr }, life.process.tgid, 0).is_err()
+    {
+        lose(loss::LIVES_FULL);
+    }
+}
+
+/// Takes out a life that was entered too late, uncounted.
+pub fn forget(tgid: u32, start_boottime_ns: u64) {
+    if let Some(life) = find(tgid)
+        // SAFETY: a value of our own map.
+        && unsafe { (*life).flags & flag::OLDER != 0 && (*life).process.start_boottime_ns == start_boottime_ns }
+    {
+        take_out(tgid, start_boottime_ns);
+    }
 }
 
 /// tgid of the dead process that a wait in this PID namespace calls `nr`.
@@ -108,10 +188,11 @@ pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
 /// Somebody was told of the death of `tgid`. `parent`: its real parent now. `tracer`: who was told instead.
 #[inline(never)]
 pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap: bool) {
-    let Some(life) = LIVES.get_ptr_mut(tgid) else { return };
+    let Some(life) = find(tgid) else { return };
     // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
     let life = unsafe { &mut *life };
-    let first = life.zombie_ns == 0;
+    let before_ns = life.zombie_ns;
+    let first = before_ns == 0;
     let old = life.parent;
     let new = key_of(parent);
     let moved = !first && old != new;
@@ -121,10 +202,10 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
         return;
     }
     life.parent = new;
-    let mut flags = life.flags & flag::UNDER_INIT;
+    let mut flags = life.flags & (flag::UNDER_INIT | flag::OLDER | flag::PARENT);
     if moved {
         life.real_parent = 0;
-        flags = 0;
+        flags &= flag::OLDER | flag::PARENT;
     }
     if autoreap {
         flags |= flag::AUTOREAP;
@@ -152,6 +233,10 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
             }
         }
     }
+    // A first notice to the parent is what should be.
+    if settings().stream_all == 0 && first && tracer.is_none() {
+        return;
+    }
     let former = TaskRef { start_boottime_ns: old.start_boottime_ns, tgid: old.tgid, ..TaskRef::NONE };
     send(&Stage {
         time_ns: now,
@@ -161,7 +246,7 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
         parent,
         other: if moved { Some(&former) } else { tracer },
         exit_ns: life.exit_ns,
-        zombie_ns: now,
+        zombie_ns: if moved { before_ns } else { now },
         status: 0,
     });
 }
@@ -169,7 +254,7 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
 /// The free of `tgid`, whose `task_struct` still says whose child it last was. A parent's death hands its children on,
 /// zombies too: one that is not handed on was reaped before.
 pub fn freed(tgid: u32, start_boottime_ns: u64, real_parent: u64) {
-    let Some(life) = LIVES.get_ptr(tgid) else { return };
+    let Some(life) = find(tgid) else { return };
     // SAFETY: a value of our own map.
     let (known, life_flags) = unsafe { ((*life).real_parent, (*life).flags) };
     let same = known == real_parent && known != 0 && life_flags & (flag::UNDER_INIT | flag::HELD) == 0;
@@ -180,10 +265,11 @@ pub fn freed(tgid: u32, start_boottime_ns: u64, real_parent: u64) {
 /// waited, where a wait showed it; without one the kernel reaped, or it was not seen who.
 #[inline(never)]
 pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, flags: u32) {
-    let Some(life) = LIVES.get_ptr_mut(tgid) else { return };
-    // SAFETY: a value of our own map; copied before it is removed.
+    let Some(life) = find(tgid) else { return };
+    // SAFETY: a value of our own map; copied before it is taken out.
     let life = unsafe { *life };
-    if start_boottime_ns != 0 && start_boottime_ns != life.process.start_boottime_ns {
+    let start = life.process.start_boottime_ns;
+    if start_boottime_ns != 0 && start_boottime_ns != start {
         return;
     }
     let mut parent = life.parent;
@@ -199,14 +285,22 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
         adopted_unseen = true;
     }
     // Whoever takes it out books it: a wait's return and the free may come at once on two CPUs.
-    if LIVES.remove(tgid).is_err() {
+    if !take_out(tgid, start) {
         return;
     }
     if life.ns_inum != 0 {
         let _ = NS_PIDS.remove(NsPid { ns_inum: life.ns_inum, nr: life.nr });
     }
+    follow::gone(tgid);
+    if life.flags & flag::PARENT != 0 {
+        settle(&key_of(&life.process));
+    }
     let now = now_ns();
     let auto = life.flags & flag::AUTOREAP != 0 && reaper.is_none();
+    let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
+    let latency_ns = now.saturating_sub(since);
+    // Of a child older than the tracer the latency is a lower bound; a tracer's is not the parent's doing.
+    let mut wrong = life.flags & (flag::OLDER | flag::HELD) != 0 || latency_ns >= settings().slow_ns;
     if let Some(record) = parent_record(&parent, reaper) {
         // SAFETY: a value of our own map.
         unsafe {
@@ -220,10 +314,20 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
             } else if (*record).dead_ns == 0 || flags & flag::BY_PARENT != 0 {
                 // Released after the parent's own death it would be abandoned, not reaped.
                 add(&raw mut (*record).reaped, 1);
-                let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
-                record_duration(&raw mut (*record).reap_latency, now.saturating_sub(since));
+                if flags & flag::COARSE != 0 {
+                    add(&raw mut (*record).coarse, 1);
+                }
+                record_duration(&raw mut (*record).reap_latency, latency_ns);
+            } else {
+                wrong = true;
             }
         }
+    }
+    if settings().stream_all == 0 && !wrong {
+        return;
+    }
+    if latency_ns < settings().min_latency_ns {
+        return;
     }
     let unnamed = TaskRef { start_boottime_ns: parent.start_boottime_ns, tgid: parent.tgid, ..TaskRef::NONE };
     send(&Stage {

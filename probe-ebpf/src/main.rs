@@ -8,9 +8,11 @@
 
 mod exec;
 mod exit;
+mod follow;
 mod fork;
 mod life;
 mod maps;
+mod parent;
 mod reap;
 mod snapshot;
 mod task;

@@ -4,7 +4,12 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use probe_common::wire::{Event, ExecEvent, Life, NsPid, ParentKey, ParentRecord, TaskRef, WaitidCall, loss};
+use probe_common::wire::{
+    Event, ExecEvent, Followed, Life, LifeSlot, NsPid, ParentKey, ParentRecord, Settled, TaskRef, WaitidCall,
+    kind, loss,
+};
+
+use crate::{follow::asked, task::settings};
 
 /// Bytes pending at which the reader is woken before its timer.
 const WAKE_AT_BYTES: u64 = 256 * 1024;
@@ -14,8 +19,12 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
+/// A life by the low bits of its tgid: no hash, and look-ups in arrays are part of the program.
 #[map]
-pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(65_536, 0);
+pub static LIFE_SLOTS: Array<LifeSlot> = Array::with_max_entries(1, 0);
+/// By tgid, those whose slot is somebody else's; all where there are no slots.
+#[map]
+pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(32_768, 0);
 #[map]
 pub static NS_PIDS: HashMap<NsPid, u32> = HashMap::with_max_entries(16_384, 0);
 /// Preallocated, as all are: memory asked for in the middle of a fork is refused now and then, far from any limit.
@@ -24,6 +33,12 @@ pub static PARENTS: HashMap<ParentKey, ParentRecord> = HashMap::with_max_entries
 /// Never written: the zeroed record that new parents are copied from (too big for the stack).
 #[map]
 pub static BLANK_PARENT: Array<ParentRecord> = Array::with_max_entries(1, 0);
+/// What parents had that are gone and left nothing to tell.
+#[map]
+pub static SETTLED: PerCpuArray<Settled> = PerCpuArray::with_max_entries(1, 0);
+/// The processes asked for, by tgid.
+#[map]
+pub static FOLLOWED: HashMap<u32, Followed> = HashMap::with_max_entries(32_768, 0);
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(loss::REASONS, 0);
 /// waitid calls under way, keyed by pid_tgid. LRU: a killed thread never returns.
@@ -62,6 +77,10 @@ pub struct Stage<'a> {
 /// copying one is a call with a byte loop, which costs the verifiers of older kernels hundreds of thousands of steps.
 #[inline(always)]
 pub fn send(stage: &Stage) {
+    let settings = settings();
+    if !asked(stage) || (settings.min_latency_ns != 0 && stage.kind != kind::REAP) {
+        return;
+    }
     let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
         lose(loss::RING_FULL);
         return;
@@ -117,6 +136,20 @@ pub fn send_exec(fill: impl FnOnce(*mut ExecEvent)) {
 pub unsafe fn add(counter: *mut u64, by: u64) {
     // SAFETY: the caller's.
     unsafe { core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) by) };
+}
+
+/// Puts `new` where `expected` is; what was there. The target has no `compare_exchange`.
+///
+/// # Safety
+/// `word` must point into a map value.
+#[inline(always)]
+pub unsafe fn exchange(word: *mut u64, expected: u64, new: u64) -> u64 {
+    let mut found = expected;
+    // SAFETY: the caller's.
+    unsafe {
+        core::arch::asm!("r0 = cmpxchg_64({0} + 0, r0, {1})", in(reg) word, in(reg) new, inlateout("r0") found)
+    };
+    found
 }
 
 /// The same for 32 bits.

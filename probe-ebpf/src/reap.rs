@@ -15,31 +15,32 @@ use probe_common::wire::WaitidCall;
 use crate::{
     life::{freed, released, resolve},
     maps::WAITID_CALLS,
-    task::{TaskPtr, record, waited_pid},
+    task::{Memory, TaskPtr, TypedTask, Untyped, record, waited_pid},
+    with_current,
 };
 
 const WEXITED: u64 = 4;
 const WNOWAIT: u64 = 0x0100_0000;
 
 #[inline(always)]
-fn task_released(task: TaskPtr) {
+fn task_released<M: Memory>(task: TaskPtr<M>) {
     let tgid = task.tgid();
     if task.pid() != tgid {
         return;
     }
     // Somebody on the way out (the child itself, its dying parent) does the kernel's work, not a wait.
-    let current = TaskPtr::current();
-    if current.is_exiting() {
-        released(tgid, task.start_boottime_ns(), None, 0);
+    let start_boottime_ns = task.start_boottime_ns();
+    with_current!(|current| if current.is_exiting() {
+        released(tgid, start_boottime_ns, None, 0);
     } else {
-        released(tgid, task.start_boottime_ns(), Some(&current.process()), 0);
-    }
+        released(tgid, start_boottime_ns, Some(&current.process()), 0);
+    });
 }
 
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[fentry(function = "release_task")]
 pub fn release_fentry(ctx: FEntryContext) -> i32 {
-    let task = TaskPtr(ctx.arg::<u64>(0));
+    let task = TypedTask::at(ctx.arg::<u64>(0));
     debug!(&ctx, "release of {} by {}", task.pid(), TaskPtr::current().tgid());
     task_released(task);
     0
@@ -51,21 +52,21 @@ pub fn release_fentry(ctx: FEntryContext) -> i32 {
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[fentry(function = "release_task")]
 pub fn release_again(ctx: FEntryContext) -> i32 {
-    task_released(TaskPtr(ctx.arg::<u64>(0)));
+    task_released(TypedTask::at(ctx.arg::<u64>(0)));
     0
 }
 
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[kprobe(function = "release_task")]
 pub fn release_kprobe(ctx: ProbeContext) -> u32 {
-    task_released(TaskPtr(record::kprobe_argument(ctx.as_ptr())));
+    task_released(TaskPtr::<Untyped>::at(record::kprobe_argument(ctx.as_ptr())));
     0
 }
 
 /// match-proto: include/trace/events/sched.h: sched_process_free(struct task_struct *p)
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn process_free(ctx: BtfTracePointContext) -> i32 {
-    let task = TaskPtr(ctx.arg::<u64>(0));
+    let task = TypedTask::at(ctx.arg::<u64>(0));
     let tgid = task.tgid();
     debug!(&ctx, "free of {} of {}", task.pid(), tgid);
     if task.pid() == tgid {
@@ -76,10 +77,9 @@ pub fn process_free(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn waited(nr: u32) {
-    let current = TaskPtr::current();
-    if let Some(tgid) = resolve(nr, current.pid_ns_inum()) {
+    with_current!(|current| if let Some(tgid) = resolve(nr, current.pid_ns_inum()) {
         released(tgid, 0, Some(&current.process()), 0);
-    }
+    });
 }
 
 /// match-proto: kernel/exit.c: SYSCALL_DEFINE4(wait4, pid_t, upid, int __user *, stat_addr, int, options, struct rusage __user *, ru)

@@ -1,9 +1,13 @@
 //! The kernel's own task list, process by process: what is unreaped now.
 
 use aya_ebpf::helpers::generated::bpf_seq_write;
-use probe_common::wire::{SeenTask, TaskRef, state};
+use probe_common::wire::{SeenTask, TaskRef, flag, state};
 
-use crate::{life::now_ns, task::TaskPtr};
+use crate::{
+    exit::older,
+    life::{find, forget, now_ns},
+    task::TypedTask,
+};
 
 const EXIT_ZOMBIE: u32 = 32;
 const EXIT_DEAD: u32 = 16;
@@ -25,7 +29,7 @@ struct IterMeta {
 #[unsafe(no_mangle)]
 pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     // SAFETY: the kernel hands a valid context; the verifier checks these loads by type.
-    let (seq, task) = unsafe { ((*(*ctx).meta).seq, TaskPtr((*ctx).task)) };
+    let (seq, task) = unsafe { ((*(*ctx).meta).seq, TypedTask::at((*ctx).task)) };
     if task.is_null() || task.pid() != task.tgid() {
         return 0;
     }
@@ -34,10 +38,8 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     if exit_state & EXIT_DEAD != 0 && exit_state & EXIT_ZOMBIE == 0 {
         return 0;
     }
-    let real_parent = task.real_parent();
-    let parent = real_parent.process();
+    let parent = task.real_parent().process();
     let told = task.notified_parent().process();
-    let (nr, ns_inum) = task.pid_as_seen_by(real_parent);
     let state = if exit_state & EXIT_ZOMBIE != 0 {
         if task.nr_threads() > 1 { state::DEAD_LEADER } else { state::ZOMBIE }
     } else if task.live_threads() == 0 {
@@ -45,16 +47,25 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     } else {
         state::RUNNING
     };
-    let seen = SeenTask {
-        time_ns: now_ns(),
-        process: task.process(),
-        parent,
-        tracer: if told.tgid == parent.tgid { TaskRef::default() } else { told },
-        state,
-        nr,
-        ns_inum,
-        reserved: 0,
-    };
+    let now = now_ns();
+    let tracer = if told.tgid == parent.tgid { TaskRef::NONE } else { told };
+    let mut seen =
+        SeenTask { time_ns: now, process: task.process(), parent, tracer, state, ..SeenTask::default() };
+    if state == state::ZOMBIE {
+        older(task, &parent, &tracer, now);
+        // Whoever was released meanwhile may have been so before it was entered.
+        if task.exit_state() & EXIT_ZOMBIE == 0 {
+            forget(seen.process.tgid, seen.process.start_boottime_ns);
+            return 0;
+        }
+        if let Some(life) = find(seen.process.tgid) {
+            // SAFETY: a value of our own map.
+            let life = unsafe { &*life };
+            if life.flags & flag::OLDER == 0 {
+                seen.zombie_ns = life.zombie_ns;
+            }
+        }
+    }
     // SAFETY: seq is the iterator's own; the record is on our stack and initialised whole. A full buffer makes the
     // kernel call again for this task.
     unsafe { bpf_seq_write(seq.cast(), (&raw const seen).cast_mut().cast(), size_of::<SeenTask>() as u32) };

@@ -1,19 +1,30 @@
 //! Reads kernel memory: the only file that does. All offsets come from the running kernel's BTF.
 //!
-//! Must not know events or maps. A failed read yields zero: the kernel's probe_read zeroes its target.
+//! Must not know events or maps. A failed read yields zero, however it was made.
+
+use core::marker::PhantomData;
 
 use aya_ebpf::helpers::{
     bpf_get_current_task, bpf_probe_read_kernel_str_bytes, bpf_probe_read_user, bpf_probe_read_user_buf,
-    generated::bpf_probe_read_kernel,
+    generated::{bpf_get_current_task_btf, bpf_probe_read_kernel},
 };
 use probe_common::{
-    offsets::Offsets,
+    offsets::{MISSING, Offsets},
+    settings::Settings,
     wire::{ARGS_LEN, COMM_LEN, ExecEvent, TaskRef},
 };
 
 /// Set by the collector before loading.
 #[unsafe(no_mangle)]
 static OFFSETS: Offsets = Offsets::NONE;
+#[unsafe(no_mangle)]
+static SETTINGS: Settings = Settings::DEFAULT;
+
+/// What the collector asks for. Volatile, because it is set before loading; a constant to the verifier.
+pub fn settings() -> Settings {
+    // SAFETY: our own constant.
+    unsafe { core::ptr::read_volatile(&raw const SETTINGS) }
+}
 
 const PF_EXITING: u32 = 4;
 const SIGNAL_GROUP_EXIT: u32 = 4;
@@ -45,86 +56,154 @@ fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
     value
 }
 
+/// How a member is read.
+pub trait Memory: Copy + PartialEq {
+    fn read<T: Copy + Default>(base: u64, offset: u64) -> T;
+}
+
+/// Through a pointer whose type the verifier knows: one instruction. Where the pointer was itself loaded, a fault reads
+/// as zero; a program's own argument is trusted, and a load through one that is NULL is a kernel oops: an argument that
+/// can be NULL must never become a typed task.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Typed;
+
+/// Through any number: a helper call.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Untyped;
+
+impl Memory for Typed {
+    #[inline(always)]
+    fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
+        // A constant to the verifier, which would refuse a load from where no member is.
+        if offset >= u64::from(MISSING) {
+            return T::default();
+        }
+        // SAFETY: the verifier follows the pointer by its type and refuses what is not a member; a load that faults
+        // yields zero.
+        unsafe { ((base + offset) as *const T).read_volatile() }
+    }
+}
+
+impl Memory for Untyped {
+    #[inline(always)]
+    fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
+        read(base, offset)
+    }
+}
+
 /// A `struct task_struct *`.
 #[derive(Clone, Copy, PartialEq)]
-pub struct TaskPtr(pub u64);
+pub struct TaskPtr<M: Memory>(pub u64, PhantomData<M>);
 
-impl TaskPtr {
+/// One that came as a typed argument.
+pub type TypedTask = TaskPtr<Typed>;
+
+impl TypedTask {
+    /// The current task; only where [`Settings::typed_current`] says so.
+    #[inline(always)]
+    pub fn current_typed() -> Self {
+        // SAFETY: a helper without arguments.
+        Self::at(unsafe { bpf_get_current_task_btf() } as u64)
+    }
+}
+
+impl TaskPtr<Untyped> {
+    /// The current task, on every kernel.
+    #[inline(always)]
     pub fn current() -> Self {
         // SAFETY: a helper without arguments.
-        Self(unsafe { bpf_get_current_task() })
+        Self::at(unsafe { bpf_get_current_task() })
+    }
+}
+
+/// Evaluates `$body` with `$current`, the current task, in the best form this kernel has.
+#[macro_export]
+macro_rules! with_current {
+    (|$current:ident| $body:expr) => {
+        if $crate::task::settings().typed_current != 0 {
+            let $current = $crate::task::TypedTask::current_typed();
+            $body
+        } else {
+            let $current = $crate::task::TaskPtr::current();
+            $body
+        }
+    };
+}
+
+impl<M: Memory> TaskPtr<M> {
+    #[inline(always)]
+    pub fn at(address: u64) -> Self {
+        Self(address, PhantomData)
     }
     pub fn is_null(self) -> bool {
         self.0 == 0
     }
     pub fn pid(self) -> u32 {
-        read(self.0, offset!(task_pid))
+        M::read(self.0, offset!(task_pid))
     }
     pub fn tgid(self) -> u32 {
-        read(self.0, offset!(task_tgid))
+        M::read(self.0, offset!(task_tgid))
     }
     pub fn leader(self) -> Self {
-        Self(read(self.0, offset!(task_group_leader)))
+        Self::at(M::read(self.0, offset!(task_group_leader)))
     }
     pub fn real_parent(self) -> Self {
-        Self(read(self.0, offset!(task_real_parent)))
+        Self::at(M::read(self.0, offset!(task_real_parent)))
     }
     /// `task->parent`: the tracer while traced, else the real parent.
     pub fn notified_parent(self) -> Self {
-        Self(read(self.0, offset!(task_parent)))
+        Self::at(M::read(self.0, offset!(task_parent)))
     }
     pub fn start_boottime_ns(self) -> u64 {
-        read(self.0, offset!(task_start_boottime))
+        M::read(self.0, offset!(task_start_boottime))
     }
     pub fn exit_signal(self) -> i32 {
-        read(self.0, offset!(task_exit_signal))
+        M::read(self.0, offset!(task_exit_signal))
     }
     pub fn exit_state(self) -> u32 {
-        read(self.0, offset!(task_exit_state))
+        M::read(self.0, offset!(task_exit_state))
     }
     pub fn is_exiting(self) -> bool {
-        read::<u32>(self.0, offset!(task_flags)) & PF_EXITING != 0
+        M::read::<u32>(self.0, offset!(task_flags)) & PF_EXITING != 0
     }
     fn signal(self) -> u64 {
-        read(self.0, offset!(task_signal))
+        M::read(self.0, offset!(task_signal))
     }
     /// Threads not yet through the start of `do_exit`.
     pub fn live_threads(self) -> i32 {
-        read(self.signal(), offset!(signal_live))
+        M::read(self.signal(), offset!(signal_live))
     }
     /// Threads not yet released.
     pub fn nr_threads(self) -> i32 {
-        read(self.signal(), offset!(signal_nr_threads))
+        M::read(self.signal(), offset!(signal_nr_threads))
     }
     /// The status a wait would return: of a leader. As `wait_task_zombie` computes it.
     pub fn wait_status(self) -> u32 {
         let signal = self.signal();
-        if read::<u32>(signal, offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
-            read(signal, offset!(signal_group_exit_code))
+        if M::read::<u32>(signal, offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
+            M::read(signal, offset!(signal_group_exit_code))
         } else {
-            read(self.0, offset!(task_exit_code))
+            M::read(self.0, offset!(task_exit_code))
         }
     }
     /// Whether this parent has the kernel reap its children: SIGCHLD ignored, or SA_NOCLDWAIT.
     pub fn autoreaps(self) -> bool {
-        let sighand: u64 = read(self.0, offset!(task_sighand));
-        if sighand == 0 {
-            return false;
-        }
-        read::<u64>(sighand, offset!(sighand_sigchld_handler)) == SIG_IGN
-            || read::<u64>(sighand, offset!(sighand_sigchld_flags)) & SA_NOCLDWAIT != 0
+        let sighand: u64 = M::read(self.0, offset!(task_sighand));
+        M::read::<u64>(sighand, offset!(sighand_sigchld_handler)) == SIG_IGN
+            || M::read::<u64>(sighand, offset!(sighand_sigchld_flags)) & SA_NOCLDWAIT != 0
     }
     fn level(self) -> u32 {
-        let pid: u64 = read(self.0, offset!(task_thread_pid));
-        if pid == 0 { 0 } else { read(pid, offset!(pid_level)) }
+        let pid: u64 = M::read(self.0, offset!(task_thread_pid));
+        M::read(pid, offset!(pid_level))
     }
+    /// Address of its number at a level. A variable distance: from here on by helper.
     fn number_at(self, level: u32) -> u64 {
-        let pid: u64 = read(self.0, offset!(task_thread_pid));
+        let pid: u64 = M::read(self.0, offset!(task_thread_pid));
         // 32 is the kernel's MAX_PID_NS_LEVEL; the mask keeps the verifier's arithmetic bounded.
         pid + offset!(pid_numbers) + u64::from(level & 63) * offset!(upid_size)
     }
     /// The pid in `of`'s PID namespace and that namespace's inode; the inode is 0 in the initial one.
-    pub fn pid_as_seen_by(self, of: TaskPtr) -> (u32, u32) {
+    pub fn pid_as_seen_by<N: Memory>(self, of: TaskPtr<N>) -> (u32, u32) {
         let level = of.level();
         if level == 0 {
             return (self.tgid(), 0);
@@ -148,22 +227,47 @@ impl TaskPtr {
         process
     }
     /// The same, in place: a copy less on a stack of 512 bytes.
-    #[inline(never)]
+    #[inline(always)]
     pub fn describe(self, process: &mut TaskRef) {
         let leader = self.leader();
         let tgid = leader.tgid();
         let level = leader.level();
-        let ns_pid = if level == 0 { tgid } else { read(leader.number_at(level), offset!(upid_nr)) };
         process.start_boottime_ns = leader.start_boottime_ns();
         process.tgid = tgid;
-        process.ns_pid = ns_pid;
-        process.comm = read::<[u8; COMM_LEN]>(leader.0, offset!(task_comm));
+        process.ns_pid = if level == 0 { tgid } else { inner_pid(leader.number_at(level)) };
+        process.comm = leader.comm();
+    }
+    /// Two words: the verifier knows an array of bytes, read by the word, but no array at once.
+    #[inline(always)]
+    fn comm(self) -> [u8; COMM_LEN] {
+        let words: [u64; 2] = [M::read(self.0, offset!(task_comm)), M::read(self.0, offset!(task_comm) + 8)];
+        // SAFETY: any bits are bytes.
+        unsafe { core::mem::transmute(words) }
     }
 }
 
-/// Whether `signal` with `info` is the kernel's own notice of a child's death, sent by `current`: the child's pid in
+/// Whether an argument of a tp_btf program is NULL. The verifier takes it for never NULL and drops a comparison, but the
+/// difference of two pointers is a number to it.
+#[inline(always)]
+pub fn is_null(argument: u64) -> bool {
+    let untyped = TaskPtr::current().0;
+    if settings().typed_current != 0 {
+        let distance = core::hint::black_box(argument.wrapping_sub(TypedTask::current_typed().0));
+        return distance.wrapping_add(untyped) == 0;
+    }
+    let mut value = [argument];
+    read::<u64>(core::hint::black_box(value.as_mut_ptr()) as u64, 0) == 0
+}
+
+/// `upid.nr`.
+#[inline(never)]
+fn inner_pid(number: u64) -> u32 {
+    read(number, offset!(upid_nr))
+}
+
+/// `info` is a typed argument. Whether `signal` with `info` is the kernel's own notice of a child's death, sent by `current`: the child's pid in
 /// the target's PID namespace. A dying task may send its `exit_signal` instead of SIGCHLD.
-pub fn death_notice(signal: i32, info: u64, current: TaskPtr) -> Option<u32> {
+pub fn death_notice<M: Memory>(signal: i32, info: u64, current: TaskPtr<M>) -> Option<u32> {
     // 0 and 1 stand for "no info" and "from the kernel".
     if info <= 2 {
         return None;
@@ -171,12 +275,12 @@ pub fn death_notice(signal: i32, info: u64, current: TaskPtr) -> Option<u32> {
     if signal != SIGCHLD && !(current.is_exiting() && current.leader().exit_signal() == signal) {
         return None;
     }
-    let code: i32 = read(info, offset!(siginfo_code));
+    let code: i32 = Typed::read(info, offset!(siginfo_code));
     // CLD_EXITED, CLD_KILLED, CLD_DUMPED.
     if !(1..=3).contains(&code) {
         return None;
     }
-    Some(read(info, offset!(siginfo_pid)))
+    Some(Typed::read(info, offset!(siginfo_pid)))
 }
 
 /// `si_pid` of a siginfo that waitid filled in user memory, if it tells of a death.
@@ -194,9 +298,9 @@ pub fn waited_pid(infop: u64) -> Option<u32> {
 ///
 /// # Safety
 /// `record` must point to a reserved [`ExecEvent`].
-pub unsafe fn write_program(record: *mut ExecEvent, current: TaskPtr, binprm: u64) {
+pub unsafe fn write_program(record: *mut ExecEvent, current: TypedTask, binprm: u64) {
     let filename: u64 = read(binprm, offset!(binprm_filename));
-    let mm: u64 = read(current.0, offset!(task_mm));
+    let mm: u64 = Typed::read(current.0, offset!(task_mm));
     let start: u64 = read(mm, offset!(mm_arg_start));
     let end: u64 = read(mm, offset!(mm_arg_end));
     // SAFETY: the caller's: record is ours to write, whole; probe_read checks what it reads.
@@ -232,12 +336,15 @@ pub mod record {
         read(context as u64, offset!(regs_result))
     }
 
-    /// The first argument of a tp_btf program.
-    pub fn first_argument(context: *const core::ffi::c_void) -> u64 {
-        read(context as u64, 0)
-    }
+    /// Where this has been on every kernel since there are such tracepoints; loaded in place there.
+    const USUAL_EXIT_RET: u64 = 16;
 
+    #[inline(always)]
     pub fn exit_wait4_ret(context: *const core::ffi::c_void) -> i64 {
+        if offset!(exit_wait4_ret) == USUAL_EXIT_RET {
+            // SAFETY: within the record, says the format; the verifier knows its size.
+            return unsafe { context.byte_add(USUAL_EXIT_RET as usize).cast::<i64>().read_volatile() };
+        }
         read(context as u64, offset!(exit_wait4_ret))
     }
     pub fn exit_waitid_ret(context: *const core::ffi::c_void) -> i64 {

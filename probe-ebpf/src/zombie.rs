@@ -15,24 +15,27 @@ use crate::{
     exit::died_unseen,
     life::{notified, released, resolve},
     maps::NOTIFIED,
-    task::{TaskPtr, death_notice, record},
+    task::{Memory, TaskPtr, TypedTask, Untyped, death_notice, record},
+    with_current,
 };
 
 /// match-proto: include/trace/events/signal.h: signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
 #[btf_tracepoint(function = "signal_generate")]
 pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
-    let current = TaskPtr::current();
-    let Some(nr) = death_notice(ctx.arg::<u64>(0) as i32, ctx.arg::<u64>(1), current) else { return 0 };
-    let target = TaskPtr(ctx.arg::<u64>(2));
-    debug!(&ctx, "notice of {} to {}, from {}", nr, target.tgid(), current.tgid());
-    let dying = current.leader();
-    let (own_nr, _) = dying.pid_as_seen_by(target);
-    if own_nr == nr && current.is_exiting() {
-        died_unseen(dying);
-        own_death(dying, target);
-    } else {
-        death_of_another(nr, target);
-    }
+    let (signal, info) = (ctx.arg::<u64>(0) as i32, ctx.arg::<u64>(1));
+    let target = TypedTask::at(ctx.arg::<u64>(2));
+    with_current!(|current| {
+        let Some(nr) = death_notice(signal, info, current) else { return 0 };
+        debug!(&ctx, "notice of {} to {}, from {}", nr, target.tgid(), current.tgid());
+        let dying = current.leader();
+        let (own_nr, _) = dying.pid_as_seen_by(target);
+        if own_nr == nr && current.is_exiting() {
+            died_unseen(dying);
+            own_death(dying, target);
+        } else {
+            death_of_another(nr, target);
+        }
+    });
     0
 }
 
@@ -40,7 +43,7 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
 
 /// `dying` tells `target` of itself.
 #[inline(never)]
-fn own_death(dying: TaskPtr, target: TaskPtr) {
+fn own_death<M: Memory>(dying: TaskPtr<M>, target: TypedTask) {
     let real_parent = dying.real_parent();
     let parent = real_parent.process();
     let told = target.process();
@@ -51,14 +54,14 @@ fn own_death(dying: TaskPtr, target: TaskPtr) {
 
 /// A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent.
 #[inline(never)]
-fn death_of_another(nr: u32, target: TaskPtr) {
+fn death_of_another(nr: u32, target: TypedTask) {
     if let Some(tgid) = resolve(nr, target.pid_ns_inum()) {
         notified(tgid, &target.process(), None, target.autoreaps());
     }
 }
 
 #[inline(always)]
-fn parent_notified(task: TaskPtr, autoreap: bool) {
+fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
     if task.pid() != task.tgid() {
         return;
     }
@@ -71,7 +74,7 @@ fn parent_notified(task: TaskPtr, autoreap: bool) {
 
 /// Whoever is to be told of `task` has been.
 #[inline(never)]
-fn told(task: TaskPtr, autoreap: bool) {
+fn told<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
     let parent = task.real_parent().process();
     let told = task.notified_parent().process();
     let held = told.tgid != parent.tgid;
@@ -80,7 +83,7 @@ fn told(task: TaskPtr, autoreap: bool) {
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[fexit(function = "do_notify_parent")]
 pub fn notify_fexit(ctx: FExitContext) -> i32 {
-    let (task, autoreap) = (TaskPtr(ctx.arg::<u64>(0)), ctx.arg::<u64>(2) as u8 != 0);
+    let (task, autoreap) = (TypedTask::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(2) as u8 != 0);
     debug!(&ctx, "notice of {}, autoreap {}", task.pid(), u8::from(autoreap));
     parent_notified(task, autoreap);
     0
@@ -101,7 +104,7 @@ pub fn notify_kprobe(ctx: ProbeContext) -> u32 {
 pub fn notify_kretprobe(ctx: RetProbeContext) -> u32 {
     if let Some(slot) = NOTIFIED.get_ptr_mut(0) {
         // SAFETY: a per-CPU slot of our own map; the function ran on this CPU with interrupts off.
-        let task = TaskPtr(unsafe { core::mem::replace(&mut *slot, 0) });
+        let task = TaskPtr::<Untyped>::at(unsafe { core::mem::replace(&mut *slot, 0) });
         if !task.is_null() {
             parent_notified(task, record::kretprobe_result(ctx.as_ptr()) as u8 != 0);
         }

@@ -91,8 +91,21 @@ pub struct Global {
     /// Size of the ring buffer for events: bytes, or with suffix K or M
     ///
     /// A power of two, from 4K to 1024M. When it overflows, counts stay exact but detail is lost; the report says so.
-    #[arg(long, global = true, value_name = "SIZE", value_parser = ring_size, default_value = "8M")]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = ring_size, default_value = "4M")]
     pub ring_size: u32,
+
+    /// Most dead children followed at once between their exit and their reap
+    ///
+    /// What is beyond is still counted, but not timed, and the report says so. Kernel memory: 208 bytes each, and 90
+    /// more in PID namespaces.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_194_304), default_value = "32768")]
+    pub max_unreaped: u32,
+
+    /// Most parents counted at once
+    ///
+    /// What is beyond is reported as far as events tell, and the report says so. Kernel memory: 2.3 kB each.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_048_576), default_value = "8192")]
+    pub max_parents: u32,
 
     /// Have the programs in the kernel log what they decide, to standard error
     ///
@@ -205,6 +218,10 @@ pub struct TraceArgs {
     /// Only this process and its children; may be given more than once
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Vec<u32>,
+
+    /// Only reaps that came at least this long after their zombie
+    #[arg(long, value_name = "DUR", value_parser = duration, default_value = "0s")]
+    pub min_latency: Duration,
 
     /// Stop after this long [default: when interrupted]
     #[arg(long, value_name = "DUR", value_parser = positive_duration)]
@@ -359,7 +376,7 @@ mod tests {
         assert!(cli.command.is_none());
         assert_eq!(cli.global.btf, PathBuf::from(DEFAULT_BTF));
         assert_eq!(cli.global.hooks, HookChoice::Auto);
-        assert_eq!(cli.global.ring_size, 8 << 20);
+        assert_eq!(cli.global.ring_size, 4 << 20);
         assert!(Cli::help_text().contains("Usage: reapwatch"));
     }
 

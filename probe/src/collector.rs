@@ -13,7 +13,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     engine::{Engine, Observation},
-    model::{Identity, Input, Lifecycle, Precision, Session, Snapshot, Stage},
+    model::{Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage},
     record::RecordingFile,
     sink,
     source::{SetupError, clock, detail, kernel::Kernel, order::Order},
@@ -21,6 +21,8 @@ use crate::{
 
 /// How long an event may stay in the ring buffer while little happens.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
+/// The same where next to none are sent.
+const DRAIN_EVERY_COUNTING: Duration = Duration::from_millis(100);
 /// How often the task list is walked.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
 /// How often losses and finished counters are read.
@@ -31,6 +33,8 @@ const SETTLE_AFTER_NS: u64 = 1_000_000_000;
 const LAST_WORDS: Duration = Duration::from_millis(15);
 /// The same where some releases are seen only by their free, which comes up to 32 ms later.
 const LAST_FREES: Duration = Duration::from_millis(60);
+/// Most parents looked up in /proc at a reading of the counters.
+const LOOK_UPS_MAX: usize = 200;
 /// Most identities remembered as looked up in /proc.
 const LOOKED_UP_MAX: usize = 65_536;
 
@@ -74,6 +78,8 @@ pub struct Collector {
     ticks_per_second: u64,
     began: Instant,
     status_line: bool,
+    /// The kernel counts; little is streamed.
+    counting: bool,
 }
 
 impl Collector {
@@ -87,6 +93,7 @@ impl Collector {
         status_line: bool,
     ) -> Self {
         let mut collector = Self {
+            counting: kernel.counts(),
             kernel,
             order: Order::default(),
             engine: Engine::default(),
@@ -100,7 +107,11 @@ impl Collector {
         };
         let time_ns = first.began_ns;
         collector.order.push(time_ns, Input::Begin { time_ns, root });
-        collector.order.push(first.ended_ns, Input::Snapshot(first));
+        let ended_ns = first.ended_ns;
+        collector.order.push(ended_ns, Input::Snapshot(first));
+        if collector.counting {
+            collector.order.push(ended_ns, Input::Settled(Settled::default()));
+        }
         collector
     }
 
@@ -124,7 +135,8 @@ impl Collector {
         // SAFETY: an OwnedFd names the same open descriptor as long as it lives, and the AsyncFd owns it.
         let readiness = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) }
             .map_err(|error| CollectError::Observer(error.into()))?;
-        let mut drain = tokio::time::interval(DRAIN_EVERY);
+        let every = if self.counting { DRAIN_EVERY_COUNTING } else { DRAIN_EVERY };
+        let mut drain = tokio::time::interval(every);
         drain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
         let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
@@ -146,7 +158,7 @@ impl Collector {
             }
             if now >= next_counters {
                 next_counters = now + COUNTERS_EVERY;
-                self.read_counters(true);
+                self.read_counters(false);
                 self.show_status();
             }
         };
@@ -169,7 +181,7 @@ impl Collector {
             }
             _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
         });
-        self.read_counters(false);
+        self.read_counters(true);
         self.order.push(u64::MAX, Input::End { time_ns: ended_ns });
         self.release(u64::MAX, observer)?;
         if self.status_line {
@@ -200,10 +212,25 @@ impl Collector {
         });
     }
 
-    fn read_counters(&mut self, retire: bool) {
-        let Self { kernel, order, .. } = self;
-        kernel.counters(retire, |counters| order.push(counters.time_ns, Input::Counters(Box::new(counters))));
+    fn read_counters(&mut self, closing: bool) {
+        let Self { kernel, order, looked_up, ticks_per_second, counting, .. } = self;
+        let (counting, ticks_per_second) = (*counting, *ticks_per_second);
+        let mut look_ups = LOOK_UPS_MAX;
+        kernel.counters(counting || closing, closing, |counters| {
+            let time_ns = counters.time_ns;
+            let identity = counters.parent.identity;
+            if counting && counters.died_ns == 0 && look_ups > 0 && looked_up.insert(identity) {
+                look_ups -= 1;
+                if let Some(detail) = detail::read(identity, ticks_per_second) {
+                    order.push(time_ns, Input::Detail { identity, detail });
+                }
+            }
+            order.push(time_ns, Input::Counters(Box::new(counters)));
+        });
         let time_ns = clock::boottime_ns();
+        if counting {
+            self.order.push(time_ns, Input::Settled(self.kernel.settled()));
+        }
         let losses = self.kernel.losses();
         self.order.push(time_ns, Input::Losses { time_ns, losses });
     }
@@ -235,7 +262,7 @@ impl Collector {
         let losses = self.engine.losses();
         let line = sink::status::status_line(
             self.began.elapsed().as_nanos() as u64,
-            self.engine.events(),
+            self.engine.deaths(),
             parents,
             unreaped,
             losses.events + losses.map_full + losses.probe_missed,

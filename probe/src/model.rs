@@ -110,8 +110,9 @@ pub enum Stage {
     /// It is dead and waitable. `held_by`: a tracer that is not the parent was told instead of the parent.
     /// `again`: the tracer has let go, and only now is the parent told.
     Zombie { parent: Task, held_by: Option<Task>, exit_ns: u64, again: bool },
-    /// A zombie changed hands: `parent` is the adopter, `from` the parent it had.
-    Reparent { parent: Task, from: Identity },
+    /// A zombie changed hands: `parent` is the adopter, `from` the parent it had, `since_ns` when it became one (0: not
+    /// known).
+    Reparent { parent: Task, from: Identity, since_ns: u64 },
     /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
     Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
 }
@@ -146,6 +147,8 @@ pub struct SeenTask {
     pub state: TaskState,
     /// The tracer, where it is not the parent.
     pub tracer: Option<Task>,
+    /// When it became a zombie; 0 where that was not seen.
+    pub since_ns: u64,
 }
 
 /// The kernel's task list, walked once between two moments. A process that was there the whole time is in it.
@@ -182,10 +185,42 @@ pub struct Counters {
     pub adopted: u64,
     pub reaped: u64,
     pub autoreaped: u64,
+    /// Of `reaped`: seen only by their free.
+    pub coarse: u64,
+    /// Of `exited`: could not be followed to their reap, for want of room.
+    pub untracked: u64,
+    /// When it last ran another program, 0: not seen; and its `reaped` at that moment.
+    pub exec_ns: u64,
+    pub reaped_before_exec: u64,
     pub waits_any: u64,
     pub waits_specific: u64,
     pub reap_latency: Distribution,
     pub teardown: Distribution,
+}
+
+/// Books of parents that are gone and left nothing to tell: not kept one by one. Cumulative since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub parents: u64,
+    pub forked: u64,
+    pub exited: u64,
+    pub adopted: u64,
+    pub reaped: u64,
+    pub autoreaped: u64,
+    /// Of `reaped`: seen only by their free.
+    pub coarse: u64,
+}
+
+impl std::ops::AddAssign for Settled {
+    fn add_assign(&mut self, other: Self) {
+        self.parents += other.parents;
+        self.forked += other.forked;
+        self.exited += other.exited;
+        self.adopted += other.adopted;
+        self.reaped += other.reaped;
+        self.autoreaped += other.autoreaped;
+        self.coarse += other.coarse;
+    }
 }
 
 /// Everything that did not arrive, by reason, cumulative since the start.
@@ -215,6 +250,8 @@ pub enum Input {
     },
     Snapshot(Snapshot),
     Counters(Box<Counters>),
+    /// Not every stage is told: the counters are the books, and these those of parents already forgotten.
+    Settled(Settled),
     Losses {
         time_ns: u64,
         losses: Losses,

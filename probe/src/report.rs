@@ -17,6 +17,8 @@ pub struct Report {
     pub complete: bool,
     pub lost: Lost,
     pub totals: Ledger,
+    /// Of the totals: parents that died and left nothing to tell, no longer kept one by one (`watch` only).
+    pub settled: Settled,
     /// Worst first.
     pub parents: Vec<Parent>,
     /// Descendants of the command still alive when it ended (`run` only, else empty).
@@ -56,6 +58,13 @@ pub struct Ledger {
     pub autoreaped: u64,
     pub unreaped: u64,
     pub abandoned: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    pub parents: u64,
+    #[serde(flatten)]
+    pub ledger: Ledger,
 }
 
 impl Ledger {

@@ -95,6 +95,9 @@ fn btf() {
 /// How much work each program is for the kernel's verifier.
 fn verified(rung: &str) {
     let options = KernelOptions {
+        lives: 1_024,
+        parents: 1_024,
+        asked: probe::source::kernel::Asked::Everything,
         btf: "/sys/kernel/btf/vmlinux".into(),
         hooks: match rung {
             "fentry" => HookChoice::Fentry,

@@ -13,10 +13,10 @@ pub use line::event_line;
 
 use crate::{
     engine::{Engine, Parent as Known, State, Tally},
-    model::{Detail, Identity, Session, Task},
+    model::{self, Detail, Identity, Session, Task},
     report::{
-        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, Named, Parent, Report, SCHEMA, Verdict, Waits,
-        Window,
+        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, Named, Parent, Report, SCHEMA, Settled,
+        Verdict, Waits, Window,
     },
 };
 
@@ -33,6 +33,7 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
         .filter(|parent| parent.ledger != Ledger::default())
         .collect();
     parents.sort_by_key(badness);
+    let settled = settled(engine.settled());
     Report {
         schema: SCHEMA,
         window: Window {
@@ -48,7 +49,8 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
         },
         complete,
         lost,
-        totals: totals(&parents),
+        totals: totals(settled.ledger, &parents),
+        settled,
         parents,
         left_running: if session.tree { left_running(engine) } else { Vec::new() },
     }
@@ -68,8 +70,14 @@ fn badness(parent: &Parent) -> impl Ord + use<> {
     )
 }
 
-fn totals(parents: &[Parent]) -> Ledger {
-    parents.iter().fold(Ledger::default(), |sum, parent| Ledger {
+fn settled(sum: model::Settled) -> Settled {
+    let model::Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse: _ } = sum;
+    let ledger = Ledger { forked, exited, adopted, reaped, autoreaped, unreaped: 0, abandoned: 0 };
+    Settled { parents, ledger }
+}
+
+fn totals(settled: Ledger, parents: &[Parent]) -> Ledger {
+    parents.iter().fold(settled, |sum, parent| Ledger {
         forked: sum.forked + parent.ledger.forked,
         exited: sum.exited + parent.ledger.exited,
         adopted: sum.adopted + parent.ledger.adopted,

@@ -22,7 +22,7 @@ use crate::{
     sink,
     source::{
         clock,
-        kernel::{Kernel, KernelOptions},
+        kernel::{Asked, Kernel, KernelOptions},
         privileges,
     },
 };
@@ -36,19 +36,17 @@ pub struct Attached {
 /// Attaches, then looks at what is there already.
 pub fn attach(options: &KernelOptions) -> Result<Attached, Failure> {
     let mut kernel = Kernel::attach(options)?;
-    let first = kernel.first_snapshot()?;
+    let first = kernel.snapshot(0)?;
     Ok(Attached { kernel, first })
 }
 
 /// What is true for the whole of a live command.
 pub fn session(kernel: &Kernel, grace: Duration, tree: bool, pids: Vec<u32>) -> Session {
-    Session {
-        anchor: clock::anchor(),
-        hooks: kernel.hooks(),
-        grace_ns: u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX),
-        tree,
-        pids,
-    }
+    Session { anchor: clock::anchor(), hooks: kernel.hooks(), grace_ns: nanoseconds(grace), tree, pids }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The recording, if one is asked for.
@@ -103,8 +101,12 @@ pub fn collector(
 }
 
 /// `reapwatch watch`.
-pub async fn watch(options: KernelOptions, args: WatchArgs) -> Result<u8, Failure> {
+pub async fn watch(mut options: KernelOptions, args: WatchArgs) -> Result<u8, Failure> {
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
+    // A recording is for every view; a report alone needs the counters and what is slow.
+    if args.record.is_none() {
+        options.asked = Asked::Counters { slow_ns: nanoseconds(args.grace.grace) };
+    }
     let attached = attach(&options)?;
     let session = session(&attached.kernel, args.grace.grace, false, Vec::new());
     let recording = recording(args.record.as_deref(), &session)?;
@@ -117,7 +119,9 @@ pub async fn watch(options: KernelOptions, args: WatchArgs) -> Result<u8, Failur
 }
 
 /// `reapwatch trace`.
-pub async fn trace(options: KernelOptions, args: TraceArgs) -> Result<u8, Failure> {
+pub async fn trace(mut options: KernelOptions, args: TraceArgs) -> Result<u8, Failure> {
+    let min_latency_ns = nanoseconds(args.min_latency);
+    options.asked = Asked::Events { pids: args.pid.clone(), min_latency_ns };
     let attached = attach(&options)?;
     let session = session(&attached.kernel, Duration::ZERO, false, args.pid);
     let recording = recording(args.record.as_deref(), &session)?;

@@ -67,7 +67,10 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
             HookChoice::Tracepoint => kernel::HookChoice::Tracepoint,
         },
         ring_bytes: cli.global.ring_size,
+        lives: cli.global.max_unreaped,
+        parents: cli.global.max_parents,
         log_programs: cli.global.log_programs,
+        asked: kernel::Asked::Everything,
     };
     match cli.command {
         // Until the live table exists.

@@ -26,15 +26,17 @@ use crate::{
     collector::NoObserver,
     model::Identity,
     report::{Report, Verdict},
-    source::kernel::{Kernel, KernelOptions},
+    source::kernel::{Asked, Kernel, KernelOptions},
 };
 
 /// After a signal the command gets this long to end before the report is made without it.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
 
 /// `reapwatch run`.
-pub async fn run(options: KernelOptions, args: RunArgs) -> Result<u8, Failure> {
+pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failure> {
     let target = Target::open(args.output.as_deref(), Target::StandardError)?;
+    // The command will be our own child.
+    options.asked = Asked::TreeOf { pid: std::process::id() };
     let mut attached = attach(&options)?;
     let session = session(&attached.kernel, args.grace.grace, true, Vec::new());
     let recording = recording(args.record.as_deref(), &session)?;
@@ -56,9 +58,12 @@ pub async fn run(options: KernelOptions, args: RunArgs) -> Result<u8, Failure> {
 }
 
 /// `reapwatch record`.
-pub async fn record(options: KernelOptions, args: RecordArgs) -> Result<u8, Failure> {
-    let mut attached = attach(&options)?;
+pub async fn record(mut options: KernelOptions, args: RecordArgs) -> Result<u8, Failure> {
     let tree = !args.command.is_empty();
+    if tree {
+        options.asked = Asked::TreeOf { pid: std::process::id() };
+    }
+    let mut attached = attach(&options)?;
     let session = session(&attached.kernel, args.grace.grace, tree, Vec::new());
     let recording = recording(Some(&args.output), &session)?;
     let child = if tree { Some(spawn(&args.command, &mut attached.kernel)?) } else { None };

@@ -16,8 +16,8 @@ pub use parent::{Parent, Waits};
 pub use process::{Process, State};
 
 use crate::model::{
-    Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Snapshot, Stage,
-    Task, TaskState,
+    Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled, Snapshot,
+    Stage, Task, TaskState,
 };
 
 /// Most processes followed at once.
@@ -54,9 +54,10 @@ pub struct Engine {
     began_ns: u64,
     ended_ns: u64,
     losses: Losses,
+    /// Where only what is slow or wrong is told: what parents had that are forgotten already.
+    settled: Option<Settled>,
     not_followed: u64,
     coarse_reaps: u64,
-    events: u64,
     seen_first_snapshot: bool,
 }
 
@@ -70,13 +71,13 @@ impl Engine {
                 self.root = root;
             }
             Input::Lifecycle(event) => {
-                self.events += 1;
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.lifecycle(event, observations);
             }
             Input::Detail { identity, detail } => self.detail(identity, &Arc::new(detail)),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
             Input::Counters(counters) => self.counters(*counters),
+            Input::Settled(settled) => self.settled = Some(settled),
             Input::Losses { time_ns, losses } => {
                 if losses != self.losses {
                     observations.push(Observation::Lost { time_ns, losses });
@@ -126,9 +127,14 @@ impl Engine {
         self.coarse_reaps
     }
 
-    /// Lifecycle events taken.
-    pub fn events(&self) -> u64 {
-        self.events
+    /// The books of parents that are gone and left nothing to tell.
+    pub fn settled(&self) -> Settled {
+        self.settled.unwrap_or_default()
+    }
+
+    /// Deaths of children so far, as far as is known.
+    pub fn deaths(&self) -> u64 {
+        self.settled().exited + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
     fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
@@ -183,7 +189,14 @@ impl Engine {
                     *again,
                 );
             }
-            Stage::Reparent { parent, .. } => {
+            Stage::Reparent { parent, from, since_ns } => {
+                if *since_ns != 0 && !self.is_known_dead(identity) {
+                    // Its first notice was not told: it became a zombie of the parent it had.
+                    let mut former = Task { identity: *from, ..Task::default() };
+                    self.name(&mut former);
+                    self.entry(event.process, Some(former));
+                    self.zombie(identity, former, *since_ns, None, None, false);
+                }
                 self.entry(event.process, Some(*parent));
                 self.adopt(identity, *parent, now);
             }
@@ -208,6 +221,12 @@ impl Engine {
             self.forget(identity);
         }
         observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, member });
+    }
+
+    fn is_known_dead(&self, identity: Identity) -> bool {
+        self.processes
+            .get(&identity)
+            .is_some_and(|process| matches!(process.state, State::Zombie { .. } | State::Abandoned { .. }))
     }
 
     fn is_member(&self, event: &Lifecycle) -> bool {
@@ -348,10 +367,11 @@ impl Engine {
                 let Some(entry) = self.parent_entry(parent) else { return };
                 entry.ledger.exited += 1;
                 entry.teardown.extend(teardown_ns);
-                if entry.died_ns.is_some() {
+                if let Some(died_ns) = entry.died_ns {
                     let held = held_by.is_some();
-                    entry.abandon(0, held);
-                    self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns: 0, held });
+                    let waited_ns = died_ns.saturating_sub(now);
+                    entry.abandon(waited_ns, held);
+                    self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns, held });
                 } else {
                     entry.zombies.insert(identity);
                 }
@@ -463,7 +483,8 @@ impl Engine {
                     return None;
                 }
                 if dead && !taken {
-                    entry.abandon(0, false);
+                    let died_ns = entry.died_ns.unwrap_or(now);
+                    entry.abandon(if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) }, false);
                     return None;
                 }
                 entry.ledger.reaped += 1;
@@ -585,9 +606,11 @@ impl Engine {
                 if let Some(process) = self.processes.get_mut(&identity)
                     && let State::Zombie { at_least, since_ns, .. } = &mut process.state
                 {
-                    *at_least = true;
-                    if let State::Exited { exit_ns, .. } = state {
-                        *since_ns = exit_ns;
+                    *at_least = seen.since_ns == 0;
+                    match state {
+                        _ if seen.since_ns != 0 => *since_ns = seen.since_ns,
+                        State::Exited { exit_ns, .. } => *since_ns = exit_ns,
+                        _ => {}
                     }
                 }
                 if first && let Some(parent) = self.parents.get_mut(&seen.parent.identity) {
@@ -616,13 +639,19 @@ impl Engine {
     fn counters(&mut self, counters: Counters) {
         let known = self.parents.contains_key(&counters.parent.identity);
         let deaths = counters.exited + counters.adopted + counters.reaped + counters.autoreaped;
+        let children = if self.settled.is_some() { deaths + counters.forked } else { deaths };
         // Somebody who only waited is no parent.
-        if !known && (deaths == 0 || self.root.is_some()) {
+        if !known && (children == 0 || self.root.is_some()) {
             return;
         }
         let identity = counters.parent.identity;
+        let counted = self.settled.is_some();
         if let Some(parent) = self.parent_entry(counters.parent) {
             parent.waits = Some(Waits { any: counters.waits_any, specific: counters.waits_specific });
+            if counted && counters.exec_ns != 0 {
+                parent.exec_ns = Some(counters.exec_ns);
+                parent.reaped_before_exec = counters.reaped_before_exec;
+            }
             let died_ns = counters.died_ns;
             parent.counters = Some(Box::new(counters));
             if died_ns != 0 {
@@ -631,13 +660,17 @@ impl Engine {
         }
     }
 
-    /// Where events were lost, what the kernel counted takes the place of what we counted.
+    /// Where events were lost, or never told, what the kernel counted takes the place of what we counted.
     fn heal(&mut self) {
-        if self.losses.events == 0 && self.losses.probe_missed == 0 {
+        if self.losses() == Losses::default() && self.settled.is_none() {
             return;
         }
         for parent in self.parents.values_mut() {
-            parent.heal();
+            let coarse = parent.heal();
+            if self.settled.is_some() {
+                self.coarse_reaps += coarse;
+            }
         }
+        self.coarse_reaps += self.settled().coarse;
     }
 }

@@ -100,9 +100,15 @@ impl Parent {
         }
     }
 
+    /// Children that died so far, as far as is known.
+    pub(super) fn deaths(&self) -> u64 {
+        self.counters.as_ref().map_or(self.ledger.exited, |counters| counters.exited)
+    }
+
     /// Takes over what the kernel counted. What was unreaped comes from the task list; the books are closed with it.
-    pub(super) fn heal(&mut self) {
-        let Some(counters) = self.counters.take() else { return };
+    /// Returns how many of its reaps were seen only by their free.
+    pub(super) fn heal(&mut self) -> u64 {
+        let Some(counters) = self.counters.take() else { return 0 };
         let books = &mut self.ledger;
         books.forked = counters.forked;
         books.adopted = counters.adopted;
@@ -111,8 +117,13 @@ impl Parent {
         self.reap_latency = Tally::from(counters.reap_latency.clone());
         self.teardown = Tally::from(counters.teardown.clone());
         let unreaped = self.zombies.len() as u64;
-        let settled = books.reaped + books.autoreaped + unreaped;
         let received = self.older + counters.exited + books.adopted;
+        // Whoever could not be followed and is not in the task list has been reaped.
+        if counters.untracked > 0 {
+            let open = received.saturating_sub(books.reaped + books.autoreaped + unreaped);
+            books.reaped += open.min(counters.untracked);
+        }
+        let settled = books.reaped + books.autoreaped + unreaped;
         books.abandoned = if self.died_ns.is_some() { received.saturating_sub(settled) } else { 0 };
         // Whom the events took for abandoned had been reaped after all.
         if books.abandoned == 0 {
@@ -121,5 +132,6 @@ impl Parent {
         }
         // The last walk and the last reading of the counters are moments apart: what is unreaped is the walk's.
         books.exited = (settled + books.abandoned).saturating_sub(books.adopted);
+        counters.coarse
     }
 }

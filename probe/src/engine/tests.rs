@@ -64,6 +64,7 @@ fn play(script: &str) -> Engine {
                         parent: task(parent.parse().expect("a pid")),
                         state,
                         tracer: None,
+                        since_ns: 0,
                     }
                 })
                 .collect();
@@ -85,7 +86,7 @@ fn play(script: &str) -> Engine {
                 again: false,
             },
             "again" => Stage::Zombie { parent: task(parent), held_by: None, exit_ns: time - 1, again: true },
-            "reparent" => Stage::Reparent { parent: task(parent), from: task(1).identity },
+            "reparent" => Stage::Reparent { parent: task(parent), from: task(1).identity, since_ns: 0 },
             "reap" => reap(parent, ReapHow::Wait),
             "auto" => reap(parent, ReapHow::Auto),
             "free" => Stage::Reap {
@@ -258,7 +259,7 @@ fn simulate(happenings: &[Happening], tell: &mut impl FnMut(Input)) -> Table {
                         tell(life(
                             time + 1,
                             child,
-                            Stage::Reparent { parent: task(1), from: task(who).identity },
+                            Stage::Reparent { parent: task(1), from: task(who).identity, since_ns: 0 },
                         ));
                     }
                 }
@@ -304,6 +305,7 @@ fn walk(table: &Table, time: u64) -> Snapshot {
         parent: task(table.parent.get(tgid).copied().unwrap_or(0)),
         state,
         tracer: None,
+        since_ns: 0,
     };
     let tasks = (table.alive.iter().map(|tgid| seen(tgid, TaskState::Running)))
         .chain(table.zombies.iter().map(|tgid| seen(tgid, TaskState::Zombie)))

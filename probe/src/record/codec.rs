@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut};
 
 use crate::model::{
     Comm, Counters, Detail, Distribution, Hooks, Identity, Input, Lifecycle, Losses, Precision, ReapHow,
-    SeenTask, Session, Snapshot, Stage, Task, TaskState, TimeAnchor, WaitStatus,
+    SeenTask, Session, Settled, Snapshot, Stage, Task, TaskState, TimeAnchor, WaitStatus,
 };
 
 /// Frame kinds. Never reused.
@@ -18,6 +18,7 @@ pub mod kind {
     pub const LOSSES: u8 = 6;
     pub const TICK: u8 = 7;
     pub const END: u8 = 8;
+    pub const SETTLED: u8 = 9;
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -114,6 +115,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
                     TaskState::Zombie => 3,
                 });
                 put_optional_task(out, seen.tracer.as_ref());
+                out.put_u64_le(seen.since_ns);
             }
             kind::SNAPSHOT
         }
@@ -127,6 +129,10 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
                 counters.adopted,
                 counters.reaped,
                 counters.autoreaped,
+                counters.coarse,
+                counters.untracked,
+                counters.exec_ns,
+                counters.reaped_before_exec,
                 counters.waits_any,
                 counters.waits_specific,
             ] {
@@ -135,6 +141,20 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             put_distribution(out, &counters.reap_latency);
             put_distribution(out, &counters.teardown);
             kind::COUNTERS
+        }
+        Input::Settled(settled) => {
+            for value in [
+                settled.parents,
+                settled.forked,
+                settled.exited,
+                settled.adopted,
+                settled.reaped,
+                settled.autoreaped,
+                settled.coarse,
+            ] {
+                out.put_u64_le(value);
+            }
+            kind::SETTLED
         }
         Input::Losses { time_ns, losses } => {
             for value in [*time_ns, losses.events, losses.map_full, losses.probe_missed] {
@@ -177,10 +197,11 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) {
             out.put_u64_le(*exit_ns);
             out.put_u8(u8::from(*again));
         }
-        Stage::Reparent { parent, from } => {
+        Stage::Reparent { parent, from, since_ns } => {
             out.put_u8(5);
             put_task(out, parent);
             put_identity(out, from);
+            out.put_u64_le(*since_ns);
         }
         Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
             out.put_u8(6);
@@ -288,7 +309,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Option<Input> {
         kind::DETAIL => Input::Detail { identity: identity(from)?, detail: detail(from)? },
         kind::SNAPSHOT => {
             let [began_ns, ended_ns, settle_after_ns] = [number(from)?, number(from)?, number(from)?];
-            let tasks = count(from, 74)?;
+            let tasks = count(from, 82)?;
             let tasks = (0..tasks).map(|_| decode_seen(from)).collect::<Option<_>>()?;
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
         }
@@ -301,11 +322,24 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Option<Input> {
             adopted: number(from)?,
             reaped: number(from)?,
             autoreaped: number(from)?,
+            coarse: number(from)?,
+            untracked: number(from)?,
+            exec_ns: number(from)?,
+            reaped_before_exec: number(from)?,
             waits_any: number(from)?,
             waits_specific: number(from)?,
             reap_latency: distribution(from)?,
             teardown: distribution(from)?,
         })),
+        kind::SETTLED => Input::Settled(Settled {
+            parents: number(from)?,
+            forked: number(from)?,
+            exited: number(from)?,
+            adopted: number(from)?,
+            reaped: number(from)?,
+            autoreaped: number(from)?,
+            coarse: number(from)?,
+        }),
         kind::LOSSES => Input::Losses {
             time_ns: number(from)?,
             losses: Losses { events: number(from)?, map_full: number(from)?, probe_missed: number(from)? },
@@ -329,6 +363,7 @@ fn decode_seen(from: &mut &[u8]) -> Option<SeenTask> {
             _ => return None,
         },
         tracer: optional_task(from)?,
+        since_ns: number(from)?,
     })
 }
 
@@ -347,7 +382,7 @@ fn decode_stage(from: &mut &[u8]) -> Option<Stage> {
             exit_ns: number(from)?,
             again: flag(from)?,
         },
-        5 => Stage::Reparent { parent: task(from)?, from: identity(from)? },
+        5 => Stage::Reparent { parent: task(from)?, from: identity(from)?, since_ns: number(from)? },
         6 => Stage::Reap {
             parent: task(from)?,
             reaper: task(from)?,

@@ -31,7 +31,11 @@ fn stage() -> impl Strategy<Value = Stage> {
         }),
         (task(), option::of(task()), any::<u64>(), any::<bool>())
             .prop_map(|(parent, held_by, exit_ns, again)| Stage::Zombie { parent, held_by, exit_ns, again }),
-        (task(), task()).prop_map(|(parent, from)| Stage::Reparent { parent, from: from.identity }),
+        (task(), task(), any::<u64>()).prop_map(|(parent, from, since_ns)| Stage::Reparent {
+            parent,
+            from: from.identity,
+            since_ns
+        }),
         (task(), task(), any::<bool>(), any::<bool>(), any::<u64>(), any::<u64>()).prop_map(
             |(parent, reaper, auto, coarse, exit_ns, zombie_ns)| Stage::Reap {
                 parent,
@@ -58,8 +62,15 @@ fn seen() -> impl Strategy<Value = SeenTask> {
         Just(TaskState::DeadLeader),
         Just(TaskState::Zombie)
     ];
-    (any::<u64>(), task(), task(), state, option::of(task())).prop_map(
-        |(time_ns, process, parent, state, tracer)| SeenTask { time_ns, process, parent, state, tracer },
+    (any::<[u64; 2]>(), task(), task(), state, option::of(task())).prop_map(
+        |([time_ns, since_ns], process, parent, state, tracer)| SeenTask {
+            time_ns,
+            process,
+            parent,
+            state,
+            tracer,
+            since_ns,
+        },
     )
 }
 
@@ -76,7 +87,7 @@ fn input() -> impl Strategy<Value = Input> {
         (any::<[u64; 3]>(), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
         }),
-        (any::<[u64; 9]>(), task(), distribution(), distribution()).prop_map(
+        (any::<[u64; 13]>(), task(), distribution(), distribution()).prop_map(
             |(n, parent, reap_latency, teardown)| {
                 Input::Counters(Box::new(Counters {
                     time_ns: n[0],
@@ -89,11 +100,18 @@ fn input() -> impl Strategy<Value = Input> {
                     waits_any: n[6],
                     waits_specific: n[7],
                     died_ns: n[8],
+                    coarse: n[9],
+                    untracked: n[10],
+                    exec_ns: n[11],
+                    reaped_before_exec: n[12],
                     reap_latency,
                     teardown,
                 }))
             }
         ),
+        any::<[u64; 7]>().prop_map(|[parents, forked, exited, adopted, reaped, autoreaped, coarse]| {
+            Input::Settled(Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse })
+        }),
         any::<[u64; 4]>().prop_map(|[time_ns, events, map_full, probe_missed]| Input::Losses {
             time_ns,
             losses: Losses { events, map_full, probe_missed }
@@ -171,7 +189,7 @@ fn a_file_cut_anywhere_gives_a_prefix_and_says_so() {
 #[test]
 fn a_newer_format_is_refused_by_name() {
     let mut bytes = write(&[]);
-    bytes[8] = 2;
+    bytes[8] = 9;
     let error = Reader::open(bytes.as_slice()).expect_err("newer");
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(error.to_string().contains("format 9"), "{error}");
 }

@@ -5,16 +5,16 @@ use super::terminal::{count, cut, duration};
 /// One line, without its end.
 pub fn status_line(
     elapsed_ns: u64,
-    events: u64,
+    deaths: u64,
     parents: u64,
     unreaped: u64,
     lost: u64,
     width: usize,
 ) -> String {
     let line = format!(
-        "{} · {} events · {} parents · {} unreaped · {} lost",
+        "{} · {} died · {} parents · {} unreaped · {} lost",
         duration(elapsed_ns),
-        count(events),
+        count(deaths),
         count(parents),
         count(unreaped),
         count(lost)

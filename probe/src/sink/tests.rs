@@ -40,6 +40,7 @@ fn sample(parents: Vec<Parent>) -> Report {
         complete: true,
         lost: Lost::default(),
         totals: parents.first().map(|parent| parent.ledger).unwrap_or_default(),
+        settled: Default::default(),
         parents,
         left_running: Vec::new(),
     }

@@ -3,8 +3,8 @@
 use probe_common::wire::{self, Event, ExecEvent, TaskRef, flag, kind, state};
 
 use crate::model::{
-    Comm, Counters, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask, Stage, Task,
-    TaskState, WaitStatus,
+    Comm, Counters, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask, Settled, Stage,
+    Task, TaskState, WaitStatus,
 };
 
 /// The types the kernel programs write: plain integers and byte arrays, without padding.
@@ -57,7 +57,11 @@ pub fn event(bytes: &[u8]) -> Option<Lifecycle> {
             exit_ns: event.exit_ns,
             again: event.flags & flag::AGAIN != 0,
         },
-        kind::REPARENT => Stage::Reparent { parent: task(&event.parent), from: task(&event.other).identity },
+        kind::REPARENT => Stage::Reparent {
+            parent: task(&event.parent),
+            from: task(&event.other).identity,
+            since_ns: event.zombie_ns,
+        },
         kind::REAP => Stage::Reap {
             parent: task(&event.parent),
             reaper: task(&event.other),
@@ -91,8 +95,8 @@ pub fn split_args(bytes: &[u8], whole: bool) -> Vec<Vec<u8>> {
     args
 }
 
-/// One record of the task iterator, and the raw record for what only the kernel maps need.
-pub fn seen_task(bytes: &[u8]) -> Option<(SeenTask, wire::SeenTask)> {
+/// One record of the task iterator.
+pub fn seen_task(bytes: &[u8]) -> Option<SeenTask> {
     let seen: wire::SeenTask = read(bytes)?;
     let state = match seen.state {
         state::RUNNING => TaskState::Running,
@@ -101,14 +105,27 @@ pub fn seen_task(bytes: &[u8]) -> Option<(SeenTask, wire::SeenTask)> {
         state::ZOMBIE => TaskState::Zombie,
         _ => return None,
     };
-    let task_seen = SeenTask {
+    Some(SeenTask {
         time_ns: seen.time_ns,
         process: task(&seen.process),
         parent: task(&seen.parent),
         state,
         tracer: present(&seen.tracer),
-    };
-    Some((task_seen, seen))
+        since_ns: seen.zombie_ns,
+    })
+}
+
+/// The sum over parents no longer kept one by one.
+pub fn settled(sum: &wire::Settled) -> Settled {
+    Settled {
+        parents: sum.parents,
+        forked: sum.forked,
+        exited: sum.exited,
+        adopted: sum.adopted,
+        reaped: sum.reaped,
+        autoreaped: sum.autoreaped,
+        coarse: sum.coarse,
+    }
 }
 
 /// One entry of the PARENTS map.
@@ -126,6 +143,10 @@ pub fn counters(time_ns: u64, key: &wire::ParentKey, record: &wire::ParentRecord
         adopted: record.adopted,
         reaped: record.reaped,
         autoreaped: record.autoreaped,
+        coarse: record.coarse,
+        untracked: record.untracked,
+        exec_ns: record.exec_ns,
+        reaped_before_exec: record.reaped_before_exec,
         waits_any: record.waits_any,
         waits_specific: record.waits_specific,
         reap_latency: distribution(&record.reap_latency),

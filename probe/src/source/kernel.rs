@@ -2,7 +2,7 @@
 //!
 //! Must not interpret: it hands out inputs in the model's words. Dropping it detaches everything.
 
-use std::{fs, io::Read, os::fd::AsFd, path::Path};
+use std::{borrow::Cow, fs, io::Read, os::fd::AsFd, path::Path};
 
 use aya::{
     Btf, Ebpf,
@@ -13,7 +13,8 @@ use aya_log::EbpfLogger;
 use nix::errno::Errno;
 use probe_common::{
     offsets::Offsets,
-    wire::{self, Life, NsPid, ParentKey, ParentRecord},
+    settings::{Settings, scope},
+    wire::{self, Followed, ParentKey, ParentRecord},
 };
 
 use super::{
@@ -21,10 +22,13 @@ use super::{
     attach_types::{attach_types, loader},
     clock, decode, offsets, tracefs,
 };
-use crate::model::{Counters, Hooks, Lifecycle, Losses, Snapshot};
+use crate::model::{Counters, Hooks, Lifecycle, Losses, Settled, Snapshot};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
+
+/// As many as stay in the CPU's cache; what dies within as many pids of an unreaped one goes to the hash.
+const LIFE_SLOTS_MAX: u32 = 4_096;
 
 /// A dead parent's record stays in its map this long, so that late releases still find it.
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
@@ -81,8 +85,25 @@ pub struct KernelOptions {
     pub hooks: HookChoice,
     /// Bytes of the ring buffer, a power of two.
     pub ring_bytes: u32,
+    /// Most dead children between exit and reap, and most parents, followed at once.
+    pub lives: u32,
+    pub parents: u32,
     /// Whether the programs log what they decide.
     pub log_programs: bool,
+    pub asked: Asked,
+}
+
+/// What a command needs to be told: the programs send nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Every stage of every process.
+    Everything,
+    /// Counters; of the stages only what is slow, a reap this late, or wrong.
+    Counters { slow_ns: u64 },
+    /// Every stage of this process's descendants, nothing of anybody else.
+    TreeOf { pid: u32 },
+    /// Stages of these processes and of their children, all where empty; with a latency, only reaps that late.
+    Events { pids: Vec<u32>, min_latency_ns: u64 },
 }
 
 /// The attached programs and their maps.
@@ -91,6 +112,7 @@ pub struct Kernel {
     events: RingBuf<MapData>,
     attached: Vec<Attached>,
     exact: bool,
+    counts: bool,
     losses: Losses,
     undecodable: u64,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -102,9 +124,11 @@ struct Shared<T>(T);
 // SAFETY: repr(C) integers and byte arrays without padding; the wrapper is transparent.
 unsafe impl aya::Pod for Shared<Offsets> {}
 // SAFETY: as above.
-unsafe impl aya::Pod for Shared<Life> {}
+unsafe impl aya::Pod for Shared<Settings> {}
 // SAFETY: as above.
-unsafe impl aya::Pod for Shared<NsPid> {}
+unsafe impl aya::Pod for Shared<Followed> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Shared<wire::Settled> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Shared<ParentKey> {}
 // SAFETY: as above.
@@ -134,12 +158,22 @@ impl Kernel {
         let shared = Shared(found);
         // Off, the verifier removes every log statement: nothing is left of them.
         let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
-        let ebpf = loader()
+        let settings = settings(options);
+        let object = if settings.life_slots == 0 { without_exchange(OBJECT) } else { OBJECT.into() };
+        let settings = Shared(settings);
+        let mut ebpf = loader()
             .override_global("OFFSETS", &shared, true)
+            .override_global("SETTINGS", &settings, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("EVENTS", options.ring_bytes)
-            .load(OBJECT)
+            .map_max_entries("LIFE_SLOTS", settings.0.life_slots.max(1))
+            .map_max_entries("LIVES", options.lives)
+            .map_max_entries("NS_PIDS", options.lives)
+            .map_max_entries("FOLLOWED", followed_max(options))
+            .map_max_entries("PARENTS", options.parents)
+            .load(&object)
             .map_err(|error| load_error(&error))?;
+        follow(&mut ebpf, &options.asked)?;
         let mut kernel = Loading { ebpf, btf, choice: options.hooks, attached: Vec::new() };
         let logger = if options.log_programs {
             let logger = EbpfLogger::init(&mut kernel.ebpf);
@@ -155,7 +189,13 @@ impl Kernel {
             .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
         let exact =
             attached.iter().all(|one| !one.hook.contains("signal_generate") && !one.hook.contains("free"));
-        Ok(Self { ebpf, events, attached, exact, losses: Losses::default(), undecodable: 0, logger })
+        let counts = matches!(options.asked, Asked::Counters { .. });
+        Ok(Self { ebpf, events, attached, exact, counts, losses: Losses::default(), undecodable: 0, logger })
+    }
+
+    /// Whether the counters are all that is told of what is as it should be.
+    pub fn counts(&self) -> bool {
+        self.counts
     }
 
     /// What is attached, stage by stage.
@@ -195,73 +235,21 @@ impl Kernel {
         taken
     }
 
-    /// Walks the kernel's task list.
+    /// Walks the kernel's task list. Zombies whose death no hook has seen are entered into the maps as they are passed.
     pub fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
-        self.walk(settle_after_ns, false)
-    }
-
-    /// The first walk: zombies older than the programs are entered into their maps, as if their death had been seen.
-    pub fn first_snapshot(&mut self) -> Result<Snapshot, SetupError> {
-        self.walk(0, true)
-    }
-
-    fn walk(&mut self, settle_after_ns: u64, enter: bool) -> Result<Snapshot, SetupError> {
         let began_ns = clock::boottime_ns();
         let bytes = read_tasks(&mut self.ebpf).map_err(|error| SetupError {
             what: format!("cannot walk the kernel's task list: {error}"),
             remedy: "run `reapwatch doctor`".into(),
         })?;
         let ended_ns = clock::boottime_ns();
-        let mut tasks = Vec::new();
-        let mut zombies = Vec::new();
-        for record in bytes.chunks_exact(size_of::<wire::SeenTask>()) {
-            if let Some((seen, raw)) = decode::seen_task(record) {
-                if enter && raw.state == wire::state::ZOMBIE {
-                    zombies.push(raw);
-                }
-                tasks.push(seen);
-            }
-        }
-        self.enter_lives(&zombies);
+        let tasks = bytes.chunks_exact(size_of::<wire::SeenTask>()).filter_map(decode::seen_task).collect();
         Ok(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
     }
 
-    fn enter_lives(&mut self, zombies: &[wire::SeenTask]) {
-        const BPF_NOEXIST: u64 = 1;
-        for zombie in zombies {
-            let life = Life {
-                process: zombie.process,
-                parent: ParentKey {
-                    start_boottime_ns: zombie.parent.start_boottime_ns,
-                    tgid: zombie.parent.tgid,
-                    reserved: 0,
-                },
-                real_parent: 0,
-                exit_ns: 0,
-                zombie_ns: zombie.time_ns,
-                tracer_tgid: zombie.tracer.tgid,
-                flags: if zombie.tracer.tgid == 0 { 0 } else { wire::flag::HELD },
-                nr: zombie.nr,
-                ns_inum: zombie.ns_inum,
-            };
-            if let Some(map) = self.ebpf.map_mut("LIVES")
-                && let Ok(mut lives) = HashMap::<_, u32, Shared<Life>>::try_from(map)
-            {
-                // Refused where the death was seen meanwhile: that entry knows more.
-                let _ = lives.insert(zombie.process.tgid, Shared(life), BPF_NOEXIST);
-            }
-            if zombie.ns_inum != 0
-                && let Some(map) = self.ebpf.map_mut("NS_PIDS")
-                && let Ok(mut pids) = HashMap::<_, Shared<NsPid>, u32>::try_from(map)
-            {
-                let key = Shared(NsPid { ns_inum: zombie.ns_inum, nr: zombie.nr });
-                let _ = pids.insert(key, zombie.process.tgid, BPF_NOEXIST);
-            }
-        }
-    }
-
-    /// The counters of every parent; `retire` gives back the records of those long dead, whose counters are final.
-    pub fn counters(&mut self, retire: bool, mut take: impl FnMut(Counters)) {
+    /// The counters of parents: of all, or of those long dead, whose counters are final. The records of these are given
+    /// back, unless the window is about to close.
+    pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) {
         let Some(map) = self.ebpf.map_mut("PARENTS") else { return };
         let Ok(mut parents) = HashMap::<_, Shared<ParentKey>, Shared<ParentRecord>>::try_from(map) else {
             return;
@@ -271,17 +259,30 @@ impl Kernel {
         for entry in parents.iter() {
             let Ok((Shared(key), Shared(record))) = entry else { continue };
             let long_dead = record.dead_ns != 0 && record.dead_ns + RECORD_KEPT_NS < now_ns;
-            if retire && !long_dead {
-                continue;
+            if all || long_dead {
+                take(decode::counters(now_ns, &key, &record));
             }
-            take(decode::counters(now_ns, &key, &record));
-            if retire {
+            if long_dead && !closing {
                 retired.push(key);
             }
         }
         for key in retired {
             let _ = parents.remove(&Shared(key));
         }
+    }
+
+    /// The books of parents that left nothing to tell.
+    pub fn settled(&self) -> Settled {
+        let mut sum = Settled::default();
+        if let Some(map) = self.ebpf.map("SETTLED")
+            && let Ok(settled) = PerCpuArray::<_, Shared<wire::Settled>>::try_from(map)
+            && let Ok(values) = settled.get(&0, 0)
+        {
+            for Shared(one) in values.iter() {
+                sum += decode::settled(one);
+            }
+        }
+        sum
     }
 
     /// What each loaded program is to the kernel, by name.
@@ -316,7 +317,11 @@ impl Kernel {
         {
             let sum = |reason: u32| counts.get(&reason, 0).map_or(0, |values| values.iter().sum::<u64>());
             self.losses.events = sum(wire::loss::RING_FULL) + self.undecodable;
-            self.losses.map_full = sum(wire::loss::LIVES_FULL) + sum(wire::loss::PARENTS_FULL);
+            self.losses.map_full =
+                [wire::loss::LIVES_FULL, wire::loss::PARENTS_FULL, wire::loss::FOLLOWED_FULL]
+                    .into_iter()
+                    .map(sum)
+                    .sum();
         }
         let counted: u64 = COUNTED_FOR_MISSES.iter().map(|name| self.misses(name).unwrap_or(0)).sum();
         let exits = match (self.misses("process_exit"), self.misses("exit_again")) {
@@ -337,6 +342,73 @@ impl Kernel {
         }
         Some(misses)
     }
+}
+
+/// What the programs are set to.
+fn settings(options: &KernelOptions) -> Settings {
+    let mut settings = Settings {
+        // Compare-and-exchange is known from 5.12 on, the typed current task from 5.11.
+        life_slots: if is_at_least(5, 12) {
+            options.lives.next_power_of_two().min(LIFE_SLOTS_MAX)
+        } else {
+            0
+        },
+        typed_current: u32::from(is_at_least(5, 11)),
+        ..Settings::DEFAULT
+    };
+    match &options.asked {
+        Asked::Everything => {}
+        Asked::Counters { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, *slow_ns),
+        Asked::TreeOf { .. } => settings.scope = scope::TREE,
+        Asked::Events { pids, min_latency_ns } => {
+            settings.min_latency_ns = *min_latency_ns;
+            settings.scope = if pids.is_empty() { scope::HOST } else { scope::PIDS };
+        }
+    }
+    settings
+}
+
+/// Entries of the FOLLOWED map: a tree is as many as can live and die at once.
+fn followed_max(options: &KernelOptions) -> u32 {
+    match &options.asked {
+        Asked::TreeOf { .. } => options.lives,
+        Asked::Events { pids, .. } => (pids.len() as u32).max(1),
+        Asked::Everything | Asked::Counters { .. } => 1,
+    }
+}
+
+/// Tells the programs whom to follow.
+fn follow(ebpf: &mut Ebpf, asked: &Asked) -> Result<(), SetupError> {
+    let pids: &[u32] = match asked {
+        Asked::TreeOf { pid } => std::slice::from_ref(pid),
+        Asked::Events { pids, .. } => pids,
+        Asked::Everything | Asked::Counters { .. } => &[],
+    };
+    let mut followed = ebpf
+        .map_mut("FOLLOWED")
+        .and_then(|map| HashMap::<_, u32, Shared<Followed>>::try_from(map).ok())
+        .ok_or_else(|| broken_object("the map FOLLOWED is missing"))?;
+    for pid in pids {
+        followed.insert(pid, Shared(Followed::default()), 0).map_err(|error| SetupError {
+            what: format!("cannot follow process {pid}: {}", cause(&error)),
+            remedy: "run `reapwatch doctor`".into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// The object for a kernel that refuses to read compare-and-exchange, also where it is never reached: an addition stands
+/// in its place.
+fn without_exchange(object: &[u8]) -> Cow<'_, [u8]> {
+    const ATOMIC_64: u8 = 0xdb;
+    const CMPXCHG: [u8; 4] = [0xf1, 0, 0, 0];
+    let mut object = object.to_vec();
+    for instruction in object.as_chunks_mut::<8>().0 {
+        if instruction[0] == ATOMIC_64 && instruction[4..] == CMPXCHG {
+            instruction[4..].fill(0);
+        }
+    }
+    object.into()
 }
 
 /// Reads the offsets that tracefs knows; true when all are there.
@@ -474,7 +546,8 @@ impl Loading {
             self.tp_btf(program, tracepoint)?;
             self.attached.push(Attached { stage, hook: format!("tp_btf {tracepoint}"), refused: Vec::new() });
         }
-        if zombie.hook.contains("signal_generate") && preemptible_tracepoints() {
+        // A tracepoint's programs may be preempted: seen on 7.3, not on 6.18.
+        if zombie.hook.contains("signal_generate") && is_at_least(6, 19) {
             self.tp_btf("exit_again", "sched_process_exit")?;
         }
         self.attached.extend([zombie, reap]);
@@ -623,11 +696,11 @@ fn attach_error(hook: &str, error: &(dyn std::error::Error + 'static)) -> SetupE
     setup
 }
 
-/// Whether a tracepoint's programs may be preempted: seen on 7.3, not on 6.18.
-fn preemptible_tracepoints() -> bool {
-    let mut numbers = release().0.split('.').map_while(|part| part.parse::<u32>().ok()).collect::<Vec<_>>();
-    numbers.truncate(2);
-    numbers > vec![6, 18]
+/// Whether the running kernel is of this release or a later one.
+fn is_at_least(major: u32, minor: u32) -> bool {
+    let release = release().0;
+    let mut numbers = release.split(|one: char| !one.is_ascii_digit()).map_while(|part| part.parse().ok());
+    (numbers.next(), numbers.next()) >= (Some(major), Some(minor))
 }
 
 /// Kernel release and architecture, for `doctor`.

@@ -1,0 +1,42 @@
+//! What the collector asks of the programs, as one read-only global set before loading: the verifier knows it, and what
+//! is not asked for is gone from the programs. Must not know command lines.
+
+/// [`Settings::scope`].
+pub mod scope {
+    /// The whole host.
+    pub const HOST: u32 = 0;
+    /// One process and its descendants: nothing of anybody else is sent or counted.
+    pub const TREE: u32 = 1;
+    /// Events of certain processes and their children; everybody is counted.
+    pub const PIDS: u32 = 2;
+}
+
+/// As the programs find it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where not everything is streamed: a reap this late is, ns.
+    pub slow_ns: u64,
+    /// Reaps below this latency and all other stages are not streamed, ns; 0: no such filter.
+    pub min_latency_ns: u64,
+    /// 1: every stage is streamed. 0: only what is slow or wrong; the rest is counted.
+    pub stream_all: u32,
+    /// [`scope`].
+    pub scope: u32,
+    /// Number of slots for lives, a power of two; 0 where the kernel has no compare-and-exchange (before 5.12).
+    pub life_slots: u32,
+    /// 1: the current task can be had as a typed pointer (from 5.11 on).
+    pub typed_current: u32,
+}
+
+impl Settings {
+    /// Everything of everybody, on the oldest kernel.
+    pub const DEFAULT: Self = Self {
+        slow_ns: 0,
+        min_latency_ns: 0,
+        stream_all: 1,
+        scope: scope::HOST,
+        life_slots: 0,
+        typed_current: 0,
+    };
+}
