@@ -9,7 +9,7 @@ use crate::{
     life::{Entered, enter, enter_older, find, notified, now_ns},
     maps::{PARENTS, Stage, add, send},
     parent::{key_of, parent_record},
-    task::{Memory, TaskPtr, TypedTask, settings},
+    task::{Memory, TaskPtr, TypedTask, forgotten, settings},
 };
 
 /// `group_dead` is an argument only from 6.16 on; `signal->live == 0` says the same everywhere, but several exiting
@@ -50,6 +50,9 @@ pub fn died_unseen<M: Memory>(leader: TaskPtr<M>) {
     }
 }
 
+/// Nobody will be told of the death. Beside the flags of a life, so that all that follows has one state to check.
+const UNANNOUNCED: u32 = 1 << 31;
+
 /// Enters the death of a process. `exit_ns`: 0 where it was not seen.
 #[inline(never)]
 fn died<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
@@ -70,15 +73,20 @@ fn died<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
     if PARENTS.get_ptr(key_of(&life.process)).is_some() {
         flags |= flag::PARENT;
     }
-    (life.nr, life.ns_inum) = leader.pid_as_seen_by(real_parent);
+    if exit_signal == 0 && !traced && exit_ns != 0 {
+        flags |= UNANNOUNCED;
+    }
+    let flags = forgotten(flags, &life.process.tgid);
+    let (nr, ns_inum) = leader.pid_as_seen_by(real_parent);
+    (life.nr, life.ns_inum) = (nr, forgotten(ns_inum, &life.process.tgid));
     life.parent = key_of(&parent);
     life.real_parent = real_parent.0;
     life.exit_ns = exit_ns;
-    life.flags = flags;
+    life.flags = flags & !UNANNOUNCED;
     match enter(&life, leader.nr_threads() == 1) {
-        Entered::Known | Entered::Former => return,
+        Entered::Known => return,
         Entered::New => {}
-        Entered::Nowhere => untracked(&life.parent, &parent, autoreap),
+        Entered::Nowhere => untracked(&life.parent, &parent, flags & flag::AUTOREAP != 0),
     }
     let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
     if flags & flag::PARENT != 0
@@ -101,8 +109,8 @@ fn died<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
         });
     }
     // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be seen.
-    if exit_signal == 0 && !traced && exit_ns != 0 {
-        notified(life.process.tgid, &parent, None, false);
+    if flags & UNANNOUNCED != 0 {
+        notified(life.process.tgid, &parent, &TaskRef::NONE, false);
     }
 }
 

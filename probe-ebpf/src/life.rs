@@ -8,9 +8,9 @@ use probe_common::wire::{Life, LifeSlot, NsPid, TaskRef, flag, kind, loss};
 
 use crate::{
     follow,
-    maps::{LIFE_SLOTS, LIVES, NS_PIDS, Stage, add, exchange, lose, send},
+    maps::{LIFE_SLOTS, LIVES, NS_PIDS, PARENTS, Stage, add, exchange, lose, send},
     parent::{key_of, parent_record, record_duration, settle},
-    task::settings,
+    task::{forgotten, settings},
 };
 
 const BPF_NOEXIST: u64 = 1;
@@ -77,13 +77,12 @@ fn take_out(tgid: u32, start_boottime_ns: u64) -> bool {
     true
 }
 
+/// What became of a death that was to be entered.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Entered {
     New,
     /// The same process is there.
     Known,
-    /// Another process of this tgid is there, whose release nobody saw.
-    Former,
     /// There is no room: its later stages will not be seen.
     Nowhere,
 }
@@ -93,29 +92,19 @@ pub enum Entered {
 fn put(life: &Life, alone: bool) -> Entered {
     let (tgid, start) = (life.process.tgid, life.process.start_boottime_ns);
     let slot = slot_of(tgid);
-    // SAFETY, here and below: a value of our own map.
-    let elsewhere = slot.is_none_or(|slot| unsafe { (*slot).elsewhere } != 0);
-    if elsewhere && let Some(known) = LIVES.get_ptr(tgid) {
-        let same = unsafe { (*known).process.start_boottime_ns } == start;
-        return if same { Entered::Known } else { Entered::Former };
-    }
     if let Some(slot) = slot {
-        let held = unsafe { (*slot).claim_ns };
-        if held == start {
+        // SAFETY, here and below: a value of our own map.
+        let found = if alone {
+            unsafe { exchange(&raw mut (*slot).claim_ns, 0, start) }
+        } else {
+            unsafe { (*slot).claim_ns }
+        };
+        if found == start {
             return Entered::Known;
         }
-        if in_slot(slot, tgid) {
-            return Entered::Former;
-        }
-        if alone && held == 0 {
-            let found = unsafe { exchange(&raw mut (*slot).claim_ns, 0, start) };
-            if found == 0 {
-                unsafe { (*slot).life = *life };
-                return Entered::New;
-            }
-            if found == start {
-                return Entered::Known;
-            }
+        if alone && found == 0 {
+            unsafe { (*slot).life = *life };
+            return Entered::New;
         }
         unsafe { add(&raw mut (*slot).elsewhere, 1) };
     }
@@ -125,33 +114,62 @@ fn put(life: &Life, alone: bool) -> Entered {
     if let Some(slot) = slot {
         unsafe { add(&raw mut (*slot).elsewhere, u64::MAX) };
     }
-    if LIVES.get_ptr(tgid).is_none() {
-        lose(loss::LIVES_FULL);
-        return Entered::Nowhere;
+    if LIVES.get_ptr(tgid).is_some() {
+        return Entered::Known;
     }
-    Entered::Known
+    lose(loss::LIVES_FULL);
+    Entered::Nowhere
 }
 
 /// Enters a death. It may be known already: several threads can see themselves as the last (`alone` where that cannot
 /// be).
 #[inline(always)]
 pub fn enter(life: &Life, alone: bool) -> Entered {
-    let mut entered = put(life, alone);
-    if entered == Entered::Former {
-        // The pid was given out again before the free of its last owner was seen: that one is released.
-        released(life.process.tgid, 0, None, flag::COARSE);
-        entered = put(life, alone);
+    if let Some(known) = find(life.process.tgid) {
+        // SAFETY: a value of our own map.
+        if unsafe { (*known).process.start_boottime_ns } == life.process.start_boottime_ns {
+            return Entered::Known;
+        }
+        overdue(life.process.tgid);
     }
+    let entered = put(life, alone);
     if entered == Entered::New {
         name_in_namespace(life);
     }
     entered
 }
 
+/// The pid was given out again before any release of its last owner was seen: that one is released. Counted here; that
+/// the events lack it is what the pid's new owner tells the collector.
+#[inline(never)]
+fn overdue(tgid: u32) {
+    let Some(life) = find(tgid) else { return };
+    // SAFETY: a value of our own map.
+    let (parent, start, flags, zombie_ns) =
+        unsafe { ((*life).parent, (*life).process.start_boottime_ns, (*life).flags, (*life).zombie_ns) };
+    if !take_out(tgid, start) {
+        return;
+    }
+    if let Some(record) = PARENTS.get_ptr_mut(parent) {
+        // SAFETY: a value of our own map.
+        unsafe {
+            if zombie_ns == 0 {
+                add(&raw mut (*record).exited, 1);
+            }
+            if flags & flag::AUTOREAP != 0 {
+                add(&raw mut (*record).autoreaped, 1);
+            } else {
+                add(&raw mut (*record).reaped, 1);
+                add(&raw mut (*record).coarse, 1);
+            }
+        }
+    }
+}
+
 /// Enters a zombie that was dead before the programs came.
 #[inline(always)]
 pub fn enter_older(life: &Life) {
-    if put(life, true) == Entered::New {
+    if find(life.process.tgid).is_none() && put(life, true) == Entered::New {
         name_in_namespace(life);
     }
 }
@@ -185,37 +203,47 @@ pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
     Some(unsafe { *tgid })
 }
 
-/// Somebody was told of the death of `tgid`. `parent`: its real parent now. `tracer`: who was told instead.
+/// Somebody was told of the death of `tgid`. `parent`: its real parent now. `tracer`: who was told instead, or nobody.
 #[inline(never)]
-pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap: bool) {
+pub fn notified(tgid: u32, parent: &TaskRef, tracer: &TaskRef, autoreap: bool) {
+    const FIRST: u32 = 1;
+    const MOVED: u32 = 2;
+    const AUTOREAP: u32 = 4;
     let Some(life) = find(tgid) else { return };
     // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
     let life = unsafe { &mut *life };
     let before_ns = life.zombie_ns;
-    let first = before_ns == 0;
     let old = life.parent;
     let new = key_of(parent);
-    let moved = !first && old != new;
-    let was_held = life.flags & flag::HELD != 0;
+    let mut what = if autoreap { AUTOREAP } else { 0 };
+    if before_ns == 0 {
+        what |= FIRST;
+    } else if old != new {
+        what |= MOVED;
+    }
+    let what = forgotten(what, &life.process.tgid);
+    let held = tracer.tgid != 0;
     // Told already (a child without an exit signal, at its exit), and nobody held it: no news.
-    if !first && !moved && !autoreap && !was_held && tracer.is_none() {
+    if what == 0 && life.flags & flag::HELD == 0 && !held {
         return;
     }
+    let (first, moved) = (what & FIRST != 0, what & MOVED != 0);
     life.parent = new;
     let mut flags = life.flags & (flag::UNDER_INIT | flag::OLDER | flag::PARENT);
     if moved {
         life.real_parent = 0;
         flags &= flag::OLDER | flag::PARENT;
     }
-    if autoreap {
+    if what & AUTOREAP != 0 {
         flags |= flag::AUTOREAP;
     }
-    if let Some(tracer) = tracer {
+    if held {
         flags |= flag::HELD;
         life.tracer_tgid = tracer.tgid;
     }
+    let flags = forgotten(flags, &life.process.tgid);
     life.flags = flags;
-    if first && autoreap {
+    if what == FIRST | AUTOREAP {
         return;
     }
     let now = now_ns();
@@ -234,7 +262,7 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
         }
     }
     // A first notice to the parent is what should be.
-    if settings().stream_all == 0 && first && tracer.is_none() {
+    if settings().stream_all == 0 && first && flags & flag::HELD == 0 {
         return;
     }
     let former = TaskRef { start_boottime_ns: old.start_boottime_ns, tgid: old.tgid, ..TaskRef::NONE };
@@ -244,7 +272,7 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: Option<&TaskRef>, autoreap:
         flags: if moved || first { flags & flag::HELD } else { (flags & flag::HELD) | flag::AGAIN },
         process: &life.process,
         parent,
-        other: if moved { Some(&former) } else { tracer },
+        other: Some(if moved { &former } else { tracer }),
         exit_ns: life.exit_ns,
         zombie_ns: if moved { before_ns } else { now },
         status: 0,
@@ -272,8 +300,10 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
     if start_boottime_ns != 0 && start_boottime_ns != start {
         return;
     }
+    const ADOPTED: u32 = 1;
+    const AUTO: u32 = 2;
     let mut parent = life.parent;
-    let mut adopted_unseen = false;
+    let mut what = 0;
     if let Some(reaper) = reaper
         && reaper.tgid != parent.tgid
     {
@@ -282,7 +312,7 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
             return;
         }
         parent = key_of(reaper);
-        adopted_unseen = true;
+        what |= ADOPTED;
     }
     // Whoever takes it out books it: a wait's return and the free may come at once on two CPUs.
     if !take_out(tgid, start) {
@@ -296,7 +326,10 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
         settle(&key_of(&life.process));
     }
     let now = now_ns();
-    let auto = life.flags & flag::AUTOREAP != 0 && reaper.is_none();
+    if life.flags & flag::AUTOREAP != 0 && reaper.is_none() {
+        what |= AUTO;
+    }
+    let what = forgotten(what, &life.process.tgid);
     let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
     let latency_ns = now.saturating_sub(since);
     // Of a child older than the tracer the latency is a lower bound; a tracer's is not the parent's doing.
@@ -304,12 +337,12 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
     if let Some(record) = parent_record(&parent, reaper) {
         // SAFETY: a value of our own map.
         unsafe {
-            if adopted_unseen {
+            if what & ADOPTED != 0 {
                 add(&raw mut (*record).adopted, 1);
             } else if life.zombie_ns == 0 {
                 add(&raw mut (*record).exited, 1);
             }
-            if auto {
+            if what & AUTO != 0 {
                 add(&raw mut (*record).autoreaped, 1);
             } else if (*record).dead_ns == 0 || flags & flag::BY_PARENT != 0 {
                 // Released after the parent's own death it would be abandoned, not reaped.
@@ -333,7 +366,7 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
     send(&Stage {
         time_ns: now,
         kind: kind::REAP,
-        flags: flags | (if auto { flag::AUTOREAP } else { 0 }),
+        flags: flags | (if what & AUTO != 0 { flag::AUTOREAP } else { 0 }),
         process: &life.process,
         parent: reaper.unwrap_or(&unnamed),
         other: if flags & flag::BY_PARENT != 0 { Some(&unnamed) } else { reaper },

@@ -56,6 +56,15 @@ fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
     value
 }
 
+/// `value`, of which the verifier forgets what it knows: from here on it follows one state instead of one for every way
+/// the value came about. `any`: a number it knows nothing of.
+#[inline(always)]
+pub fn forgotten(value: u32, any: &u32) -> u32 {
+    // SAFETY: a reference; volatile, or the compiler would see through it.
+    let any = || unsafe { core::ptr::read_volatile(any) };
+    value.wrapping_add(any()).wrapping_sub(any())
+}
+
 /// How a member is read.
 pub trait Memory: Copy + PartialEq {
     fn read<T: Copy + Default>(base: u64, offset: u64) -> T;
@@ -196,9 +205,9 @@ impl<M: Memory> TaskPtr<M> {
         let pid: u64 = M::read(self.0, offset!(task_thread_pid));
         M::read(pid, offset!(pid_level))
     }
-    /// Address of its number at a level. A variable distance: from here on by helper.
+    /// Address of its number at a level. At a variable distance: untyped from here on.
     fn number_at(self, level: u32) -> u64 {
-        let pid: u64 = M::read(self.0, offset!(task_thread_pid));
+        let pid: u64 = read(self.0, offset!(task_thread_pid));
         // 32 is the kernel's MAX_PID_NS_LEVEL; the mask keeps the verifier's arithmetic bounded.
         pid + offset!(pid_numbers) + u64::from(level & 63) * offset!(upid_size)
     }
@@ -265,7 +274,7 @@ fn inner_pid(number: u64) -> u32 {
     read(number, offset!(upid_nr))
 }
 
-/// `info` is a typed argument. Whether `signal` with `info` is the kernel's own notice of a child's death, sent by `current`: the child's pid in
+/// Whether `signal` with `info` is the kernel's own notice of a child's death, sent by `current`: the child's pid in
 /// the target's PID namespace. A dying task may send its `exit_signal` instead of SIGCHLD.
 pub fn death_notice<M: Memory>(signal: i32, info: u64, current: TaskPtr<M>) -> Option<u32> {
     // 0 and 1 stand for "no info" and "from the kernel".
@@ -275,12 +284,15 @@ pub fn death_notice<M: Memory>(signal: i32, info: u64, current: TaskPtr<M>) -> O
     if signal != SIGCHLD && !(current.is_exiting() && current.leader().exit_signal() == signal) {
         return None;
     }
-    let code: i32 = Typed::read(info, offset!(siginfo_code));
+    // Code and pid in one read; `info` may be anything to the verifier, from 7.x on also a mere number.
+    let words: [u32; 4] = read(info, offset!(siginfo_code));
+    let code = words[0] as i32;
     // CLD_EXITED, CLD_KILLED, CLD_DUMPED.
     if !(1..=3).contains(&code) {
         return None;
     }
-    Some(Typed::read(info, offset!(siginfo_pid)))
+    let distance = (offset!(siginfo_pid) - offset!(siginfo_code)) / 4;
+    Some(words[(distance & 3) as usize])
 }
 
 /// `si_pid` of a siginfo that waitid filled in user memory, if it tells of a death.

@@ -10,6 +10,7 @@ use aya_ebpf::{
 };
 
 use aya_log_ebpf::debug;
+use probe_common::wire::TaskRef;
 
 use crate::{
     exit::died_unseen,
@@ -46,17 +47,20 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
 fn own_death<M: Memory>(dying: TaskPtr<M>, target: TypedTask) {
     let real_parent = dying.real_parent();
     let parent = real_parent.process();
-    let told = target.process();
+    let mut told = target.process();
     let held = told.tgid != parent.tgid;
     let autoreap = !held && dying.exit_signal() == 17 && real_parent.autoreaps();
-    notified(dying.tgid(), &parent, held.then_some(&told), autoreap);
+    if !held {
+        told.tgid = 0;
+    }
+    notified(dying.tgid(), &parent, &told, autoreap);
 }
 
 /// A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent.
 #[inline(never)]
 fn death_of_another(nr: u32, target: TypedTask) {
     if let Some(tgid) = resolve(nr, target.pid_ns_inum()) {
-        notified(tgid, &target.process(), None, target.autoreaps());
+        notified(tgid, &target.process(), &TaskRef::NONE, target.autoreaps());
     }
 }
 
@@ -76,9 +80,11 @@ fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
 #[inline(never)]
 fn told<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
     let parent = task.real_parent().process();
-    let told = task.notified_parent().process();
-    let held = told.tgid != parent.tgid;
-    notified(task.tgid(), &parent, held.then_some(&told), autoreap);
+    let mut told = task.notified_parent().process();
+    if told.tgid == parent.tgid {
+        told.tgid = 0;
+    }
+    notified(task.tgid(), &parent, &told, autoreap);
 }
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[fexit(function = "do_notify_parent")]

@@ -481,12 +481,18 @@ pub fn cause(error: &dyn std::error::Error) -> String {
     if let Some(before) = text.trim_end().strip_suffix("Verifier output:") {
         text.truncate(before.trim_end().trim_end_matches('.').len());
     }
-    // The verifier's log has many lines; its end says why.
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // The verifier's log has many lines; its end says why, followed by statistics.
+    const STATISTICS: &[&str] = &["processed ", "stack depth ", "verification time ", "subprog "];
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.split(" processed ").next().unwrap_or(line).trim())
+        .filter(|line| !line.is_empty() && !STATISTICS.iter().any(|word| line.starts_with(word)))
+        .collect();
     match lines.as_slice() {
         [] => String::new(),
         [one] => (*one).to_owned(),
-        [first, .., last] => format!("{first} … {last}"),
+        [first, .., prior, last] => format!("{first} … {prior}; {last}"),
+        [first, last] => format!("{first} … {last}"),
     }
 }
 

@@ -1,0 +1,110 @@
+//! `watch`, where the kernel counts and little is streamed: the same truths as in the full stream. Part of the live tests.
+//!
+//! Must not know how reapwatch works: only its command line and JSON.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::support::{GRACE, HOLD_MS, check_invariants, parent_in, reapwatch, require_root, until, workload};
+
+/// The report of a `watch` during which the workload ran, and the workload's truth.
+fn watch(scenario: &[&str]) -> (Value, Value) {
+    require_root();
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("r.json");
+    let mut watch = reapwatch()
+        .args(["watch", "--duration", "10m", "--grace", GRACE, "--format", "json", "--output"])
+        .arg(&path)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("reapwatch");
+    // It gives up its privileges once everything is attached.
+    let status = format!("/proc/{}/status", watch.id());
+    until("it watches", || {
+        assert!(watch.try_wait().expect("our own child").is_none(), "watch ended early");
+        std::fs::read_to_string(&status).is_ok_and(|text| text.contains("NoNewPrivs:\t1")).then_some(())
+    });
+    let output = Command::new(workload()).args(scenario).output().expect("the workload");
+    assert!(output.status.success());
+    // SAFETY: our own child, not yet waited for.
+    assert_eq!(unsafe { libc::kill(watch.id() as i32, libc::SIGINT) }, 0);
+    assert!(watch.wait().expect("our own child").success());
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).expect("a report")).expect("JSON");
+    check_invariants(&report);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let truth = said.lines().find_map(|line| serde_json::from_str(line).ok()).expect("a truth");
+    (report, truth)
+}
+
+fn expect(report: &Value, pid: &Value, expected: &[(&str, u64)]) {
+    let parent = parent_in(report, pid);
+    for (field, number) in expected {
+        assert_eq!(parent[field], *number, "{field} of {pid} in {report:#}");
+    }
+}
+
+/// A parent that is gone and left nothing to tell is in the sum of such.
+fn settled(report: &Value, truth: &Value, deaths: u64) {
+    let kept = report["parents"].as_array().expect("parents");
+    assert!(!kept.iter().any(|parent| parent["pid"] == truth["pid"]), "{report:#}");
+    assert!(report["settled"]["exited"].as_u64().is_some_and(|exited| exited >= deaths), "{report:#}");
+}
+
+#[test]
+fn watching_a_parent_that_never_reaps_tells_its_exact_count_and_age() {
+    let (report, truth) = watch(&["leak-all", "--count", "10", "--hold-ms", HOLD_MS]);
+    expect(&report, &truth["pid"], &[("forked", 10), ("exited", 10), ("reaped", 0), ("abandoned", 10)]);
+    let parent = parent_in(&report, &truth["pid"]);
+    assert_eq!(parent["verdict"], "never_reaps", "{parent:#}");
+    assert_eq!(parent["causes"][0]["kind"], "never_waits");
+    assert!(parent["oldest_unreaped_ns"].as_u64().is_some_and(|ns| ns >= 700_000_000), "{parent:#}");
+}
+
+#[test]
+fn watching_a_parent_that_reaps_some_and_never_others_tells_both() {
+    let (report, truth) = watch(&["leak-some", "--hold-ms", HOLD_MS]);
+    expect(&report, &truth["pid"], &[("exited", 12), ("reaped", 7), ("abandoned", 5)]);
+    assert_eq!(parent_in(&report, &truth["pid"])["verdict"], "leaking");
+}
+
+#[test]
+fn watching_zombies_handed_on_tells_both_parents() {
+    let (report, truth) = watch(&["subreaper", "--hold-ms", HOLD_MS]);
+    expect(
+        &report,
+        &truth["adopter"],
+        &[("forked", 1), ("exited", 5), ("adopted", 4), ("reaped", 1), ("abandoned", 8)],
+    );
+    expect(&report, &truth["middle"], &[("exited", 4), ("abandoned", 4)]);
+    assert_eq!(parent_in(&report, &truth["adopter"])["verdict"], "leaking");
+}
+
+#[test]
+fn watching_late_reaps_tells_how_late() {
+    let (report, truth) = watch(&["reap-delayed", "--delay-ms", "400"]);
+    let parent = parent_in(&report, &truth["pid"]);
+    super::support::check_latency(parent, &truth);
+    assert_eq!(parent["verdict"], "slow", "{parent:#}");
+}
+
+#[test]
+fn watching_healthy_parents_come_and_go_sums_them_up() {
+    let (report, truth) = watch(&["storm", "--count", "500"]);
+    settled(&report, &truth, 500);
+    // Each life of this load is a parent's and its child's: two deaths each, one settled parent.
+    let (report, truth) = watch(&["load", "--parents", "1", "--count", "300"]);
+    settled(&report, &truth, truth["lives"].as_u64().expect("lives"));
+    assert!(report["settled"]["parents"].as_u64().is_some_and(|parents| parents >= 300), "{report:#}");
+}
+
+#[test]
+fn watching_ignored_sigchld_is_autoreap() {
+    let (report, truth) = watch(&["sigchld-ignored"]);
+    // Where only frees show it, they come after the parent's own end: it is still kept then.
+    let kept =
+        report["parents"].as_array().expect("parents").iter().find(|parent| parent["pid"] == truth["pid"]);
+    let books = kept.unwrap_or(&report["settled"]);
+    assert!(books["autoreaped"].as_u64().is_some_and(|autoreaped| autoreaped >= 20), "{report:#}");
+    assert_eq!((&books["unreaped"], &books["abandoned"]), (&0.into(), &0.into()), "{books:#}");
+}
