@@ -65,6 +65,45 @@ fn a_ring_buffer_of_one_page_loses_detail_and_no_totals() {
 }
 
 #[test]
+fn maps_of_a_handful_of_entries_lose_detail_and_no_totals() {
+    let _alone = alone();
+    let count: u64 = 3_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("r.json");
+    let status = reapwatch()
+        .args(["--max-unreaped", "4", "--max-parents", "4", "run", "--format", "json", "--output"])
+        .arg(&path)
+        .arg("--")
+        .arg(workload())
+        .args(["load", "--threads", "8", "--count", &(count / 8).to_string()])
+        .stdout(Stdio::null())
+        .status()
+        .expect("reapwatch");
+    assert!(status.success());
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).expect("a report")).expect("JSON");
+    check_invariants(&report);
+    let parent = &report["parents"][0];
+    for (field, number) in [("exited", count), ("reaped", count), ("unreaped", 0), ("abandoned", 0)] {
+        assert_eq!(parent[field], number, "{field} of {report:#}");
+    }
+    assert_eq!(report["complete"], report["lost"]["map_full"] == 0, "{report:#}");
+}
+
+#[test]
+fn zombies_beyond_the_maps_are_counted_and_found() {
+    let _alone = alone();
+    let (leaker, truth) = leaker(500);
+    let report = watch_with(&["--max-unreaped", "8"]);
+    end(leaker);
+    let parent = parent_in(&report, &truth["pid"]);
+    assert_eq!((&parent["unreaped"], &parent["exited"]), (&500.into(), &500.into()), "{parent:#}");
+    assert_eq!(report["complete"], false, "{:#}", report["lost"]);
+    let refused =
+        report["tracer"]["maps"].as_array().expect("maps").iter().find(|map| map["name"] == "LIVES");
+    assert!(refused.is_some_and(|map| map["refused"].as_u64() > Some(0)), "{:#}", report["tracer"]);
+}
+
+#[test]
 fn a_collector_stopped_for_ten_seconds_loses_no_totals() {
     let _alone = alone();
     let report = storm(25_000, &["--ring-size", "64K"], |child| {
@@ -97,7 +136,12 @@ fn end(mut child: Child) {
 }
 
 fn watch() -> Value {
+    watch_with(&[])
+}
+
+fn watch_with(options: &[&str]) -> Value {
     let output = reapwatch()
+        .args(options)
         .args(["watch", "--duration", "1s", "--grace", GRACE, "--format", "json"])
         .output()
         .expect("reapwatch");

@@ -6,7 +6,7 @@ use probe_common::wire::{Life, ParentKey, TaskRef, flag, kind};
 
 use crate::{
     follow,
-    life::{Entered, enter, enter_older, find, notified, now_ns},
+    life::{Entered, enter, enter_older, find, notified, now_ns, were_full},
     maps::{PARENTS, Stage, add, send},
     parent::{key_of, parent_record},
     task::{Memory, TaskPtr, TypedTask, forgotten, settings},
@@ -35,7 +35,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
-    if task.live_threads() == 0 && find(task.tgid()).is_none() {
+    if task.live_threads() == 0 && find(task.tgid()).is_none() && !were_full() {
         died(task.leader(), now_ns());
     }
     0
@@ -45,7 +45,7 @@ pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
 /// and is never skipped.
 #[inline(always)]
 pub fn died_unseen<M: Memory>(leader: TaskPtr<M>) {
-    if find(leader.tgid()).is_none() && leader.live_threads() == 0 {
+    if find(leader.tgid()).is_none() && leader.live_threads() == 0 && !were_full() {
         died(leader, 0);
     }
 }

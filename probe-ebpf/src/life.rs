@@ -8,7 +8,7 @@ use probe_common::wire::{Life, LifeSlot, NsPid, TaskRef, flag, kind, loss};
 
 use crate::{
     follow,
-    maps::{LIFE_SLOTS, LIVES, NS_PIDS, PARENTS, Stage, add, exchange, lose, send},
+    maps::{LIFE_SLOTS, LIVES, LIVES_WERE_FULL, NS_PIDS, PARENTS, Stage, add, exchange, lose, send},
     parent::{key_of, parent_record, record_duration, settle},
     task::{forgotten, settings},
 };
@@ -118,7 +118,18 @@ fn put(life: &Life, alone: bool) -> Entered {
         return Entered::Known;
     }
     lose(loss::LIVES_FULL);
+    if let Some(were_full) = LIVES_WERE_FULL.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { *were_full = 1 };
+    }
     Entered::Nowhere
+}
+
+/// Whether a life ever found no room.
+#[inline(always)]
+pub fn were_full() -> bool {
+    // SAFETY: a value of our own map.
+    LIVES_WERE_FULL.get_ptr(0).is_some_and(|were_full| unsafe { *were_full } != 0)
 }
 
 /// Enters a death. It may be known already: several threads can see themselves as the last (`alone` where that cannot

@@ -25,6 +25,9 @@ pub static LIFE_SLOTS: Array<LifeSlot> = Array::with_max_entries(1, 0);
 /// By tgid, those whose slot is somebody else's; all where there are no slots.
 #[map]
 pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(32_768, 0);
+/// 1 once a life found no room: from then on its death, booked at the exit, must not be booked again.
+#[map]
+pub static LIVES_WERE_FULL: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub static NS_PIDS: HashMap<NsPid, u32> = HashMap::with_max_entries(16_384, 0);
 /// Preallocated, as all are: memory asked for in the middle of a fork is refused now and then, far from any limit.

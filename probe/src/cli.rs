@@ -107,6 +107,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_048_576), default_value = "8192")]
     pub max_parents: u32,
 
+    /// Say what watching cost: run time of each program, fill of each map, own CPU time and memory
+    ///
+    /// To standard error at the end; reports in JSON always hold it. Has the kernel count the run time of all BPF
+    /// programs meanwhile, which costs some 50 ns a run.
+    #[arg(long, global = true)]
+    pub stats: bool,
+
     /// Have the programs in the kernel log what they decide, to standard error
     ///
     /// For debugging reapwatch itself. Slow when on; when off nothing of it is left in the programs.

@@ -13,10 +13,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     engine::{Engine, Observation},
-    model::{Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage},
+    model::{Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage, Upkeep},
     record::RecordingFile,
     sink,
-    source::{SetupError, clock, detail, kernel::Kernel, order::Order},
+    source::{SetupError, clock, detail, kernel::Kernel, order::Order, own},
 };
 
 /// How long an event may stay in the ring buffer while little happens.
@@ -118,6 +118,11 @@ impl Collector {
     /// The engine and the session, once the window is closed.
     pub fn into_parts(self) -> (Engine, Session) {
         (self.engine, self.session)
+    }
+
+    /// The engine as it is.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// What went wrong with the recording, if anything did.
@@ -233,6 +238,12 @@ impl Collector {
         }
         let losses = self.kernel.losses();
         self.order.push(time_ns, Input::Losses { time_ns, losses });
+        if closing {
+            let (programs, maps) = self.kernel.upkeep();
+            let (cpu_ns, resident_bytes) = own::cost();
+            let upkeep = Upkeep { cpu_ns, resident_bytes, programs, maps };
+            self.order.push(time_ns, Input::Upkeep(Box::new(upkeep)));
+        }
     }
 
     fn release(&mut self, drained_ns: u64, observer: &mut dyn Observer) -> Result<(), CollectError> {

@@ -23,6 +23,37 @@ pub struct Report {
     pub parents: Vec<Parent>,
     /// Descendants of the command still alive when it ended (`run` only, else empty).
     pub left_running: Vec<LeftRunning>,
+    /// What the tracer itself cost and held.
+    pub tracer: Tracer,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tracer {
+    /// CPU time of the collector.
+    pub cpu_ns: u64,
+    pub resident_bytes: u64,
+    /// Of all programs.
+    pub recursion_misses: u64,
+    pub programs: Vec<ProgramCost>,
+    pub maps: Vec<MapFill>,
+}
+
+/// `runs` and `run_time_ns` are 0 where the kernel does not count them: `--stats` makes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProgramCost {
+    pub name: String,
+    pub runs: u64,
+    pub run_time_ns: u64,
+    pub recursion_misses: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MapFill {
+    pub name: String,
+    pub entries: u64,
+    pub max_entries: u64,
+    /// Times something found no room in it: `lost` by reason.
+    pub refused: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -95,6 +95,7 @@ fn btf() {
 /// How much work each program is for the kernel's verifier.
 fn verified(rung: &str) {
     let options = KernelOptions {
+        stats: false,
         lives: 1_024,
         parents: 1_024,
         asked: probe::source::kernel::Asked::Everything,

@@ -15,8 +15,8 @@ use crate::{
     engine::{Engine, Parent as Known, State, Tally},
     model::{self, Detail, Identity, Session, Task},
     report::{
-        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, Named, Parent, Report, SCHEMA, Settled,
-        Verdict, Waits, Window,
+        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Parent, ProgramCost, Report,
+        SCHEMA, Settled, Tracer, Verdict, Waits, Window,
     },
 };
 
@@ -53,6 +53,7 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
         settled,
         parents,
         left_running: if session.tree { left_running(engine) } else { Vec::new() },
+        tracer: tracer(engine.upkeep()),
     }
 }
 
@@ -68,6 +69,29 @@ fn badness(parent: &Parent) -> impl Ord + use<> {
         parent.pid,
         parent.start_time.clone(),
     )
+}
+
+/// What the tracer itself cost and held.
+pub fn tracer(upkeep: &model::Upkeep) -> Tracer {
+    let programs = upkeep.programs.iter().map(|one| ProgramCost {
+        name: one.name.clone(),
+        runs: one.runs,
+        run_time_ns: one.run_time_ns,
+        recursion_misses: one.recursion_misses,
+    });
+    let maps = upkeep.maps.iter().map(|one| MapFill {
+        name: one.name.clone(),
+        entries: one.entries,
+        max_entries: one.max_entries,
+        refused: one.refused,
+    });
+    Tracer {
+        cpu_ns: upkeep.cpu_ns,
+        resident_bytes: upkeep.resident_bytes,
+        recursion_misses: upkeep.programs.iter().map(|one| one.recursion_misses).sum(),
+        programs: programs.collect(),
+        maps: maps.collect(),
+    }
 }
 
 fn settled(sum: model::Settled) -> Settled {

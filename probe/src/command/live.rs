@@ -114,7 +114,9 @@ pub async fn watch(mut options: KernelOptions, args: WatchArgs) -> Result<u8, Fa
     collector.run(for_a_while(Some(args.duration)), &mut NoObserver).await?;
     let failure = collector.recording_failure();
     let (engine, session) = collector.into_parts();
-    target.write(&analysis::report(&engine, &session), args.format)?;
+    let report = analysis::report(&engine, &session);
+    target.write(&report, args.format)?;
+    output::stats(options.stats, &report.tracer);
     failure.map_or(Ok(0), |failure| Err(Failure::Other(failure)))
 }
 
@@ -129,6 +131,7 @@ pub async fn trace(mut options: KernelOptions, args: TraceArgs) -> Result<u8, Fa
     let mut collector = collector(attached, session, recording, None, false);
     collector.run(for_a_while(args.duration), &mut lines).await?;
     lines.finish()?;
+    output::stats(options.stats, &analysis::tracer(collector.engine().upkeep()));
     collector.recording_failure().map_or(Ok(0), |failure| Err(Failure::Other(failure)))
 }
 

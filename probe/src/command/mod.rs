@@ -70,6 +70,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         lives: cli.global.max_unreaped,
         parents: cli.global.max_parents,
         log_programs: cli.global.log_programs,
+        stats: cli.global.stats,
         asked: kernel::Asked::Everything,
     };
     match cli.command {

@@ -9,7 +9,7 @@ use std::{
 use super::Failure;
 use crate::{
     cli::Format,
-    report::Report,
+    report::{Report, Tracer},
     sink::{self, terminal::View},
 };
 
@@ -55,6 +55,13 @@ impl Target {
                 .map_err(|error| Failure::writing("standard error", &error)),
             Self::StandardOutput => standard(&bytes),
         }
+    }
+}
+
+/// What watching cost, to standard error, where asked for. A closed one is no failure.
+pub fn stats(asked: bool, tracer: &Tracer) {
+    if asked {
+        let _ = sink::stats_text::stats(&mut io::stderr().lock(), tracer);
     }
 }
 

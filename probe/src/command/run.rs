@@ -18,7 +18,7 @@ use nix::{
 use super::{
     Failure,
     live::{attach, collector, for_a_while, interrupted, recording, session},
-    output::Target,
+    output::{self, Target},
 };
 use crate::{
     analysis,
@@ -47,6 +47,7 @@ pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failur
     let (engine, session) = collector.into_parts();
     let report = analysis::report(&engine, &session);
     target.write(&report, args.format)?;
+    output::stats(options.stats, &report.tracer);
     if let Some(failure) = failure {
         return Err(Failure::Other(failure));
     }
@@ -89,6 +90,7 @@ pub async fn record(mut options: KernelOptions, args: RecordArgs) -> Result<u8, 
             }
         }
     };
+    output::stats(options.stats, &analysis::tracer(collector.engine().upkeep()));
     collector.recording_failure().map_or(Ok(code), |failure| Err(Failure::Other(failure)))
 }
 

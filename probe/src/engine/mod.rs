@@ -17,7 +17,7 @@ pub use process::{Process, State};
 
 use crate::model::{
     Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled, Snapshot,
-    Stage, Task, TaskState,
+    Stage, Task, TaskState, Upkeep,
 };
 
 /// Most processes followed at once.
@@ -56,6 +56,7 @@ pub struct Engine {
     losses: Losses,
     /// Where only what is slow or wrong is told: what parents had that are forgotten already.
     settled: Option<Settled>,
+    upkeep: Upkeep,
     not_followed: u64,
     coarse_reaps: u64,
     seen_first_snapshot: bool,
@@ -84,7 +85,7 @@ impl Engine {
                 }
                 self.losses = losses;
             }
-            Input::Tick { time_ns } => self.ended_ns = self.ended_ns.max(time_ns),
+            Input::Upkeep(upkeep) => self.upkeep = *upkeep,
             Input::End { time_ns } => {
                 self.ended_ns = time_ns;
                 self.heal();
@@ -125,6 +126,11 @@ impl Engine {
     /// Reaps whose time is that of the free.
     pub fn coarse_reaps(&self) -> u64 {
         self.coarse_reaps
+    }
+
+    /// What the tracer itself costs and holds, as last told.
+    pub fn upkeep(&self) -> &Upkeep {
+        &self.upkeep
     }
 
     /// The books of parents that are gone and left nothing to tell.

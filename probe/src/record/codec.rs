@@ -3,8 +3,9 @@
 use bytes::{Buf, BufMut};
 
 use crate::model::{
-    Comm, Counters, Detail, Distribution, Hooks, Identity, Input, Lifecycle, Losses, Precision, ReapHow,
-    SeenTask, Session, Settled, Snapshot, Stage, Task, TaskState, TimeAnchor, WaitStatus,
+    Comm, Counters, Detail, Distribution, Hooks, Identity, Input, Lifecycle, Losses, MapUpkeep, Precision,
+    ProgramUpkeep, ReapHow, SeenTask, Session, Settled, Snapshot, Stage, Task, TaskState, TimeAnchor, Upkeep,
+    WaitStatus,
 };
 
 /// Frame kinds. Never reused.
@@ -16,9 +17,9 @@ pub mod kind {
     pub const SNAPSHOT: u8 = 4;
     pub const COUNTERS: u8 = 5;
     pub const LOSSES: u8 = 6;
-    pub const TICK: u8 = 7;
     pub const END: u8 = 8;
     pub const SETTLED: u8 = 9;
+    pub const UPKEEP: u8 = 10;
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -162,9 +163,24 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             }
             kind::LOSSES
         }
-        Input::Tick { time_ns } => {
-            out.put_u64_le(*time_ns);
-            kind::TICK
+        Input::Upkeep(upkeep) => {
+            out.put_u64_le(upkeep.cpu_ns);
+            out.put_u64_le(upkeep.resident_bytes);
+            out.put_u32_le(upkeep.programs.len() as u32);
+            for program in &upkeep.programs {
+                put_bytes(out, program.name.as_bytes());
+                for value in [program.runs, program.run_time_ns, program.recursion_misses] {
+                    out.put_u64_le(value);
+                }
+            }
+            out.put_u32_le(upkeep.maps.len() as u32);
+            for map in &upkeep.maps {
+                put_bytes(out, map.name.as_bytes());
+                for value in [map.entries, map.max_entries, map.refused] {
+                    out.put_u64_le(value);
+                }
+            }
+            kind::UPKEEP
         }
         Input::End { time_ns } => {
             out.put_u64_le(*time_ns);
@@ -344,10 +360,37 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Option<Input> {
             time_ns: number(from)?,
             losses: Losses { events: number(from)?, map_full: number(from)?, probe_missed: number(from)? },
         },
-        kind::TICK => Input::Tick { time_ns: number(from)? },
+        kind::UPKEEP => Input::Upkeep(Box::new(decode_upkeep(from)?)),
         kind::END => Input::End { time_ns: number(from)? },
         _ => return None,
     })
+}
+
+fn decode_upkeep(from: &mut &[u8]) -> Option<Upkeep> {
+    let (cpu_ns, resident_bytes) = (number(from)?, number(from)?);
+    let programs = count(from, 28)?;
+    let programs = (0..programs)
+        .map(|_| {
+            Some(ProgramUpkeep {
+                name: text(from)?,
+                runs: number(from)?,
+                run_time_ns: number(from)?,
+                recursion_misses: number(from)?,
+            })
+        })
+        .collect::<Option<_>>()?;
+    let maps = count(from, 28)?;
+    let maps = (0..maps)
+        .map(|_| {
+            Some(MapUpkeep {
+                name: text(from)?,
+                entries: number(from)?,
+                max_entries: number(from)?,
+                refused: number(from)?,
+            })
+        })
+        .collect::<Option<_>>()?;
+    Some(Upkeep { cpu_ns, resident_bytes, programs, maps })
 }
 
 fn decode_seen(from: &mut &[u8]) -> Option<SeenTask> {

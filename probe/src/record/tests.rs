@@ -116,7 +116,24 @@ fn input() -> impl Strategy<Value = Input> {
             time_ns,
             losses: Losses { events, map_full, probe_missed }
         }),
-        any::<u64>().prop_map(|time_ns| Input::Tick { time_ns }),
+        (any::<[u64; 2]>(), vec(("[a-z]{0,9}", any::<[u64; 3]>()), 0..3)).prop_map(
+            |([cpu_ns, resident_bytes], named)| {
+                let programs = named.iter().cloned().map(|(name, n)| ProgramUpkeep {
+                    name,
+                    runs: n[0],
+                    run_time_ns: n[1],
+                    recursion_misses: n[2],
+                });
+                let maps = named.iter().cloned().map(|(name, n)| MapUpkeep {
+                    name,
+                    entries: n[0],
+                    max_entries: n[1],
+                    refused: n[2],
+                });
+                let (programs, maps) = (programs.collect(), maps.collect());
+                Input::Upkeep(Box::new(Upkeep { cpu_ns, resident_bytes, programs, maps }))
+            }
+        ),
         any::<u64>().prop_map(|time_ns| Input::End { time_ns }),
     ]
 }
@@ -171,8 +188,10 @@ proptest! {
 
 #[test]
 fn a_file_cut_anywhere_gives_a_prefix_and_says_so() {
-    let inputs: Vec<Input> =
-        (0..5).map(|time_ns| Input::Tick { time_ns }).chain([Input::End { time_ns: 9 }]).collect();
+    let inputs: Vec<Input> = (0..5)
+        .map(|time_ns| Input::Losses { time_ns, losses: Losses::default() })
+        .chain([Input::End { time_ns: 9 }])
+        .collect();
     let whole = write(&inputs);
     let first = write(&[]).len();
     for cut in first..whole.len() {

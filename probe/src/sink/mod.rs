@@ -2,6 +2,7 @@
 
 pub mod doctor_text;
 pub mod json;
+pub mod stats_text;
 pub mod status;
 pub mod terminal;
 pub mod text;

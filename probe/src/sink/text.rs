@@ -47,6 +47,11 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
     Ok(())
 }
 
+fn in_time(parents: u64, reaped: u64) -> String {
+    let word = if parents == 1 { "parent" } else { "parents" };
+    format!("No leak: {} {word} reaped {}, each within the grace.", count(parents), children(reaped, "dead "))
+}
+
 fn ledger(report: &Report) -> String {
     let totals = &report.totals;
     let mut text = format!("{} died, {} reaped", count(totals.exited), count(totals.reaped));
@@ -70,8 +75,12 @@ fn name(parent: &Parent) -> String {
 
 /// The one sentence.
 pub fn headline(report: &Report) -> String {
+    let settled = &report.settled;
     let Some(worst) = report.parents.first() else {
-        return "No process with children was seen.".into();
+        return match settled.parents {
+            0 => "No process with children was seen.".into(),
+            parents => in_time(parents, report.totals.reaped + report.totals.autoreaped),
+        };
     };
     let who = name(worst);
     let books = &worst.ledger;
@@ -107,10 +116,14 @@ pub fn headline(report: &Report) -> String {
         ),
         Verdict::Healthy => {
             let slowest = report.parents.iter().map(|parent| parent.reap_latency.max_ns).max().unwrap_or(0);
-            let parents = report.parents.len() as u64;
+            let parents = report.parents.len() as u64 + settled.parents;
             let kept = report.totals.reaped + report.totals.autoreaped;
             if kept == 0 {
                 return format!("No leak: {} parents, and none of their children has died.", count(parents));
+            }
+            // Of those no longer kept it is only known that none was slow.
+            if settled.parents > 0 {
+                return in_time(parents, kept);
             }
             format!(
                 "No leak: {} {} reaped {}; the slowest reap took {}.",

@@ -2,7 +2,13 @@
 //!
 //! Must not interpret: it hands out inputs in the model's words. Dropping it detaches everything.
 
-use std::{borrow::Cow, fs, io::Read, os::fd::AsFd, path::Path};
+use std::{
+    borrow::Cow,
+    fs,
+    io::Read,
+    os::fd::{AsFd, FromRawFd, OwnedFd},
+    path::Path,
+};
 
 use aya::{
     Btf, Ebpf,
@@ -14,7 +20,7 @@ use nix::errno::Errno;
 use probe_common::{
     offsets::Offsets,
     settings::{Settings, scope},
-    wire::{self, Followed, ParentKey, ParentRecord},
+    wire::{self, Followed, Life, ParentKey, ParentRecord},
 };
 
 use super::{
@@ -22,13 +28,16 @@ use super::{
     attach_types::{attach_types, loader},
     clock, decode, offsets, tracefs,
 };
-use crate::model::{Counters, Hooks, Lifecycle, Losses, Settled, Snapshot};
+use crate::model::{Counters, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
 
 /// As many as stay in the CPU's cache; what dies within as many pids of an unreaped one goes to the hash.
 const LIFE_SLOTS_MAX: u32 = 4_096;
+
+/// Most processes of a tree at once: 2 MB.
+const FOLLOWED_MAX: u32 = 32_768;
 
 /// A dead parent's record stays in its map this long, so that late releases still find it.
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
@@ -90,6 +99,8 @@ pub struct KernelOptions {
     pub parents: u32,
     /// Whether the programs log what they decide.
     pub log_programs: bool,
+    /// Whether the kernel is to count runs and run time of programs meanwhile.
+    pub stats: bool,
     pub asked: Asked,
 }
 
@@ -113,9 +124,20 @@ pub struct Kernel {
     attached: Vec<Attached>,
     exact: bool,
     counts: bool,
+    sizes: Sizes,
     losses: Losses,
     undecodable: u64,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    /// While it is open, the kernel counts runs of programs.
+    _counting: Option<OwnedFd>,
+}
+
+/// How big the maps are.
+struct Sizes {
+    ring_bytes: u32,
+    lives: u32,
+    parents: u32,
+    followed: u64,
 }
 
 #[repr(transparent)]
@@ -125,6 +147,8 @@ struct Shared<T>(T);
 unsafe impl aya::Pod for Shared<Offsets> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Shared<Settings> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Shared<Life> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Shared<Followed> {}
 // SAFETY: as above.
@@ -158,6 +182,7 @@ impl Kernel {
         let shared = Shared(found);
         // Off, the verifier removes every log statement: nothing is left of them.
         let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
+        let counting = if options.stats { Some(count_runs()?) } else { None };
         let settings = settings(options);
         let object = if settings.life_slots == 0 { without_exchange(OBJECT) } else { OBJECT.into() };
         let settings = Shared(settings);
@@ -189,8 +214,25 @@ impl Kernel {
             .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
         let exact =
             attached.iter().all(|one| !one.hook.contains("signal_generate") && !one.hook.contains("free"));
+        let sizes = Sizes {
+            ring_bytes: options.ring_bytes,
+            lives: options.lives,
+            parents: options.parents,
+            followed: followed_max(options).into(),
+        };
         let counts = matches!(options.asked, Asked::Counters { .. });
-        Ok(Self { ebpf, events, attached, exact, counts, losses: Losses::default(), undecodable: 0, logger })
+        Ok(Self {
+            ebpf,
+            events,
+            attached,
+            exact,
+            counts,
+            sizes,
+            losses: Losses::default(),
+            undecodable: 0,
+            logger,
+            _counting: counting,
+        })
     }
 
     /// Whether the counters are all that is told of what is as it should be.
@@ -312,17 +354,9 @@ impl Kernel {
 
     /// Everything lost so far, by reason.
     pub fn losses(&mut self) -> Losses {
-        if let Some(map) = self.ebpf.map("LOSSES")
-            && let Ok(counts) = PerCpuArray::<_, u64>::try_from(map)
-        {
-            let sum = |reason: u32| counts.get(&reason, 0).map_or(0, |values| values.iter().sum::<u64>());
-            self.losses.events = sum(wire::loss::RING_FULL) + self.undecodable;
-            self.losses.map_full =
-                [wire::loss::LIVES_FULL, wire::loss::PARENTS_FULL, wire::loss::FOLLOWED_FULL]
-                    .into_iter()
-                    .map(sum)
-                    .sum();
-        }
+        let refused = self.refused();
+        self.losses.events = refused[wire::loss::RING_FULL as usize] + self.undecodable;
+        self.losses.map_full = refused.iter().sum::<u64>() - refused[wire::loss::RING_FULL as usize];
         let counted: u64 = COUNTED_FOR_MISSES.iter().map(|name| self.misses(name).unwrap_or(0)).sum();
         let exits = match (self.misses("process_exit"), self.misses("exit_again")) {
             // Whoever is skipped by one is seen by the other.
@@ -332,6 +366,63 @@ impl Kernel {
         };
         self.losses.probe_missed = counted + exits;
         self.losses
+    }
+
+    /// What the programs and maps cost and hold.
+    pub fn upkeep(&mut self) -> (Vec<ProgramUpkeep>, Vec<MapUpkeep>) {
+        let mut programs: Vec<_> = self
+            .ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                let info = program_info(program.fd().ok()?.as_fd())?;
+                Some(ProgramUpkeep {
+                    name: name.to_owned(),
+                    runs: info.run_cnt,
+                    run_time_ns: info.run_time_ns,
+                    recursion_misses: info.recursion_misses,
+                })
+            })
+            .collect();
+        programs.sort_by(|one, other| one.name.cmp(&other.name));
+        let refused = self.refused();
+        let parents = self.keys::<Shared<ParentKey>, Shared<ParentRecord>>("PARENTS");
+        let elsewhere = self.keys::<u32, Shared<Life>>("LIVES");
+        let maps = [
+            ("EVENTS", 0, u64::from(self.sizes.ring_bytes), wire::loss::RING_FULL),
+            ("LIVES", elsewhere, u64::from(self.sizes.lives), wire::loss::LIVES_FULL),
+            ("PARENTS", parents, u64::from(self.sizes.parents), wire::loss::PARENTS_FULL),
+            (
+                "FOLLOWED",
+                self.keys::<u32, Shared<Followed>>("FOLLOWED"),
+                self.sizes.followed,
+                wire::loss::FOLLOWED_FULL,
+            ),
+        ];
+        let maps = maps.map(|(name, entries, max_entries, reason)| MapUpkeep {
+            name: name.to_owned(),
+            entries,
+            max_entries,
+            refused: refused[reason as usize],
+        });
+        (programs, maps.into())
+    }
+
+    fn keys<K: aya::Pod, V: aya::Pod>(&self, name: &str) -> u64 {
+        let map = self.ebpf.map(name).and_then(|map| HashMap::<_, K, V>::try_from(map).ok());
+        map.map_or(0, |map| map.keys().count() as u64)
+    }
+
+    /// Times something did not fit, by reason.
+    fn refused(&self) -> [u64; wire::loss::REASONS as usize] {
+        let mut refused = [0; wire::loss::REASONS as usize];
+        if let Some(map) = self.ebpf.map("LOSSES")
+            && let Ok(counts) = PerCpuArray::<_, u64>::try_from(map)
+        {
+            for (reason, sum) in (0..).zip(&mut refused) {
+                *sum = counts.get(&reason, 0).map_or(0, |values| values.iter().sum());
+            }
+        }
+        refused
     }
 
     /// Times a loaded program was skipped because it was under way on the same CPU.
@@ -368,10 +459,10 @@ fn settings(options: &KernelOptions) -> Settings {
     settings
 }
 
-/// Entries of the FOLLOWED map: a tree is as many as can live and die at once.
+/// Entries of the FOLLOWED map.
 fn followed_max(options: &KernelOptions) -> u32 {
     match &options.asked {
-        Asked::TreeOf { .. } => options.lives,
+        Asked::TreeOf { .. } => FOLLOWED_MAX,
         Asked::Events { pids, .. } => (pids.len() as u32).max(1),
         Asked::Everything | Asked::Counters { .. } => 1,
     }
@@ -439,6 +530,24 @@ fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
+}
+
+/// Has the kernel count runs and run time of all programs, as long as the descriptor is open.
+fn count_runs() -> Result<OwnedFd, SetupError> {
+    const BPF_ENABLE_STATS: nix::libc::c_long = 32;
+    // `union bpf_attr` for that command: BPF_STATS_RUN_TIME.
+    let mut attr: u32 = 0;
+    // SAFETY: attr is ours, alive during the call, and its size is stated.
+    let fd =
+        unsafe { nix::libc::syscall(nix::libc::SYS_bpf, BPF_ENABLE_STATS, &raw mut attr, size_of::<u32>()) };
+    if fd < 0 {
+        return Err(SetupError {
+            what: format!("--stats: the kernel does not count runs of programs: {}", Errno::last()),
+            remedy: "leave --stats out, or run with CAP_SYS_ADMIN on Linux 5.8 or newer".into(),
+        });
+    }
+    // SAFETY: a new descriptor of ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 /// `bpf_prog_info`, of which aya hands out only a part.
@@ -668,6 +777,10 @@ impl Loading {
     }
 
     fn kprobe(&mut self, name: &str, target: &str) -> Result<(), SetupError> {
+        // Without it attaching is bound to fail, after the verifier's work was done.
+        if !Path::new("/sys/bus/event_source/devices/kprobe").exists() {
+            return Err(SetupError { what: "this kernel has no kprobes".into(), remedy: String::new() });
+        }
         let hook: &mut KProbe = program(&mut self.ebpf, name)?;
         hook.load()
             .and_then(|()| hook.attach(target, 0).map(drop))

@@ -9,6 +9,7 @@ pub mod detail;
 pub mod kernel;
 pub mod offsets;
 pub mod order;
+pub mod own;
 pub mod privileges;
 pub mod tracefs;
 

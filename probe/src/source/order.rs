@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     fn tick(time_ns: u64) -> Input {
-        Input::Tick { time_ns }
+        Input::End { time_ns }
     }
 
     #[test]
