@@ -4,7 +4,7 @@
 mod support;
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     process::{Child, Command, Stdio},
     sync::Mutex,
     time::Duration,
@@ -188,6 +188,127 @@ fn one_killed_in_mid_storm_leaves_nothing_that_misleads_the_next() {
     let parent = parent_in(&report, &truth["pid"]);
     assert_eq!((&parent["unreaped"], &parent["exited"]), (&50.into(), &50.into()), "{parent:#}");
     assert_eq!(report["complete"], true, "{:#}", report["lost"]);
+}
+
+/// `trace` into a pipe, once it watches.
+fn trace_into_a_pipe() -> Child {
+    let child = reapwatch()
+        .args(["trace", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("reapwatch");
+    let status = format!("/proc/{}/status", child.id());
+    let watches = || std::fs::read_to_string(&status).is_ok_and(|text| text.contains("NoNewPrivs:\t1"));
+    until("it watches", || watches().then_some(()));
+    child
+}
+
+fn storm_alone(count: u64) {
+    let status = Command::new(workload())
+        .args(["storm", "--count", &count.to_string()])
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.expect("the workload").success());
+}
+
+fn ended(child: &mut Child) -> std::process::ExitStatus {
+    until("it ends", || child.try_wait().expect("our own child"))
+}
+
+#[test]
+fn a_reader_that_stands_still_cannot_keep_it_from_ending() {
+    let _alone = alone();
+    for number in [libc::SIGINT, libc::SIGTERM] {
+        let mut child = trace_into_a_pipe();
+        storm_alone(12_000);
+        signal(&child, number);
+        assert_eq!(ended(&mut child).code(), Some(1));
+        let mut said = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+        assert!(said.contains("stands still"), "{said}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_on_gets_whole_lines_and_is_told_how_many_it_missed() {
+    let _alone = alone();
+    let mut child = trace_into_a_pipe();
+    // Four lines a life, some 250 bytes each: more than the pipe and the queue hold.
+    storm_alone(20_000);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut missed = 0;
+    let reader = std::thread::spawn(move || {
+        let mut whole = 0u64;
+        for line in &mut lines {
+            let line: Value = serde_json::from_str(&line.expect("text")).expect("whole lines");
+            support::validate("event", &line);
+            missed += line["lines"].as_u64().unwrap_or(0);
+            whole += 1;
+        }
+        (whole, missed)
+    });
+    // Whatever dies once the reader goes on is told.
+    for _ in 0..20 {
+        storm_alone(10);
+    }
+    signal(&child, libc::SIGINT);
+    let code = ended(&mut child).code();
+    let (whole, missed) = reader.join().expect("the reader");
+    assert!(missed > 0 && whole > 1_000, "{whole} whole, {missed} missed");
+    assert_eq!(code, Some(1), "left out lines are a failure");
+}
+
+/// A file system of 64 KiB; unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(Some("tmpfs"), directory.path(), Some("tmpfs"), flags, Some("size=64k"))
+            .expect("a tmpfs");
+        Self(directory)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount(self.0.path());
+    }
+}
+
+#[test]
+fn a_full_disk_under_a_recording_loses_neither_the_report_nor_what_was_recorded() {
+    let _alone = alone();
+    let disk = SmallDisk::new();
+    let (recording, directory) = (disk.0.path().join("f.rec"), tempfile::tempdir().expect("a directory"));
+    let path = directory.path().join("r.json");
+    let output = reapwatch()
+        .args(["run", "--format", "json", "--output"])
+        .arg(&path)
+        .arg("--record")
+        .arg(&recording)
+        .arg("--")
+        .arg(workload())
+        .args(["storm", "--count", "2000"])
+        .output()
+        .expect("reapwatch");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("f.rec") && said.contains("No space left"), "{said}");
+    let truth: Value = serde_json::from_slice(&output.stdout).expect("truth");
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).expect("a report")).expect("JSON");
+    check_invariants(&report);
+    assert_eq!(parent_in(&report, &truth["pid"])["reaped"], 2_000);
+    let replayed = reapwatch().args(["replay", "--format", "json"]).arg(&recording).output().expect("replay");
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    let part: Value = serde_json::from_slice(&replayed.stdout).expect("a report of the part");
+    check_invariants(&part);
+    assert!(
+        part["totals"]["reaped"].as_u64().is_some_and(|reaped| (10..2_000).contains(&reaped)),
+        "{part:#}"
+    );
 }
 
 #[test]

@@ -231,6 +231,39 @@ pub struct EventLine {
     /// On `lost`: everything lost so far, by reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<Lost>,
+    /// On `lost`: lines before this one that the reader was too slow for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u64>,
+}
+
+impl EventLine {
+    /// One that says nothing yet but when and what.
+    pub fn blank(event: &'static str, time: String) -> Self {
+        Self {
+            time,
+            event,
+            process: None,
+            parent: None,
+            creator: None,
+            from: None,
+            held_by: None,
+            command_line: None,
+            executable: None,
+            exit: None,
+            how: None,
+            reaper: None,
+            reap_latency_ns: None,
+            teardown_ns: None,
+            precision: None,
+            lost: None,
+            lines: None,
+        }
+    }
+
+    /// Lines that the reader was too slow for.
+    pub fn lines_lost(time: String, lines: u64) -> Self {
+        Self { lines: Some(lines), ..Self::blank("lost", time) }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

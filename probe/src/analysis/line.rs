@@ -7,34 +7,16 @@ use crate::{
     report::{EventLine, EventProcess, ExitDetail, Lost},
 };
 
-fn blank(event: &'static str, time: String) -> EventLine {
-    EventLine {
-        time,
-        event,
-        process: None,
-        parent: None,
-        creator: None,
-        from: None,
-        held_by: None,
-        command_line: None,
-        executable: None,
-        exit: None,
-        how: None,
-        reaper: None,
-        reap_latency_ns: None,
-        teardown_ns: None,
-        precision: None,
-        lost: None,
-    }
-}
-
 /// The line, or `None` where the session does not ask for it.
 pub fn event_line(observation: &Observation, session: &Session) -> Option<EventLine> {
     let (event, reap_latency_ns, teardown_ns) = match observation {
         Observation::Lost { time_ns, losses } => {
             let lost =
                 Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
-            return Some(EventLine { lost: Some(lost), ..blank("lost", time::rfc3339(session, *time_ns)) });
+            return Some(EventLine {
+                lost: Some(lost),
+                ..EventLine::blank("lost", time::rfc3339(session, *time_ns))
+            });
         }
         Observation::Stage { event, reap_latency_ns, teardown_ns, member } => {
             if !member {
@@ -65,7 +47,7 @@ pub fn event_line(observation: &Observation, session: &Session) -> Option<EventL
         Stage::Reparent { .. } => "reparent",
         Stage::Reap { .. } => "reap",
     };
-    let mut line = blank(name, time::rfc3339(session, event.time_ns));
+    let mut line = EventLine::blank(name, time::rfc3339(session, event.time_ns));
     let identity = event.process.identity;
     line.process = Some(EventProcess {
         pid: identity.tgid,

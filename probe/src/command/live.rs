@@ -1,7 +1,7 @@
 //! `watch` and `trace`: the whole host, for a while. And what every live command shares: attaching, signals.
 
 use std::{
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::Path,
     time::Duration,
 };
@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Failure,
+    outlet::Outlet,
     output::{self, Target},
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     engine::Observation,
     model::{Identity, Session, Snapshot},
     record::RecordingFile,
+    report::EventLine,
     sink,
     source::{
         clock,
@@ -127,7 +129,7 @@ pub async fn trace(mut options: KernelOptions, args: TraceArgs) -> Result<u8, Fa
     let attached = attach(&options)?;
     let session = session(&attached.kernel, Duration::ZERO, false, args.pid);
     let recording = recording(args.record.as_deref(), &session)?;
-    let mut lines = Lines::new(session.clone(), args.format);
+    let mut lines = Lines::new(session.clone(), args.format, false);
     let mut collector = collector(attached, session, recording, None, false);
     collector.run(for_a_while(args.duration), &mut lines).await?;
     lines.finish()?;
@@ -137,22 +139,43 @@ pub async fn trace(mut options: KernelOptions, args: TraceArgs) -> Result<u8, Fa
 
 /// Observations to standard output, a line each.
 pub struct Lines {
-    out: BufWriter<io::Stdout>,
+    outlet: Outlet,
     session: Session,
     format: Format,
     view: sink::terminal::View,
 }
 
 impl Lines {
-    pub fn new(session: Session, format: Format) -> Self {
-        let terminal = io::stdout().is_terminal();
-        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
-        Self { out, session, format, view: output::view(terminal) }
+    /// `patient`: a slow reader is waited for.
+    pub fn new(session: Session, format: Format, patient: bool) -> Self {
+        let view = output::view(io::stdout().is_terminal());
+        Self { outlet: Outlet::new(patient), session, format, view }
     }
 
-    /// Hands over the rest.
-    pub fn finish(mut self) -> Result<(), Failure> {
-        self.out.flush().map_err(|error| Failure::writing("standard output", &error))
+    /// Hands over the rest. Lines that a slow reader missed are a failure that says so.
+    pub fn finish(self) -> Result<(), Failure> {
+        let lost = self.outlet.finish().map_err(|error| Failure::writing("standard output", &error))?;
+        if lost.stands_still {
+            return Err(Failure::other(format!(
+                "the reader of standard output stands still: {} lines were left out, and those it has not taken",
+                lost.lines
+            )));
+        }
+        match lost.lines {
+            0 => Ok(()),
+            lines => Err(Failure::other(format!(
+                "the reader of standard output was too slow: {lines} lines were left out; write to a file, or ask for \
+                 less (--pid, --min-latency)"
+            ))),
+        }
+    }
+
+    fn write(&mut self, line: &EventLine) -> io::Result<()> {
+        let (format, view) = (self.format, self.view);
+        self.outlet.line(|out| match format {
+            Format::Json => sink::json::line(out, line),
+            Format::Text => sink::trace_text::line(out, line, view),
+        })
     }
 }
 
@@ -160,14 +183,14 @@ impl Observer for Lines {
     /// Writes one, if it is asked for.
     fn take(&mut self, observation: &Observation) -> io::Result<()> {
         let Some(line) = analysis::event_line(observation, &self.session) else { return Ok(()) };
-        match self.format {
-            Format::Json => sink::json::line(&mut self.out, &line),
-            Format::Text => sink::trace_text::line(&mut self.out, &line, self.view),
+        if let Some(lines) = self.outlet.take_lost() {
+            self.write(&EventLine::lines_lost(line.time.clone(), lines))?;
         }
+        self.write(&line)
     }
 
     /// A reader that waits for a line sees it soon.
     fn batch_over(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.outlet.hand_over()
     }
 }

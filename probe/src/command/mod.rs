@@ -2,6 +2,7 @@
 
 mod doctor;
 mod live;
+mod outlet;
 mod output;
 mod replay;
 mod run;

@@ -24,7 +24,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let mut observations = Vec::new();
     let mut inputs = 0u64;
     let mut lines = match args.view {
-        ReplayView::Trace => Some(Lines::new(session.clone(), args.format)),
+        ReplayView::Trace => Some(Lines::new(session.clone(), args.format, true)),
         ReplayView::Report => None,
     };
     for input in reader.by_ref() {

@@ -9,6 +9,11 @@ use crate::report::{EventLine, Named};
 pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<()> {
     // HH:MM:SS.mmm out of an RFC 3339 time.
     let time = event.time.get(11..23).unwrap_or(&event.time);
+    if let Some(lines) = event.lines {
+        let text =
+            format!("{time} {} {} lines left out: the reader was too slow", left("lost", 8), count(lines));
+        return writeln!(out, "{}", view.paint("33", &text));
+    }
     let Some(process) = &event.process else {
         let lost = event.lost.unwrap_or_default();
         let text = format!(
