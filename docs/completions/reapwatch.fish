@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_reapwatch_global_optspecs
-    string join \n btf= hooks= ring-size= log-programs h/help V/version
+    string join \n btf= hooks= ring-size= max-unreaped= max-parents= stats log-programs h/help V/version
 end
 
 function __fish_reapwatch_needs_command
@@ -30,6 +30,9 @@ fentry\t'fentry and fexit: exact, cheapest'
 kprobe\t'kprobe and kretprobe: exact'
 tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -s V -l version -d 'Print version'
@@ -52,9 +55,13 @@ fentry\t'fentry and fexit: exact, cheapest'
 kprobe\t'kprobe and kretprobe: exact'
 tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l pid -d 'Only this process and its children; may be given more than once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l min-latency -d 'Only reaps that came at least this long after their zombie' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l duration -d 'Stop after this long [default: when interrupted]' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l format -d 'Form of the event lines' -r -f -a "text\t'For people'
 json\t'One JSON object a line, see schemas/'"
@@ -65,6 +72,9 @@ fentry\t'fentry and fexit: exact, cheapest'
 kprobe\t'kprobe and kretprobe: exact'
 tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l duration -d 'How long to watch' -r
@@ -79,6 +89,9 @@ fentry\t'fentry and fexit: exact, cheapest'
 kprobe\t'kprobe and kretprobe: exact'
 tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l duration -d 'Stop after this long [default: when the command ends, or when interrupted]' -r
@@ -90,6 +103,9 @@ fentry\t'fentry and fexit: exact, cheapest'
 kprobe\t'kprobe and kretprobe: exact'
 tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l format -d 'Form of the output' -r -f -a "text\t'For people'
@@ -104,6 +120,9 @@ fentry\t'fentry and fexit: exact, cheapest'
 kprobe\t'kprobe and kretprobe: exact'
 tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l format -d 'Form of the findings' -r -f -a "text\t'For people'
@@ -114,6 +133,9 @@ fentry\t'fentry and fexit: exact, cheapest'
 kprobe\t'kprobe and kretprobe: exact'
 tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "run" -d 'Run a command and report who in it leaves dead children'
