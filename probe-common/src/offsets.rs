@@ -4,6 +4,25 @@
 /// Offset of a member this kernel does not have.
 pub const MISSING: u32 = u32::MAX;
 
+/// What stands in the offset of a typed load in the object, for the collector to put the member's own offset there.
+/// `member`: the number of a field of [`Offsets`]; `word`: which eight bytes of it.
+pub const fn placeholder(member: usize, word: usize) -> i16 {
+    PLACEHOLDERS + (member * WORDS + word) as i16
+}
+
+/// The (member, word) a placeholder stands for, if it is one.
+pub const fn placed(offset: i16) -> Option<(usize, usize)> {
+    if offset < PLACEHOLDERS || offset >= placeholder(Offsets::FIELDS, 0) {
+        return None;
+    }
+    let number = (offset - PLACEHOLDERS) as usize;
+    Some((number / WORDS, number % WORDS))
+}
+
+/// Beyond every member of the structures that are read, within what an instruction can hold.
+pub const PLACEHOLDERS: i16 = 0x7000;
+const WORDS: usize = 2;
+
 macro_rules! offsets {
     ($($(#[$doc:meta])* $name:ident : $path:literal),* $(,)?) => {
         /// Byte offsets; every field is [`MISSING`] where the kernel has no such member.
@@ -15,8 +34,11 @@ macro_rules! offsets {
             /// Nothing found yet.
             pub const NONE: Self = Self { $($name: MISSING),* };
 
+            /// How many fields there are.
+            pub const FIELDS: usize = [$($path),*].len();
+
             /// Every field with the BTF path it stands for (`struct.member.member`).
-            pub fn paths(&mut self) -> [(&'static str, &mut u32); [$($path),*].len()] {
+            pub fn paths(&mut self) -> [(&'static str, &mut u32); Self::FIELDS] {
                 [$(($path, &mut self.$name)),*]
             }
         }
@@ -64,4 +86,21 @@ offsets! {
     exit_waitid_ret: "syscalls:sys_exit_waitid.ret",
     enter_waitid_infop: "syscalls:sys_enter_waitid.infop",
     enter_waitid_options: "syscalls:sys_enter_waitid.options",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_says_which_member_it_stands_for_and_nothing_else_is_one() {
+        for member in 0..Offsets::FIELDS {
+            for word in 0..WORDS {
+                assert_eq!(placed(placeholder(member, word)), Some((member, word)));
+            }
+        }
+        for other in [i16::MIN, -8, 0, 8, PLACEHOLDERS - 1, placeholder(Offsets::FIELDS, 0), i16::MAX] {
+            assert_eq!(placed(other), None);
+        }
+    }
 }

@@ -139,7 +139,9 @@ pub struct LifeSlot {
     pub claim_ns: u64,
     pub life: Life,
     /// How many others with these low bits are in the LIVES map.
-    pub elsewhere: u64,
+    pub elsewhere: u32,
+    /// How many with these low bits have a record among the parents, or more: those the collector took away still count.
+    pub parents: u32,
 }
 
 /// Value of the FOLLOWED map, keyed by tgid.
@@ -194,7 +196,8 @@ pub struct Histogram {
     pub buckets: [u32; BUCKETS],
 }
 
-/// Value of the PARENTS map.
+/// Value of the PARENTS map. A parent and its children die and reap on different CPUs: what is rarely written, what is
+/// written where the parent runs, and what is written where its children die stand a cache line apart.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ParentRecord {
@@ -203,22 +206,26 @@ pub struct ParentRecord {
     pub reserved: u32,
     /// When the parent itself died; 0 while it lives.
     pub dead_ns: u64,
-    pub forked: u64,
-    pub exited: u64,
-    pub adopted: u64,
-    pub reaped: u64,
-    pub autoreaped: u64,
-    /// Of `reaped`: seen only by their free.
-    pub coarse: u64,
-    /// Of `exited`: could not be followed to their reap, for want of room.
-    pub untracked: u64,
     /// `reaped` at its last exec, and when that was.
     pub reaped_before_exec: u64,
     pub exec_ns: u64,
+    pub apart: [u64; 2],
+
+    pub forked: u64,
+    pub reaped: u64,
+    /// Of `reaped`: seen only by their free.
+    pub coarse: u64,
     /// Wait calls begun since its last exec.
     pub waits_any: u64,
     pub waits_specific: u64,
+    /// Its last buckets are never used ([`crate::bucket::LAST`]): they are the distance to what follows.
     pub reap_latency: Histogram,
+
+    pub exited: u64,
+    pub adopted: u64,
+    pub autoreaped: u64,
+    /// Of `exited`: could not be followed to their reap, for want of room.
+    pub untracked: u64,
     pub teardown: Histogram,
 }
 
@@ -247,5 +254,5 @@ const _: () = {
     assert!(size_of::<ParentKey>() == 16);
     assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
     assert!(size_of::<LifeSlot>() == 104);
-    assert!(size_of::<ParentRecord>() == 120 + 2 * size_of::<Histogram>());
+    assert!(size_of::<ParentRecord>() == 136 + 2 * size_of::<Histogram>());
 };

@@ -6,9 +6,9 @@ use probe_common::wire::{TaskRef, kind};
 use crate::{
     follow,
     life::now_ns,
-    maps::{PARENTS, Stage, send_exec, write_stage},
-    parent::key_of,
-    task,
+    maps::{Stage, send_exec, write_stage},
+    parent::own_record,
+    setting, task,
 };
 
 /// match-proto: include/trace/events/sched.h: sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
@@ -16,11 +16,28 @@ use crate::{
 pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let current = task::TypedTask::at(ctx.arg::<u64>(0));
     let binprm = ctx.arg::<u64>(2);
-    let process = current.process();
-    if !follow::in_scope(&process) {
+    let key = current.identity();
+    if !follow::in_scope(&key) {
+        return 0;
+    }
+    let own = own_record(&key);
+    // Nobody's parent: where not everything is told, what it runs does not matter yet.
+    if own.is_none() && setting!(stream_all) == 0 {
         return 0;
     }
     let now = now_ns();
+    let process = current.process();
+    if let Some(own) = own {
+        // The waits and reaps so far were those of the program before.
+        // SAFETY: a value of our own map.
+        unsafe {
+            (*own).waits_any = 0;
+            (*own).waits_specific = 0;
+            (*own).reaped_before_exec = (*own).reaped;
+            (*own).exec_ns = now;
+            (*own).comm = process.comm;
+        }
+    }
     let stage = Stage {
         time_ns: now,
         kind: kind::EXEC,
@@ -32,21 +49,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         zombie_ns: 0,
         status: 0,
     };
-    match PARENTS.get_ptr_mut(key_of(&process)) {
-        // The waits and reaps so far were those of the program before.
-        // SAFETY: a value of our own map.
-        Some(own) => unsafe {
-            (*own).waits_any = 0;
-            (*own).waits_specific = 0;
-            (*own).reaped_before_exec = (*own).reaped;
-            (*own).exec_ns = now;
-            (*own).comm = process.comm;
-        },
-        // Nobody's parent: what it runs does not matter yet.
-        None if task::settings().stream_all == 0 => return 0,
-        None => {}
-    }
-    if !follow::asked(&stage) || task::settings().min_latency_ns != 0 {
+    if !follow::asked(&stage) || setting!(min_latency_ns) != 0 {
         return 0;
     }
     send_exec(|record| {

@@ -7,9 +7,10 @@ use probe_common::wire::{Life, ParentKey, TaskRef, flag, kind};
 use crate::{
     follow,
     life::{Entered, enter, enter_older, find, notified, now_ns, were_full},
-    maps::{PARENTS, Stage, add, send},
-    parent::{key_of, parent_record},
-    task::{Memory, TaskPtr, TypedTask, forgotten, settings},
+    maps::{Stage, add, send},
+    parent::{key_of, own_record, parent_record},
+    setting,
+    task::{Memory, TaskPtr, TypedTask, forgotten, process_of},
 };
 
 /// `group_dead` is an argument only from 6.16 on; `signal->live == 0` says the same everywhere, but several exiting
@@ -36,7 +37,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
 pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
     if task.live_threads() == 0 && find(task.tgid()).is_none() && !were_full() {
-        died(task.leader(), now_ns());
+        died(task.leader().untyped(), now_ns());
     }
     0
 }
@@ -45,8 +46,8 @@ pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
 /// and is never skipped.
 #[inline(always)]
 pub fn died_unseen<M: Memory>(leader: TaskPtr<M>) {
-    if find(leader.tgid()).is_none() && leader.live_threads() == 0 && !were_full() {
-        died(leader, 0);
+    if find(leader.tgid()).is_none() && leader.untyped().live_threads() == 0 && !were_full() {
+        died(leader.untyped(), 0);
     }
 }
 
@@ -56,52 +57,59 @@ const UNANNOUNCED: u32 = 1 << 31;
 /// Enters the death of a process. `exit_ns`: 0 where it was not seen.
 #[inline(never)]
 fn died<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
-    let mut life = Life::default();
-    leader.describe(&mut life.process);
-    if !follow::in_scope(&life.process) {
+    let process = leader.process_of_leader();
+    let key = key_of(&process);
+    if !follow::in_scope(&key) {
         return;
     }
-    let real_parent = leader.real_parent();
-    let parent = real_parent.process();
+    let real_parent = leader.real_parent().leader();
+    let parent = real_parent.identity_of_leader();
     let exit_signal = leader.exit_signal();
     let traced = leader.notified_parent().tgid() != parent.tgid;
     let autoreap = exit_signal == 17 && !traced && real_parent.autoreaps();
     let mut flags = if autoreap { flag::AUTOREAP } else { 0 };
-    if parent.ns_pid == 1 {
+    let seen_as = leader.as_seen_by(real_parent);
+    if seen_as.by_init {
         flags |= flag::UNDER_INIT;
     }
-    if PARENTS.get_ptr(key_of(&life.process)).is_some() {
+    if own_record(&key).is_some() {
         flags |= flag::PARENT;
     }
     if exit_signal == 0 && !traced && exit_ns != 0 {
         flags |= UNANNOUNCED;
     }
-    let flags = forgotten(flags, &life.process.tgid);
-    let (nr, ns_inum) = leader.pid_as_seen_by(real_parent);
-    (life.nr, life.ns_inum) = (nr, forgotten(ns_inum, &life.process.tgid));
-    life.parent = key_of(&parent);
-    life.real_parent = real_parent.0;
-    life.exit_ns = exit_ns;
-    life.flags = flags & !UNANNOUNCED;
+    let flags = forgotten(flags, &process.tgid);
+    // Every member by name: what is left to a default is zeroed byte by byte, in a loop.
+    let life = Life {
+        process,
+        parent,
+        real_parent: leader.real_parent().0,
+        exit_ns,
+        zombie_ns: 0,
+        tracer_tgid: 0,
+        flags: flags & !UNANNOUNCED,
+        nr: seen_as.nr,
+        ns_inum: forgotten(seen_as.ns_inum, &process.tgid),
+    };
     match enter(&life, leader.nr_threads() == 1) {
         Entered::Known => return,
         Entered::New => {}
-        Entered::Nowhere => untracked(&life.parent, &parent, flags & flag::AUTOREAP != 0),
+        Entered::Nowhere => untracked(&parent, real_parent, flags & flag::AUTOREAP != 0),
     }
     let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
     if flags & flag::PARENT != 0
-        && let Some(own) = PARENTS.get_ptr_mut(key_of(&life.process))
+        && let Some(own) = own_record(&key)
     {
         // SAFETY: a value of our own map.
         unsafe { (*own).dead_ns = time_ns };
     }
-    if settings().stream_all != 0 {
+    if setting!(stream_all) != 0 {
         send(&Stage {
             time_ns,
             kind: kind::EXIT,
             flags: flags & flag::AUTOREAP,
             process: &life.process,
-            parent: &parent,
+            parent: &process_of(real_parent.untyped()),
             other: None,
             exit_ns,
             zombie_ns: 0,
@@ -110,14 +118,14 @@ fn died<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
     }
     // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be seen.
     if flags & UNANNOUNCED != 0 {
-        notified(life.process.tgid, &parent, &TaskRef::NONE, false);
+        notified(life.process.tgid, real_parent, real_parent, false, false);
     }
 }
 
 /// A death that cannot be followed to its reap is booked now.
 #[inline(always)]
-fn untracked(key: &ParentKey, parent: &TaskRef, autoreap: bool) {
-    if let Some(record) = parent_record(key, Some(parent)) {
+fn untracked<M: Memory>(key: &ParentKey, parent: TaskPtr<M>, autoreap: bool) {
+    if let Some(record) = parent_record(key, parent) {
         // SAFETY: a value of our own map.
         unsafe {
             add(&raw mut (*record).exited, 1);
@@ -130,15 +138,20 @@ fn untracked(key: &ParentKey, parent: &TaskRef, autoreap: bool) {
 /// A zombie of the task list that no hook has seen die: it is older than the programs.
 #[inline(never)]
 pub fn older<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer: &TaskRef, now_ns: u64) {
-    let mut life = Life::default();
-    leader.describe(&mut life.process);
-    if !follow::in_scope(&life.process) {
+    let process = leader.process_of_leader();
+    if !follow::in_scope(&key_of(&process)) {
         return;
     }
-    (life.nr, life.ns_inum) = leader.pid_as_seen_by(leader.real_parent());
-    life.parent = key_of(parent);
-    life.zombie_ns = now_ns;
-    life.tracer_tgid = tracer.tgid;
-    life.flags = flag::OLDER | if tracer.tgid == 0 { 0 } else { flag::HELD };
-    enter_older(&life);
+    let seen_as = leader.as_seen_by(leader.real_parent());
+    enter_older(&Life {
+        process,
+        parent: key_of(parent),
+        real_parent: 0,
+        exit_ns: 0,
+        zombie_ns: now_ns,
+        tracer_tgid: tracer.tgid,
+        flags: flag::OLDER | if tracer.tgid == 0 { 0 } else { flag::HELD },
+        nr: seen_as.nr,
+        ns_inum: seen_as.ns_inum,
+    });
 }

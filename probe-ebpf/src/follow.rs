@@ -4,12 +4,12 @@
 
 use probe_common::{
     settings::scope,
-    wire::{Followed, TaskRef, loss},
+    wire::{Followed, ParentKey, TaskRef, loss},
 };
 
 use crate::{
     maps::{FOLLOWED, Stage, lose},
-    task::settings,
+    setting,
 };
 
 /// Whether this process is one of those asked for.
@@ -27,14 +27,14 @@ fn followed(tgid: u32, start_boottime_ns: u64) -> bool {
 
 /// Whether anything of this process is to be counted or sent.
 #[inline(always)]
-pub fn in_scope(process: &TaskRef) -> bool {
-    settings().scope != scope::TREE || followed(process.tgid, process.start_boottime_ns)
+pub fn in_scope(process: &ParentKey) -> bool {
+    setting!(scope) != scope::TREE || followed(process.tgid, process.start_boottime_ns)
 }
 
 /// A child is born: one of the tree's is of the tree.
 #[inline(always)]
 pub fn born(child: &TaskRef, parent: &TaskRef, creator: &TaskRef) -> bool {
-    if settings().scope != scope::TREE {
+    if setting!(scope) != scope::TREE {
         return true;
     }
     if !followed(creator.tgid, creator.start_boottime_ns) && !followed(parent.tgid, parent.start_boottime_ns)
@@ -51,7 +51,7 @@ pub fn born(child: &TaskRef, parent: &TaskRef, creator: &TaskRef) -> bool {
 /// One of the tree has left the process table.
 #[inline(always)]
 pub fn gone(tgid: u32) {
-    if settings().scope == scope::TREE {
+    if setting!(scope) == scope::TREE {
         let _ = FOLLOWED.remove(tgid);
     }
 }
@@ -59,7 +59,7 @@ pub fn gone(tgid: u32) {
 /// Whether a stage is asked for.
 #[inline(always)]
 pub fn asked(stage: &Stage) -> bool {
-    if settings().scope != scope::PIDS {
+    if setting!(scope) != scope::PIDS {
         return true;
     }
     followed(stage.process.tgid, stage.process.start_boottime_ns)

@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use probe_common::{
     settings::scope,
-    wire::{TaskRef, kind},
+    wire::{ParentKey, kind},
 };
 
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
     life::now_ns,
     maps::{Stage, add, send},
     parent::{key_of, parent_record},
-    task::{TypedTask, settings},
+    setting,
+    task::{Memory, TaskPtr, TypedTask},
 };
 
 /// match-proto: include/trace/events/sched.h: sched_process_fork(struct task_struct *parent, struct task_struct *child)
@@ -22,17 +23,16 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     if child.pid() != child.tgid() {
         return 0;
     }
-    let settings = settings();
-    if settings.stream_all == 0 && settings.scope == scope::HOST {
-        let parent = child.real_parent().process();
-        born_to(&parent);
+    if setting!(stream_all) == 0 && setting!(scope) == scope::HOST {
+        let parent = child.real_parent();
+        born_to(&parent.identity(), parent);
         return 0;
     }
     let (process, parent, creator) = (child.process(), child.real_parent().process(), creator.process());
     if !follow::born(&process, &parent, &creator) {
         return 0;
     }
-    born_to(&parent);
+    born_to(&key_of(&parent), child.real_parent());
     send(&Stage {
         time_ns: now_ns(),
         kind: kind::FORK,
@@ -48,8 +48,8 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn born_to(parent: &TaskRef) {
-    if let Some(record) = parent_record(&key_of(parent), Some(parent)) {
+fn born_to<M: Memory>(key: &ParentKey, parent: TaskPtr<M>) {
+    if let Some(record) = parent_record(key, parent) {
         // SAFETY: a value of our own map.
         unsafe { add(&raw mut (*record).forked, 1) };
     }

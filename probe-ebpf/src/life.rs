@@ -8,9 +8,10 @@ use probe_common::wire::{Life, LifeSlot, NsPid, TaskRef, flag, kind, loss};
 
 use crate::{
     follow,
-    maps::{LIFE_SLOTS, LIVES, LIVES_WERE_FULL, NS_PIDS, PARENTS, Stage, add, exchange, lose, send},
+    maps::{LIVES, LIVES_WERE_FULL, NS_PIDS, PARENTS, Stage, add, add32, exchange, lose, send, slot_of},
     parent::{key_of, parent_record, record_duration, settle},
-    task::{forgotten, settings},
+    setting,
+    task::{Memory, TaskPtr, Untyped, forgotten, process_of},
 };
 
 const BPF_NOEXIST: u64 = 1;
@@ -19,15 +20,6 @@ const BPF_NOEXIST: u64 = 1;
 pub fn now_ns() -> u64 {
     // SAFETY: a helper without arguments.
     unsafe { bpf_ktime_get_boot_ns() }
-}
-
-#[inline(always)]
-fn slot_of(tgid: u32) -> Option<*mut LifeSlot> {
-    let slots = settings().life_slots;
-    if slots == 0 {
-        return None;
-    }
-    LIFE_SLOTS.get_ptr_mut(tgid & (slots - 1))
 }
 
 /// The life of `tgid`, if it is in the slot.
@@ -72,7 +64,7 @@ fn take_out(tgid: u32, start_boottime_ns: u64) -> bool {
     }
     if let Some(slot) = slot {
         // SAFETY: as above.
-        unsafe { add(&raw mut (*slot).elsewhere, u64::MAX) };
+        unsafe { add32(&raw mut (*slot).elsewhere, u64::MAX) };
     }
     true
 }
@@ -106,13 +98,13 @@ fn put(life: &Life, alone: bool) -> Entered {
             unsafe { (*slot).life = *life };
             return Entered::New;
         }
-        unsafe { add(&raw mut (*slot).elsewhere, 1) };
+        unsafe { add32(&raw mut (*slot).elsewhere, 1) };
     }
     if LIVES.insert(tgid, life, BPF_NOEXIST).is_ok() {
         return Entered::New;
     }
     if let Some(slot) = slot {
-        unsafe { add(&raw mut (*slot).elsewhere, u64::MAX) };
+        unsafe { add32(&raw mut (*slot).elsewhere, u64::MAX) };
     }
     if LIVES.get_ptr(tgid).is_some() {
         return Entered::Known;
@@ -204,6 +196,14 @@ pub fn forget(tgid: u32, start_boottime_ns: u64) {
     }
 }
 
+/// Whether the dead child that `parent` calls `nr` is the one with that tgid: the initial PID namespace is known without
+/// asking the task for its own.
+#[inline(always)]
+pub fn is_known_as(nr: u32, parent_tgid: u32) -> bool {
+    // SAFETY: a value of our own map.
+    find(nr).is_some_and(|life| unsafe { (*life).ns_inum == 0 && (*life).parent.tgid == parent_tgid })
+}
+
 /// tgid of the dead process that a wait in this PID namespace calls `nr`.
 pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
     if ns_inum == 0 {
@@ -214,9 +214,11 @@ pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
     Some(unsafe { *tgid })
 }
 
-/// Somebody was told of the death of `tgid`. `parent`: its real parent now. `tracer`: who was told instead, or nobody.
+/// `told` was told of the death of `tgid`: by `held` a tracer, else `parent`, its real parent now.
+///
+/// Five numbers, none of them ever undefined, as an absent option's would be: the verifier refuses to pass such.
 #[inline(never)]
-pub fn notified(tgid: u32, parent: &TaskRef, tracer: &TaskRef, autoreap: bool) {
+pub fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bool, autoreap: bool) {
     const FIRST: u32 = 1;
     const MOVED: u32 = 2;
     const AUTOREAP: u32 = 4;
@@ -225,7 +227,7 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: &TaskRef, autoreap: bool) {
     let life = unsafe { &mut *life };
     let before_ns = life.zombie_ns;
     let old = life.parent;
-    let new = key_of(parent);
+    let new = parent.identity();
     let mut what = if autoreap { AUTOREAP } else { 0 };
     if before_ns == 0 {
         what |= FIRST;
@@ -233,7 +235,6 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: &TaskRef, autoreap: bool) {
         what |= MOVED;
     }
     let what = forgotten(what, &life.process.tgid);
-    let held = tracer.tgid != 0;
     // Told already (a child without an exit signal, at its exit), and nobody held it: no news.
     if what == 0 && life.flags & flag::HELD == 0 && !held {
         return;
@@ -250,7 +251,7 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: &TaskRef, autoreap: bool) {
     }
     if held {
         flags |= flag::HELD;
-        life.tracer_tgid = tracer.tgid;
+        life.tracer_tgid = told.tgid();
     }
     let flags = forgotten(flags, &life.process.tgid);
     life.flags = flags;
@@ -259,7 +260,7 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: &TaskRef, autoreap: bool) {
     }
     let now = now_ns();
     life.zombie_ns = now;
-    if let Some(record) = parent_record(&new, Some(parent)) {
+    if let Some(record) = parent_record(&new, parent) {
         // SAFETY: a value of our own map.
         unsafe {
             if first {
@@ -273,17 +274,24 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: &TaskRef, autoreap: bool) {
         }
     }
     // A first notice to the parent is what should be.
-    if settings().stream_all == 0 && first && flags & flag::HELD == 0 {
+    if setting!(stream_all) == 0 && first && flags & flag::HELD == 0 {
         return;
     }
-    let former = TaskRef { start_boottime_ns: old.start_boottime_ns, tgid: old.tgid, ..TaskRef::NONE };
+    let parent = process_of(parent.untyped());
+    let other = if moved {
+        TaskRef { start_boottime_ns: old.start_boottime_ns, tgid: old.tgid, ..TaskRef::NONE }
+    } else if held {
+        process_of(told.untyped())
+    } else {
+        TaskRef::NONE
+    };
     send(&Stage {
         time_ns: now,
         kind: if moved { kind::REPARENT } else { kind::ZOMBIE },
         flags: if moved || first { flags & flag::HELD } else { (flags & flag::HELD) | flag::AGAIN },
         process: &life.process,
-        parent,
-        other: Some(if moved { &former } else { tracer }),
+        parent: &parent,
+        other: Some(&other),
         exit_ns: life.exit_ns,
         zombie_ns: if moved { before_ns } else { now },
         status: 0,
@@ -292,18 +300,21 @@ pub fn notified(tgid: u32, parent: &TaskRef, tracer: &TaskRef, autoreap: bool) {
 
 /// The free of `tgid`, whose `task_struct` still says whose child it last was. A parent's death hands its children on,
 /// zombies too: one that is not handed on was reaped before.
-pub fn freed(tgid: u32, start_boottime_ns: u64, real_parent: u64) {
+pub fn freed<M: Memory>(task: TaskPtr<M>) {
+    let tgid = task.tgid();
     let Some(life) = find(tgid) else { return };
+    let (start_boottime_ns, real_parent) = (task.start_boottime_ns(), task.real_parent().0);
     // SAFETY: a value of our own map.
     let (known, life_flags) = unsafe { ((*life).real_parent, (*life).flags) };
     let same = known == real_parent && known != 0 && life_flags & (flag::UNDER_INIT | flag::HELD) == 0;
-    released(tgid, start_boottime_ns, None, if same { flag::COARSE | flag::BY_PARENT } else { flag::COARSE });
+    let flags = if same { flag::COARSE | flag::BY_PARENT } else { flag::COARSE };
+    released(tgid, start_boottime_ns, task, false, flags);
 }
 
-/// The entry of `tgid` is gone. `start_boottime_ns`: whose, where known (0: whoever is entered). `reaper`: who
-/// waited, where a wait showed it; without one the kernel reaped, or it was not seen who.
+/// The entry of `tgid` is gone. `start_boottime_ns`: whose, where known (0: whoever is entered). `by_wait`: `reaper`
+/// waited; else the kernel reaped, or it was not seen who, and `reaper` is anybody.
 #[inline(never)]
-pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, flags: u32) {
+pub fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by_wait: bool, flags: u32) {
     let Some(life) = find(tgid) else { return };
     // SAFETY: a value of our own map; copied before it is taken out.
     let life = unsafe { *life };
@@ -315,14 +326,12 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
     const AUTO: u32 = 2;
     let mut parent = life.parent;
     let mut what = 0;
-    if let Some(reaper) = reaper
-        && reaper.tgid != parent.tgid
-    {
+    if by_wait && reaper.tgid() != parent.tgid {
         // A tracer's wait lets go of the zombie; the parent still has to reap it.
-        if reaper.tgid == life.tracer_tgid {
+        if reaper.tgid() == life.tracer_tgid {
             return;
         }
-        parent = key_of(reaper);
+        parent = reaper.untyped().identity();
         what |= ADOPTED;
     }
     // Whoever takes it out books it: a wait's return and the free may come at once on two CPUs.
@@ -337,15 +346,16 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
         settle(&key_of(&life.process));
     }
     let now = now_ns();
-    if life.flags & flag::AUTOREAP != 0 && reaper.is_none() {
+    if life.flags & flag::AUTOREAP != 0 && !by_wait {
         what |= AUTO;
     }
     let what = forgotten(what, &life.process.tgid);
     let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
     let latency_ns = now.saturating_sub(since);
     // Of a child older than the tracer the latency is a lower bound; a tracer's is not the parent's doing.
-    let mut wrong = life.flags & (flag::OLDER | flag::HELD) != 0 || latency_ns >= settings().slow_ns;
-    if let Some(record) = parent_record(&parent, reaper) {
+    let mut wrong = life.flags & (flag::OLDER | flag::HELD) != 0 || latency_ns >= setting!(slow_ns);
+    let named = if by_wait { reaper.0 } else { 0 };
+    if let Some(record) = parent_record(&parent, TaskPtr::<Untyped>::at(named)) {
         // SAFETY: a value of our own map.
         unsafe {
             if what & ADOPTED != 0 {
@@ -367,20 +377,21 @@ pub fn released(tgid: u32, start_boottime_ns: u64, reaper: Option<&TaskRef>, fla
             }
         }
     }
-    if settings().stream_all == 0 && !wrong {
+    if setting!(stream_all) == 0 && !wrong {
         return;
     }
-    if latency_ns < settings().min_latency_ns {
+    if latency_ns < setting!(min_latency_ns) {
         return;
     }
     let unnamed = TaskRef { start_boottime_ns: parent.start_boottime_ns, tgid: parent.tgid, ..TaskRef::NONE };
+    let by = process_of(TaskPtr::at(named));
     send(&Stage {
         time_ns: now,
         kind: kind::REAP,
         flags: flags | (if what & AUTO != 0 { flag::AUTOREAP } else { 0 }),
         process: &life.process,
-        parent: reaper.unwrap_or(&unnamed),
-        other: if flags & flag::BY_PARENT != 0 { Some(&unnamed) } else { reaper },
+        parent: if by_wait { &by } else { &unnamed },
+        other: Some(if flags & flag::BY_PARENT != 0 { &unnamed } else { &by }),
         exit_ns: life.exit_ns,
         zombie_ns: life.zombie_ns,
         status: 0,

@@ -9,7 +9,7 @@ use probe_common::wire::{
     kind, loss,
 };
 
-use crate::{follow::asked, task::settings};
+use crate::{follow::asked, setting};
 
 /// Bytes pending at which the reader is woken before its timer.
 const WAKE_AT_BYTES: u64 = 256 * 1024;
@@ -51,6 +51,16 @@ pub static WAITID_CALLS: LruHashMap<u64, WaitidCall> = LruHashMap::with_max_entr
 #[map]
 pub static NOTIFIED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
+/// The slot of lives with the low bits of `tgid`, where there are slots.
+#[inline(always)]
+pub fn slot_of(tgid: u32) -> Option<*mut LifeSlot> {
+    let slots = setting!(life_slots);
+    if slots == 0 {
+        return None;
+    }
+    LIFE_SLOTS.get_ptr_mut(tgid & (slots - 1))
+}
+
 /// Counts something that did not fit.
 pub fn lose(reason: u32) {
     if let Some(count) = LOSSES.get_ptr_mut(reason) {
@@ -80,8 +90,7 @@ pub struct Stage<'a> {
 /// copying one is a call with a byte loop, which costs the verifiers of older kernels hundreds of thousands of steps.
 #[inline(always)]
 pub fn send(stage: &Stage) {
-    let settings = settings();
-    if !asked(stage) || (settings.min_latency_ns != 0 && stage.kind != kind::REAP) {
+    if !asked(stage) || (setting!(min_latency_ns) != 0 && stage.kind != kind::REAP) {
         return;
     }
     let Some(mut entry) = EVENTS.reserve::<Event>(0) else {

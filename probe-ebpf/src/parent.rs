@@ -6,8 +6,9 @@ use probe_common::{
 };
 
 use crate::{
-    maps::{BLANK_PARENT, PARENTS, SETTLED, add, add32, lose},
-    task::settings,
+    maps::{BLANK_PARENT, PARENTS, SETTLED, add, add32, lose, slot_of},
+    setting,
+    task::{Memory, TaskPtr, Untyped},
 };
 
 const BPF_NOEXIST: u64 = 1;
@@ -18,29 +19,53 @@ pub fn key_of(task: &TaskRef) -> ParentKey {
     ParentKey { tgid: task.tgid, start_boottime_ns: task.start_boottime_ns, reserved: 0 }
 }
 
-/// The parent's record, made if it has none.
+/// The parent's record, made if it has none; only then is `task`, one of the parent's, asked for its name.
 #[inline(always)]
-pub fn parent_record(key: &ParentKey, name: Option<&TaskRef>) -> Option<*mut ParentRecord> {
+pub fn parent_record<M: Memory>(key: &ParentKey, task: TaskPtr<M>) -> Option<*mut ParentRecord> {
     if let Some(record) = PARENTS.get_ptr_mut(key) {
         return Some(record);
     }
+    enrol(key, task.untyped());
+    PARENTS.get_ptr_mut(key)
+}
+
+/// Makes a parent's record. A function of its own: what the verifier learns in it, it forgets at its end.
+#[inline(never)]
+fn enrol(key: &ParentKey, task: TaskPtr<Untyped>) {
     if key.tgid == 0 {
-        return None;
+        return;
     }
-    let blank = BLANK_PARENT.get(0)?;
-    if PARENTS.insert(key, blank, BPF_NOEXIST).is_err() && PARENTS.get_ptr(key).is_none() {
-        lose(loss::PARENTS_FULL);
-        return None;
+    let Some(blank) = BLANK_PARENT.get(0) else { return };
+    if PARENTS.insert(key, blank, BPF_NOEXIST).is_err() {
+        if PARENTS.get_ptr(key).is_none() {
+            lose(loss::PARENTS_FULL);
+        }
+        return;
     }
-    let record = PARENTS.get_ptr_mut(key)?;
-    if let Some(name) = name {
+    if let Some(slot) = slot_of(key.tgid) {
+        // SAFETY: a value of our own map.
+        unsafe { add32(&raw mut (*slot).parents, 1) };
+    }
+    if let Some(record) = PARENTS.get_ptr_mut(key) {
+        let name = task.process();
         // SAFETY: a value of our own map.
         unsafe {
             (*record).comm = name.comm;
             (*record).ns_pid = name.ns_pid;
         }
     }
-    Some(record)
+}
+
+/// The record of a process that dies, if it has one. Most have none: the slot of its life says so without a search.
+#[inline(always)]
+pub fn own_record(key: &ParentKey) -> Option<*mut ParentRecord> {
+    if let Some(slot) = slot_of(key.tgid)
+        // SAFETY: a value of our own map.
+        && unsafe { (*slot).parents } == 0
+    {
+        return None;
+    }
+    PARENTS.get_ptr_mut(key)
 }
 
 /// Counts a duration.
@@ -65,16 +90,17 @@ pub fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
 /// go to the sum of such and its record is given back: short-lived parents in any number fit.
 #[inline(always)]
 pub fn settle(key: &ParentKey) {
-    if settings().stream_all != 0 {
+    if setting!(stream_all) != 0 {
         return;
     }
     let Some(record) = PARENTS.get_ptr(key) else { return };
     let Some(sum) = SETTLED.get_ptr_mut(0) else { return };
+    let slow_ns = setting!(slow_ns);
     // SAFETY: values of our own maps; the sum is this CPU's, but a program that is preempted may share it: atomic.
     unsafe {
         let record = &*record;
         let settled = record.exited + record.adopted == record.reaped + record.autoreaped
-            && record.reap_latency.max_ns < settings().slow_ns;
+            && record.reap_latency.max_ns < slow_ns;
         if !settled {
             return;
         }
@@ -86,5 +112,10 @@ pub fn settle(key: &ParentKey) {
         add(&raw mut (*sum).autoreaped, record.autoreaped);
         add(&raw mut (*sum).coarse, record.coarse);
     }
-    let _ = PARENTS.remove(key);
+    if PARENTS.remove(key).is_ok()
+        && let Some(slot) = slot_of(key.tgid)
+    {
+        // SAFETY: as above.
+        unsafe { add32(&raw mut (*slot).parents, u64::MAX) };
+    }
 }

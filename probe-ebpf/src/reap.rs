@@ -13,7 +13,7 @@ use aya_log_ebpf::debug;
 use probe_common::wire::WaitidCall;
 
 use crate::{
-    life::{freed, released, resolve},
+    life::{freed, is_known_as, released, resolve},
     maps::WAITID_CALLS,
     task::{Memory, TaskPtr, TypedTask, Untyped, record, waited_pid},
     with_current,
@@ -30,11 +30,7 @@ fn task_released<M: Memory>(task: TaskPtr<M>) {
     }
     // Somebody on the way out (the child itself, its dying parent) does the kernel's work, not a wait.
     let start_boottime_ns = task.start_boottime_ns();
-    with_current!(|current| if current.is_exiting() {
-        released(tgid, start_boottime_ns, None, 0);
-    } else {
-        released(tgid, start_boottime_ns, Some(&current.process()), 0);
-    });
+    with_current!(|current| released(tgid, start_boottime_ns, current, !current.is_exiting(), 0));
 }
 
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
@@ -67,18 +63,23 @@ pub fn release_kprobe(ctx: ProbeContext) -> u32 {
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn process_free(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
-    let tgid = task.tgid();
-    debug!(&ctx, "free of {} of {}", task.pid(), tgid);
-    if task.pid() == tgid {
-        freed(tgid, task.start_boottime_ns(), task.real_parent().0);
+    debug!(&ctx, "free of {} of {}", task.pid(), task.tgid());
+    if task.pid() == task.tgid() {
+        freed(task);
     }
     0
 }
 
 #[inline(always)]
 fn waited(nr: u32) {
-    with_current!(|current| if let Some(tgid) = resolve(nr, current.pid_ns_inum()) {
-        released(tgid, 0, Some(&current.process()), 0);
+    with_current!(|current| {
+        let mut tgid = Some(nr);
+        if !is_known_as(nr, current.tgid()) {
+            tgid = resolve(nr, current.untyped().pid_ns_inum());
+        }
+        if let Some(tgid) = tgid {
+            released(tgid, 0, current, true, 0);
+        }
     });
 }
 

@@ -38,8 +38,10 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     if exit_state & EXIT_DEAD != 0 && exit_state & EXIT_ZOMBIE == 0 {
         return 0;
     }
-    let parent = task.real_parent().process();
-    let told = task.notified_parent().process();
+    let told = task.notified_parent();
+    let is_traced = told.0 != task.real_parent().0;
+    let parent = if is_traced { task.untyped().real_parent().process() } else { told.process() };
+    let told = told.process();
     let state = if exit_state & EXIT_ZOMBIE != 0 {
         if task.nr_threads() > 1 { state::DEAD_LEADER } else { state::ZOMBIE }
     } else if task.live_threads() == 0 {
@@ -49,10 +51,16 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     };
     let now = now_ns();
     let tracer = if told.tgid == parent.tgid { TaskRef::NONE } else { told };
-    let mut seen =
-        SeenTask { time_ns: now, process: task.process(), parent, tracer, state, ..SeenTask::default() };
+    let mut seen = SeenTask {
+        time_ns: now,
+        process: task.untyped().process(),
+        parent,
+        tracer,
+        state,
+        ..SeenTask::default()
+    };
     if state == state::ZOMBIE {
-        older(task, &parent, &tracer, now);
+        older(task.untyped(), &parent, &tracer, now);
         // Whoever was released meanwhile may have been so before it was entered.
         if task.exit_state() & EXIT_ZOMBIE == 0 {
             forget(seen.process.tgid, seen.process.start_boottime_ns);

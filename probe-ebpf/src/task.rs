@@ -9,21 +9,24 @@ use aya_ebpf::helpers::{
     generated::{bpf_get_current_task_btf, bpf_probe_read_kernel},
 };
 use probe_common::{
-    offsets::{MISSING, Offsets},
+    offsets::{Offsets, placeholder},
     settings::Settings,
-    wire::{ARGS_LEN, COMM_LEN, ExecEvent, TaskRef},
+    wire::{ARGS_LEN, COMM_LEN, ExecEvent, ParentKey, TaskRef},
 };
 
 /// Set by the collector before loading.
 #[unsafe(no_mangle)]
 static OFFSETS: Offsets = Offsets::NONE;
 #[unsafe(no_mangle)]
-static SETTINGS: Settings = Settings::DEFAULT;
+pub static SETTINGS: Settings = Settings::DEFAULT;
 
-/// What the collector asks for. Volatile, because it is set before loading; a constant to the verifier.
-pub fn settings() -> Settings {
-    // SAFETY: our own constant.
-    unsafe { core::ptr::read_volatile(&raw const SETTINGS) }
+/// One of the collector's [`Settings`]. Volatile, because it is set before loading; a constant to the verifier.
+#[macro_export]
+macro_rules! setting {
+    ($name:ident) => {
+        // SAFETY: our own constant.
+        unsafe { core::ptr::read_volatile(&raw const $crate::task::SETTINGS.$name) }
+    };
 }
 
 const PF_EXITING: u32 = 4;
@@ -67,12 +70,26 @@ pub fn forgotten(value: u32, any: &u32) -> u32 {
 
 /// How a member is read.
 pub trait Memory: Copy + PartialEq {
-    fn read<T: Copy + Default>(base: u64, offset: u64) -> T;
+    /// Member number `MEMBER` of [`Offsets`] of what is at `base`; `WORD`: 1 for the eight bytes after its first.
+    fn read<T: Copy + Default, const MEMBER: usize, const WORD: usize>(base: u64) -> T;
 }
 
-/// Through a pointer whose type the verifier knows: one instruction. Where the pointer was itself loaded, a fault reads
-/// as zero; a program's own argument is trusted, and a load through one that is NULL is a kernel oops: an argument that
-/// can be NULL must never become a typed task.
+macro_rules! member {
+    ($memory:ty, $base:expr, $field:ident) => {
+        member!($memory, $base, $field, 0)
+    };
+    ($memory:ty, $base:expr, $field:ident, $word:literal) => {
+        <$memory>::read::<_, { core::mem::offset_of!(Offsets, $field) / size_of::<u32>() }, $word>($base)
+    };
+}
+
+/// Through a pointer whose type the verifier knows: one instruction, whose offset the collector writes into it before
+/// loading, and none of a helper's cost. But for each *pointer* loaded through an argument, or through one loaded from
+/// it, the verifier goes through all names of the kernel's types up to four times (`btf_nested_type_is_trusted`, 0.4 ms
+/// each on 6.18): what is rarely needed is read [`Untyped`].
+///
+/// Where the pointer was itself loaded, a fault reads as zero; a program's own argument is trusted, and a load through
+/// one that is NULL is a kernel oops: an argument that can be NULL must never become a typed task.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Typed;
 
@@ -82,21 +99,30 @@ pub struct Untyped;
 
 impl Memory for Typed {
     #[inline(always)]
-    fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
-        // A constant to the verifier, which would refuse a load from where no member is.
-        if offset >= u64::from(MISSING) {
-            return T::default();
-        }
+    fn read<T: Copy + Default, const MEMBER: usize, const WORD: usize>(base: u64) -> T {
+        let bits: u64;
         // SAFETY: the verifier follows the pointer by its type and refuses what is not a member; a load that faults
-        // yields zero.
-        unsafe { ((base + offset) as *const T).read_volatile() }
+        // yields zero. The target is little endian: the low bytes of a register are the value's.
+        unsafe {
+            if size_of::<T>() == 8 {
+                core::arch::asm!("{0} = *(u64 *)({1} + {2})", out(reg) bits, in(reg) base,
+                    const placeholder(MEMBER, WORD));
+            } else {
+                const { assert!(size_of::<T>() == 8 || size_of::<T>() == 4) };
+                core::arch::asm!("{0} = *(u32 *)({1} + {2})", out(reg) bits, in(reg) base,
+                    const placeholder(MEMBER, WORD));
+            }
+            core::mem::transmute_copy(&bits)
+        }
     }
 }
 
 impl Memory for Untyped {
     #[inline(always)]
-    fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
-        read(base, offset)
+    fn read<T: Copy + Default, const MEMBER: usize, const WORD: usize>(base: u64) -> T {
+        // SAFETY: within OFFSETS, whose fields are all of that type.
+        let field = unsafe { (&raw const OFFSETS).cast::<u32>().add(MEMBER) };
+        read(base, constant(field) + 8 * WORD as u64)
     }
 }
 
@@ -129,7 +155,7 @@ impl TaskPtr<Untyped> {
 #[macro_export]
 macro_rules! with_current {
     (|$current:ident| $body:expr) => {
-        if $crate::task::settings().typed_current != 0 {
+        if $crate::setting!(typed_current) != 0 {
             let $current = $crate::task::TypedTask::current_typed();
             $body
         } else {
@@ -147,63 +173,71 @@ impl<M: Memory> TaskPtr<M> {
     pub fn is_null(self) -> bool {
         self.0 == 0
     }
+    /// The same task, for what is rarely read of it.
+    #[inline(always)]
+    pub fn untyped(self) -> TaskPtr<Untyped> {
+        TaskPtr::at(self.0)
+    }
     pub fn pid(self) -> u32 {
-        M::read(self.0, offset!(task_pid))
+        member!(M, self.0, task_pid)
     }
     pub fn tgid(self) -> u32 {
-        M::read(self.0, offset!(task_tgid))
+        member!(M, self.0, task_tgid)
     }
     pub fn leader(self) -> Self {
-        Self::at(M::read(self.0, offset!(task_group_leader)))
+        Self::at(member!(M, self.0, task_group_leader))
     }
     pub fn real_parent(self) -> Self {
-        Self::at(M::read(self.0, offset!(task_real_parent)))
+        Self::at(member!(M, self.0, task_real_parent))
     }
     /// `task->parent`: the tracer while traced, else the real parent.
     pub fn notified_parent(self) -> Self {
-        Self::at(M::read(self.0, offset!(task_parent)))
+        Self::at(member!(M, self.0, task_parent))
     }
     pub fn start_boottime_ns(self) -> u64 {
-        M::read(self.0, offset!(task_start_boottime))
+        member!(M, self.0, task_start_boottime)
     }
     pub fn exit_signal(self) -> i32 {
-        M::read(self.0, offset!(task_exit_signal))
+        member!(M, self.0, task_exit_signal)
     }
     pub fn exit_state(self) -> u32 {
-        M::read(self.0, offset!(task_exit_state))
+        member!(M, self.0, task_exit_state)
     }
     pub fn is_exiting(self) -> bool {
-        M::read::<u32>(self.0, offset!(task_flags)) & PF_EXITING != 0
+        let flags: u32 = member!(M, self.0, task_flags);
+        flags & PF_EXITING != 0
     }
     fn signal(self) -> u64 {
-        M::read(self.0, offset!(task_signal))
+        member!(M, self.0, task_signal)
     }
     /// Threads not yet through the start of `do_exit`.
     pub fn live_threads(self) -> i32 {
-        M::read(self.signal(), offset!(signal_live))
+        member!(M, self.signal(), signal_live)
     }
     /// Threads not yet released.
     pub fn nr_threads(self) -> i32 {
-        M::read(self.signal(), offset!(signal_nr_threads))
+        member!(M, self.signal(), signal_nr_threads)
     }
     /// The status a wait would return: of a leader. As `wait_task_zombie` computes it.
     pub fn wait_status(self) -> u32 {
         let signal = self.signal();
-        if M::read::<u32>(signal, offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
-            M::read(signal, offset!(signal_group_exit_code))
+        let flags: u32 = member!(M, signal, signal_flags);
+        if flags & SIGNAL_GROUP_EXIT != 0 {
+            member!(M, signal, signal_group_exit_code)
         } else {
-            M::read(self.0, offset!(task_exit_code))
+            member!(M, self.0, task_exit_code)
         }
     }
     /// Whether this parent has the kernel reap its children: SIGCHLD ignored, or SA_NOCLDWAIT.
     pub fn autoreaps(self) -> bool {
-        let sighand: u64 = M::read(self.0, offset!(task_sighand));
-        M::read::<u64>(sighand, offset!(sighand_sigchld_handler)) == SIG_IGN
-            || M::read::<u64>(sighand, offset!(sighand_sigchld_flags)) & SA_NOCLDWAIT != 0
+        let sighand: u64 = member!(M, self.0, task_sighand);
+        let handler: u64 = member!(M, sighand, sighand_sigchld_handler);
+        let flags: u64 = member!(M, sighand, sighand_sigchld_flags);
+        handler == SIG_IGN || flags & SA_NOCLDWAIT != 0
     }
     fn level(self) -> u32 {
-        let pid: u64 = M::read(self.0, offset!(task_thread_pid));
-        M::read(pid, offset!(pid_level))
+        let pid: u64 = member!(M, self.0, task_thread_pid);
+        member!(M, pid, pid_level)
     }
     /// Address of its number at a level. At a variable distance: untyped from here on.
     fn number_at(self, level: u32) -> u64 {
@@ -211,67 +245,91 @@ impl<M: Memory> TaskPtr<M> {
         // 32 is the kernel's MAX_PID_NS_LEVEL; the mask keeps the verifier's arithmetic bounded.
         pid + offset!(pid_numbers) + u64::from(level & 63) * offset!(upid_size)
     }
-    /// The pid in `of`'s PID namespace and that namespace's inode; the inode is 0 in the initial one.
-    pub fn pid_as_seen_by<N: Memory>(self, of: TaskPtr<N>) -> (u32, u32) {
+    /// How `of` sees this leader.
+    #[inline(always)]
+    pub fn as_seen_by<N: Memory>(self, of: TaskPtr<N>) -> SeenAs {
         let level = of.level();
         if level == 0 {
-            return (self.tgid(), 0);
+            return SeenAs { nr: self.tgid(), ns_inum: 0, by_init: of.tgid() == 1 };
         }
-        (read(self.number_at(level), offset!(upid_nr)), of.pid_ns_inum())
+        SeenAs {
+            nr: inner_pid(self.number_at(level)),
+            ns_inum: ns_inum(of.number_at(level)),
+            by_init: inner_pid(of.leader().number_at(level)) == 1,
+        }
     }
     /// Inode of this task's active PID namespace, 0 for the initial one.
+    #[inline(always)]
     pub fn pid_ns_inum(self) -> u32 {
         let level = self.level();
-        if level == 0 {
-            return 0;
-        }
-        let ns: u64 = read(self.number_at(level), offset!(upid_ns));
-        read(ns, offset!(pidns_inum))
+        if level == 0 { 0 } else { ns_inum(self.number_at(level)) }
+    }
+    /// Who this task's process is, and no more.
+    #[inline(always)]
+    pub fn identity(self) -> ParentKey {
+        self.leader().identity_of_leader()
+    }
+    /// The same, of a leader.
+    #[inline(always)]
+    pub fn identity_of_leader(self) -> ParentKey {
+        ParentKey { tgid: self.tgid(), start_boottime_ns: self.start_boottime_ns(), reserved: 0 }
     }
     /// The process this task belongs to.
     #[inline(always)]
     pub fn process(self) -> TaskRef {
-        let mut process = TaskRef::NONE;
-        self.describe(&mut process);
-        process
+        self.leader().process_of_leader()
     }
-    /// The same, in place: a copy less on a stack of 512 bytes.
+    /// The same, of a leader.
     #[inline(always)]
-    pub fn describe(self, process: &mut TaskRef) {
-        let leader = self.leader();
-        let tgid = leader.tgid();
-        let level = leader.level();
-        process.start_boottime_ns = leader.start_boottime_ns();
-        process.tgid = tgid;
-        process.ns_pid = if level == 0 { tgid } else { inner_pid(leader.number_at(level)) };
-        process.comm = leader.comm();
+    pub fn process_of_leader(self) -> TaskRef {
+        let tgid = self.tgid();
+        let level = self.level();
+        let ns_pid = if level == 0 { tgid } else { inner_pid(self.number_at(level)) };
+        TaskRef { start_boottime_ns: self.start_boottime_ns(), tgid, ns_pid, comm: self.comm() }
     }
     /// Two words: the verifier knows an array of bytes, read by the word, but no array at once.
     #[inline(always)]
     fn comm(self) -> [u8; COMM_LEN] {
-        let words: [u64; 2] = [M::read(self.0, offset!(task_comm)), M::read(self.0, offset!(task_comm) + 8)];
+        let words: [u64; 2] = [member!(M, self.0, task_comm), member!(M, self.0, task_comm, 1)];
         // SAFETY: any bits are bytes.
         unsafe { core::mem::transmute(words) }
     }
 }
 
-/// Whether an argument of a tp_btf program is NULL. The verifier takes it for never NULL and drops a comparison, but the
-/// difference of two pointers is a number to it.
+/// What is rarely asked for, in a function of its own: what the verifier learns in it, it forgets at its end.
 #[inline(always)]
-pub fn is_null(argument: u64) -> bool {
-    let untyped = TaskPtr::current().0;
-    if settings().typed_current != 0 {
-        let distance = core::hint::black_box(argument.wrapping_sub(TypedTask::current_typed().0));
-        return distance.wrapping_add(untyped) == 0;
-    }
-    let mut value = [argument];
-    read::<u64>(core::hint::black_box(value.as_mut_ptr()) as u64, 0) == 0
+pub fn process_of(task: TaskPtr<Untyped>) -> TaskRef {
+    let mut process = TaskRef::NONE;
+    describe_process(task, &mut process);
+    process
+}
+
+#[inline(never)]
+fn describe_process(task: TaskPtr<Untyped>, process: &mut TaskRef) {
+    *process = task.process();
+}
+
+/// A dead process in the eyes of another, its parent.
+pub struct SeenAs {
+    /// Its pid in the other's PID namespace.
+    pub nr: u32,
+    /// Inode of that namespace; 0 for the initial one.
+    pub ns_inum: u32,
+    /// The other is that namespace's init.
+    pub by_init: bool,
 }
 
 /// `upid.nr`.
 #[inline(never)]
 fn inner_pid(number: u64) -> u32 {
     read(number, offset!(upid_nr))
+}
+
+/// `upid.ns->ns.inum`.
+#[inline(never)]
+fn ns_inum(number: u64) -> u32 {
+    let ns: u64 = read(number, offset!(upid_ns));
+    read(ns, offset!(pidns_inum))
 }
 
 /// Whether `signal` with `info` is the kernel's own notice of a child's death, sent by `current`: the child's pid in
@@ -312,7 +370,7 @@ pub fn waited_pid(infop: u64) -> Option<u32> {
 /// `record` must point to a reserved [`ExecEvent`].
 pub unsafe fn write_program(record: *mut ExecEvent, current: TypedTask, binprm: u64) {
     let filename: u64 = read(binprm, offset!(binprm_filename));
-    let mm: u64 = Typed::read(current.0, offset!(task_mm));
+    let mm: u64 = member!(Typed, current.0, task_mm);
     let start: u64 = read(mm, offset!(mm_arg_start));
     let end: u64 = read(mm, offset!(mm_arg_end));
     // SAFETY: the caller's: record is ours to write, whole; probe_read checks what it reads.

@@ -1,24 +1,32 @@
 //! A parent starts to wait: for any child, or for certain ones. Counted, never sent.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 
 use crate::{
     follow,
     maps::add,
-    parent::{key_of, parent_record},
-    task::is_null,
+    parent::parent_record,
+    task::{Memory, TaskPtr},
     with_current,
 };
 
+/// Raw, because `pid` is NULL for any child: the verifier takes a typed argument for never NULL.
+///
 /// match-proto: include/trace/events/sched.h: sched_process_wait(struct pid *pid)
-#[btf_tracepoint(function = "sched_process_wait")]
-pub fn process_wait(ctx: BtfTracePointContext) -> i32 {
-    let any = is_null(ctx.arg::<u64>(0));
-    let process = with_current!(|current| current.process());
-    if !follow::in_scope(&process) {
-        return 0;
+#[raw_tracepoint(tracepoint = "sched_process_wait")]
+pub fn process_wait(ctx: RawTracePointContext) -> i32 {
+    let any = ctx.arg::<u64>(0) == 0;
+    with_current!(|current| began(current, any));
+    0
+}
+
+#[inline(always)]
+fn began<M: Memory>(caller: TaskPtr<M>, any: bool) {
+    let key = caller.identity();
+    if !follow::in_scope(&key) {
+        return;
     }
-    if let Some(record) = parent_record(&key_of(&process), Some(&process)) {
+    if let Some(record) = parent_record(&key, caller) {
         // SAFETY: a value of our own map.
         unsafe {
             if any {
@@ -28,5 +36,4 @@ pub fn process_wait(ctx: BtfTracePointContext) -> i32 {
             }
         }
     }
-    0
 }

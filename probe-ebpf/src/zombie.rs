@@ -9,9 +9,6 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, FExitContext, ProbeContext, RetProbeContext},
 };
 
-use aya_log_ebpf::debug;
-use probe_common::wire::TaskRef;
-
 use crate::{
     exit::died_unseen,
     life::{notified, released, resolve},
@@ -19,6 +16,7 @@ use crate::{
     task::{Memory, TaskPtr, TypedTask, Untyped, death_notice, record},
     with_current,
 };
+use aya_log_ebpf::debug;
 
 /// match-proto: include/trace/events/signal.h: signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
 #[btf_tracepoint(function = "signal_generate")]
@@ -29,12 +27,11 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
         let Some(nr) = death_notice(signal, info, current) else { return 0 };
         debug!(&ctx, "notice of {} to {}, from {}", nr, target.tgid(), current.tgid());
         let dying = current.leader();
-        let (own_nr, _) = dying.pid_as_seen_by(target);
-        if own_nr == nr && current.is_exiting() {
+        if current.is_exiting() && dying.as_seen_by(target).nr == nr {
             died_unseen(dying);
             own_death(dying, target);
         } else {
-            death_of_another(nr, target);
+            death_of_another(nr, target.untyped());
         }
     });
     0
@@ -45,22 +42,17 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
 /// `dying` tells `target` of itself.
 #[inline(never)]
 fn own_death<M: Memory>(dying: TaskPtr<M>, target: TypedTask) {
-    let real_parent = dying.real_parent();
-    let parent = real_parent.process();
-    let mut told = target.process();
-    let held = told.tgid != parent.tgid;
-    let autoreap = !held && dying.exit_signal() == 17 && real_parent.autoreaps();
-    if !held {
-        told.tgid = 0;
-    }
-    notified(dying.tgid(), &parent, &told, autoreap);
+    let parent = dying.real_parent();
+    let held = target.tgid() != parent.tgid();
+    let autoreap = !held && dying.exit_signal() == 17 && parent.autoreaps();
+    notified(dying.tgid(), parent, TaskPtr::at(target.0), held, autoreap);
 }
 
 /// A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent.
 #[inline(never)]
-fn death_of_another(nr: u32, target: TypedTask) {
+fn death_of_another(nr: u32, target: TaskPtr<Untyped>) {
     if let Some(tgid) = resolve(nr, target.pid_ns_inum()) {
-        notified(tgid, &target.process(), &TaskRef::NONE, target.autoreaps());
+        notified(tgid, target, target, false, target.autoreaps());
     }
 }
 
@@ -72,20 +64,17 @@ fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
     died_unseen(task);
     told(task, autoreap);
     if autoreap {
-        released(task.tgid(), task.start_boottime_ns(), None, 0);
+        released(task.tgid(), task.start_boottime_ns(), task, false, 0);
     }
 }
 
 /// Whoever is to be told of `task` has been.
 #[inline(never)]
 fn told<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
-    let parent = task.real_parent().process();
-    let mut told = task.notified_parent().process();
-    if told.tgid == parent.tgid {
-        told.tgid = 0;
-    }
-    notified(task.tgid(), &parent, &told, autoreap);
+    let (parent, told) = (task.real_parent(), task.notified_parent());
+    notified(task.tgid(), parent, told, told.tgid() != parent.tgid(), autoreap);
 }
+
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[fexit(function = "do_notify_parent")]
 pub fn notify_fexit(ctx: FExitContext) -> i32 {

@@ -3,7 +3,6 @@
 //! Must not interpret: it hands out inputs in the model's words. Dropping it detaches everything.
 
 use std::{
-    borrow::Cow,
     fs,
     io::Read,
     os::fd::{AsFd, FromRawFd, OwnedFd},
@@ -13,7 +12,7 @@ use std::{
 use aya::{
     Btf, Ebpf,
     maps::{HashMap, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, FEntry, FExit, Iter, KProbe, ProgramError, TracePoint},
+    programs::{BtfTracePoint, FEntry, FExit, Iter, KProbe, ProgramError, RawTracePoint, TracePoint},
 };
 use aya_log::EbpfLogger;
 use nix::errno::Errno;
@@ -26,7 +25,7 @@ use probe_common::{
 use super::{
     SetupError,
     attach_types::{attach_types, loader},
-    clock, decode, offsets, tracefs,
+    clock, decode, object, offsets, tracefs,
 };
 use crate::model::{Counters, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
 
@@ -52,7 +51,6 @@ pub const TRACEPOINTS: &[&str] = &[
     "sched_process_fork",
     "sched_process_exec",
     "sched_process_exit",
-    "sched_process_wait",
     "sched_process_free",
     "signal_generate",
 ];
@@ -184,7 +182,8 @@ impl Kernel {
         let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
         let counting = if options.stats { Some(count_runs()?) } else { None };
         let settings = settings(options);
-        let object = if settings.life_slots == 0 { without_exchange(OBJECT) } else { OBJECT.into() };
+        let object =
+            object::fit(OBJECT, &found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
         let settings = Shared(settings);
         let mut ebpf = loader()
             .override_global("OFFSETS", &shared, true)
@@ -488,20 +487,6 @@ fn follow(ebpf: &mut Ebpf, asked: &Asked) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// The object for a kernel that refuses to read compare-and-exchange, also where it is never reached: an addition stands
-/// in its place.
-fn without_exchange(object: &[u8]) -> Cow<'_, [u8]> {
-    const ATOMIC_64: u8 = 0xdb;
-    const CMPXCHG: [u8; 4] = [0xf1, 0, 0, 0];
-    let mut object = object.to_vec();
-    for instruction in object.as_chunks_mut::<8>().0 {
-        if instruction[0] == ATOMIC_64 && instruction[4..] == CMPXCHG {
-            instruction[4..].fill(0);
-        }
-    }
-    object.into()
-}
-
 /// Reads the offsets that tracefs knows; true when all are there.
 fn read_wait_offsets(offsets: &mut Offsets) -> bool {
     let mut all = true;
@@ -654,13 +639,21 @@ impl Loading {
         self.attach_zombie(&mut zombie)?;
         for (stage, program, tracepoint) in [
             ("exit", "process_exit", "sched_process_exit"),
-            ("wait", "process_wait", "sched_process_wait"),
             ("exec", "process_exec", "sched_process_exec"),
             ("fork", "process_fork", "sched_process_fork"),
         ] {
             self.tp_btf(program, tracepoint)?;
             self.attached.push(Attached { stage, hook: format!("tp_btf {tracepoint}"), refused: Vec::new() });
         }
+        let wait: &mut RawTracePoint = program(&mut self.ebpf, "process_wait")?;
+        wait.load()
+            .and_then(|()| wait.attach("sched_process_wait").map(drop))
+            .map_err(|error| attach_error("raw_tp sched_process_wait", &error))?;
+        self.attached.push(Attached {
+            stage: "wait",
+            hook: "raw_tp sched_process_wait".into(),
+            refused: Vec::new(),
+        });
         // A tracepoint's programs may be preempted: seen on 7.3, not on 6.18.
         if zombie.hook.contains("signal_generate") && is_at_least(6, 19) {
             self.tp_btf("exit_again", "sched_process_exit")?;
