@@ -137,11 +137,11 @@ pub struct Life {
 pub struct LifeSlot {
     /// `start_boottime_ns` of whose slot it is, 0: nobody's. Changed only by compare-and-exchange.
     pub claim_ns: u64,
-    pub life: Life,
     /// How many others with these low bits are in the LIVES map.
     pub elsewhere: u32,
     /// How many with these low bits have a record among the parents, or more: those the collector took away still count.
     pub parents: u32,
+    pub life: Life,
 }
 
 /// Value of the FOLLOWED map, keyed by tgid.

@@ -10,7 +10,7 @@ use crate::{
     maps::{Stage, add, send},
     parent::{key_of, own_record, parent_record},
     setting,
-    task::{Memory, TaskPtr, TypedTask, forgotten, process_of},
+    task::{Memory, TaskPtr, TypedTask, Untyped, forgotten, process_of},
 };
 
 /// `group_dead` is an argument only from 6.16 on; `signal->live == 0` says the same everywhere, but several exiting
@@ -25,7 +25,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let leader = task.leader();
     debug!(&ctx, "exit of {}, child of {}", leader.tgid(), leader.real_parent().tgid());
-    died(leader, now_ns());
+    enter_death(leader, now_ns());
     0
 }
 
@@ -54,9 +54,15 @@ pub fn died_unseen<M: Memory>(leader: TaskPtr<M>) {
 /// Nobody will be told of the death. Beside the flags of a life, so that all that follows has one state to check.
 const UNANNOUNCED: u32 = 1 << 31;
 
-/// Enters the death of a process. `exit_ns`: 0 where it was not seen.
+/// The same as [`enter_death`], where that is rare: in a function of its own, for the stack's sake.
 #[inline(never)]
-fn died<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
+fn died(leader: TaskPtr<Untyped>, exit_ns: u64) {
+    enter_death(leader, exit_ns);
+}
+
+/// Enters the death of a process. `exit_ns`: 0 where it was not seen.
+#[inline(always)]
+fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
     let process = leader.process_of_leader();
     let key = key_of(&process);
     if !follow::in_scope(&key) {
@@ -74,6 +80,10 @@ fn died<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
     }
     if own_record(&key).is_some() {
         flags |= flag::PARENT;
+    }
+    if autoreap {
+        // Its release may be learnt of when the parent can no longer be asked for its name.
+        let _ = parent_record(&parent, real_parent);
     }
     if exit_signal == 0 && !traced && exit_ns != 0 {
         flags |= UNANNOUNCED;

@@ -56,16 +56,17 @@ fn enrol(key: &ParentKey, task: TaskPtr<Untyped>) {
     }
 }
 
-/// The record of a process that dies, if it has one. Most have none: the slot of its life says so without a search.
+/// Whether `tgid` may have a record. Most have none: the slot of its life says so without a search.
+#[inline(always)]
+pub fn may_have_record(tgid: u32) -> bool {
+    // SAFETY: a value of our own map.
+    slot_of(tgid).is_none_or(|slot| unsafe { (*slot).parents } != 0)
+}
+
+/// The record of a process that dies or runs another program, if it has one.
 #[inline(always)]
 pub fn own_record(key: &ParentKey) -> Option<*mut ParentRecord> {
-    if let Some(slot) = slot_of(key.tgid)
-        // SAFETY: a value of our own map.
-        && unsafe { (*slot).parents } == 0
-    {
-        return None;
-    }
-    PARENTS.get_ptr_mut(key)
+    if may_have_record(key.tgid) { PARENTS.get_ptr_mut(key) } else { None }
 }
 
 /// Counts a duration.
@@ -82,6 +83,25 @@ pub fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
         }
         if (*histogram).min_ns == 0 || duration_ns < (*histogram).min_ns {
             (*histogram).min_ns = duration_ns;
+        }
+    }
+}
+
+/// The death of a child, uncounted so far, and its release are learnt of after its parent was settled.
+#[inline(never)]
+pub fn settled_since(autoreap: bool) {
+    if setting!(stream_all) != 0 {
+        return;
+    }
+    let Some(sum) = SETTLED.get_ptr_mut(0) else { return };
+    // SAFETY: a value of our own map; this CPU's, but a program that is preempted may share it: atomic.
+    unsafe {
+        add(&raw mut (*sum).exited, 1);
+        if autoreap {
+            add(&raw mut (*sum).autoreaped, 1);
+        } else {
+            add(&raw mut (*sum).reaped, 1);
+            add(&raw mut (*sum).coarse, 1);
         }
     }
 }
