@@ -14,12 +14,17 @@ use super::{
 
 const ONLINE: &str = "/sys/devices/system/cpu/cpu1/online";
 
+/// Never creates the file: where it is missing, that is the reason.
+fn set(state: &str) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).open(ONLINE)?.write_all(state.as_bytes())
+}
+
 /// The CPU is away as long as this lives; it is brought back also in a panic.
 struct Offline;
 
 impl Offline {
     fn take() -> io::Result<Self> {
-        fs::write(ONLINE, "0")?;
+        set("0")?;
         let offline = Self;
         assert_eq!(fs::read_to_string(ONLINE)?.trim(), "0");
         Ok(offline)
@@ -28,7 +33,7 @@ impl Offline {
 
 impl Drop for Offline {
     fn drop(&mut self) {
-        let back = fs::write(ONLINE, "1");
+        let back = set("1");
         // A panic in a panic would hide the first.
         assert!(back.is_ok() || std::thread::panicking(), "CPU 1 STAYS OFFLINE: {back:?}");
     }
