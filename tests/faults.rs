@@ -1,7 +1,21 @@
 //! What must not matter: a ring buffer far too small, a stopped collector, tens of thousands of zombies, a killed
 //! predecessor. Detail may be lost and is said to be; totals are exact, by the workload's own truth.
+//!
+//! Must not know how reapwatch works: only its command line and JSON.
 
+#[path = "faults/clock.rs"]
+mod clock;
+#[path = "faults/cpu.rs"]
+mod cpu;
+#[path = "faults/output.rs"]
+mod output;
+#[path = "faults/restart.rs"]
+mod restart;
+#[path = "faults/stopped.rs"]
+mod stopped;
 mod support;
+#[path = "faults/tiny.rs"]
+mod tiny;
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -11,7 +25,10 @@ use std::{
 };
 
 use serde_json::Value;
-use support::{GRACE, check_invariants, parent_in, reapwatch, require_root, until, workload};
+use support::{
+    GRACE, Telling, check_invariants, parent_in, reapwatch, require_root, signal, until, until_it_watches,
+    workload,
+};
 
 /// Each of these tests loads the whole machine.
 static MACHINE: Mutex<()> = Mutex::new(());
@@ -21,9 +38,17 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
     MACHINE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-fn signal(child: &Child, signal: i32) {
-    // SAFETY: our own child.
-    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+/// The first child a process has.
+fn child_of(parent: &Child) -> u64 {
+    let children = format!("/proc/{0}/task/{0}/children", parent.id());
+    until("it has a child", || std::fs::read_to_string(&children).ok()?.split(' ').next()?.parse().ok())
+}
+
+fn expect(report: &Value, truth: &Value, expected: &[(&str, u64)]) {
+    let parent = parent_in(report, &truth["pid"]);
+    for (field, number) in expected {
+        assert_eq!(parent[field], *number, "{field} of {parent:#}, lost {:#}", report["lost"]);
+    }
 }
 
 /// `run` on a storm; `meanwhile` gets the running reapwatch. Totals must be exact whatever was lost.
@@ -94,7 +119,7 @@ fn zombies_beyond_the_maps_are_counted_and_found() {
     let _alone = alone();
     let (leaker, truth) = leaker(500);
     let report = watch_with(&["--max-unreaped", "8"]);
-    end(leaker);
+    drop(leaker);
     let parent = parent_in(&report, &truth["pid"]);
     assert_eq!((&parent["unreaped"], &parent["exited"]), (&500.into(), &500.into()), "{parent:#}");
     assert_eq!(report["complete"], false, "{:#}", report["lost"]);
@@ -107,9 +132,7 @@ fn zombies_beyond_the_maps_are_counted_and_found() {
 fn a_collector_stopped_for_ten_seconds_loses_no_totals() {
     let _alone = alone();
     let report = storm(25_000, &["--ring-size", "64K"], |child| {
-        let children = format!("/proc/{0}/task/{0}/children", child.id());
-        let storms = || std::fs::read_to_string(&children).is_ok_and(|pids| !pids.is_empty()).then_some(());
-        until("the storm begins", storms);
+        child_of(child);
         signal(child, libc::SIGSTOP);
         // Not a wait for anything: the fault itself.
         std::thread::sleep(Duration::from_secs(10));
@@ -118,16 +141,26 @@ fn a_collector_stopped_for_ten_seconds_loses_no_totals() {
     assert!(report["lost"]["events"].as_u64().is_some_and(|lost| lost > 1_000), "{report:#}");
 }
 
-/// A parent with this many zombies, until it is killed.
-fn leaker(count: u64) -> (Child, Value) {
-    let mut child = Command::new(workload())
-        .args(["leak-all", "--count", &count.to_string(), "--hold-ms", "120000", "--tell-first", "1"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the workload");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("its truth");
-    (child, serde_json::from_str(&line).expect("JSON"))
+/// A parent with this many zombies, until it is dropped.
+fn leaker(count: u64) -> (Telling, Value) {
+    let mut leaker = Telling::start(&[
+        "leak-all",
+        "--count",
+        &count.to_string(),
+        "--hold-ms",
+        "120000",
+        "--tell-first",
+        "1",
+    ]);
+    let truth = leaker.truth();
+    (leaker, truth)
+}
+
+/// A parent that lives on, after so many children that it reaps at once. It tells when they are done.
+fn lasting_storm(count: u64, more: &[&str]) -> Telling {
+    let count = count.to_string();
+    let storm = ["storm", "--count", &count, "--tell-first", "1", "--hold-ms", "120000"];
+    Telling::start(&[&storm, more].concat())
 }
 
 fn end(mut child: Child) {
@@ -156,7 +189,7 @@ fn thirty_thousand_zombies_at_the_start_are_counted() {
     let _alone = alone();
     let (leaker, truth) = leaker(30_000);
     let report = watch();
-    end(leaker);
+    drop(leaker);
     let parent = parent_in(&report, &truth["pid"]);
     assert_eq!((&parent["unreaped"], &parent["exited"]), (&30_000.into(), &30_000.into()), "{parent:#}");
     assert_eq!(parent["verdict"], "never_reaps");
@@ -183,49 +216,50 @@ fn one_killed_in_mid_storm_leaves_nothing_that_misleads_the_next() {
     until("it records", || std::fs::metadata(&recording).is_ok_and(|file| file.len() > 60_000).then_some(()));
     end(killed);
     let report = watch();
-    end(leaker);
+    drop(leaker);
     storm.wait().expect("our own child");
     let parent = parent_in(&report, &truth["pid"]);
     assert_eq!((&parent["unreaped"], &parent["exited"]), (&50.into(), &50.into()), "{parent:#}");
     assert_eq!(report["complete"], true, "{:#}", report["lost"]);
 }
 
-/// `trace` into a pipe, once it watches.
-fn trace_into_a_pipe() -> Child {
-    let child = reapwatch()
-        .args(["trace", "--format", "json"])
-        .stdout(Stdio::piped())
+/// `trace`, once it watches.
+fn trace_into(stdout: impl Into<Stdio>) -> Child {
+    let mut child = reapwatch()
+        .args(["trace", "--format", "json", "--duration", "5m"])
+        .stdout(stdout)
         .stderr(Stdio::piped())
         .spawn()
         .expect("reapwatch");
-    let status = format!("/proc/{}/status", child.id());
-    let watches = || std::fs::read_to_string(&status).is_ok_and(|text| text.contains("NoNewPrivs:\t1"));
-    until("it watches", || watches().then_some(()));
+    until_it_watches(&mut child);
     child
 }
 
-fn storm_alone(count: u64) {
-    let status = Command::new(workload())
-        .args(["storm", "--count", &count.to_string()])
-        .stdout(Stdio::null())
-        .status();
-    assert!(status.expect("the workload").success());
+fn storm_alone(count: u64) -> Value {
+    let output = Command::new(workload()).args(["storm", "--count", &count.to_string()]).output();
+    serde_json::from_slice(&output.expect("the workload").stdout).expect("its truth")
 }
 
 fn ended(child: &mut Child) -> std::process::ExitStatus {
     until("it ends", || child.try_wait().expect("our own child"))
 }
 
+/// What it says on standard error, which is a pipe, until its end.
+fn complaint(child: &mut Child) -> String {
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+    said
+}
+
 #[test]
 fn a_reader_that_stands_still_cannot_keep_it_from_ending() {
     let _alone = alone();
     for number in [libc::SIGINT, libc::SIGTERM] {
-        let mut child = trace_into_a_pipe();
+        let mut child = trace_into(Stdio::piped());
         storm_alone(12_000);
         signal(&child, number);
         assert_eq!(ended(&mut child).code(), Some(1));
-        let mut said = String::new();
-        child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+        let said = complaint(&mut child);
         assert!(said.contains("stands still"), "{said}");
     }
 }
@@ -233,7 +267,7 @@ fn a_reader_that_stands_still_cannot_keep_it_from_ending() {
 #[test]
 fn a_reader_that_goes_on_gets_whole_lines_and_is_told_how_many_it_missed() {
     let _alone = alone();
-    let mut child = trace_into_a_pipe();
+    let mut child = trace_into(Stdio::piped());
     // Four lines a life, some 250 bytes each: more than the pipe and the queue hold.
     storm_alone(20_000);
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();

@@ -11,8 +11,8 @@ use std::{
 
 use serde_json::{Value, json};
 use support::{
-    GRACE, HOLD_MS, check_invariants, check_latency, parent_in, reapwatch, require_root, run, run_command,
-    until, validate, workload,
+    GRACE, HOLD_MS, check_invariants, check_latency, loaded_programs, parent_in, reapwatch, require_root,
+    run, run_command, until, validate, workload,
 };
 
 /// Held by tests that load the machine so much that others would measure them.
@@ -448,21 +448,6 @@ fn our_programs(pid: u32) -> usize {
             std::fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().contains("bpf"))
         })
         .count()
-}
-
-fn loaded_programs() -> Vec<u32> {
-    const BPF_PROG_GET_NEXT_ID: libc::c_long = 11;
-    let mut ids = Vec::new();
-    let mut attr = [0u32; 3];
-    loop {
-        // SAFETY: attr is as long as stated and ours to write.
-        let result = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_GET_NEXT_ID, attr.as_mut_ptr(), 12) };
-        if result != 0 {
-            return ids;
-        }
-        ids.push(attr[1]);
-        attr[0] = attr[1];
-    }
 }
 
 #[test]

@@ -2,36 +2,18 @@
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::{GRACE, HOLD_MS, check_invariants, parent_in, reapwatch, require_root, until, workload};
+use super::support::{HOLD_MS, Watching, parent_in, workload};
 
 /// The report of a `watch` during which the workload ran, and the workload's truth.
 fn watch(scenario: &[&str]) -> (Value, Value) {
-    require_root();
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("r.json");
-    let mut watch = reapwatch()
-        .args(["watch", "--duration", "10m", "--grace", GRACE, "--format", "json", "--output"])
-        .arg(&path)
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("reapwatch");
-    // It gives up its privileges once everything is attached.
-    let status = format!("/proc/{}/status", watch.id());
-    until("it watches", || {
-        assert!(watch.try_wait().expect("our own child").is_none(), "watch ended early");
-        std::fs::read_to_string(&status).is_ok_and(|text| text.contains("NoNewPrivs:\t1")).then_some(())
-    });
+    let watching = Watching::start(&[]);
     let output = Command::new(workload()).args(scenario).output().expect("the workload");
     assert!(output.status.success());
-    // SAFETY: our own child, not yet waited for.
-    assert_eq!(unsafe { libc::kill(watch.id() as i32, libc::SIGINT) }, 0);
-    assert!(watch.wait().expect("our own child").success());
-    let report: Value = serde_json::from_slice(&std::fs::read(&path).expect("a report")).expect("JSON");
-    check_invariants(&report);
+    let report = watching.end();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let truth = said.lines().find_map(|line| serde_json::from_str(line).ok()).expect("a truth");
     (report, truth)

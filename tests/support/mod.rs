@@ -5,8 +5,9 @@
 
 use std::{
     ffi::OsStr,
+    io::{BufRead, BufReader, Write},
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -204,4 +205,133 @@ pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "not in time: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Sends a signal to a child of ours.
+pub fn signal(child: &Child, number: i32) {
+    // SAFETY: plain numbers; our own child, not yet waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, number) }, 0);
+}
+
+/// Waits until a live command has everything attached: it gives up its privileges then.
+pub fn until_it_watches(child: &mut Child) {
+    let status = format!("/proc/{}/status", child.id());
+    until("it watches", || {
+        assert!(child.try_wait().expect("our own child").is_none(), "it ended early");
+        std::fs::read_to_string(&status).is_ok_and(|text| text.contains("NoNewPrivs:\t1")).then_some(())
+    });
+}
+
+/// A `watch` under way. Killed if the test fails meanwhile.
+pub struct Watching {
+    pub child: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Watching {
+    /// Until it is told to end; with global options.
+    pub fn start(options: &[&str]) -> Self {
+        Self::start_for("10m", options)
+    }
+
+    /// For so long.
+    pub fn start_for(duration: &str, options: &[&str]) -> Self {
+        require_root();
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut child = reapwatch()
+            .args(options)
+            .args(["watch", "--duration", duration, "--grace", GRACE, "--format", "json", "--output"])
+            .arg(directory.path().join("r.json"))
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("reapwatch");
+        until_it_watches(&mut child);
+        Self { child, directory }
+    }
+
+    /// Tells it to end; its report.
+    pub fn end(self) -> Value {
+        signal(&self.child, libc::SIGINT);
+        self.report()
+    }
+
+    /// Its report, once it has ended by itself.
+    pub fn report(mut self) -> Value {
+        assert!(until("it ends", || self.child.try_wait().expect("our own child")).success());
+        let bytes = std::fs::read(self.directory.path().join("r.json")).expect("a report");
+        let report = serde_json::from_slice(&bytes).expect("JSON");
+        check_invariants(&report);
+        report
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A workload that tells its truth while it lives on. Killed when dropped.
+pub struct Telling {
+    pub child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Telling {
+    pub fn start(scenario: &[&str]) -> Self {
+        let mut child = Command::new(workload())
+            .args(scenario)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the workload");
+        let lines = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, lines }
+    }
+
+    /// What it tells next; waits for it.
+    pub fn truth(&mut self) -> Value {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("its truth");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    /// Lets it do what comes next.
+    pub fn go_on(&mut self) {
+        self.child.stdin.as_mut().expect("piped").write_all(b"\n").expect("a workload that reads");
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Ids of all BPF programs in the kernel, whoever loaded them.
+pub fn loaded_programs() -> Vec<u32> {
+    const BPF_PROG_GET_NEXT_ID: libc::c_long = 11;
+    let mut ids = Vec::new();
+    let mut attr = [0u32; 3];
+    loop {
+        // SAFETY: attr is as long as stated and ours to write.
+        let result = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_GET_NEXT_ID, attr.as_mut_ptr(), 12) };
+        if result != 0 {
+            return ids;
+        }
+        ids.push(attr[1]);
+        attr[0] = attr[1];
+    }
+}
+
+/// Ids of the BPF programs a process holds, itself or by what attaches them.
+pub fn programs_of(child: &Child) -> std::collections::BTreeSet<u32> {
+    let entries = std::fs::read_dir(format!("/proc/{}/fdinfo", child.id())).expect("our own child");
+    entries
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        .filter_map(|text| text.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok()))
+        .collect()
 }

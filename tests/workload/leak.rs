@@ -34,6 +34,24 @@ pub fn some(flags: &Flags) -> Value {
     json!({"pid": own_pid(), "forked": reaped + left, "exited": reaped + left, "reaped": reaped, "left": left})
 }
 
+/// Leaves all unreaped and says so; reaps some once a line comes in, says so, and leaves the others.
+pub fn until_told(flags: &Flags) -> Value {
+    let (reaped, left) = (flags.get("reaped", 7), flags.get("left", 5));
+    let pids = zombies(reaped + left);
+    let truth = |reaped: u64| {
+        let all = pids.len() as u64;
+        json!({"pid": own_pid(), "forked": all, "exited": all, "reaped": reaped, "left": all - reaped})
+    };
+    println!("{}", truth(0));
+    std::io::stdin().read_line(&mut String::new()).expect("a line");
+    for pid in &pids[..reaped as usize] {
+        wait(*pid);
+    }
+    println!("{}", truth(reaped));
+    hold(flags.get("hold-ms", 0));
+    truth(reaped)
+}
+
 /// Starts children, then runs another program that does not know of them.
 pub fn exec_leaker(flags: &Flags) -> Value {
     let count = flags.get("count", 10);

@@ -56,6 +56,7 @@ fn main() {
         "load" => reap::load(&flags),
         "leak-all" => leak::all(&flags),
         "leak-some" => leak::some(&flags),
+        "leak-until-told" => leak::until_told(&flags),
         "exec-leaker" => leak::exec_leaker(&flags),
         "parent-dies-zombies" => leak::parent_dies_zombies(&flags),
         "parent-dies-running" => leak::parent_dies_running(&flags),

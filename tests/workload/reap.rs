@@ -191,7 +191,7 @@ pub fn big_memory(flags: &Flags) -> Value {
     healthy(1, &bounds)
 }
 
-/// fork + exec + exit + wait, as fast as it goes.
+/// fork + exec + exit + wait, as fast as it goes. `--tell-first 1 --hold-ms N`: says so, and lives on for a while.
 pub fn storm(flags: &Flags) -> Value {
     let count = flags.get("count", 20_000);
     let exec = flags.get("exec", 1) != 0;
@@ -199,7 +199,12 @@ pub fn storm(flags: &Flags) -> Value {
     for _ in 0..count {
         wait(fork(|| if exec { exec_self(&["exit-now"]) } else { 0 }));
     }
-    json!({"pid": own_pid(), "forked": count, "exited": count, "reaped": count, "took_ns": now_ns() - before})
+    let truth = json!({"pid": own_pid(), "forked": count, "exited": count, "reaped": count, "took_ns": now_ns() - before});
+    if flags.get("tell-first", 0) != 0 {
+        println!("{truth}");
+    }
+    hold(flags.get("hold-ms", 0));
+    truth
 }
 
 /// CPU time of this process and of all it has waited for, in ns.

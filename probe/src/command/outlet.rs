@@ -37,7 +37,8 @@ pub struct Outlet {
     /// Waits for the reader however long it takes.
     patient: bool,
     sender: SyncSender<Vec<u8>>,
-    writer: JoinHandle<io::Result<()>>,
+    /// None once it has ended and was asked why.
+    writer: Option<JoinHandle<io::Result<()>>>,
     written: Arc<AtomicU64>,
 }
 
@@ -64,6 +65,7 @@ impl Outlet {
             .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG);
         let batch = Vec::with_capacity(BATCH_BYTES);
         let patient = patient || is_file;
+        let writer = Some(writer);
         Self { batch, lines: 0, lost: 0, lost_in_all: 0, stalled: false, patient, sender, writer, written }
     }
 
@@ -76,8 +78,8 @@ impl Outlet {
 
     /// Hands over what there is.
     pub fn hand_over(&mut self) -> io::Result<()> {
-        if self.writer.is_finished() {
-            return Err(io::ErrorKind::BrokenPipe.into());
+        if self.writer.as_ref().is_none_or(JoinHandle::is_finished) {
+            return Err(self.why_it_ended());
         }
         if self.batch.is_empty() {
             return Ok(());
@@ -91,7 +93,7 @@ impl Outlet {
                     self.stalled = false;
                     return Ok(());
                 }
-                Err(TrySendError::Disconnected(_)) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Err(TrySendError::Disconnected(_)) => return Err(self.why_it_ended()),
                 Err(TrySendError::Full(_)) if !self.patient && Instant::now() >= deadline => {
                     self.stalled = true;
                     self.lost += lines;
@@ -101,6 +103,15 @@ impl Outlet {
                 Err(TrySendError::Full(refused)) => batch = refused,
             }
             thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What the writer met: a full disk is no reader that has left.
+    fn why_it_ended(&mut self) -> io::Error {
+        match self.writer.take().map(JoinHandle::join) {
+            Some(Ok(Err(error))) => error,
+            Some(Err(_)) => io::Error::other("the writer panicked"),
+            Some(Ok(Ok(()))) | None => io::ErrorKind::BrokenPipe.into(),
         }
     }
 
@@ -115,9 +126,10 @@ impl Outlet {
     /// Waits for the reader as long as it moves. Returns the lines that were lost, those of a reader that stands still
     /// included.
     pub fn finish(mut self) -> io::Result<Lost> {
-        let handed_over = self.hand_over();
+        self.hand_over()?;
         let Self { sender, writer, written, lost_in_all, patient, .. } = self;
         drop(sender);
+        let Some(writer) = writer else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let (mut seen, mut since) = (written.load(Ordering::Relaxed), Instant::now());
         while !patient && !writer.is_finished() {
             let now = written.load(Ordering::Relaxed);
@@ -128,9 +140,7 @@ impl Outlet {
             }
             thread::sleep(Duration::from_millis(1));
         }
-        // What the writer met is what matters; that nothing could be handed over followed from it.
         writer.join().unwrap_or_else(|_| Err(io::Error::other("the writer panicked")))?;
-        handed_over?;
         Ok(Lost { lines: lost_in_all, stands_still: false })
     }
 }

@@ -45,10 +45,13 @@ impl Target {
         }
         .map_err(|error| Failure::other(format!("cannot render the report: {error}")))?;
         match self {
-            Self::File { mut file, path } => file
-                .write_all(&bytes)
-                .and_then(|()| file.flush())
-                .map_err(|error| Failure::writing(&path.display().to_string(), &error)),
+            Self::File { mut file, path } => {
+                file.write_all(&bytes).and_then(|()| file.flush()).map_err(|error| {
+                    // What of it found room is no report. A pipe or a device cannot be cut: nothing stays there.
+                    let _ = file.set_len(0);
+                    Failure::writing(&path.display().to_string(), &error)
+                })
+            }
             Self::StandardError => io::stderr()
                 .lock()
                 .write_all(&bytes)
