@@ -12,7 +12,9 @@ use std::{
 use aya::{
     Btf, Ebpf,
     maps::{HashMap, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, FEntry, FExit, Iter, KProbe, ProgramError, RawTracePoint, TracePoint},
+    programs::{
+        BtfTracePoint, FEntry, FExit, Iter, KProbe, Program, ProgramError, RawTracePoint, TracePoint,
+    },
 };
 use aya_log::EbpfLogger;
 use nix::errno::Errno;
@@ -25,7 +27,7 @@ use probe_common::{
 use super::{
     SetupError,
     attach_types::{attach_types, loader},
-    clock, decode, object, offsets, tracefs,
+    clock, decode, load, object, offsets, tracefs,
 };
 use crate::model::{Counters, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
 
@@ -56,6 +58,21 @@ pub const TRACEPOINTS: &[&str] = &[
 ];
 /// The functions among them.
 pub const FUNCTIONS: &[&str] = &["do_notify_parent", "release_task", "bpf_iter_task"];
+
+const NOTIFY: &str = "do_notify_parent";
+const RELEASE: &str = "release_task";
+const SIGNAL: &str = "signal_generate";
+const TASKS: &str = "task";
+
+/// Programs that every rung has, and what for; the dearest to verify first.
+const ON_EVERY_RUNG: &[(&str, &str)] = &[
+    ("process_exit", "sched_process_exit"),
+    ("process_free", "sched_process_free"),
+    ("task_snapshot", TASKS),
+    ("process_exec", "sched_process_exec"),
+    ("process_fork", "sched_process_fork"),
+    ("process_wait", ""),
+];
 
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -631,45 +648,67 @@ struct Loading {
 }
 
 impl Loading {
+    /// Has all programs in the kernel before the first is attached: what they count begins at one moment, nearly.
+    fn load_all(&mut self, wait_hooks: bool) {
+        let exact = self.may(HookChoice::Fentry) && self.load::<FEntry>("release_again", RELEASE).is_ok();
+        let rung: &[(&str, &str)] = if exact {
+            &[("notify_fexit", NOTIFY), ("release_fentry", RELEASE)]
+        } else if self.may(HookChoice::Kprobe) && has_kprobes() {
+            &[("notify_kretprobe", NOTIFY), ("notify_kprobe", NOTIFY), ("release_kprobe", RELEASE)]
+        } else if !self.may(HookChoice::Tracepoint) {
+            &[]
+        } else if wait_hooks {
+            &[("zombie_signal", SIGNAL), ("exit_wait4", ""), ("exit_waitid", ""), ("enter_waitid", "")]
+        } else {
+            &[("zombie_signal", SIGNAL)]
+        };
+        let wanted: Vec<_> = rung.iter().chain(ON_EVERY_RUNG).copied().collect();
+        load::load_all(&mut self.ebpf, &self.btf, &wanted);
+    }
+
+    /// Loads one and hands it out.
+    fn load<'a, T>(&'a mut self, name: &str, target: &str) -> Result<&'a mut T, ProgramError>
+    where
+        &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
+    {
+        let program = self.ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
+        load::load(program, target, &self.btf)?;
+        program.try_into()
+    }
+
     fn attach_all(&mut self, wait_hooks: bool) -> Result<(), SetupError> {
+        self.load_all(wait_hooks);
         // Reap before zombie before exit before fork: a stage is never seen without the ones that follow it.
         let mut reap = Attached { stage: "reap", hook: String::new(), refused: Vec::new() };
         self.attach_reap(&mut reap, wait_hooks)?;
         let mut zombie = Attached { stage: "zombie", hook: String::new(), refused: Vec::new() };
         self.attach_zombie(&mut zombie)?;
-        for (stage, program, tracepoint) in [
+        for (stage, name, tracepoint) in [
             ("exit", "process_exit", "sched_process_exit"),
             ("exec", "process_exec", "sched_process_exec"),
             ("fork", "process_fork", "sched_process_fork"),
         ] {
-            self.tp_btf(program, tracepoint)?;
+            self.tp_btf(name, tracepoint)?;
             self.attached.push(Attached { stage, hook: format!("tp_btf {tracepoint}"), refused: Vec::new() });
         }
-        let wait: &mut RawTracePoint = program(&mut self.ebpf, "process_wait")?;
-        wait.load()
-            .and_then(|()| wait.attach("sched_process_wait").map(drop))
-            .map_err(|error| attach_error("raw_tp sched_process_wait", &error))?;
-        self.attached.push(Attached {
-            stage: "wait",
-            hook: "raw_tp sched_process_wait".into(),
-            refused: Vec::new(),
-        });
+        let hook = "raw_tp sched_process_wait".to_owned();
+        self.load("process_wait", "")
+            .and_then(|wait: &mut RawTracePoint| wait.attach("sched_process_wait").map(drop))
+            .map_err(|error| attach_error(&hook, &error))?;
+        self.attached.push(Attached { stage: "wait", hook, refused: Vec::new() });
         // A tracepoint's programs may be preempted: seen on 7.3, not on 6.18.
         if zombie.hook.contains("signal_generate") && is_at_least(6, 19) {
             self.tp_btf("exit_again", "sched_process_exit")?;
         }
         self.attached.extend([zombie, reap]);
-        let program: &mut Iter = program(&mut self.ebpf, "task_snapshot")?;
-        program.load("task", &self.btf).map_err(|error| attach_error("iter/task", &error))?;
+        self.load::<Iter>("task_snapshot", TASKS).map_err(|error| attach_error("iter/task", &error))?;
         self.attached.push(Attached { stage: "snapshot", hook: "iter/task".into(), refused: Vec::new() });
         Ok(())
     }
 
     fn tp_btf(&mut self, name: &str, tracepoint: &str) -> Result<(), SetupError> {
-        let program: &mut BtfTracePoint = program(&mut self.ebpf, name)?;
-        program
-            .load(tracepoint, &self.btf)
-            .and_then(|()| program.attach().map(drop))
+        self.load(name, tracepoint)
+            .and_then(|hook: &mut BtfTracePoint| hook.attach().map(drop))
             .map_err(|error| attach_error(&format!("tp_btf {tracepoint}"), &error))
     }
 
@@ -678,11 +717,10 @@ impl Loading {
     }
 
     fn attach_zombie(&mut self, zombie: &mut Attached) -> Result<(), SetupError> {
-        const TARGET: &str = "do_notify_parent";
+        const TARGET: &str = NOTIFY;
         if self.may(HookChoice::Fentry) {
-            let hook: &mut FExit = program(&mut self.ebpf, "notify_fexit")?;
-            match hook.load(TARGET, &self.btf).and_then(|()| hook.attach()) {
-                Ok(_) => {
+            match self.load("notify_fexit", TARGET).and_then(|hook: &mut FExit| hook.attach().map(drop)) {
+                Ok(()) => {
                     zombie.hook = format!("fexit {TARGET}");
                     return Ok(());
                 }
@@ -700,13 +738,13 @@ impl Loading {
             }
         }
         self.fall_back(zombie)?;
-        self.tp_btf("zombie_signal", "signal_generate")?;
+        self.tp_btf("zombie_signal", SIGNAL)?;
         zombie.hook = "tp_btf signal_generate".into();
         Ok(())
     }
 
     fn attach_reap(&mut self, reap: &mut Attached, wait_hooks: bool) -> Result<(), SetupError> {
-        const TARGET: &str = "release_task";
+        const TARGET: &str = RELEASE;
         if self.may(HookChoice::Fentry) {
             match self.fentry("release_again", TARGET).and_then(|()| self.fentry("release_fentry", TARGET)) {
                 Ok(()) => {
@@ -736,16 +774,14 @@ impl Loading {
                 .push(("syscalls:sys_exit_wait4, sys_exit_waitid".into(), "tracefs cannot be read".into()));
             return Ok(());
         }
-        let ebpf = &mut self.ebpf;
         let attached = tracefs::with(|| {
             for (name, tracepoint) in [
                 ("enter_waitid", "sys_enter_waitid"),
                 ("exit_waitid", "sys_exit_waitid"),
                 ("exit_wait4", "sys_exit_wait4"),
             ] {
-                let hook: &mut TracePoint = program(ebpf, name)?;
-                hook.load()
-                    .and_then(|()| hook.attach("syscalls", tracepoint).map(drop))
+                self.load(name, "")
+                    .and_then(|hook: &mut TracePoint| hook.attach("syscalls", tracepoint).map(drop))
                     .map_err(|error| attach_error(&format!("syscalls:{tracepoint}"), &error))?;
             }
             Ok::<(), SetupError>(())
@@ -763,20 +799,17 @@ impl Loading {
     }
 
     fn fentry(&mut self, name: &str, target: &str) -> Result<(), SetupError> {
-        let hook: &mut FEntry = program(&mut self.ebpf, name)?;
-        hook.load(target, &self.btf)
-            .and_then(|()| hook.attach().map(drop))
+        self.load(name, target)
+            .and_then(|hook: &mut FEntry| hook.attach().map(drop))
             .map_err(|error| SetupError { what: cause(&error), remedy: String::new() })
     }
 
     fn kprobe(&mut self, name: &str, target: &str) -> Result<(), SetupError> {
-        // Without it attaching is bound to fail, after the verifier's work was done.
-        if !Path::new("/sys/bus/event_source/devices/kprobe").exists() {
+        if !has_kprobes() {
             return Err(SetupError { what: "this kernel has no kprobes".into(), remedy: String::new() });
         }
-        let hook: &mut KProbe = program(&mut self.ebpf, name)?;
-        hook.load()
-            .and_then(|()| hook.attach(target, 0).map(drop))
+        self.load(name, "")
+            .and_then(|hook: &mut KProbe| hook.attach(target, 0).map(drop))
             .map_err(|error| SetupError { what: cause(&error), remedy: String::new() })
     }
 
@@ -793,13 +826,9 @@ impl Loading {
     }
 }
 
-fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, SetupError>
-where
-    &'a mut T: TryFrom<&'a mut aya::programs::Program>,
-{
-    ebpf.program_mut(name)
-        .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| broken_object(&format!("the program {name} is missing")))
+/// Without them attaching is bound to fail, after the verifier's work was done.
+fn has_kprobes() -> bool {
+    Path::new("/sys/bus/event_source/devices/kprobe").exists()
 }
 
 fn attach_error(hook: &str, error: &(dyn std::error::Error + 'static)) -> SetupError {

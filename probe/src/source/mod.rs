@@ -7,6 +7,7 @@ pub mod clock;
 pub mod decode;
 pub mod detail;
 pub mod kernel;
+mod load;
 mod object;
 pub mod offsets;
 pub mod order;

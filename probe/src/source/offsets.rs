@@ -67,11 +67,13 @@ pub fn find(btf: &Btf) -> Result<Found, SetupError> {
     let mut offsets = Offsets::NONE;
     let mut lost: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut missing = Vec::new();
+    // A search by name goes through all types of the kernel: one for each structure, not for each member.
+    let mut structs = Structs::new();
     for (path, offset) in offsets.paths() {
         if path.contains(':') {
             continue;
         }
-        match path.split('|').find_map(|path| resolve(btf, path)) {
+        match path.split('|').find_map(|path| resolve(btf, &mut structs, path)) {
             Some(found) => *offset = found,
             None if REQUIRED.contains(&path) => missing.push(path),
             None => {
@@ -92,12 +94,16 @@ pub fn find(btf: &Btf) -> Result<Found, SetupError> {
     })
 }
 
+/// Structures by name, once searched for.
+type Structs = BTreeMap<&'static str, Option<Type>>;
+
 /// Byte offset of `struct.member[.member…]`, array elements as `[n]`; of a bare struct name, its size.
-fn resolve(btf: &Btf, path: &str) -> Option<u32> {
+fn resolve(btf: &Btf, structs: &mut Structs, path: &'static str) -> Option<u32> {
     let mut parts = path.split('.');
     let name = parts.next()?;
-    let mut current =
-        btf.resolve_types_by_name(name).ok()?.into_iter().find(|found| matches!(found, Type::Struct(_)))?;
+    let is_struct = |found: &Type| matches!(found, Type::Struct(_));
+    let search = || btf.resolve_types_by_name(name).ok()?.into_iter().find(is_struct);
+    let mut current = structs.entry(name).or_insert_with(search).clone()?;
     let mut offset = 0;
     let mut depth = 0;
     for part in parts {
