@@ -37,7 +37,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
 pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
     if task.live_threads() == 0 && find(task.tgid()).is_none() && !were_full() {
-        died(task.leader().untyped(), now_ns());
+        died(task.leader().address(), now_ns());
     }
     0
 }
@@ -47,17 +47,19 @@ pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 pub fn died_unseen<M: Memory>(leader: TaskPtr<M>) {
     if find(leader.tgid()).is_none() && leader.untyped().live_threads() == 0 && !were_full() {
-        died(leader.untyped(), 0);
+        died(leader.address(), 0);
     }
 }
 
 /// Nobody will be told of the death. Beside the flags of a life, so that all that follows has one state to check.
 const UNANNOUNCED: u32 = 1 << 31;
 
-/// The same as [`enter_death`], where that is rare: in a function of its own, for the stack's sake.
+/// The same as [`enter_death`], where that is rare. `leader`: the address.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn died(leader: TaskPtr<Untyped>, exit_ns: u64) {
-    enter_death(leader, exit_ns);
+pub extern "C" fn died(leader: u64, exit_ns: u64) -> i32 {
+    enter_death(TaskPtr::<Untyped>::at(leader), exit_ns);
+    0
 }
 
 /// Enters the death of a process. `exit_ns`: 0 where it was not seen.

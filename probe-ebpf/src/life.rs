@@ -9,7 +9,7 @@ use probe_common::wire::{Life, LifeSlot, NsPid, TaskRef, flag, kind, loss};
 use crate::{
     follow,
     maps::{LIVES, LIVES_WERE_FULL, NS_PIDS, PARENTS, Stage, add, add32, exchange, lose, send, slot_of},
-    parent::{key_of, parent_record, record_duration, settle, settled_since},
+    parent::{parent_record, record_duration, settle, settled_since},
     setting,
     task::{Memory, TaskPtr, Untyped, forgotten, process_of},
 };
@@ -144,14 +144,15 @@ pub fn enter(life: &Life, alone: bool) -> Entered {
 
 /// The pid was given out again before any release of its last owner was seen: that one is released. Counted here; that
 /// the events lack it is what the pid's new owner tells the collector.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn overdue(tgid: u32) {
-    let Some(life) = find(tgid) else { return };
+pub extern "C" fn overdue(tgid: u32) -> i32 {
+    let Some(life) = find(tgid) else { return 0 };
     // SAFETY: a value of our own map.
     let (parent, start, flags, zombie_ns) =
         unsafe { ((*life).parent, (*life).process.start_boottime_ns, (*life).flags, (*life).zombie_ns) };
     if !take_out(tgid, start) {
-        return;
+        return 0;
     }
     if let Some(record) = PARENTS.get_ptr_mut(parent) {
         // SAFETY: a value of our own map.
@@ -167,6 +168,7 @@ fn overdue(tgid: u32) {
             }
         }
     }
+    0
 }
 
 /// Enters a zombie that was dead before the programs came.
@@ -345,7 +347,7 @@ pub fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>
     }
     follow::gone(tgid);
     if life.flags & flag::PARENT != 0 {
-        settle(&key_of(&life.process));
+        settle(tgid, start);
     }
     let now = now_ns();
     if life.flags & flag::AUTOREAP != 0 && !by_wait {
@@ -366,7 +368,7 @@ pub fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>
         PARENTS.get_ptr_mut(parent)
     };
     if record.is_none() && !enrols && life.zombie_ns == 0 {
-        settled_since(what & AUTO != 0);
+        settled_since(u32::from(what & AUTO != 0));
     }
     if let Some(record) = record {
         // SAFETY: a value of our own map.

@@ -25,17 +25,28 @@ pub fn parent_record<M: Memory>(key: &ParentKey, task: TaskPtr<M>) -> Option<*mu
     if let Some(record) = PARENTS.get_ptr_mut(key) {
         return Some(record);
     }
-    enrol(key, task.untyped());
+    enrol(key.tgid, key.start_boottime_ns, task.address());
     PARENTS.get_ptr_mut(key)
 }
 
-/// Makes a parent's record. A function of its own: what the verifier learns in it, it forgets at its end.
+/// Makes a parent's record; `task`: address of one of its tasks, or 0.
+///
+/// Global to the verifier, as all that is exported and rare here: it goes through such a function once, not once for
+/// every state it comes with, and forgets what it learnt. Such a function takes and returns numbers only.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn enrol(key: &ParentKey, task: TaskPtr<Untyped>) {
-    if key.tgid == 0 {
-        return;
+pub extern "C" fn enrol(tgid: u32, start_boottime_ns: u64, task: u64) -> i32 {
+    if tgid != 0
+        && let Some(blank) = BLANK_PARENT.get(0)
+    {
+        let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
+        make_record(key, blank, TaskPtr::at(task));
     }
-    let Some(blank) = BLANK_PARENT.get(0) else { return };
+    0
+}
+
+#[inline(always)]
+fn make_record(key: &ParentKey, blank: &ParentRecord, task: TaskPtr<Untyped>) {
     if PARENTS.insert(key, blank, BPF_NOEXIST).is_err() {
         if PARENTS.get_ptr(key).is_none() {
             lose(loss::PARENTS_FULL);
@@ -87,32 +98,41 @@ pub fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
     }
 }
 
-/// The death of a child, uncounted so far, and its release are learnt of after its parent was settled.
+/// The death of a child, uncounted so far, and its release (`autoreap`: 1 by the kernel) are learnt of after its parent
+/// was settled.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub fn settled_since(autoreap: bool) {
+pub extern "C" fn settled_since(autoreap: u32) -> i32 {
     if setting!(stream_all) != 0 {
-        return;
+        return 0;
     }
-    let Some(sum) = SETTLED.get_ptr_mut(0) else { return };
+    let Some(sum) = SETTLED.get_ptr_mut(0) else { return 0 };
     // SAFETY: a value of our own map; this CPU's, but a program that is preempted may share it: atomic.
     unsafe {
         add(&raw mut (*sum).exited, 1);
-        if autoreap {
+        if autoreap != 0 {
             add(&raw mut (*sum).autoreaped, 1);
         } else {
             add(&raw mut (*sum).reaped, 1);
             add(&raw mut (*sum).coarse, 1);
         }
     }
+    0
 }
 
 /// A parent itself has left the process table, its children handed over before. If it left nothing to tell, its counts
 /// go to the sum of such and its record is given back: short-lived parents in any number fit.
-#[inline(always)]
-pub fn settle(key: &ParentKey) {
-    if setting!(stream_all) != 0 {
-        return;
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn settle(tgid: u32, start_boottime_ns: u64) -> i32 {
+    if setting!(stream_all) == 0 {
+        settle_record(&ParentKey { tgid, start_boottime_ns, reserved: 0 });
     }
+    0
+}
+
+#[inline(always)]
+fn settle_record(key: &ParentKey) {
     let Some(record) = PARENTS.get_ptr(key) else { return };
     let Some(sum) = SETTLED.get_ptr_mut(0) else { return };
     let slow_ns = setting!(slow_ns);

@@ -2,7 +2,7 @@
 //!
 //! Must not know events or maps. A failed read yields zero, however it was made.
 
-use core::marker::PhantomData;
+use core::{marker::PhantomData, mem::MaybeUninit};
 
 use aya_ebpf::helpers::{
     bpf_get_current_task, bpf_probe_read_kernel_str_bytes, bpf_probe_read_user, bpf_probe_read_user_buf,
@@ -50,13 +50,13 @@ fn constant(field: *const u32) -> u64 {
 /// Reads a number at `base + offset`, or zero. Without a branch: each would double the paths the verifier follows.
 #[inline(always)]
 fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
-    let mut value = T::default();
+    let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: value is as long as stated; probe_read checks the address itself, fails instead of faulting, and then
-    // zeroes its target.
+    // zeroes its target: written in either case, and every T here may be any bits.
     unsafe {
-        bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, (base + offset) as *const _)
-    };
-    value
+        bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, (base + offset) as *const _);
+        value.assume_init()
+    }
 }
 
 /// `value`, of which the verifier forgets what it knows: from here on it follows one state instead of one for every way
@@ -172,6 +172,12 @@ impl<M: Memory> TaskPtr<M> {
     }
     pub fn is_null(self) -> bool {
         self.0 == 0
+    }
+    /// Its address as a mere number, where the verifier insists on one: what a helper reads back from the stack.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        let pointer = [self.0];
+        read(core::hint::black_box(&raw const pointer) as u64, 0)
     }
     /// The same task, for what is rarely read of it.
     #[inline(always)]

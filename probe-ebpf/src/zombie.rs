@@ -31,7 +31,7 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
             died_unseen(dying);
             own_death(dying, target);
         } else {
-            death_of_another(nr, target.untyped());
+            death_of_another(nr, target.address());
         }
     });
     0
@@ -48,11 +48,14 @@ fn own_death<M: Memory>(dying: TaskPtr<M>, target: TypedTask) {
 
 /// A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent. A function of its
 /// own, as others that are rarely called: the stack is 512 bytes for all that call one another.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn death_of_another(nr: u32, target: TaskPtr<Untyped>) {
+pub extern "C" fn death_of_another(nr: u32, target: u64) -> i32 {
+    let target = TaskPtr::<Untyped>::at(target);
     if let Some(tgid) = resolve(nr, target.pid_ns_inum()) {
         notified(tgid, target, target, false, target.autoreaps());
     }
+    0
 }
 
 #[inline(always)]
