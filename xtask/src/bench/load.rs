@@ -20,11 +20,11 @@ pub struct Load {
 
 pub const FORK_EXEC: Load = Load { name: "fork + exec", arguments: &["--exec", "1"], times: 1.0 };
 pub const FORK: Load = Load { name: "fork", arguments: &[], times: 2.0 };
-pub const VFORK: Load = Load { name: "vfork", arguments: &["--vfork", "1"], times: 8.0 };
+pub const VFORK: Load = Load { name: "vfork", arguments: &["--vfork", "1"], times: 16.0 };
 pub const SPAWN: Load = Load { name: "posix_spawn", arguments: &["--spawn", "1"], times: 1.0 };
 pub const PARENTS: Load = Load { name: "short parents", arguments: &["--parents", "1"], times: 1.0 };
 pub const CALLERS: Load = Load { name: "fork, 4 callers", arguments: &["--threads", "4"], times: 0.5 };
-pub const THREADS: Load = Load { name: "thread storm", arguments: &["--storm-threads", "1"], times: 8.0 };
+pub const THREADS: Load = Load { name: "thread storm", arguments: &["--storm-threads", "1"], times: 16.0 };
 
 pub const ALL: &[Load] = &[FORK_EXEC, FORK, VFORK, SPAWN, PARENTS, CALLERS, THREADS];
 /// One caller, so that what the kernel counts is not what two CPUs did to each other.
