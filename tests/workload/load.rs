@@ -77,7 +77,7 @@ fn caller(kind: Kind, count: u64, end_ns: u64) -> u64 {
     while made < count && now_ns() < end_ns {
         match kind {
             Kind::Fork => drop(wait(fork(|| 0))),
-            Kind::Exec => drop(wait(fork(|| exec_now()))),
+            Kind::Exec => drop(wait(fork(exec_now))),
             Kind::Vfork => drop(wait(vfork(&mut stack))),
             Kind::Spawn => drop(wait(spawn())),
             Kind::Thread => thread::spawn(|| {}).join().expect("thread"),
