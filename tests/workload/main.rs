@@ -4,7 +4,9 @@
 //! bookkeeping and clock. Must not know reapwatch.
 
 mod hold;
+mod latency;
 mod leak;
+mod load;
 mod odd;
 mod process;
 mod reap;
@@ -53,7 +55,8 @@ fn main() {
         "wnowait" => reap::wnowait(&flags),
         "big-memory" => reap::big_memory(&flags),
         "storm" => reap::storm(&flags),
-        "load" => reap::load(&flags),
+        "load" => load::load(&flags),
+        "latency" => latency::latency(&flags),
         "leak-all" => leak::all(&flags),
         "leak-some" => leak::some(&flags),
         "leak-until-told" => leak::until_told(&flags),

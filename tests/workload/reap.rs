@@ -1,6 +1,6 @@
 //! Parents that reap: at once, late, in batches, by every call there is.
 
-use std::{mem::MaybeUninit, os::fd::AsRawFd, process::Command, thread};
+use std::{os::fd::AsRawFd, process::Command, thread};
 
 use serde_json::{Value, json};
 
@@ -205,59 +205,4 @@ pub fn storm(flags: &Flags) -> Value {
     }
     hold(flags.get("hold-ms", 0));
     truth
-}
-
-/// CPU time of this process and of all it has waited for, in ns.
-fn cpu_ns() -> u64 {
-    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN]
-        .iter()
-        .map(|who| {
-            let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-            // SAFETY: usage is ours to write; all zero is a valid rusage.
-            let usage = unsafe {
-                assert_eq!(libc::getrusage(*who, usage.as_mut_ptr()), 0);
-                usage.assume_init()
-            };
-            [usage.ru_utime, usage.ru_stime]
-                .iter()
-                .map(|time| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000)
-                .sum::<u64>()
-        })
-        .sum()
-}
-
-/// Lives as fast as they go, for benchmarks: `--exec 1`, `--vfork 1`, or bare forks; `--threads N` at once;
-/// `--parents 1`: each life is the only child of a parent that lives as shortly.
-pub fn load(flags: &Flags) -> Value {
-    let each = flags.get("count", 2_000);
-    let threads = flags.get("threads", 1);
-    let (exec, vfork, parents) =
-        (flags.get("exec", 0) != 0, flags.get("vfork", 0) != 0, flags.get("parents", 0) != 0);
-    let one = move || {
-        if vfork {
-            // SAFETY: the child does nothing but exit.
-            let pid = match unsafe {
-                libc::syscall(libc::SYS_clone, libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0)
-            } {
-                0 => exit(0),
-                pid => pid as Pid,
-            };
-            wait(pid);
-        } else if parents {
-            wait(fork(|| {
-                wait(fork(|| 0));
-                0
-            }));
-        } else {
-            wait(fork(|| if exec { exec_self(&["exit-now"]) } else { 0 }));
-        }
-    };
-    let (began_ns, began_cpu_ns) = (now_ns(), cpu_ns());
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(move || (0..each).for_each(|_| one()));
-        }
-    });
-    let lives = each * threads * if parents { 2 } else { 1 };
-    json!({"pid": own_pid(), "lives": lives, "took_ns": now_ns() - began_ns, "cpu_ns": cpu_ns() - began_cpu_ns})
 }

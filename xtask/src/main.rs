@@ -43,7 +43,11 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Attach programs that do nothing, for `bench`
     #[command(hide = true)]
-    Empty,
+    Empty {
+        /// With one hash insert and delete per exit
+        #[arg(long)]
+        hash: bool,
+    },
     /// Write man page and shell completions to docs/
     Docs {
         /// Only fail where the committed ones differ
@@ -60,7 +64,7 @@ fn main() -> ExitCode {
         Command::BuildEbpf { check } => build_ebpf::build_ebpf(check),
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
-        Command::Empty => bench::empty(),
+        Command::Empty { hash } => bench::empty(hash),
         Command::Docs { check } => docs::docs(check),
     };
     match result {

@@ -1,81 +1,209 @@
 //! `bench`: what being watched costs, beside what others cost, in one run on one machine.
 //!
-//! Every round runs the same load once under each tracer and under none, in turn; a figure is the median of the
-//! rounds' ratios to none in the same round. `none again` is the control: a claim finer than its spread is none.
+//! Owns the order of the parts and the page they make. Each part is a module; none knows another.
 
+mod empty;
+mod in_kernel;
+mod latency;
+mod load;
+mod overload;
+mod own_cost;
+mod pairs;
+mod spinner;
+mod spread;
+mod startup;
+mod stats;
+mod table;
+mod targets;
 mod tracer;
+mod zombies;
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{fs, process::Command, thread};
 
-use serde_json::Value;
-pub use tracer::empty;
-use tracer::{Running, Tracer};
+use clap::ValueEnum;
+pub use empty::empty;
+use spread::Spread;
+use targets::Target;
+use tracer::{BPFTRACE_NAME, CONTROL, EMPTY, EMPTY_HASH, TRACE, Tracer, WATCH};
 
-use crate::shell::{Outcome, cargo, output, root, run, target_directory};
+use crate::shell::{Outcome, cargo, output, root, run};
+
+/// Below these a run is a trial: printed, not kept.
+const PAIRS_LEAST: usize = 7;
+const OVERLOAD_LEAST_SECONDS: u64 = 60;
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Pairs,
+    InKernel,
+    OwnCost,
+    Startup,
+    Latency,
+    Overload,
+    Zombies,
+}
 
 #[derive(clap::Args)]
 pub struct BenchArgs {
-    /// Rounds; each runs every load under every tracer once
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Lives per run of a load
-    #[arg(long, default_value_t = 3_000)]
+    /// Pairs of a watched and an unwatched run; a third of them, but 7 at least, for tracers of other projects
+    #[arg(long, default_value_t = 21)]
+    pairs: usize,
+    /// Lives of a fork + exec load per run; cheaper loads make more
+    #[arg(long, default_value_t = 400)]
     lives: u64,
-    /// Only tracers whose name contains this
+    /// Length of a run that measures a tracer's own CPU time; latencies are compared for five of them
+    #[arg(long, default_value_t = 1_000, value_name = "MS")]
+    run_ms: u64,
+    /// How long the highest fork rate must be stood
+    #[arg(long, default_value_t = OVERLOAD_LEAST_SECONDS)]
+    overload_seconds: u64,
+    /// Zombies of the parent that has many
+    #[arg(long, default_value_t = 20_000)]
+    zombies: u64,
+    /// Leave out the idle-priority threads that keep the CPUs from halting
+    #[arg(long)]
+    no_spinners: bool,
+    /// Only tracers whose name contains this, and the control; prints, and writes nothing
     #[arg(long)]
     only: Option<String>,
+    /// Only this part, may be given more than once; prints, and writes nothing
+    #[arg(long, value_enum)]
+    part: Vec<Part>,
+    /// Afterwards run `cargo bench --package probe` too: decode, engine and event lines alone
+    #[arg(long)]
+    hot_path: bool,
 }
 
-/// A load: its name, and how the workload is told to make it.
-const LOADS: &[(&str, &[&str])] = &[
-    ("fork + exec", &["--exec", "1"]),
-    ("fork", &[]),
-    ("vfork", &["--vfork", "1"]),
-    ("4 threads", &["--threads", "4"]),
-    ("short parents", &["--parents", "1"]),
-];
-
-/// What one run of a load gave.
-struct Sample {
-    /// CPU time of the load itself per life: the programs run in it.
-    load_ns: f64,
-    /// CPU time of the tracer per life.
-    tracer_ns: f64,
-    rss_kb: u64,
-}
-
-/// Runs it and writes docs/performance.md.
-pub fn bench(args: &BenchArgs) -> Outcome {
-    build()?;
-    let wanted = |tracer: &Tracer| args.only.as_deref().is_none_or(|only| tracer.name.contains(only));
-    let tracers: Vec<Tracer> =
-        tracer::all().into_iter().filter(|one| one.command.is_empty() || wanted(one)).collect();
-    let mut text = String::new();
-    text.push_str(&in_kernel(&tracers, args.lives)?);
-    for (load, arguments) in LOADS {
-        let mut rounds: Vec<Vec<Sample>> = Vec::new();
-        for round in 0..args.rounds {
-            eprintln!("bench: {load}, round {} of {}", round + 1, args.rounds);
-            // Another order each round: whoever comes after a heavy one must not always be the same.
-            let mut samples: Vec<(usize, Sample)> = Vec::new();
-            for place in 0..tracers.len() {
-                let index = (place + round) % tracers.len();
-                samples.push((index, sample(&tracers[index], arguments, args.lives)?));
-            }
-            samples.sort_by_key(|(index, _)| *index);
-            rounds.push(samples.into_iter().map(|(_, sample)| sample).collect());
-        }
-        text.push_str(&table(load, &tracers, &rounds));
+impl BenchArgs {
+    fn peer_pairs(&self) -> usize {
+        (self.pairs / 3).max(PAIRS_LEAST).min(self.pairs)
     }
-    let page = format!("{}\n{text}", heading(args));
-    let path = root().join("docs/performance.md");
-    fs::write(&path, &page).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+
+    fn wants(&self, part: Part) -> bool {
+        self.part.is_empty() || self.part.contains(&part)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.part.is_empty()
+            && self.only.is_none()
+            && self.pairs >= PAIRS_LEAST
+            && self.overload_seconds >= OVERLOAD_LEAST_SECONDS
+    }
+}
+
+/// Runs it; the whole of it writes docs/performance.md.
+pub fn bench(args: &BenchArgs) -> Outcome {
+    if args.pairs == 0 {
+        return Err("--pairs must be 1 at least".into());
+    }
+    build()?;
+    let missing = missing();
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    let spinners = (!args.no_spinners).then(|| spinner::Spinners::start(cpus));
+    let (body, targets) = measure(args)?;
+    drop(spinners);
+    let mut page = heading(args);
+    page.push_str(&missing);
+    page.push_str(&targets::text(&targets));
+    page.push_str(&body);
     println!("{page}");
+    if args.is_whole() {
+        let path = root().join("docs/performance.md");
+        fs::write(&path, &page).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        eprintln!("bench: written to {}", path.display());
+    } else {
+        eprintln!("bench: a part or a trial only, so docs/performance.md stays as it is");
+    }
+    if args.hot_path {
+        return run(cargo().args(["bench", "--package", "probe"]));
+    }
+    eprintln!("bench: decode, engine and event lines alone: cargo bench --package probe, or --hot-path");
     Ok(())
+}
+
+/// The tracers by these names, as far as they are here and asked for.
+fn tracers(args: &BenchArgs, names: &[&str]) -> Vec<Tracer> {
+    tracer::all()
+        .into_iter()
+        .filter(|one| names.is_empty() || names.contains(&one.name))
+        .filter(|one| one.missing().is_none())
+        .filter(|one| one.nobody() || args.only.as_deref().is_none_or(|only| one.name.contains(only)))
+        .collect()
+}
+
+fn measure(args: &BenchArgs) -> Outcome<(String, Vec<Target>)> {
+    let mut body = String::new();
+    let mut targets = Vec::new();
+    let mut target = |what, most, unit, measured| targets.push(Target { what, most, unit, measured });
+    let median = |one: &Spread| one.median;
+    if args.wants(Part::Pairs) {
+        let peers = [BPFTRACE_NAME, "forkstat", "perf trace"];
+        let names = [&[CONTROL, EMPTY, WATCH, TRACE], peers.as_slice()].concat();
+        let result = pairs::measure(&tracers(args, &names), args)?;
+        let ratio = |tracer: &str, load: &load::Load| {
+            let place = load::ALL.iter().position(|one| one.name == load.name)?;
+            result.pairs.iter().find(|one| one.tracer == tracer)?.ratios.get(place).map(median)
+        };
+        for (what, most, tracer, load) in [
+            ("load's CPU, fork + exec, watch", 1.02, WATCH, load::FORK_EXEC),
+            ("load's CPU, vfork, watch", 1.04, WATCH, load::VFORK),
+            ("load's CPU, fork + exec, trace to /dev/null", 1.05, TRACE, load::FORK_EXEC),
+        ] {
+            if let Some(measured) = ratio(tracer, &load) {
+                target(what, most, "×", measured);
+            }
+        }
+        body.push_str(&result.text);
+    }
+    if args.wants(Part::InKernel) {
+        if tracer::is_here("bpftool") {
+            let names = [EMPTY, EMPTY_HASH, WATCH, TRACE, BPFTRACE_NAME];
+            body.push_str(&in_kernel::measure(&tracers(args, &names), args)?);
+        } else {
+            body.push_str(&table::section("In the kernel, ns per life", "Not measured: bpftool is missing."));
+        }
+    }
+    if args.wants(Part::OwnCost) {
+        let names = [WATCH, TRACE, BPFTRACE_NAME, "forkstat", "perf trace"];
+        let result = own_cost::measure(&tracers(args, &names), args)?;
+        let of = |name: &str| result.tracers.iter().find(|one| one.tracer == name);
+        if let Some(watch) = of(WATCH) {
+            target("tracer's CPU per life, fork, watch", 1.0, "µs", watch.fork_ns.median / 1e3);
+            target("tracer's CPU per life, fork + exec, watch", 1.0, "µs", watch.fork_exec_ns.median / 1e3);
+            target("RSS, watch", 16.0, "MB", watch.resident_mb);
+        }
+        if let Some(trace) = of(TRACE) {
+            target("tracer's CPU per life, fork, trace", 5.0, "µs", trace.fork_ns.median / 1e3);
+            target("tracer's CPU per life, fork + exec, trace", 5.0, "µs", trace.fork_exec_ns.median / 1e3);
+        }
+        body.push_str(&result.text);
+    }
+    if args.wants(Part::Startup) {
+        let result = startup::measure(args)?;
+        target("start to first event", 60.0, "ms", result.first_event_ms.median);
+        body.push_str(&result.text);
+    }
+    if args.wants(Part::Latency) {
+        let result = latency::measure(args)?;
+        target("latency error beside the highest rate, p99, outside the bounds", 50.0, "µs", result.p99_us.0);
+        target(
+            "latency error beside the highest rate, p99, farther bound where sharp",
+            50.0,
+            "µs",
+            result.p99_us.1,
+        );
+        body.push_str(&result.text);
+    }
+    if args.wants(Part::Overload) {
+        let result = overload::measure(args)?;
+        target("deaths missing from the totals at the highest rate", 0.0, "", result.missed as f64);
+        target("losses reported at the highest rate", 0.0, "", result.lost as f64);
+        body.push_str(&result.text);
+    }
+    if args.wants(Part::Zombies) {
+        body.push_str(&zombies::measure(args)?);
+    }
+    Ok((body, targets))
 }
 
 fn build() -> Outcome {
@@ -90,11 +218,22 @@ fn build() -> Outcome {
         "--example",
         "workload",
     ]))?;
-    crate::build_ebpf::build_ebpf(true)
+    crate::build_ebpf::build_ebpf(true)?;
+    empty::keep_object()
 }
 
-fn workload() -> PathBuf {
-    target_directory().join("release/examples/workload")
+/// A paragraph on what is not here to be compared with; empty where all is.
+fn missing() -> String {
+    let mut packages: Vec<&str> = tracer::all().iter().filter_map(Tracer::missing).collect();
+    if !tracer::is_here("bpftool") {
+        packages.push("bpftool");
+    }
+    if packages.is_empty() {
+        return String::new();
+    }
+    let packages = packages.join(" ");
+    eprintln!("bench: missing, so not measured: apt-get install {packages}");
+    format!("\nMissing here, so not measured (Debian packages): {packages}.\n")
 }
 
 fn heading(args: &BenchArgs) -> String {
@@ -102,109 +241,18 @@ fn heading(args: &BenchArgs) -> String {
         |program: &str, arguments: &[&str]| output(Command::new(program).args(arguments)).unwrap_or_default();
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let command: Vec<String> = std::env::args().skip(1).collect();
     format!(
-        "# What it costs\n\nMeasured by `cargo xtask bench --rounds {} --lives {}` on {}, Linux {}, {} ×{}. Medians of the rounds' \
-         ratios to the run without a tracer in the same round; in brackets the lowest and the highest. A claim finer than \
-         the spread of *none again* is none.\n",
-        args.rounds,
+        "# What it costs\n\nMeasured by `cargo xtask {}` ({} pairs, {} lives a run, {}) on {}, Linux {}, {} ×{}. Debian \
+         packages beside the build's: bpftrace forkstat linux-perf bpftool. A claim finer than the spread of *{CONTROL}* \
+         is none.\n",
+        command.join(" "),
+        args.pairs,
         args.lives,
-        said("date", &["+%Y-%m-%d"]),
+        if args.no_spinners { "no spinners" } else { "an idle-priority spinner on each CPU" },
+        said("date", &["-u", "+%Y-%m-%d"]),
         said("uname", &["-r"]),
         model.trim_start_matches([' ', '\t', ':']),
         said("nproc", &[]),
     )
-}
-
-fn load(arguments: &[&str], lives: u64) -> Outcome<Value> {
-    let said = output(
-        Command::new(workload())
-            .arg("load")
-            .args(arguments)
-            .args(["--count", &lives.to_string()])
-            .stdin(Stdio::null()),
-    )?;
-    serde_json::from_str(&said).map_err(|error| format!("the load said {said}: {error}"))
-}
-
-fn lives_of(arguments: &[&str], lives: u64) -> u64 {
-    // As many lives in all, however many are made at once.
-    if arguments.contains(&"--threads") { lives / 4 } else { lives }
-}
-
-fn sample(tracer: &Tracer, arguments: &[&str], lives: u64) -> Outcome<Sample> {
-    let running = Running::start(tracer)?;
-    let before = running.cpu_ns();
-    let said = load(arguments, lives_of(arguments, lives))?;
-    running.settle();
-    let tracer_ns = running.cpu_ns().saturating_sub(before);
-    let rss_kb = running.rss_kb();
-    running.stop()?;
-    let number = |field: &str| said[field].as_f64().ok_or_else(|| format!("no {field} in {said}"));
-    let all = number("lives")?;
-    Ok(Sample { load_ns: number("cpu_ns")? / all, tracer_ns: tracer_ns as f64 / all, rss_kb })
-}
-
-/// Time in BPF programs per life, as the kernel itself counts it: fork without exec.
-fn in_kernel(tracers: &[Tracer], lives: u64) -> Outcome<String> {
-    const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
-    fs::write(SWITCH, "1").map_err(|error| format!("cannot write {SWITCH}: {error}"))?;
-    let mut text = String::from(
-        "## In the kernel, per life (`kernel.bpf_stats_enabled`), bare fork\n\n| tracer | ns per life | runs per life |\n|---|---|---|\n",
-    );
-    let result = tracers.iter().filter(|tracer| tracer.programs).try_for_each(|tracer| {
-        let running = Running::start(tracer)?;
-        let before = tracer::program_time()?;
-        let lives = load(&[], lives)?["lives"].as_f64().unwrap_or(1.0);
-        running.settle();
-        let after = tracer::program_time()?;
-        running.stop()?;
-        let per_life = |after: u64, before: u64| after.saturating_sub(before) as f64 / lives;
-        text.push_str(&format!(
-            "| {} | {:.0} | {:.1} |\n",
-            tracer.name,
-            per_life(after.0, before.0),
-            per_life(after.1, before.1)
-        ));
-        Ok(())
-    });
-    let _ = fs::write(SWITCH, "0");
-    result.map(|()| text)
-}
-
-fn table(load: &str, tracers: &[Tracer], rounds: &[Vec<Sample>]) -> String {
-    let mut text = format!(
-        "\n## {load}\n\n| tracer | load's CPU per life | tracer's CPU per life | RSS |\n|---|---|---|---|\n"
-    );
-    for (index, tracer) in tracers.iter().enumerate() {
-        let ratios = spread(rounds.iter().map(|round| round[index].load_ns / round[0].load_ns));
-        let own = spread(rounds.iter().map(|round| round[index].tracer_ns));
-        let rss = rounds.iter().map(|round| round[index].rss_kb).max().unwrap_or(0);
-        let first = if index == 0 {
-            let none = spread(rounds.iter().map(|round| round[0].load_ns / 1_000.0));
-            format!("{:.1} µs ({:.1}–{:.1})", none.1, none.0, none.2)
-        } else {
-            format!("{:.3} × ({:.3}–{:.3})", ratios.1, ratios.0, ratios.2)
-        };
-        let (own, rss) = if tracer.command.is_empty() {
-            ("-".to_owned(), "-".to_owned())
-        } else {
-            (
-                format!("{:.2} µs ({:.2}–{:.2})", own.1 / 1e3, own.0 / 1e3, own.2 / 1e3),
-                format!("{:.1} MB", rss as f64 / 1024.0),
-            )
-        };
-        text.push_str(&format!("| {} | {first} | {own} | {rss} |\n", tracer.name));
-    }
-    text
-}
-
-/// Lowest, median, highest.
-fn spread(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    match values.as_slice() {
-        [] => (0.0, 0.0, 0.0),
-        [first, .., last] => (*first, values[values.len() / 2], *last),
-        [only] => (*only, *only, *only),
-    }
 }

@@ -1,18 +1,13 @@
-//! Who watches while a load runs, started and stopped by pid.
+//! Who watches while a load runs: how each is started, what it has used, and how it is ended, by pid.
 
 use std::{
     fs,
-    path::Path,
+    os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
-
-use aya::{
-    Btf, Ebpf,
-    programs::{BtfTracePoint, TracePoint},
-};
-use serde_json::Value;
 
 use crate::shell::{Outcome, output, target_directory};
 
@@ -21,80 +16,136 @@ const BPFTRACE: &str = "tracepoint:sched:sched_process_exit { @exit[args->pid] =
                         tracepoint:sched:sched_process_free /@exit[args->pid]/ { @free[@parent[args->pid]] = hist(nsecs - @exit[args->pid]); \
                         delete(@exit[args->pid]); delete(@parent[args->pid]); }";
 
+pub const CONTROL: &str = "nothing (control)";
+pub const EMPTY: &str = "empty programs";
+pub const EMPTY_HASH: &str = "empty + insert + delete";
+pub const WATCH: &str = "reapwatch watch";
+pub const TRACE: &str = "reapwatch trace, JSON";
+pub const BPFTRACE_NAME: &str = "bpftrace exit→free";
+
 pub struct Tracer {
     pub name: &'static str,
     /// Empty: nobody.
     pub command: Vec<String>,
-    /// Whether it loads BPF programs.
-    pub programs: bool,
+    /// Of another project: fewer pairs, for they start slowly.
+    pub peer: bool,
+    /// Debian's package that has it.
+    package: &'static str,
+}
+
+impl Tracer {
+    pub fn nobody(&self) -> bool {
+        self.command.is_empty()
+    }
+
+    /// The package to install, where it is not here.
+    pub fn missing(&self) -> Option<&'static str> {
+        let program = self.command.first()?;
+        (!is_here(program)).then_some(self.package)
+    }
+}
+
+/// Whether the program is a path that exists or stands in a directory of PATH.
+pub fn is_here(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).any(|one| one.join(program).exists())
+}
+
+pub fn reapwatch() -> String {
+    target_directory().join("release/reapwatch").display().to_string()
 }
 
 /// Everybody, nobody first.
 pub fn all() -> Vec<Tracer> {
-    let reapwatch = target_directory().join("release/reapwatch").display().to_string();
+    let reapwatch = reapwatch();
     let own = std::env::current_exe().map_or_else(|_| "xtask".to_owned(), |path| path.display().to_string());
-    let tracer = |name, command: &[&str], programs| Tracer {
+    let tracer = |name, command: &[&str], package| Tracer {
         name,
         command: command.iter().map(|word| (*word).to_owned()).collect(),
-        programs,
+        peer: !str::is_empty(package),
+        package,
     };
     vec![
-        tracer("none", &[], false),
-        tracer("none again", &[], false),
-        tracer("empty programs", &[&own, "empty"], true),
-        tracer("reapwatch watch", &[&reapwatch, "watch", "--duration", "10m"], true),
-        tracer("reapwatch trace, JSON", &[&reapwatch, "trace", "--format", "json"], true),
-        tracer("bpftrace exit → free", &["bpftrace", "-e", BPFTRACE], true),
-        tracer("forkstat", &["forkstat", "-e", "fork,exec,exit"], false),
-        tracer("perf trace", &["perf", "trace", "-a", "-e", "sched:sched_process_*"], false),
+        tracer(CONTROL, &[], ""),
+        tracer(EMPTY, &[&own, "empty"], ""),
+        tracer(EMPTY_HASH, &[&own, "empty", "--hash"], ""),
+        tracer(WATCH, &[&reapwatch, "watch", "--duration", "1h"], ""),
+        tracer(TRACE, &[&reapwatch, "trace", "--format", "json"], ""),
+        tracer(BPFTRACE_NAME, &["bpftrace", "-e", BPFTRACE], "bpftrace"),
+        tracer("forkstat", &["forkstat", "-e", "fork,exec,exit"], "forkstat"),
+        tracer("perf trace", &["perf", "trace", "-a", "-e", "sched:sched_process_*"], "linux-perf"),
     ]
+}
+
+/// Makes the program end when we do, however that happens.
+pub fn dies_with_us(command: &mut Command) -> &mut Command {
+    // SAFETY: prctl is async-signal-safe and takes plain numbers.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        })
+    }
 }
 
 /// A tracer under way; stopped when dropped.
 pub struct Running(Option<Child>);
 
 impl Running {
-    /// Starts it and waits until it has nothing to do any more.
+    /// Starts it, its output to nowhere, and waits until it has nothing to do any more.
     pub fn start(tracer: &Tracer) -> Outcome<Self> {
-        let Some((program, arguments)) = tracer.command.split_first() else { return Ok(Self(None)) };
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+        let Some((program, arguments)) = tracer.command.split_first() else {
+            // As long a pause as the others make.
+            thread::sleep(Duration::from_millis(500));
+            return Ok(Self(None));
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        Self::start_command(&mut command)
+    }
+
+    pub fn start_command(command: &mut Command) -> Outcome<Self> {
+        let child = dies_with_us(command.stdin(Stdio::null()))
             .spawn()
-            .map_err(|error| {
-                format!("cannot start {program}: {error} (on Debian: apt-get install bpftrace forkstat linux-perf bpftool)")
-            })?;
+            .map_err(|error| format!("cannot start {command:?}: {error}"))?;
         let mut running = Self(Some(child));
         thread::sleep(Duration::from_millis(300));
         running.settle();
         if let Some(child) = &mut running.0
             && let Ok(Some(status)) = child.try_wait()
         {
-            return Err(format!("{} ended at once: {status}", tracer.name));
+            return Err(format!("{command:?} ended at once: {status}"));
         }
         Ok(running)
     }
 
-    /// Waits until it has used next to no CPU for a while.
-    pub fn settle(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+    /// What it prints, where that was asked for.
+    pub fn take_output(&mut self) -> Option<std::process::ChildStdout> {
+        self.0.as_mut()?.stdout.take()
+    }
+
+    /// Waits until it uses little CPU: its start is over. On a busy host some never do, so not for long.
+    fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(5);
         let mut before = self.cpu_ns();
         while self.0.is_some() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(200));
             let now = self.cpu_ns();
-            if now - before < 4_000_000 {
+            if now.saturating_sub(before) < 10_000_000 {
                 return;
             }
             before = now;
         }
     }
 
+    pub fn pid(&self) -> Option<u32> {
+        self.0.as_ref().map(Child::id)
+    }
+
     /// CPU time of all its threads, in ns.
     pub fn cpu_ns(&self) -> u64 {
-        let Some(child) = &self.0 else { return 0 };
-        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", child.id())) else { return 0 };
+        let Some(pid) = self.pid() else { return 0 };
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
         tasks
             .flatten()
             .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
@@ -102,15 +153,17 @@ impl Running {
             .sum()
     }
 
-    pub fn rss_kb(&self) -> u64 {
-        let Some(child) = &self.0 else { return 0 };
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        status
+    pub fn resident_mb(&self) -> f64 {
+        let Some(pid) = self.pid() else { return 0.0 };
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let kb: u64 = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())
-            .unwrap_or(0)
+            .unwrap_or(0);
+        kb as f64 / 1024.0
     }
 
+    /// As Ctrl-C would.
     pub fn stop(mut self) -> Outcome {
         let Some(mut child) = self.0.take() else { return Ok(()) };
         let pid = child.id().to_string();
@@ -125,46 +178,5 @@ impl Drop for Running {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-}
-
-/// Time in all BPF programs so far, in ns, and their runs.
-pub fn program_time() -> Outcome<(u64, u64)> {
-    let text = output(Command::new("bpftool").args(["-j", "prog", "show"]))?;
-    let programs: Vec<Value> = serde_json::from_str(&text).map_err(|error| format!("bpftool: {error}"))?;
-    let sum = |field: &str| programs.iter().filter_map(|one| one[field].as_u64()).sum();
-    Ok((sum("run_time_ns"), sum("run_cnt")))
-}
-
-/// `xtask empty`: programs that do nothing, on the hooks of the tracepoint rung, until it is ended.
-pub fn empty() -> Outcome {
-    let fail = |error: &dyn std::fmt::Display| format!("cannot attach the empty programs: {error}");
-    let path = Path::new(crate::build_ebpf::WORKSHOP).join("target/bpfel-unknown-none/release/empty");
-    let mut ebpf = Ebpf::load_file(&path).map_err(|error| fail(&error))?;
-    let btf = Btf::from_sys_fs().map_err(|error| fail(&error))?;
-    for name in ["fork", "exec", "exit", "wait", "free"]
-        .map(|stage| format!("sched_process_{stage}"))
-        .iter()
-        .map(String::as_str)
-        .chain(["signal_generate"])
-    {
-        let program: &mut BtfTracePoint =
-            ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;
-        program.load(name, &btf).and_then(|()| program.attach().map(drop)).map_err(|error| fail(&error))?;
-    }
-    let calls = probe::source::tracefs::with(|| {
-        for name in ["sys_exit_wait4", "sys_enter_waitid", "sys_exit_waitid"] {
-            let program: &mut TracePoint =
-                ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;
-            program
-                .load()
-                .and_then(|()| program.attach("syscalls", name).map(drop))
-                .map_err(|error| fail(&error))?;
-        }
-        Ok::<(), String>(())
-    });
-    calls.map_err(|error| fail(&error))??;
-    loop {
-        thread::park();
     }
 }

@@ -1,0 +1,142 @@
+//! What every event costs the collector, alone: its decoding, the engine, its line. `cargo bench --package probe`.
+//!
+//! Owns a realistic life, as the kernel programs would send it. Must not touch the kernel.
+
+use std::{hint::black_box, slice};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use probe::{
+    analysis::event_line,
+    engine::{Engine, Observation},
+    model::{Input, Session},
+    sink::json,
+    source::decode,
+};
+use probe_common::wire::{ARGS_LEN, EXECUTABLE_LEN, Event, ExecEvent, TaskRef, kind};
+
+const STAGES: u64 = 5;
+
+fn task(tgid: u32, start_boottime_ns: u64) -> TaskRef {
+    TaskRef { start_boottime_ns, tgid, ns_pid: tgid, comm: *b"worker\0\0\0\0\0\0\0\0\0\0" }
+}
+
+/// A stage of the n-th life, 10 µs after the one before.
+fn event(kind: u32, n: u64) -> Event {
+    let born_ns = 1_000_000_000 + n * 100_000;
+    let parent = task(7, 1);
+    Event {
+        time_ns: born_ns + u64::from(kind) * 10_000,
+        kind,
+        process: task(1_000 + (n % 30_000) as u32, born_ns),
+        parent,
+        other: parent,
+        exit_ns: born_ns + 20_000,
+        zombie_ns: born_ns + 30_000,
+        ..Event::default()
+    }
+}
+
+fn exec(n: u64) -> ExecEvent {
+    let mut exec = ExecEvent {
+        event: event(kind::EXEC, n),
+        executable: [0; EXECUTABLE_LEN],
+        args: [0; ARGS_LEN],
+        args_len: 0,
+        args_cut: 0,
+    };
+    let (path, args) = (b"/usr/bin/python3", b"python3\0-m\0worker\0--queue\0default\0");
+    exec.executable[..path.len()].copy_from_slice(path);
+    exec.args[..args.len()].copy_from_slice(args);
+    exec.args_len = args.len() as u32;
+    exec
+}
+
+fn bytes<T: Copy>(wire: &T) -> Vec<u8> {
+    // SAFETY: T is one of the two wire types above, plain integers and bytes without padding, and alive.
+    unsafe { slice::from_raw_parts(std::ptr::from_ref(wire).cast::<u8>(), size_of::<T>()) }.to_vec()
+}
+
+/// fork, exec, exit, zombie, reap, as the ring buffer has them.
+fn life(n: u64) -> [Vec<u8>; STAGES as usize] {
+    [
+        bytes(&event(kind::FORK, n)),
+        bytes(&exec(n)),
+        bytes(&event(kind::EXIT, n)),
+        bytes(&event(kind::ZOMBIE, n)),
+        bytes(&event(kind::REAP, n)),
+    ]
+}
+
+fn inputs(n: u64) -> Vec<Input> {
+    life(n).iter().filter_map(|record| decode::event(record)).map(Input::Lifecycle).collect()
+}
+
+fn decoding(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Elements(1));
+    let reparent = bytes(&event(kind::REPARENT, 1));
+    let [fork, exec, exit, zombie, reap] = life(1);
+    for (name, record) in [
+        ("fork", fork),
+        ("exec", exec),
+        ("exit", exit),
+        ("zombie", zombie),
+        ("reparent", reparent),
+        ("reap", reap),
+    ] {
+        assert!(decode::event(&record).is_some(), "{name} is refused");
+        group.bench_function(name, |bench| bench.iter(|| decode::event(black_box(&record))));
+    }
+    group.finish();
+}
+
+fn engine(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("engine");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("a life: fork, exec, exit, zombie, reap", |bench| {
+        let (mut engine, mut observations, mut n) = (Engine::default(), Vec::new(), 0);
+        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        bench.iter_batched(
+            || {
+                n += 1;
+                inputs(n)
+            },
+            |life| {
+                observations.clear();
+                for input in life {
+                    engine.apply(input, &mut observations);
+                }
+                observations.len()
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+fn lines(criterion: &mut Criterion) {
+    let (mut engine, mut observations) = (Engine::default(), Vec::<Observation>::new());
+    for input in inputs(1) {
+        engine.apply(input, &mut observations);
+    }
+    assert_eq!(observations.len() as u64, STAGES);
+    let session = Session::default();
+    let mut out = Vec::new();
+    let mut group = criterion.benchmark_group("JSON lines");
+    group.throughput(Throughput::Elements(STAGES));
+    group.bench_function("a life: fork, exec, exit, zombie, reap", |bench| {
+        bench.iter(|| {
+            out.clear();
+            for observation in black_box(&observations) {
+                if let Some(line) = event_line(observation, &session) {
+                    let _ = json::line(&mut out, &line);
+                }
+            }
+            out.len()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(hot_path, decoding, engine, lines);
+criterion_main!(hot_path);

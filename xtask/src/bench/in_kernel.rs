@@ -1,0 +1,86 @@
+//! Time in a tracer's kernel programs per life, as the kernel itself counts it: the finest figure there is.
+
+use std::{thread, time::Duration};
+
+use super::{
+    BenchArgs, load,
+    spread::Spread,
+    stats::{self, Counted},
+    table::{section, table},
+    tracer::{BPFTRACE_NAME, EMPTY_HASH, Running, Tracer, WATCH},
+};
+use crate::shell::Outcome;
+
+/// Rounds, however few pairs are asked for elsewhere.
+const ROUNDS_MAX: usize = 7;
+
+/// ns and runs per life: by load, by round.
+type Figures = Vec<Vec<(f64, f64)>>;
+
+pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<String> {
+    let _on = stats::on()?;
+    let rounds = args.pairs.min(ROUNDS_MAX);
+    let mut all: Vec<Figures> = tracers.iter().map(|_| vec![Vec::new(); load::IN_KERNEL.len()]).collect();
+    for round in 0..rounds {
+        eprintln!("bench: in the kernel, round {} of {rounds}", round + 1);
+        for place in 0..tracers.len() {
+            let index = (place + round) % tracers.len();
+            let old = Counted::now()?.ids();
+            let running = Running::start(&tracers[index])?;
+            for (load, figures) in load::IN_KERNEL.iter().zip(&mut all[index]) {
+                let before = Counted::now()?;
+                let made = load.run(args.lives)?;
+                // What is freed after a grace period belongs to it too.
+                thread::sleep(Duration::from_millis(60));
+                let (time_ns, runs) = Counted::now()?.since(&before, &old);
+                figures.push((time_ns / made.lives, runs / made.lives));
+            }
+            running.stop()?;
+        }
+    }
+    Ok(text(tracers, &all))
+}
+
+fn text(tracers: &[Tracer], all: &[Figures]) -> String {
+    let of = |name: &str| tracers.iter().position(|tracer| tracer.name == name).map(|index| &all[index]);
+    let ratios = |other: &str| -> Vec<Option<Spread>> {
+        (0..load::IN_KERNEL.len())
+            .map(|load| {
+                let (watch, other) = (&of(WATCH)?[load], &of(other)?[load]);
+                Spread::of(watch.iter().zip(other).map(|(watch, other)| watch.0 / other.0))
+            })
+            .collect()
+    };
+    let (to_bpftrace, to_least) = (ratios(BPFTRACE_NAME), ratios(EMPTY_HASH));
+    let mut head = vec!["load"];
+    head.extend(tracers.iter().map(|tracer| tracer.name));
+    head.extend(["watch ÷ bpftrace", "watch ÷ (empty + insert + delete)"]);
+    let rows: Vec<Vec<String>> = load::IN_KERNEL
+        .iter()
+        .enumerate()
+        .map(|(index, load)| {
+            let mut row = vec![load.name.to_owned()];
+            row.extend(all.iter().map(|figures| {
+                let time = Spread::of(figures[index].iter().map(|one| one.0));
+                let runs = Spread::of(figures[index].iter().map(|one| one.1));
+                match (time, runs) {
+                    (Some(time), Some(runs)) => format!("{time:.0}, {:.1} runs", runs.median),
+                    _ => String::new(),
+                }
+            }));
+            row.extend(
+                [to_bpftrace[index], to_least[index]]
+                    .map(|ratio| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))),
+            );
+            row
+        })
+        .collect();
+    let mut text = section(
+        "In the kernel, ns per life",
+        "As the kernel counts it (`bpf_stats`), its own two clock readings a run included: the empty programs show \
+         what those come to. Median (quartiles; lowest–highest), and runs of programs per life. *insert + delete*: the \
+         empty programs, of which the one on exit makes an entry in a preallocated hash map and takes it away.",
+    );
+    text.push_str(&table(&head, &rows));
+    text
+}

@@ -1,0 +1,72 @@
+//! The kernel's own count of the time in BPF programs: switched on and off, and read. Must not know what for.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    os::fd::OwnedFd,
+    process::Command,
+};
+
+use aya::sys::{Stats, enable_stats};
+use serde_json::Value;
+
+use crate::shell::{Outcome, output};
+
+const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+/// Counting costs time itself: off until dropped, whatever it was.
+pub struct StatsOff(String);
+
+impl StatsOff {
+    pub fn now() -> Outcome<Self> {
+        let found = fs::read_to_string(SWITCH).map_err(|error| format!("cannot read {SWITCH}: {error}"))?;
+        fs::write(SWITCH, "0").map_err(|error| format!("cannot write {SWITCH}: {error}"))?;
+        Ok(Self(found.trim().to_owned()))
+    }
+}
+
+impl Drop for StatsOff {
+    fn drop(&mut self) {
+        let _ = fs::write(SWITCH, &self.0);
+    }
+}
+
+/// On as long as the descriptor is open: the kernel sees to the off.
+pub fn on() -> Outcome<OwnedFd> {
+    enable_stats(Stats::RunTime).map_err(|error| format!("cannot count the time in programs: {error}"))
+}
+
+/// Time in each loaded program so far, and its runs, by id.
+pub struct Counted(HashMap<u64, (u64, u64)>);
+
+impl Counted {
+    pub fn now() -> Outcome<Self> {
+        let text = output(Command::new("bpftool").args(["-j", "prog", "show"]))?;
+        let programs: Vec<Value> =
+            serde_json::from_str(&text).map_err(|error| format!("bpftool: {error}"))?;
+        let number = |one: &Value, field: &str| one[field].as_u64().unwrap_or(0);
+        Ok(Self(
+            programs
+                .iter()
+                .map(|one| (number(one, "id"), (number(one, "run_time_ns"), number(one, "run_cnt"))))
+                .collect(),
+        ))
+    }
+
+    pub fn ids(&self) -> HashSet<u64> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Time in ns and runs since, in those programs only that are not among the old.
+    pub fn since(&self, before: &Self, old: &HashSet<u64>) -> (f64, f64) {
+        let mut sum = (0.0, 0.0);
+        for (id, (time_ns, runs)) in &self.0 {
+            if !old.contains(id) {
+                let (time_before_ns, runs_before) = before.0.get(id).copied().unwrap_or_default();
+                sum.0 += time_ns.saturating_sub(time_before_ns) as f64;
+                sum.1 += runs.saturating_sub(runs_before) as f64;
+            }
+        }
+        sum
+    }
+}
