@@ -18,6 +18,7 @@ const PACKAGES: &[&str] = &[
     "qemu-system-x86",
     "qemu-system-arm",
     "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
 ];
 /// Where llvm-22-dev is.
 pub const LLVM: &str = "/usr/lib/llvm-22";
