@@ -25,7 +25,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let leader = task.leader();
     debug!(&ctx, "exit of {}, child of {}", leader.tgid(), leader.real_parent().tgid());
-    enter_death(leader, now_ns());
+    seen(leader);
     0
 }
 
@@ -37,7 +37,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
 pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
     if task.live_threads() == 0 && find(task.tgid()).is_none() && !were_full() {
-        died(task.leader().address(), now_ns());
+        seen(task.leader().untyped());
     }
     0
 }
@@ -47,28 +47,45 @@ pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 pub fn died_unseen<M: Memory>(leader: TaskPtr<M>) {
     if find(leader.tgid()).is_none() && leader.untyped().live_threads() == 0 && !were_full() {
-        died(leader.address(), 0);
+        died(leader.address());
     }
 }
 
 /// Nobody will be told of the death. Beside the flags of a life, so that all that follows has one state to check.
 const UNANNOUNCED: u32 = 1 << 31;
 
-/// The same as [`enter_death`], where that is rare. `leader`: the address.
+/// A death the exit hook did not see. `leader`: the address.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn died(leader: u64, exit_ns: u64) -> i32 {
-    enter_death(TaskPtr::<Untyped>::at(leader), exit_ns);
+pub extern "C" fn died(leader: u64) -> i32 {
+    enter_death(TaskPtr::<Untyped>::at(leader), 0);
     0
 }
 
-/// Enters the death of a process. `exit_ns`: 0 where it was not seen.
+/// A death as the exit hook sees it.
 #[inline(always)]
-fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
+fn seen<M: Memory>(leader: TaskPtr<M>) {
+    // One after the other, not one in the other: the stack is 512 bytes for all that call one another.
+    if enter_seen(leader, now_ns()) {
+        // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be
+        // seen.
+        let parent = leader.untyped().real_parent();
+        notified(leader.tgid(), parent, parent, false, false);
+    }
+}
+
+#[inline(never)]
+fn enter_seen<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) -> bool {
+    enter_death(leader, exit_ns)
+}
+
+/// Enters the death of a process. `exit_ns`: 0 where it was not seen. True where nobody will be told of it.
+#[inline(always)]
+fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) -> bool {
     let process = leader.process_of_leader();
     let key = key_of(&process);
     if !follow::in_scope(&key) {
-        return;
+        return false;
     }
     let real_parent = leader.real_parent().leader();
     let parent = real_parent.identity_of_leader();
@@ -104,7 +121,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
         ns_inum: forgotten(seen_as.ns_inum, &process.tgid),
     };
     match enter(&life, leader.nr_threads() == 1) {
-        Entered::Known => return,
+        Entered::Known => return false,
         Entered::New => {}
         Entered::Nowhere => untracked(&parent, real_parent, flags & flag::AUTOREAP != 0),
     }
@@ -128,10 +145,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) {
             status: leader.wait_status(),
         });
     }
-    // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be seen.
-    if flags & UNANNOUNCED != 0 {
-        notified(life.process.tgid, real_parent, real_parent, false, false);
-    }
+    flags & UNANNOUNCED != 0
 }
 
 /// A death that cannot be followed to its reap is booked now.

@@ -66,8 +66,14 @@ fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
     died_unseen(task);
     told(task, autoreap);
     if autoreap {
-        released(task.tgid(), task.start_boottime_ns(), task, false, 0);
+        released_by_kernel(task);
     }
+}
+
+/// Rare: in a function of its own, for the stack's sake.
+#[inline(never)]
+fn released_by_kernel<M: Memory>(task: TaskPtr<M>) {
+    released(task.tgid(), task.start_boottime_ns(), task, false, 0);
 }
 
 /// Whoever is to be told of `task` has been.

@@ -90,9 +90,10 @@ pub struct Global {
 
     /// Size of the ring buffer for events: bytes, or with suffix K or M
     ///
-    /// A power of two, from 4K to 1024M. When it overflows, counts stay exact but detail is lost; the report says so.
-    #[arg(long, global = true, value_name = "SIZE", value_parser = ring_size, default_value = "4M")]
-    pub ring_size: u32,
+    /// A power of two, from 4K to 1024M; 4M by default, 512K for `watch` without a recording, which is told little. When
+    /// it overflows, counts stay exact but detail is lost; the report says so. Memory: twice that.
+    #[arg(long, global = true, value_name = "SIZE", value_parser = ring_size)]
+    pub ring_size: Option<u32>,
 
     /// Most dead children followed at once between their exit and their reap
     ///
@@ -383,7 +384,7 @@ mod tests {
         assert!(cli.command.is_none());
         assert_eq!(cli.global.btf, PathBuf::from(DEFAULT_BTF));
         assert_eq!(cli.global.hooks, HookChoice::Auto);
-        assert_eq!(cli.global.ring_size, 4 << 20);
+        assert_eq!(cli.global.ring_size, None);
         assert!(Cli::help_text().contains("Usage: reapwatch"));
     }
 
@@ -392,7 +393,7 @@ mod tests {
         for line in ["--hooks kprobe --ring-size 64K doctor", "doctor --hooks kprobe --ring-size 64K"] {
             let cli = parse(line).expect(line);
             assert_eq!(cli.global.hooks, HookChoice::Kprobe);
-            assert_eq!(cli.global.ring_size, 64 << 10);
+            assert_eq!(cli.global.ring_size, Some(64 << 10));
         }
     }
 

@@ -105,7 +105,7 @@ fn verified(rung: &str) {
             "kprobe" => HookChoice::Kprobe,
             _ => HookChoice::Tracepoint,
         },
-        ring_bytes: 1 << 20,
+        ring_bytes: Some(1 << 20),
         log_programs: false,
     };
     match Kernel::attach(&options) {

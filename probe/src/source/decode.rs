@@ -18,6 +18,10 @@ unsafe impl Wire for Event {}
 unsafe impl Wire for ExecEvent {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::SeenTask {}
+// SAFETY: integers only.
+unsafe impl Wire for wire::ParentKey {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for wire::ParentRecord {}
 
 fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
     if bytes.len() < size_of::<T>() {
@@ -129,8 +133,9 @@ pub fn settled(sum: &wire::Settled) -> Settled {
 }
 
 /// One entry of the PARENTS map.
-pub fn counters(time_ns: u64, key: &wire::ParentKey, record: &wire::ParentRecord) -> Counters {
-    Counters {
+pub fn counters(time_ns: u64, key: &[u8], record: &[u8]) -> Option<Counters> {
+    let (key, record) = (read::<wire::ParentKey>(key)?, read::<wire::ParentRecord>(record)?);
+    Some(Counters {
         time_ns,
         parent: Task {
             identity: Identity { tgid: key.tgid, start_boottime_ns: key.start_boottime_ns },
@@ -151,7 +156,7 @@ pub fn counters(time_ns: u64, key: &wire::ParentKey, record: &wire::ParentRecord
         waits_specific: record.waits_specific,
         reap_latency: distribution(&record.reap_latency),
         teardown: distribution(&record.teardown),
-    }
+    })
 }
 
 fn distribution(histogram: &wire::Histogram) -> Distribution {

@@ -7,11 +7,12 @@ use std::{
     io::Read,
     os::fd::{AsFd, FromRawFd, OwnedFd},
     path::Path,
+    thread,
 };
 
 use aya::{
     Btf, Ebpf,
-    maps::{HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
     programs::{
         BtfTracePoint, FEntry, FExit, Iter, KProbe, Program, ProgramError, RawTracePoint, TracePoint,
     },
@@ -27,15 +28,21 @@ use probe_common::{
 use super::{
     SetupError,
     attach_types::{attach_types, loader},
-    clock, decode, load, object, offsets, tracefs,
+    batch, clock, decode, load, object, offsets, tracefs,
 };
-use crate::model::{Counters, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
+use crate::model::{
+    Counters, Hooks, Identity, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot,
+};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
 
 /// As many as stay in the CPU's cache; what dies within as many pids of an unreaped one goes to the hash.
 const LIFE_SLOTS_MAX: u32 = 4_096;
+
+/// Room for 15,000 stages, or for 3,700 where only what is slow or wrong is told.
+const RING_BYTES: u32 = 4 << 20;
+const RING_BYTES_COUNTING: u32 = 512 << 10;
 
 /// Most processes of a tree at once: 2 MB.
 const FOLLOWED_MAX: u32 = 32_768;
@@ -107,8 +114,8 @@ pub struct ProgramCost {
 pub struct KernelOptions {
     pub btf: std::path::PathBuf,
     pub hooks: HookChoice,
-    /// Bytes of the ring buffer, a power of two.
-    pub ring_bytes: u32,
+    /// Bytes of the ring buffer, a power of two; `None`: as many as what is asked for needs.
+    pub ring_bytes: Option<u32>,
     /// Most dead children between exit and reap, and most parents, followed at once.
     pub lives: u32,
     pub parents: u32,
@@ -117,6 +124,16 @@ pub struct KernelOptions {
     /// Whether the kernel is to count runs and run time of programs meanwhile.
     pub stats: bool,
     pub asked: Asked,
+}
+
+impl KernelOptions {
+    /// It is mapped twice, and all of it is resident.
+    fn ring_bytes(&self) -> u32 {
+        self.ring_bytes.unwrap_or(match self.asked {
+            Asked::Counters { .. } => RING_BYTES_COUNTING,
+            _ => RING_BYTES,
+        })
+    }
 }
 
 /// What a command needs to be told: the programs send nothing else.
@@ -163,8 +180,6 @@ unsafe impl aya::Pod for Shared<Offsets> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Shared<Settings> {}
 // SAFETY: as above.
-unsafe impl aya::Pod for Shared<Life> {}
-// SAFETY: as above.
 unsafe impl aya::Pod for Shared<Followed> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Shared<wire::Settled> {}
@@ -177,43 +192,17 @@ impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
         let btf_view = offsets::open(&options.btf)?;
-        let offsets::Found { offsets: mut found, lost } = offsets::find(&btf_view)?;
-        for (feature, members) in lost {
-            tracing::warn!(
-                missing = members.join(", "),
-                "this kernel's BTF lacks what is needed for {feature}"
-            );
-        }
-        let btf = attach_types(&btf_view, TRACEPOINTS, FUNCTIONS)
-            .map_err(|error| broken_object(&format!("the kernel's types cannot be handed on: {error}")))?;
+        // Side by side: both are long, one for what the kernel's types are many.
+        let (types, object) = thread::scope(|scope| {
+            let types = scope.spawn(|| attach_types(&btf_view, TRACEPOINTS, FUNCTIONS));
+            let object = offsets::find(&btf_view).and_then(|found| load_object(options, found));
+            (types.join(), object)
+        });
         drop(btf_view);
-        // Harmless where it fails: from 5.11 on BPF memory is not charged to it.
-        let _ = nix::sys::resource::setrlimit(
-            nix::sys::resource::Resource::RLIMIT_MEMLOCK,
-            nix::sys::resource::RLIM_INFINITY,
-            nix::sys::resource::RLIM_INFINITY,
-        );
-        let wait_hooks = tracefs::with(|| read_wait_offsets(&mut found)).is_ok_and(|all| all);
-        let shared = Shared(found);
-        // Off, the verifier removes every log statement: nothing is left of them.
-        let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
-        let counting = if options.stats { Some(count_runs()?) } else { None };
-        let settings = settings(options);
-        let object =
-            object::fit(OBJECT, &found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
-        let settings = Shared(settings);
-        let mut ebpf = loader()
-            .override_global("OFFSETS", &shared, true)
-            .override_global("SETTINGS", &settings, true)
-            .override_global(aya_log::LEVEL, &log_level, true)
-            .map_max_entries("EVENTS", options.ring_bytes)
-            .map_max_entries("LIFE_SLOTS", settings.0.life_slots.max(1))
-            .map_max_entries("LIVES", options.lives)
-            .map_max_entries("NS_PIDS", options.lives)
-            .map_max_entries("FOLLOWED", followed_max(options))
-            .map_max_entries("PARENTS", options.parents)
-            .load(&object)
-            .map_err(|error| load_error(&error))?;
+        let LoadedObject { mut ebpf, wait_hooks, counting } = object?;
+        let btf = types
+            .map_err(|_| broken_object("the thread that read the kernel's types panicked"))?
+            .map_err(|error| broken_object(&format!("the kernel's types cannot be handed on: {error}")))?;
         follow(&mut ebpf, &options.asked)?;
         let mut kernel = Loading { ebpf, btf, choice: options.hooks, attached: Vec::new() };
         let logger = if options.log_programs {
@@ -231,7 +220,7 @@ impl Kernel {
         let exact =
             attached.iter().all(|one| !one.hook.contains("signal_generate") && !one.hook.contains("free"));
         let sizes = Sizes {
-            ring_bytes: options.ring_bytes,
+            ring_bytes: options.ring_bytes(),
             lives: options.lives,
             parents: options.parents,
             followed: followed_max(options).into(),
@@ -308,24 +297,34 @@ impl Kernel {
     /// The counters of parents: of all, or of those long dead, whose counters are final. The records of these are given
     /// back, unless the window is about to close.
     pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) {
-        let Some(map) = self.ebpf.map_mut("PARENTS") else { return };
-        let Ok(mut parents) = HashMap::<_, Shared<ParentKey>, Shared<ParentRecord>>::try_from(map) else {
-            return;
-        };
         let now_ns = clock::boottime_ns();
         let mut retired = Vec::new();
-        for entry in parents.iter() {
-            let Ok((Shared(key), Shared(record))) = entry else { continue };
-            let long_dead = record.dead_ns != 0 && record.dead_ns + RECORD_KEPT_NS < now_ns;
-            if all || long_dead {
-                take(decode::counters(now_ns, &key, &record));
-            }
+        self.entries::<ParentKey, ParentRecord>("PARENTS", |key, record| {
+            let Some(counters) = decode::counters(now_ns, key, record) else { return };
+            let long_dead = counters.died_ns != 0 && counters.died_ns + RECORD_KEPT_NS < now_ns;
             if long_dead && !closing {
-                retired.push(key);
+                retired.push(counters.parent.identity);
+            }
+            if all || long_dead {
+                take(counters);
+            }
+        });
+        let map = self.ebpf.map_mut("PARENTS");
+        let parents =
+            map.and_then(|map| HashMap::<_, Shared<ParentKey>, Shared<ParentRecord>>::try_from(map).ok());
+        if let Some(mut parents) = parents {
+            for Identity { tgid, start_boottime_ns } in retired {
+                let _ = parents.remove(&Shared(ParentKey { start_boottime_ns, tgid, reserved: 0 }));
             }
         }
-        for key in retired {
-            let _ = parents.remove(&Shared(key));
+    }
+
+    /// Key and value of every entry of a hash map, as bytes.
+    fn entries<K, V>(&self, name: &str, take: impl FnMut(&[u8], &[u8])) {
+        if let Some(Map::HashMap(map)) = self.ebpf.map(name)
+            && let Err(error) = batch::entries(map.fd().as_fd(), size_of::<K>(), size_of::<V>(), take)
+        {
+            tracing::warn!(map = name, %error, "cannot be read");
         }
     }
 
@@ -401,15 +400,15 @@ impl Kernel {
             .collect();
         programs.sort_by(|one, other| one.name.cmp(&other.name));
         let refused = self.refused();
-        let parents = self.keys::<Shared<ParentKey>, Shared<ParentRecord>>("PARENTS");
-        let elsewhere = self.keys::<u32, Shared<Life>>("LIVES");
+        let parents = self.count::<ParentKey, ParentRecord>("PARENTS");
+        let elsewhere = self.count::<u32, Life>("LIVES");
         let maps = [
             ("EVENTS", 0, u64::from(self.sizes.ring_bytes), wire::loss::RING_FULL),
             ("LIVES", elsewhere, u64::from(self.sizes.lives), wire::loss::LIVES_FULL),
             ("PARENTS", parents, u64::from(self.sizes.parents), wire::loss::PARENTS_FULL),
             (
                 "FOLLOWED",
-                self.keys::<u32, Shared<Followed>>("FOLLOWED"),
+                self.count::<u32, Followed>("FOLLOWED"),
                 self.sizes.followed,
                 wire::loss::FOLLOWED_FULL,
             ),
@@ -423,9 +422,10 @@ impl Kernel {
         (programs, maps.into())
     }
 
-    fn keys<K: aya::Pod, V: aya::Pod>(&self, name: &str) -> u64 {
-        let map = self.ebpf.map(name).and_then(|map| HashMap::<_, K, V>::try_from(map).ok());
-        map.map_or(0, |map| map.keys().count() as u64)
+    fn count<K, V>(&self, name: &str) -> u64 {
+        let mut count = 0;
+        self.entries::<K, V>(name, |_, _| count += 1);
+        count
     }
 
     /// Times something did not fit, by reason.
@@ -449,6 +449,48 @@ impl Kernel {
         }
         Some(misses)
     }
+}
+
+/// The maps are made, the programs not yet in the kernel.
+struct LoadedObject {
+    ebpf: Ebpf,
+    /// Whether the offsets of the wait tracepoints are known.
+    wait_hooks: bool,
+    counting: Option<OwnedFd>,
+}
+
+fn load_object(options: &KernelOptions, found: offsets::Found) -> Result<LoadedObject, SetupError> {
+    let offsets::Found { offsets: mut found, lost } = found;
+    for (feature, members) in lost {
+        tracing::warn!(missing = members.join(", "), "this kernel's BTF lacks what is needed for {feature}");
+    }
+    // Harmless where it fails: from 5.11 on BPF memory is not charged to it.
+    let _ = nix::sys::resource::setrlimit(
+        nix::sys::resource::Resource::RLIMIT_MEMLOCK,
+        nix::sys::resource::RLIM_INFINITY,
+        nix::sys::resource::RLIM_INFINITY,
+    );
+    let wait_hooks = tracefs::with(|| read_wait_offsets(&mut found)).is_ok_and(|all| all);
+    // Off, the verifier removes every log statement: nothing is left of them.
+    let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
+    let counting = if options.stats { Some(count_runs()?) } else { None };
+    let settings = settings(options);
+    let object =
+        object::fit(OBJECT, &found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
+    let (found, settings) = (Shared(found), Shared(settings));
+    let ebpf = loader()
+        .override_global("OFFSETS", &found, true)
+        .override_global("SETTINGS", &settings, true)
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .map_max_entries("EVENTS", options.ring_bytes())
+        .map_max_entries("LIFE_SLOTS", settings.0.life_slots.max(1))
+        .map_max_entries("LIVES", options.lives)
+        .map_max_entries("NS_PIDS", options.lives)
+        .map_max_entries("FOLLOWED", followed_max(options))
+        .map_max_entries("PARENTS", options.parents)
+        .load(&object)
+        .map_err(|error| load_error(&error))?;
+    Ok(LoadedObject { ebpf, wait_hooks, counting })
 }
 
 /// What the programs are set to.
