@@ -699,7 +699,7 @@ fn log_statements_that_are_off_are_not_in_the_programs() {
             asked: probe::source::kernel::Asked::Everything,
             btf: "/sys/kernel/btf/vmlinux".into(),
             hooks: HookChoice::Auto,
-            ring_bytes: 1 << 16,
+            ring_bytes: Some(1 << 16),
             log_programs,
         };
         Kernel::attach(&options).expect("attached").costs()
