@@ -17,7 +17,17 @@ const ROUNDS_MAX: usize = 7;
 /// ns and runs per life: by load, by round.
 type Figures = Vec<Vec<(f64, f64)>>;
 
-pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<String> {
+/// What `watch` costs beside what, by load.
+pub type Ratios = Vec<(&'static str, Option<Spread>)>;
+
+pub struct Result {
+    pub to_bpftrace: Ratios,
+    /// To the empty programs with one hash insert and delete.
+    pub to_least: Ratios,
+    pub text: String,
+}
+
+pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Result> {
     let _on = stats::on()?;
     let rounds = args.pairs.min(ROUNDS_MAX);
     let mut all: Vec<Figures> = tracers.iter().map(|_| vec![Vec::new(); load::IN_KERNEL.len()]).collect();
@@ -38,18 +48,17 @@ pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<String> {
             running.stop()?;
         }
     }
-    Ok(text(tracers, &all))
+    Ok(result(tracers, &all))
 }
 
-fn text(tracers: &[Tracer], all: &[Figures]) -> String {
+fn result(tracers: &[Tracer], all: &[Figures]) -> Result {
     let of = |name: &str| tracers.iter().position(|tracer| tracer.name == name).map(|index| &all[index]);
-    let ratios = |other: &str| -> Vec<Option<Spread>> {
-        (0..load::IN_KERNEL.len())
-            .map(|load| {
-                let (watch, other) = (&of(WATCH)?[load], &of(other)?[load]);
-                Spread::of(watch.iter().zip(other).map(|(watch, other)| watch.0 / other.0))
-            })
-            .collect()
+    let ratio = |load: usize, other: &str| {
+        let (watch, other) = (&of(WATCH)?[load], &of(other)?[load]);
+        Spread::of(watch.iter().zip(other).map(|(watch, other)| watch.0 / other.0))
+    };
+    let ratios = |other: &str| -> Ratios {
+        load::IN_KERNEL.iter().enumerate().map(|(index, load)| (load.name, ratio(index, other))).collect()
     };
     let (to_bpftrace, to_least) = (ratios(BPFTRACE_NAME), ratios(EMPTY_HASH));
     let mut head = vec!["load"];
@@ -69,7 +78,7 @@ fn text(tracers: &[Tracer], all: &[Figures]) -> String {
                 }
             }));
             row.extend(
-                [to_bpftrace[index], to_least[index]]
+                [to_bpftrace[index].1, to_least[index].1]
                     .map(|ratio| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))),
             );
             row
@@ -82,5 +91,5 @@ fn text(tracers: &[Tracer], all: &[Figures]) -> String {
          empty programs, of which the one on exit makes an entry in a preallocated hash map and takes it away.",
     );
     text.push_str(&table(&head, &rows));
-    text
+    Result { to_bpftrace, to_least, text }
 }

@@ -134,7 +134,7 @@ fn tracers(args: &BenchArgs, names: &[&str]) -> Vec<Tracer> {
 fn measure(args: &BenchArgs) -> Outcome<(String, Vec<Target>)> {
     let mut body = String::new();
     let mut targets = Vec::new();
-    let mut target = |what, most, unit, measured| targets.push(Target { what, most, unit, measured });
+    let mut target = |what: String, most, unit, measured| targets.push(Target { what, most, unit, measured });
     let median = |one: &Spread| one.median;
     if args.wants(Part::Pairs) {
         let peers = [BPFTRACE_NAME, "forkstat", "perf trace"];
@@ -150,7 +150,7 @@ fn measure(args: &BenchArgs) -> Outcome<(String, Vec<Target>)> {
             ("load's CPU, fork + exec, trace to /dev/null", 1.05, TRACE, load::FORK_EXEC),
         ] {
             if let Some(measured) = ratio(tracer, &load) {
-                target(what, most, "×", measured);
+                target(what.into(), most, "×", measured);
             }
         }
         body.push_str(&result.text);
@@ -158,7 +158,24 @@ fn measure(args: &BenchArgs) -> Outcome<(String, Vec<Target>)> {
     if args.wants(Part::InKernel) {
         if tracer::is_here("bpftool") {
             let names = [EMPTY, EMPTY_HASH, WATCH, TRACE, BPFTRACE_NAME];
-            body.push_str(&in_kernel::measure(&tracers(args, &names), args)?);
+            let result = in_kernel::measure(&tracers(args, &names), args)?;
+            let beside = [
+                (&result.to_bpftrace, 1.0, "the bpftrace script"),
+                (&result.to_least, 3.0, "empty programs + one hash insert and delete"),
+            ];
+            for (ratios, most, other) in beside {
+                for (load, ratio) in ratios {
+                    if let Some(ratio) = ratio {
+                        target(
+                            format!("in the kernel, {load}, watch beside {other}"),
+                            most,
+                            "×",
+                            ratio.median,
+                        );
+                    }
+                }
+            }
+            body.push_str(&result.text);
         } else {
             body.push_str(&table::section("In the kernel, ns per life", "Not measured: bpftool is missing."));
         }
@@ -168,26 +185,41 @@ fn measure(args: &BenchArgs) -> Outcome<(String, Vec<Target>)> {
         let result = own_cost::measure(&tracers(args, &names), args)?;
         let of = |name: &str| result.tracers.iter().find(|one| one.tracer == name);
         if let Some(watch) = of(WATCH) {
-            target("tracer's CPU per life, fork, watch", 1.0, "µs", watch.fork_ns.median / 1e3);
-            target("tracer's CPU per life, fork + exec, watch", 1.0, "µs", watch.fork_exec_ns.median / 1e3);
-            target("RSS, watch", 16.0, "MB", watch.resident_mb);
+            target("tracer's CPU per life, fork, watch".into(), 1.0, "µs", watch.fork_ns.median / 1e3);
+            target(
+                "tracer's CPU per life, fork + exec, watch".into(),
+                1.0,
+                "µs",
+                watch.fork_exec_ns.median / 1e3,
+            );
+            target("RSS, watch".into(), 16.0, "MB", watch.resident_mb);
         }
         if let Some(trace) = of(TRACE) {
-            target("tracer's CPU per life, fork, trace", 5.0, "µs", trace.fork_ns.median / 1e3);
-            target("tracer's CPU per life, fork + exec, trace", 5.0, "µs", trace.fork_exec_ns.median / 1e3);
+            target("tracer's CPU per life, fork, trace".into(), 5.0, "µs", trace.fork_ns.median / 1e3);
+            target(
+                "tracer's CPU per life, fork + exec, trace".into(),
+                5.0,
+                "µs",
+                trace.fork_exec_ns.median / 1e3,
+            );
         }
         body.push_str(&result.text);
     }
     if args.wants(Part::Startup) {
         let result = startup::measure(args)?;
-        target("start to first event", 60.0, "ms", result.first_event_ms.median);
+        target("start to first event".into(), 60.0, "ms", result.first_event_ms.median);
         body.push_str(&result.text);
     }
     if args.wants(Part::Latency) {
         let result = latency::measure(args)?;
-        target("latency error beside the highest rate, p99, outside the bounds", 50.0, "µs", result.p99_us.0);
         target(
-            "latency error beside the highest rate, p99, farther bound where sharp",
+            "latency error beside the highest rate, p99, outside the bounds".into(),
+            50.0,
+            "µs",
+            result.p99_us.0,
+        );
+        target(
+            "latency error beside the highest rate, p99, farther bound where sharp".into(),
             50.0,
             "µs",
             result.p99_us.1,
@@ -196,8 +228,8 @@ fn measure(args: &BenchArgs) -> Outcome<(String, Vec<Target>)> {
     }
     if args.wants(Part::Overload) {
         let result = overload::measure(args)?;
-        target("deaths missing from the totals at the highest rate", 0.0, "", result.missed as f64);
-        target("losses reported at the highest rate", 0.0, "", result.lost as f64);
+        target("deaths missing from the totals at the highest rate".into(), 0.0, "", result.missed as f64);
+        target("losses reported at the highest rate".into(), 0.0, "", result.lost as f64);
         body.push_str(&result.text);
     }
     if args.wants(Part::Zombies) {

@@ -3,14 +3,15 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Stdio},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
 
 use super::{
     BenchArgs,
-    load::Talking,
     spread::Spread,
     stats::StatsOff,
     table::{section, table},
@@ -28,22 +29,19 @@ pub struct Result {
 pub fn measure(args: &BenchArgs) -> Outcome<Result> {
     let _off = StatsOff::now()?;
     eprintln!("bench: start-up");
-    // Something must happen to be seen. It ends with its input only when told, so give it longer than we need.
-    let load = Talking::start(&["load", "--ms", "600000"])?;
     let (mut first_event, mut first_line) = (Vec::new(), Vec::new());
     for _ in 0..args.pairs.min(STARTS_MAX) {
-        let (event_ms, line_ms) = start_once()?;
+        let (event_ms, line_ms) = beside_deaths(start_once)?;
         first_event.push(event_ms);
         first_line.push(line_ms);
     }
-    drop(load);
     let (Some(first_event_ms), Some(first_line_ms)) = (Spread::of(first_event), Spread::of(first_line))
     else {
         return Err("not one start".into());
     };
     let mut text = section(
         "Start-up",
-        "`reapwatch trace --format json` while a load forks, ms from just before its exec: to the first event's own \
+        "`reapwatch trace --format json` while a process dies every few ms, ms from just before its exec: to the first event's own \
          time, and to its line in the reader's hands. Median (quartiles; lowest–highest).",
     );
     text.push_str(&table(
@@ -51,6 +49,22 @@ pub fn measure(args: &BenchArgs) -> Outcome<Result> {
         &[vec![format!("{first_event_ms:.1}"), format!("{first_line_ms:.1}")]],
     ));
     Ok(Result { first_event_ms, text })
+}
+
+/// Something must happen to be seen: a process every few milliseconds, which leaves the CPUs to whoever starts.
+fn beside_deaths<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _ = Command::new("true").status();
+                thread::sleep(Duration::from_millis(3));
+            }
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 fn realtime_ns() -> i128 {

@@ -4,7 +4,7 @@ use super::table::{section, table};
 
 /// One promise: what, at most how much, and what it came to.
 pub struct Target {
-    pub what: &'static str,
+    pub what: String,
     pub most: f64,
     pub unit: &'static str,
     pub measured: f64,
@@ -15,7 +15,7 @@ pub fn text(targets: &[Target]) -> String {
         .iter()
         .map(|one| {
             vec![
-                one.what.to_owned(),
+                one.what.clone(),
                 format!("{} {}", one.most, one.unit),
                 format!("{:.3} {}", one.measured, one.unit),
                 if one.measured <= one.most { "met".to_owned() } else { "**missed**".to_owned() },
