@@ -221,7 +221,10 @@ impl Collector {
         let Self { kernel, order, looked_up, ticks_per_second, counting, .. } = self;
         let (counting, ticks_per_second) = (*counting, *ticks_per_second);
         let mut look_ups = LOOK_UPS_MAX;
-        kernel.counters(counting || closing, closing, |counters| {
+        if looked_up.len() >= LOOKED_UP_MAX {
+            looked_up.clear();
+        }
+        let complete = kernel.counters(counting || closing, closing, |counters| {
             let time_ns = counters.time_ns;
             let identity = counters.parent.identity;
             if counting && counters.died_ns == 0 && look_ups > 0 && looked_up.insert(identity) {
@@ -233,7 +236,7 @@ impl Collector {
             order.push(time_ns, Input::Counters(Box::new(counters)));
         });
         let time_ns = clock::boottime_ns();
-        if counting {
+        if counting && complete {
             self.order.push(time_ns, Input::Settled(self.kernel.settled()));
         }
         let losses = self.kernel.losses();

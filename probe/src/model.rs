@@ -180,6 +180,8 @@ pub struct Counters {
     pub parent: Task,
     /// When the parent itself died; 0 while it lives.
     pub died_ns: u64,
+    /// It is long dead: its record has been given back, and these are final.
+    pub retired: bool,
     pub forked: u64,
     pub exited: u64,
     pub adopted: u64,
@@ -282,7 +284,8 @@ pub enum Input {
     },
     Snapshot(Snapshot),
     Counters(Box<Counters>),
-    /// Not every stage is told: the counters are the books, and these those of parents already forgotten.
+    /// Not every stage is told: the counters are the books, and these those of parents already forgotten. It ends a
+    /// reading of all counters: whose were told before, and now are not, nor were retired, is among the forgotten.
     Settled(Settled),
     Losses {
         time_ns: u64,

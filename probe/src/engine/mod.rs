@@ -78,7 +78,10 @@ impl Engine {
             Input::Detail { identity, detail } => self.detail(identity, &Arc::new(detail)),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
             Input::Counters(counters) => self.counters(*counters),
-            Input::Settled(settled) => self.settled = Some(settled),
+            Input::Settled(settled) => {
+                self.settled = Some(settled);
+                self.parents.retain(|_, parent| parent.is_kept());
+            }
             Input::Losses { time_ns, losses } => {
                 if losses != self.losses {
                     observations.push(Observation::Lost { time_ns, losses });
@@ -660,6 +663,7 @@ impl Engine {
             }
             let died_ns = counters.died_ns;
             parent.counters = Some(Box::new(counters));
+            parent.in_reading = true;
             if died_ns != 0 {
                 self.parent_died(identity, died_ns);
             }

@@ -49,6 +49,8 @@ pub struct Parent {
     /// A reaped child was older than the tracer: its latency is a lower bound.
     pub reaped_late_at_least: bool,
     pub(super) counters: Option<Box<Counters>>,
+    /// Its counters were in the reading that is under way.
+    pub(super) in_reading: bool,
 }
 
 impl Parent {
@@ -71,7 +73,15 @@ impl Parent {
             older: 0,
             reaped_late_at_least: false,
             counters: None,
+            in_reading: false,
         }
+    }
+
+    /// At the end of a reading of all counters: false where they were told before and now no longer are. What it had is
+    /// in the sum of those that left nothing to tell.
+    pub(super) fn is_kept(&mut self) -> bool {
+        let in_reading = std::mem::take(&mut self.in_reading);
+        in_reading || self.counters.as_ref().is_none_or(|counters| counters.retired)
     }
 
     /// Whether the program it runs now has reaped anything.

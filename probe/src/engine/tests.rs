@@ -284,6 +284,35 @@ fn simulate(happenings: &[Happening], tell: &mut impl FnMut(Input)) -> Table {
     table
 }
 
+#[test]
+fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one_is_kept() {
+    let mut engine = Engine::default();
+    let mut observations = Vec::new();
+    let counters = |tgid, retired| {
+        let counted = Counters { parent: task(tgid), exited: 5, reaped: 5, retired, ..Counters::default() };
+        Input::Counters(Box::new(counted))
+    };
+    let settled = |exited| Input::Settled(Settled { exited, reaped: exited, ..Settled::default() });
+    for input in [
+        Input::Begin { time_ns: 1, root: None },
+        settled(0),
+        counters(7, false),
+        counters(8, true),
+        counters(9, false),
+        settled(0),
+        counters(9, false),
+        // What 7 had by its end.
+        settled(6),
+        Input::End { time_ns: 100 },
+    ] {
+        engine.apply(input, &mut observations);
+    }
+    let mut kept: Vec<u32> = engine.parents().map(|(identity, _)| identity.tgid).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [8, 9]);
+    assert_eq!(engine.deaths(), 6 + 5 + 5);
+}
+
 /// What the kernel's own counters would say.
 fn counters(table: &Table, tgid: u32) -> Input {
     let [exited, adopted, reaped, _] = table.books.get(&tgid).copied().unwrap_or_default();

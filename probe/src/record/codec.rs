@@ -141,6 +141,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             }
             put_distribution(out, &counters.reap_latency);
             put_distribution(out, &counters.teardown);
+            out.put_u8(counters.retired.into());
             kind::COUNTERS
         }
         Input::Settled(settled) => {
@@ -346,6 +347,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Option<Input> {
             waits_specific: number(from)?,
             reap_latency: distribution(from)?,
             teardown: distribution(from)?,
+            retired: from.try_get_u8().ok()? != 0,
         })),
         kind::SETTLED => Input::Settled(Settled {
             parents: number(from)?,

@@ -104,6 +104,7 @@ fn input() -> impl Strategy<Value = Input> {
                     untracked: n[10],
                     exec_ns: n[11],
                     reaped_before_exec: n[12],
+                    retired: n[12] % 2 == 1,
                     reap_latency,
                     teardown,
                 }))

@@ -143,6 +143,7 @@ pub fn counters(time_ns: u64, key: &[u8], record: &[u8]) -> Option<Counters> {
             comm: Comm(record.comm),
         },
         died_ns: record.dead_ns,
+        retired: false,
         forked: record.forked,
         exited: record.exited,
         adopted: record.adopted,

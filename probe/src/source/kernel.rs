@@ -295,14 +295,15 @@ impl Kernel {
     }
 
     /// The counters of parents: of all, or of those long dead, whose counters are final. The records of these are given
-    /// back, unless the window is about to close.
-    pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) {
+    /// back, unless the window is about to close. True where the reading was complete.
+    pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) -> bool {
         let now_ns = clock::boottime_ns();
         let mut retired = Vec::new();
-        self.entries::<ParentKey, ParentRecord>("PARENTS", |key, record| {
-            let Some(counters) = decode::counters(now_ns, key, record) else { return };
+        let complete = self.entries::<ParentKey, ParentRecord>("PARENTS", |key, record| {
+            let Some(mut counters) = decode::counters(now_ns, key, record) else { return };
             let long_dead = counters.died_ns != 0 && counters.died_ns + RECORD_KEPT_NS < now_ns;
-            if long_dead && !closing {
+            counters.retired = long_dead && !closing;
+            if counters.retired {
                 retired.push(counters.parent.identity);
             }
             if all || long_dead {
@@ -317,15 +318,17 @@ impl Kernel {
                 let _ = parents.remove(&Shared(ParentKey { start_boottime_ns, tgid, reserved: 0 }));
             }
         }
+        complete
     }
 
-    /// Key and value of every entry of a hash map, as bytes.
-    fn entries<K, V>(&self, name: &str, take: impl FnMut(&[u8], &[u8])) {
-        if let Some(Map::HashMap(map)) = self.ebpf.map(name)
-            && let Err(error) = batch::entries(map.fd().as_fd(), size_of::<K>(), size_of::<V>(), take)
-        {
+    /// Key and value of every entry of a hash map, as bytes. True where it was read to its end.
+    fn entries<K, V>(&self, name: &str, take: impl FnMut(&[u8], &[u8])) -> bool {
+        let Some(Map::HashMap(map)) = self.ebpf.map(name) else { return false };
+        let read = batch::entries(map.fd().as_fd(), size_of::<K>(), size_of::<V>(), take);
+        if let Err(error) = &read {
             tracing::warn!(map = name, %error, "cannot be read");
         }
+        read.is_ok()
     }
 
     /// The books of parents that left nothing to tell.
