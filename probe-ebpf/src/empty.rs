@@ -27,7 +27,9 @@ empty!(sched_process_fork sched_process_exec sched_process_exit sched_process_wa
 #[map]
 static ENTRIES: HashMap<u32, [u8; 64]> = HashMap::with_max_entries(10_240, 0);
 
-/// One insert and one delete, in place of the empty `sched_process_exit`.
+/// One insert and one delete, in place of the empty `sched_process_exit`; reads no argument.
+///
+/// match-proto: include/trace/events/sched.h: sched_process_exit(struct task_struct *p)
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn insert_and_delete(ctx: BtfTracePointContext) -> i32 {
     let key = ctx.pid();
