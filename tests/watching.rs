@@ -81,6 +81,13 @@ fn watching_healthy_parents_come_and_go_sums_them_up() {
 }
 
 #[test]
+fn watching_a_parent_that_was_read_before_it_was_settled_counts_it_once() {
+    // It lives on for longer than the second between two readings of the counters.
+    let (report, truth) = watch(&["storm", "--count", "400", "--hold-ms", "2500"]);
+    settled(&report, &truth, 400);
+}
+
+#[test]
 fn watching_ignored_sigchld_is_autoreap() {
     let (report, truth) = watch(&["sigchld-ignored"]);
     // Where only frees show it, they come after the parent's own end: it is still kept then.
