@@ -22,7 +22,7 @@ use crate::{
 /// How long an event may stay in the ring buffer while little happens.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
 /// The same where next to none are sent.
-const DRAIN_EVERY_COUNTING: Duration = Duration::from_millis(100);
+const DRAIN_EVERY_COUNTING: Duration = Duration::from_millis(250);
 /// How often the task list is walked.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
 /// How often losses and finished counters are read.

@@ -61,7 +61,7 @@ pub fn event_line(observation: &Observation, session: &Session) -> Option<EventL
             line.creator = (creator.identity != parent.identity).then(|| named(creator));
         }
         Stage::Exec { detail } => {
-            line.command_line = Some(command_line(&std::sync::Arc::new(detail.clone())));
+            line.command_line = Some(command_line(detail));
             line.executable = Some(super::text(&detail.executable));
         }
         Stage::Exit { status, .. } => {

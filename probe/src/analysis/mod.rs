@@ -7,8 +7,6 @@ mod line;
 mod time;
 mod verdict;
 
-use std::sync::Arc;
-
 pub use line::event_line;
 
 use crate::{
@@ -235,7 +233,7 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
     left.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn command_line(detail: &Arc<Detail>) -> Vec<String> {
+fn command_line(detail: &Detail) -> Vec<String> {
     detail.command_line.iter().map(|arg| text(arg)).collect()
 }
 

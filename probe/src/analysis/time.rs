@@ -1,13 +1,49 @@
 //! Boot-time ns to the wall clock's words. Must not ask what time it is.
 
+use std::cell::Cell;
+
 use jiff::Timestamp;
 
 use crate::model::Session;
 
-/// RFC 3339, UTC, with ns.
+const SECOND_NS: i128 = 1_000_000_000;
+/// Bytes of `2023-11-14T22:13:25`.
+const TO_THE_SECOND: usize = 19;
+
+thread_local! {
+    /// The last second that was asked for, and its name. A stream of events names the same one thousands of times.
+    static LAST: Cell<(i64, [u8; TO_THE_SECOND])> = const { Cell::new((i64::MIN, [0; TO_THE_SECOND])) };
+}
+
+/// RFC 3339, UTC, with ns; empty where it lies beyond the calendar.
 pub fn rfc3339(session: &Session, boottime_ns: u64) -> String {
     let epoch_ns = i128::from(boottime_ns) + i128::from(session.anchor.realtime_minus_boottime_ns);
-    Timestamp::from_nanosecond(epoch_ns).map(|time| format!("{time:.9}")).unwrap_or_default()
+    let Some(name) = i64::try_from(epoch_ns.div_euclid(SECOND_NS)).ok().and_then(to_the_second) else {
+        return String::new();
+    };
+    let mut text = String::with_capacity(TO_THE_SECOND + 11);
+    text.extend(name.map(char::from));
+    text.push('.');
+    let mut rest_ns = epoch_ns.rem_euclid(SECOND_NS) as u32;
+    let mut digits = [b'0'; 9];
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest_ns % 10) as u8;
+        rest_ns /= 10;
+    }
+    text.extend(digits.map(char::from));
+    text.push('Z');
+    text
+}
+
+fn to_the_second(second: i64) -> Option<[u8; TO_THE_SECOND]> {
+    let (last, name) = LAST.get();
+    if last == second {
+        return Some(name);
+    }
+    let text = Timestamp::from_second(second).ok()?.to_string();
+    let name = text.as_bytes().get(..TO_THE_SECOND)?.try_into().ok()?;
+    LAST.set((second, name));
+    Some(name)
 }
 
 #[cfg(test)]
@@ -21,6 +57,22 @@ mod tests {
             anchor: TimeAnchor { realtime_minus_boottime_ns: 1_700_000_000_000_000_000 },
             ..Session::default()
         };
-        assert_eq!(rfc3339(&session, 5_000_000_001), "2023-11-14T22:13:25.000000001Z");
+        for (boottime_ns, expected) in [
+            (5_000_000_001, "2023-11-14T22:13:25.000000001Z"),
+            (5_987_654_321, "2023-11-14T22:13:25.987654321Z"),
+            (6_000_000_000, "2023-11-14T22:13:26.000000000Z"),
+            (5_000_000_001, "2023-11-14T22:13:25.000000001Z"),
+        ] {
+            assert_eq!(rfc3339(&session, boottime_ns), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_before_the_epoch_is_one_too() {
+        let session = Session {
+            anchor: TimeAnchor { realtime_minus_boottime_ns: -1_500_000_000 },
+            ..Session::default()
+        };
+        assert_eq!(rfc3339(&session, 0), "1969-12-31T23:59:58.500000000Z");
     }
 }
