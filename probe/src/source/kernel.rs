@@ -60,6 +60,7 @@ pub const TRACEPOINTS: &[&str] = &[
     "sched_process_fork",
     "sched_process_exec",
     "sched_process_exit",
+    "sched_process_wait",
     "sched_process_free",
     "signal_generate",
 ];
