@@ -55,7 +55,7 @@ const RECORD_KEPT_NS: u64 = 5_000_000_000;
 const COUNTED_FOR_MISSES: &[&str] =
     &["process_fork", "process_exec", "zombie_signal", "notify_fexit", "notify_kretprobe", "process_free"];
 
-/// The tracepoints that programs may attach to by their type.
+/// The tracepoints that programs attach to, by their type or raw.
 pub const TRACEPOINTS: &[&str] = &[
     "sched_process_fork",
     "sched_process_exec",
@@ -193,7 +193,7 @@ impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
         let btf_view = offsets::open(&options.btf)?;
-        // Side by side: both are long, one for what the kernel's types are many.
+        // Side by side: either search goes through all of the kernel's types.
         let (types, object) = thread::scope(|scope| {
             let types = scope.spawn(|| attach_types(&btf_view, TRACEPOINTS, FUNCTIONS));
             let object = offsets::find(&btf_view).and_then(|found| load_object(options, found));

@@ -9,6 +9,8 @@ use aya::{
     programs::{BtfTracePoint, TracePoint},
 };
 
+use probe::source::kernel::TRACEPOINTS;
+
 use crate::shell::{Outcome, target_directory};
 
 /// The workshop is anybody's, and may be built anew while we measure.
@@ -28,14 +30,7 @@ pub fn empty(hash: bool) -> Outcome {
     let fail = |error: &dyn std::fmt::Display| format!("cannot attach the empty programs: {error}");
     let mut ebpf = Ebpf::load_file(object()).map_err(|error| fail(&error))?;
     let btf = Btf::from_sys_fs().map_err(|error| fail(&error))?;
-    for hook in [
-        "sched_process_fork",
-        "sched_process_exec",
-        "sched_process_exit",
-        "sched_process_wait",
-        "sched_process_free",
-        "signal_generate",
-    ] {
+    for hook in TRACEPOINTS.iter().copied() {
         let name = if hash && hook == "sched_process_exit" { "insert_and_delete" } else { hook };
         let program: &mut BtfTracePoint =
             ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;
