@@ -25,8 +25,11 @@ pub struct Settings {
     pub scope: u32,
     /// Number of slots for lives, a power of two; 0 where the kernel has no compare-and-exchange (before 5.12).
     pub life_slots: u32,
+    /// Number of slots for parents, a power of two; 0 likewise.
+    pub parent_slots: u32,
     /// 1: the current task can be had as a typed pointer (from 5.11 on).
     pub typed_current: u32,
+    pub reserved: u32,
 }
 
 impl Settings {
@@ -37,6 +40,8 @@ impl Settings {
         stream_all: 1,
         scope: scope::HOST,
         life_slots: 0,
+        parent_slots: 0,
         typed_current: 0,
+        reserved: 0,
     };
 }

@@ -139,8 +139,7 @@ pub struct LifeSlot {
     pub claim_ns: u64,
     /// How many others with these low bits are in the LIVES map.
     pub elsewhere: u32,
-    /// How many with these low bits have a record among the parents, or more: those the collector took away still count.
-    pub parents: u32,
+    pub reserved: u32,
     pub life: Life,
 }
 
@@ -176,6 +175,31 @@ pub struct ParentKey {
     pub reserved: u32,
 }
 
+impl ParentKey {
+    /// The identity in one word, which can be claimed by one compare-and-exchange: never 0 and always odd. A tgid has 22
+    /// bits; two starts of one process number are more than a ns apart.
+    #[inline(always)]
+    pub fn claim(&self) -> u64 {
+        (self.start_boottime_ns ^ (u64::from(self.tgid) << 42)) | 1
+    }
+}
+
+/// [`ParentClaim::claim`] while the record is begun or taken away: nobody's, and not to be had.
+pub const CLAIM_BUSY: u64 = 2;
+
+/// Value of the PARENT_CLAIMS map: whose the record with the same index in PARENT_SLOTS is, the low bits of a tgid. Two
+/// threads that begin their parent's record at the same moment may begin one here and one in the PARENTS map: who reads
+/// adds them up.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ParentClaim {
+    /// [`ParentKey::claim`] of the owner, 0: nobody's. Changed only by compare-and-exchange.
+    pub claim: u64,
+    /// How many others with these low bits are in the PARENTS map.
+    pub elsewhere: u32,
+    pub reserved: u32,
+}
+
 /// Key of the NS_PIDS map: a pid as a wait call in that namespace returns it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -196,7 +220,7 @@ pub struct Histogram {
     pub buckets: [u32; BUCKETS],
 }
 
-/// Value of the PARENTS map. A parent and its children die and reap on different CPUs: what is rarely written, what is
+/// Value of the PARENT_SLOTS and PARENTS maps. A parent and its children die and reap on different CPUs: what is rarely written, what is
 /// written where the parent runs, and what is written where its children die stand a cache line apart.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -209,7 +233,7 @@ pub struct ParentRecord {
     /// `reaped` at its last exec, and when that was.
     pub reaped_before_exec: u64,
     pub exec_ns: u64,
-    pub apart: [u64; 2],
+    pub process: ParentKey,
 
     pub forked: u64,
     pub reaped: u64,
@@ -254,5 +278,6 @@ const _: () = {
     assert!(size_of::<ParentKey>() == 16);
     assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
     assert!(size_of::<LifeSlot>() == 104);
+    assert!(size_of::<ParentClaim>() == 16);
     assert!(size_of::<ParentRecord>() == 136 + 2 * size_of::<Histogram>());
 };

@@ -7,7 +7,7 @@ use crate::{
     follow,
     life::now_ns,
     maps::{Stage, send_exec, write_stage},
-    parent::{may_have_record, own_record},
+    parent::record_of,
     setting, task,
 };
 
@@ -16,15 +16,12 @@ use crate::{
 pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let current = task::TypedTask::at(ctx.arg::<u64>(0));
     let binprm = ctx.arg::<u64>(2);
-    // Nobody's parent: where not everything is told, what it runs does not matter yet.
-    if setting!(stream_all) == 0 && !may_have_record(current.tgid()) {
-        return 0;
-    }
     let key = current.identity();
     if !follow::in_scope(&key) {
         return 0;
     }
-    let own = own_record(&key);
+    let own = record_of(&key);
+    // Nobody's parent: where not everything is told, what it runs does not matter yet.
     if setting!(stream_all) == 0 && own.is_none() {
         return 0;
     }

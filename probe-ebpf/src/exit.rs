@@ -8,7 +8,7 @@ use crate::{
     follow,
     life::{Entered, enter, enter_older, find, notified, now_ns, were_full},
     maps::{Stage, add, send},
-    parent::{key_of, own_record, parent_record},
+    parent::{key_of, parent_died, parent_record, record_of},
     setting,
     task::{Memory, TaskPtr, TypedTask, Untyped, forgotten, process_of},
 };
@@ -97,7 +97,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) -> bool {
     if seen_as.by_init {
         flags |= flag::UNDER_INIT;
     }
-    if own_record(&key).is_some() {
+    if record_of(&key).is_some() {
         flags |= flag::PARENT;
     }
     if autoreap {
@@ -126,11 +126,8 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) -> bool {
         Entered::Nowhere => untracked(&parent, real_parent, flags & flag::AUTOREAP != 0),
     }
     let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
-    if flags & flag::PARENT != 0
-        && let Some(own) = own_record(&key)
-    {
-        // SAFETY: a value of our own map.
-        unsafe { (*own).dead_ns = time_ns };
+    if flags & flag::PARENT != 0 {
+        parent_died(&key, time_ns);
     }
     if setting!(stream_all) != 0 {
         send(&Stage {

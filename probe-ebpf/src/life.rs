@@ -8,8 +8,8 @@ use probe_common::wire::{Life, LifeSlot, NsPid, TaskRef, flag, kind, loss};
 
 use crate::{
     follow,
-    maps::{LIVES, LIVES_WERE_FULL, NS_PIDS, PARENTS, Stage, add, add32, exchange, lose, send, slot_of},
-    parent::{parent_record, record_duration, settle, settled_since},
+    maps::{LIVES, LIVES_WERE_FULL, NS_PIDS, Stage, add, add32, exchange, lose, send, slot_of},
+    parent::{parent_record, record_duration, record_of, settle, settled_since},
     setting,
     task::{Memory, TaskPtr, Untyped, forgotten, process_of},
 };
@@ -154,7 +154,7 @@ pub extern "C" fn overdue(tgid: u32) -> i32 {
     if !take_out(tgid, start) {
         return 0;
     }
-    if let Some(record) = PARENTS.get_ptr_mut(parent) {
+    if let Some(record) = record_of(&parent) {
         // SAFETY: a value of our own map.
         unsafe {
             if zombie_ns == 0 {
@@ -365,7 +365,7 @@ pub fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>
     let record = if enrols {
         parent_record(&parent, TaskPtr::<Untyped>::at(named))
     } else {
-        PARENTS.get_ptr_mut(parent)
+        record_of(&parent)
     };
     if record.is_none() && !enrols && life.zombie_ns == 0 {
         settled_since(u32::from(what & AUTO != 0));

@@ -1,11 +1,12 @@
 //! The maps, and how an event leaves. Sizes here are defaults; the collector may set others at load.
 
 use aya_ebpf::{
+    helpers::generated::bpf_probe_read_kernel,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use probe_common::wire::{
-    Event, ExecEvent, Followed, Life, LifeSlot, NsPid, ParentKey, ParentRecord, Settled, TaskRef, WaitidCall,
+    Event, ExecEvent, Followed, Life, LifeSlot, NsPid, ParentClaim, ParentKey, ParentRecord, Settled, TaskRef, WaitidCall,
     kind, loss,
 };
 
@@ -16,6 +17,7 @@ const WAKE_AT_BYTES: u64 = 256 * 1024;
 const BPF_RB_NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 const BPF_RB_AVAIL_DATA: u64 = 0;
+const BPF_F_MMAPABLE: u32 = 1024;
 
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
@@ -30,7 +32,14 @@ pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(32_768, 0);
 pub static LIVES_WERE_FULL: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub static NS_PIDS: HashMap<NsPid, u32> = HashMap::with_max_entries(16_384, 0);
-/// Preallocated, as all are: memory asked for in the middle of a fork is refused now and then, far from any limit.
+/// Whose the records in PARENT_SLOTS are. The collector maps it into its memory, and finds those that are claimed.
+#[map]
+pub static PARENT_CLAIMS: Array<ParentClaim> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+/// A parent by the low bits of its tgid.
+#[map]
+pub static PARENT_SLOTS: Array<ParentRecord> = Array::with_max_entries(1, 0);
+/// Those whose slot is somebody else's; all where there are no slots. Preallocated, as all are: memory asked for in the
+/// middle of a fork is refused now and then, far from any limit.
 #[map]
 pub static PARENTS: HashMap<ParentKey, ParentRecord> = HashMap::with_max_entries(8_192, 0);
 /// Never written: the zeroed record that new parents are copied from (too big for the stack).
@@ -172,4 +181,15 @@ pub unsafe fn exchange(word: *mut u64, expected: u64, new: u64) -> u64 {
 pub unsafe fn add32(counter: *mut u32, by: u64) {
     // SAFETY: the caller's.
     unsafe { core::arch::asm!("lock *(u32 *)({0} + 0) += {1}", in(reg) counter, in(reg) by) };
+}
+
+/// Zeroes a record: the helper zeroes its target where it cannot read, and nothing can be read at address 0. One call,
+/// where the compiler would store 2 kB word by word.
+///
+/// # Safety
+/// `record` must be a value of our own map.
+#[inline(always)]
+pub unsafe fn zero(record: *mut ParentRecord) {
+    // SAFETY: the caller's; the size is the type's.
+    unsafe { bpf_probe_read_kernel(record.cast(), size_of::<ParentRecord>() as u32, core::ptr::null()) };
 }

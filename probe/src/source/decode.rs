@@ -18,8 +18,6 @@ unsafe impl Wire for Event {}
 unsafe impl Wire for ExecEvent {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::SeenTask {}
-// SAFETY: integers only.
-unsafe impl Wire for wire::ParentKey {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::ParentRecord {}
 
@@ -132,13 +130,18 @@ pub fn settled(sum: &wire::Settled) -> Settled {
     }
 }
 
-/// One entry of the PARENTS map.
-pub fn counters(time_ns: u64, key: &[u8], record: &[u8]) -> Option<Counters> {
-    let (key, record) = (read::<wire::ParentKey>(key)?, read::<wire::ParentRecord>(record)?);
-    Some(Counters {
+/// A parent's record.
+pub fn parent_record(bytes: &[u8]) -> Option<wire::ParentRecord> {
+    read(bytes)
+}
+
+/// What a parent's record says.
+pub fn counters(time_ns: u64, record: &wire::ParentRecord) -> Counters {
+    let wire::ParentKey { tgid, start_boottime_ns, .. } = record.process;
+    Counters {
         time_ns,
         parent: Task {
-            identity: Identity { tgid: key.tgid, start_boottime_ns: key.start_boottime_ns },
+            identity: Identity { tgid, start_boottime_ns },
             ns_pid: record.ns_pid,
             comm: Comm(record.comm),
         },
@@ -157,7 +160,7 @@ pub fn counters(time_ns: u64, key: &[u8], record: &[u8]) -> Option<Counters> {
         waits_specific: record.waits_specific,
         reap_latency: distribution(&record.reap_latency),
         teardown: distribution(&record.teardown),
-    })
+    }
 }
 
 fn distribution(histogram: &wire::Histogram) -> Distribution {

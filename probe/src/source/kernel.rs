@@ -22,16 +22,18 @@ use nix::errno::Errno;
 use probe_common::{
     offsets::Offsets,
     settings::{Settings, scope},
-    wire::{self, Followed, Life, ParentKey, ParentRecord},
+    wire::{self, Followed, Life, ParentRecord},
 };
 
 use super::{
     SetupError,
     attach_types::{attach_types, loader},
-    batch, clock, decode, load, object, offsets, tracefs,
+    batch, clock, decode, load, object, offsets,
+    parents::Parents,
+    tracefs,
 };
 use crate::model::{
-    Counters, Hooks, Identity, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot,
+    Counters, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot,
 };
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
@@ -39,6 +41,9 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
 
 /// As many as stay in the CPU's cache; what dies within as many pids of an unreaped one goes to the hash.
 const LIFE_SLOTS_MAX: u32 = 4_096;
+
+/// Parents of a host are hundreds: few find their slot taken.
+const PARENT_SLOTS_MAX: u32 = 4_096;
 
 /// Room for 15,000 stages, or for 3,700 where only what is slow or wrong is told.
 const RING_BYTES: u32 = 4 << 20;
@@ -154,6 +159,7 @@ pub enum Asked {
 pub struct Kernel {
     ebpf: Ebpf,
     events: RingBuf<MapData>,
+    parents: Parents,
     attached: Vec<Attached>,
     exact: bool,
     counts: bool,
@@ -184,10 +190,6 @@ unsafe impl aya::Pod for Shared<Settings> {}
 unsafe impl aya::Pod for Shared<Followed> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Shared<wire::Settled> {}
-// SAFETY: as above.
-unsafe impl aya::Pod for Shared<ParentKey> {}
-// SAFETY: as above.
-unsafe impl aya::Pod for Shared<ParentRecord> {}
 
 impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
@@ -218,6 +220,8 @@ impl Kernel {
             .take_map("EVENTS")
             .and_then(|map| RingBuf::try_from(map).ok())
             .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
+        let parents =
+            Parents::take(&mut ebpf, parent_slots(options)).map_err(|error| broken_object(&error))?;
         let exact =
             attached.iter().all(|one| !one.hook.contains("signal_generate") && !one.hook.contains("free"));
         let sizes = Sizes {
@@ -230,6 +234,7 @@ impl Kernel {
         Ok(Self {
             ebpf,
             events,
+            parents,
             attached,
             exact,
             counts,
@@ -299,27 +304,18 @@ impl Kernel {
     /// back, unless the window is about to close. True where the reading was complete.
     pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) -> bool {
         let now_ns = clock::boottime_ns();
-        let mut retired = Vec::new();
-        let complete = self.entries::<ParentKey, ParentRecord>("PARENTS", |key, record| {
-            let Some(mut counters) = decode::counters(now_ns, key, record) else { return };
-            let long_dead = counters.died_ns != 0 && counters.died_ns + RECORD_KEPT_NS < now_ns;
-            counters.retired = long_dead && !closing;
-            if counters.retired {
-                retired.push(counters.parent.identity);
-            }
-            if all || long_dead {
-                take(counters);
-            }
-        });
-        let map = self.ebpf.map_mut("PARENTS");
-        let parents =
-            map.and_then(|map| HashMap::<_, Shared<ParentKey>, Shared<ParentRecord>>::try_from(map).ok());
-        if let Some(mut parents) = parents {
-            for Identity { tgid, start_boottime_ns } in retired {
-                let _ = parents.remove(&Shared(ParentKey { start_boottime_ns, tgid, reserved: 0 }));
-            }
-        }
-        complete
+        let long_dead =
+            |record: &ParentRecord| record.dead_ns != 0 && record.dead_ns + RECORD_KEPT_NS < now_ns;
+        self.parents.read(
+            |record| !closing && long_dead(record),
+            |record, retired| {
+                if all || long_dead(record) {
+                    let mut counters = decode::counters(now_ns, record);
+                    counters.retired = retired;
+                    take(counters);
+                }
+            },
+        )
     }
 
     /// Key and value of every entry of a hash map, as bytes. True where it was read to its end.
@@ -404,12 +400,11 @@ impl Kernel {
             .collect();
         programs.sort_by(|one, other| one.name.cmp(&other.name));
         let refused = self.refused();
-        let parents = self.count::<ParentKey, ParentRecord>("PARENTS");
         let elsewhere = self.count::<u32, Life>("LIVES");
         let maps = [
             ("EVENTS", 0, u64::from(self.sizes.ring_bytes), wire::loss::RING_FULL),
             ("LIVES", elsewhere, u64::from(self.sizes.lives), wire::loss::LIVES_FULL),
-            ("PARENTS", parents, u64::from(self.sizes.parents), wire::loss::PARENTS_FULL),
+            ("PARENTS", self.parents.count(), u64::from(self.sizes.parents), wire::loss::PARENTS_FULL),
             (
                 "FOLLOWED",
                 self.count::<u32, Followed>("FOLLOWED"),
@@ -481,6 +476,7 @@ fn load_object(options: &KernelOptions, found: offsets::Found) -> Result<LoadedO
     let settings = settings(options);
     let object =
         object::fit(OBJECT, &found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
+    let parent_slots = settings.parent_slots;
     let (found, settings) = (Shared(found), Shared(settings));
     let ebpf = loader()
         .override_global("OFFSETS", &found, true)
@@ -491,10 +487,20 @@ fn load_object(options: &KernelOptions, found: offsets::Found) -> Result<LoadedO
         .map_max_entries("LIVES", options.lives)
         .map_max_entries("NS_PIDS", options.lives)
         .map_max_entries("FOLLOWED", followed_max(options))
-        .map_max_entries("PARENTS", options.parents)
+        .map_max_entries("PARENT_CLAIMS", parent_slots.max(1))
+        .map_max_entries("PARENT_SLOTS", parent_slots.max(1))
+        .map_max_entries("PARENTS", (options.parents - parent_slots).max(1))
         .load(&object)
         .map_err(|error| load_error(&error))?;
     Ok(LoadedObject { ebpf, wait_hooks, counting })
+}
+
+/// Slots for parents: half of the room at most, the rest is for those whose slot is taken.
+fn parent_slots(options: &KernelOptions) -> u32 {
+    if !is_at_least(5, 12) || options.parents < 2 {
+        return 0;
+    }
+    (1 << (options.parents / 2).ilog2()).min(PARENT_SLOTS_MAX)
 }
 
 /// What the programs are set to.
@@ -506,6 +512,7 @@ fn settings(options: &KernelOptions) -> Settings {
         } else {
             0
         },
+        parent_slots: parent_slots(options),
         typed_current: u32::from(is_at_least(5, 11)),
         ..Settings::DEFAULT
     };

@@ -13,6 +13,7 @@ mod object;
 pub mod offsets;
 pub mod order;
 pub mod own;
+mod parents;
 pub mod privileges;
 pub mod tracefs;
 

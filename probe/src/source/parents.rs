@@ -1,0 +1,255 @@
+//! The records the programs keep of parents: those in slots, which are found by who has claimed them, and those in the
+//! hash. Reads them, and gives back those that are done with.
+//!
+//! Must not know what the counts mean, but that those of one parent add up.
+
+use std::{
+    collections::HashMap as Table,
+    io,
+    num::NonZeroUsize,
+    os::fd::{AsFd, BorrowedFd},
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, IterableMap, Map, MapData},
+};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use probe_common::wire::{CLAIM_BUSY, Histogram, ParentClaim, ParentKey, ParentRecord};
+
+use super::{batch, decode};
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Plain<T>(T);
+// SAFETY: repr(C) integers without padding; the wrapper is transparent.
+unsafe impl aya::Pod for Plain<ParentKey> {}
+// SAFETY: integers and byte arrays without padding; the wrapper is transparent.
+unsafe impl aya::Pod for Plain<ParentRecord> {}
+
+/// All records.
+pub struct Parents {
+    claims: Claims,
+    slots: Array<MapData, Plain<ParentRecord>>,
+    others: HashMap<MapData, Plain<ParentKey>, Plain<ParentRecord>>,
+}
+
+impl Parents {
+    /// Takes the maps over. `slots`: how many slots the programs use.
+    pub fn take(ebpf: &mut Ebpf, slots: u32) -> Result<Self, String> {
+        let mut map = |name: &str| ebpf.take_map(name).ok_or_else(|| format!("the map {name} is missing"));
+        let (claims, records, others) = (map("PARENT_CLAIMS")?, map("PARENT_SLOTS")?, map("PARENTS")?);
+        let claims = match &claims {
+            Map::Array(data) => Claims::map(data.fd().as_fd(), slots as usize),
+            _ => return Err("the map PARENT_CLAIMS is no array".into()),
+        };
+        Ok(Self {
+            claims: claims.map_err(|error| format!("PARENT_CLAIMS cannot be mapped: {error}"))?,
+            slots: Array::try_from(records).map_err(|error| error.to_string())?,
+            others: HashMap::try_from(others).map_err(|error| error.to_string())?,
+        })
+    }
+
+    /// Hands out every record that is there the whole time, one a parent. Those of which `leaves` says so are given back;
+    /// `take` is told. True where all were read.
+    pub fn read(
+        &mut self,
+        leaves: impl Fn(&ParentRecord) -> bool,
+        mut take: impl FnMut(&ParentRecord, bool),
+    ) -> bool {
+        let (mut twins, mut leaving) = (Table::new(), Vec::new());
+        let complete = self.each_other(|record| {
+            let left = leaves(record);
+            if left {
+                leaving.push(record.process);
+            }
+            if self.claims.has(&record.process) {
+                twins.insert(record.process, *record);
+            } else {
+                take(record, left);
+            }
+        });
+        for index in 0..self.claims.count {
+            let claim = self.claims.claim(index);
+            let whose = claim.load(Ordering::Acquire);
+            let Some(mut record) = self.slot(index, whose) else { continue };
+            // Nobody finds it any more, so what is read now is the last word.
+            let left = leaves(&record)
+                && claim.compare_exchange(whose, CLAIM_BUSY, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            if left {
+                record = self.record(index).unwrap_or(record);
+                claim.store(0, Ordering::Release);
+            } else if claim.load(Ordering::Acquire) != whose {
+                continue;
+            }
+            if let Some(twin) = twins.remove(&record.process) {
+                add(&mut record, &twin);
+            }
+            take(&record, left);
+        }
+        for twin in twins.into_values() {
+            let left = leaving.contains(&twin.process);
+            take(&twin, left);
+        }
+        for key in leaving {
+            if self.others.remove(&Plain(key)).is_ok() {
+                self.claims.one_less_elsewhere(&key);
+            }
+        }
+        complete
+    }
+
+    /// How many records there are.
+    pub fn count(&self) -> u64 {
+        let mut count = (0..self.claims.count)
+            .filter(|index| self.claims.claim(*index).load(Ordering::Relaxed) != 0)
+            .count() as u64;
+        self.each_other(|_| count += 1);
+        count
+    }
+
+    fn record(&self, index: usize) -> Option<ParentRecord> {
+        self.slots.get(&(index as u32), 0).ok().map(|Plain(record)| record)
+    }
+
+    /// The record of a slot, if it is there and its claimer's.
+    fn slot(&self, index: usize, whose: u64) -> Option<ParentRecord> {
+        if whose == 0 || whose == CLAIM_BUSY {
+            return None;
+        }
+        self.record(index).filter(|record| record.process.claim() == whose)
+    }
+
+    fn each_other(&self, mut take: impl FnMut(&ParentRecord)) -> bool {
+        let fd = self.others.map().fd().as_fd();
+        let read = batch::entries(fd, size_of::<ParentKey>(), size_of::<ParentRecord>(), |_, record| {
+            if let Some(record) = decode::parent_record(record) {
+                take(&record);
+            }
+        });
+        if let Err(error) = &read {
+            tracing::warn!(map = "PARENTS", %error, "cannot be read");
+        }
+        read.is_ok()
+    }
+}
+
+/// The PARENT_CLAIMS map, in our memory.
+struct Claims {
+    first: NonNull<ParentClaim>,
+    count: usize,
+    bytes: NonZeroUsize,
+}
+
+impl Claims {
+    fn map(map: BorrowedFd<'_>, count: usize) -> io::Result<Self> {
+        // Without slots the map has one entry all the same.
+        let bytes = NonZeroUsize::new(count * size_of::<ParentClaim>()).unwrap_or(NonZeroUsize::MIN);
+        // SAFETY: a new mapping, placed by the kernel.
+        let first = unsafe {
+            mmap(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, map, 0)
+        }?;
+        Ok(Self { first: first.cast(), count, bytes })
+    }
+
+    fn claim(&self, index: usize) -> &AtomicU64 {
+        assert!(index < self.count);
+        // SAFETY: within the mapping, which lives as long as self; whoever else writes it does so atomically.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.first.as_ptr().add(index)).claim) }
+    }
+
+    fn index(&self, key: &ParentKey) -> Option<usize> {
+        self.count.checked_sub(1).map(|mask| key.tgid as usize & mask)
+    }
+
+    /// Whether this parent has a slot.
+    fn has(&self, key: &ParentKey) -> bool {
+        self.index(key).is_some_and(|index| self.claim(index).load(Ordering::Acquire) == key.claim())
+    }
+
+    fn one_less_elsewhere(&self, key: &ParentKey) {
+        if let Some(index) = self.index(key) {
+            // SAFETY: as in `claim`; index is within the mapping.
+            let elsewhere =
+                unsafe { AtomicU32::from_ptr(&raw mut (*self.first.as_ptr().add(index)).elsewhere) };
+            elsewhere.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made above, to which no reference is left.
+        let _ = unsafe { munmap(self.first.cast(), self.bytes.get()) };
+    }
+}
+
+/// Adds the books of one parent that were begun twice.
+fn add(record: &mut ParentRecord, twin: &ParentRecord) {
+    record.dead_ns = record.dead_ns.max(twin.dead_ns);
+    record.exec_ns = record.exec_ns.max(twin.exec_ns);
+    for (sum, more) in [
+        (&mut record.reaped_before_exec, twin.reaped_before_exec),
+        (&mut record.forked, twin.forked),
+        (&mut record.reaped, twin.reaped),
+        (&mut record.coarse, twin.coarse),
+        (&mut record.waits_any, twin.waits_any),
+        (&mut record.waits_specific, twin.waits_specific),
+        (&mut record.exited, twin.exited),
+        (&mut record.adopted, twin.adopted),
+        (&mut record.autoreaped, twin.autoreaped),
+        (&mut record.untracked, twin.untracked),
+    ] {
+        *sum += more;
+    }
+    add_histogram(&mut record.reap_latency, &twin.reap_latency);
+    add_histogram(&mut record.teardown, &twin.teardown);
+}
+
+fn add_histogram(sum: &mut Histogram, twin: &Histogram) {
+    if twin.count == 0 {
+        return;
+    }
+    sum.min_ns = if sum.count == 0 { twin.min_ns } else { sum.min_ns.min(twin.min_ns) };
+    sum.max_ns = sum.max_ns.max(twin.max_ns);
+    sum.count += twin.count;
+    sum.sum_ns += twin.sum_ns;
+    for (bucket, more) in sum.buckets.iter_mut().zip(twin.buckets) {
+        *bucket += more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(forked: u64, latencies_ns: &[u64]) -> ParentRecord {
+        // SAFETY: integers and byte arrays: any bits are a value.
+        let mut record: ParentRecord = unsafe { std::mem::zeroed() };
+        record.forked = forked;
+        for latency_ns in latencies_ns {
+            let histogram = &mut record.reap_latency;
+            histogram.min_ns =
+                if histogram.count == 0 { *latency_ns } else { histogram.min_ns.min(*latency_ns) };
+            histogram.max_ns = histogram.max_ns.max(*latency_ns);
+            histogram.count += 1;
+            histogram.sum_ns += latency_ns;
+            histogram.buckets[probe_common::bucket::index(*latency_ns)] += 1;
+        }
+        record
+    }
+
+    #[test]
+    fn books_begun_twice_add_up() {
+        let mut sum = record(2, &[5_000, 9_000]);
+        add(&mut sum, &record(3, &[2_000]));
+        let both = record(5, &[5_000, 9_000, 2_000]);
+        assert_eq!((sum.forked, sum.reap_latency.count), (5, 3));
+        assert_eq!((sum.reap_latency.min_ns, sum.reap_latency.max_ns), (2_000, 9_000));
+        assert_eq!(sum.reap_latency.sum_ns, both.reap_latency.sum_ns);
+        assert_eq!(sum.reap_latency.buckets, both.reap_latency.buckets);
+        assert_eq!(sum.teardown.count, 0);
+    }
+}
