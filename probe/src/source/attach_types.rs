@@ -6,27 +6,22 @@
 use std::collections::BTreeMap;
 
 use aya::{Btf, BtfError, EbpfLoader, Endianness};
-use btf_rs::Type;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::types::{Kind, Types};
 
 /// A BTF in which only the named tracepoints, functions and iterators have a type, under the ids they have in `kernel`.
 /// What the kernel does not have is missing in it too: aya names it when it is to be attached.
-pub fn attach_types(kernel: &btf_rs::Btf, tracepoints: &[&str], functions: &[&str]) -> Result<Btf, BtfError> {
+pub fn attach_types(kernel: &Types, tracepoints: &[&str], functions: &[&str]) -> Result<Btf, BtfError> {
+    let typedefs = tracepoints.iter().map(|name| format!("btf_trace_{name}"));
+    let names: Vec<String> = typedefs.chain(functions.iter().map(|name| (*name).to_owned())).collect();
     let mut wanted: BTreeMap<u32, (String, bool)> = BTreeMap::new();
-    let names = (tracepoints.iter().map(|name| (format!("btf_trace_{name}"), true)))
-        .chain(functions.iter().map(|name| ((*name).to_owned(), false)));
-    for (name, typedef) in names {
-        for id in kernel.resolve_ids_by_name(&name).unwrap_or_default() {
-            let fits = match kernel.resolve_type_by_id(id) {
-                Ok(Type::Typedef(_)) => typedef,
-                Ok(Type::Func(_)) => !typedef,
-                _ => false,
-            };
-            if fits {
-                wanted.insert(id, (name.clone(), typedef));
-            }
+    kernel.named(&names.iter().map(String::as_str).collect::<Vec<_>>(), |which, id, kind| {
+        let typedef = which < tracepoints.len();
+        if kind == if typedef { Kind::Typedef } else { Kind::Function } {
+            wanted.insert(id, (names[which].clone(), typedef));
         }
-    }
+    });
     encode(&wanted)
 }
 

@@ -194,16 +194,16 @@ unsafe impl aya::Pod for Shared<wire::Settled> {}
 impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
-        let btf_view = offsets::open(&options.btf)?;
+        let types = offsets::open(&options.btf)?;
         // Side by side: either search goes through all of the kernel's types.
-        let (types, object) = thread::scope(|scope| {
-            let types = scope.spawn(|| attach_types(&btf_view, TRACEPOINTS, FUNCTIONS));
-            let object = offsets::find(&btf_view).and_then(|found| load_object(options, found));
-            (types.join(), object)
+        let (attachable, object) = thread::scope(|scope| {
+            let attachable = scope.spawn(|| attach_types(&types, TRACEPOINTS, FUNCTIONS));
+            let object = offsets::find(&types).and_then(|found| load_object(options, found));
+            (attachable.join(), object)
         });
-        drop(btf_view);
+        drop(types);
         let LoadedObject { mut ebpf, wait_hooks, counting } = object?;
-        let btf = types
+        let btf = attachable
             .map_err(|_| broken_object("the thread that read the kernel's types panicked"))?
             .map_err(|error| broken_object(&format!("the kernel's types cannot be handed on: {error}")))?;
         follow(&mut ebpf, &options.asked)?;

@@ -16,6 +16,7 @@ pub mod own;
 mod parents;
 pub mod privileges;
 pub mod tracefs;
+pub mod types;
 
 use std::fmt;
 

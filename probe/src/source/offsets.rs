@@ -1,11 +1,16 @@
 //! Finds, in a kernel's BTF, where the members the programs read are. Must not load anything.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use btf_rs::{Btf, Type};
 use probe_common::offsets::Offsets;
 
-use super::SetupError;
+use super::{
+    SetupError,
+    types::{Kind, Type, Types},
+};
 
 /// Members without which nothing can be measured.
 const REQUIRED: &[&str] = &[
@@ -50,30 +55,27 @@ pub struct Found {
     pub lost: BTreeMap<&'static str, Vec<&'static str>>,
 }
 
-/// Opens a kernel's BTF without copying it, or, where it cannot be mapped, with copying.
-pub fn open(path: &Path) -> Result<Btf, SetupError> {
-    Btf::from_file_with_backend(path, btf_rs::Backend::Mmap)
-        .or_else(|_| Btf::from_file(path))
-        .map_err(|error| SetupError {
-            what: format!("cannot read the kernel's type information (BTF) at {}: {error}", path.display()),
-            remedy: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution kernel is), or name \
-                     the running kernel's BTF with --btf PATH"
-                .into(),
-        })
+/// Opens a kernel's BTF.
+pub fn open(path: &Path) -> Result<Types, SetupError> {
+    Types::open(path).map_err(|error| SetupError {
+        what: format!("cannot read the kernel's type information (BTF) at {}: {error}", path.display()),
+        remedy: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution kernel is), or name the \
+                 running kernel's BTF with --btf PATH"
+            .into(),
+    })
 }
 
 /// All offsets this BTF has. Fails when one that nothing works without is missing; names it.
-pub fn find(btf: &Btf) -> Result<Found, SetupError> {
+pub fn find(types: &Types) -> Result<Found, SetupError> {
     let mut offsets = Offsets::NONE;
     let mut lost: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut missing = Vec::new();
-    // A search by name goes through all types of the kernel: one for each structure, not for each member.
-    let mut structs = Structs::new();
+    let structs = structs(types, offsets.paths().into_iter().flat_map(|(path, _)| path.split('|')));
     for (path, offset) in offsets.paths() {
         if path.contains(':') {
             continue;
         }
-        match path.split('|').find_map(|path| resolve(btf, &mut structs, path)) {
+        match path.split('|').find_map(|path| resolve(types, &structs, path)) {
             Some(found) => *offset = found,
             None if REQUIRED.contains(&path) => missing.push(path),
             None => {
@@ -94,16 +96,25 @@ pub fn find(btf: &Btf) -> Result<Found, SetupError> {
     })
 }
 
-/// Structures by name, once searched for.
-type Structs = BTreeMap<&'static str, Option<Type>>;
+/// The structures that the paths begin with, by name. A search goes through all types of the kernel: one for all.
+fn structs<'a>(types: &Types, paths: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, Type> {
+    let names: BTreeSet<&str> = paths.filter_map(|path| path.split('.').next()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut found = BTreeMap::new();
+    types.named(&names, |which, id, kind| {
+        if kind == Kind::Struct
+            && let Some(one) = types.get(id)
+        {
+            found.entry(names[which]).or_insert(one);
+        }
+    });
+    found
+}
 
 /// Byte offset of `struct.member[.member…]`, array elements as `[n]`; of a bare struct name, its size.
-fn resolve(btf: &Btf, structs: &mut Structs, path: &'static str) -> Option<u32> {
+fn resolve(types: &Types, structs: &BTreeMap<&str, Type>, path: &str) -> Option<u32> {
     let mut parts = path.split('.');
-    let name = parts.next()?;
-    let is_struct = |found: &Type| matches!(found, Type::Struct(_));
-    let search = || btf.resolve_types_by_name(name).ok()?.into_iter().find(is_struct);
-    let mut current = structs.entry(name).or_insert_with(search).clone()?;
+    let mut current = *structs.get(parts.next()?)?;
     let mut offset = 0;
     let mut depth = 0;
     for part in parts {
@@ -112,11 +123,11 @@ fn resolve(btf: &Btf, structs: &mut Structs, path: &'static str) -> Option<u32> 
             Some((member, rest)) => (member, rest.trim_end_matches(']').parse::<u32>().ok()?),
             None => (part, 0),
         };
-        let (at, found) = find_member(btf, &current, member)?;
+        let (at, found) = find_member(types, &current, member)?;
         offset += at;
-        current = strip(btf, found)?;
-        if let Type::Array(array) = &current {
-            let item = strip(btf, btf.resolve_chained_type(array).ok()?)?;
+        current = strip(types, found)?;
+        if let Some(item) = types.element(&current) {
+            let item = strip(types, item)?;
             offset += element * size_of_type(&item);
             // Only an indexed array is descended into; `numbers` itself is what is asked for otherwise.
             if part.contains('[') {
@@ -128,40 +139,34 @@ fn resolve(btf: &Btf, structs: &mut Structs, path: &'static str) -> Option<u32> 
 }
 
 fn size_of_type(found: &Type) -> u32 {
-    match found {
-        Type::Struct(found) | Type::Union(found) => found.size() as u32,
-        Type::Int(found) => found.size() as u32,
-        Type::Ptr(_) => 8,
+    match found.kind {
+        Kind::Struct | Kind::Union | Kind::Int => found.size(),
+        Kind::Pointer => 8,
         _ => 0,
     }
 }
 
 /// Follows typedefs and qualifiers.
-fn strip(btf: &Btf, mut found: Type) -> Option<Type> {
+fn strip(types: &Types, mut id: u32) -> Option<Type> {
     loop {
-        found = match &found {
-            Type::Typedef(inner) => btf.resolve_chained_type(inner).ok()?,
-            Type::Volatile(inner) | Type::Const(inner) | Type::Restrict(inner) => {
-                btf.resolve_chained_type(inner).ok()?
-            }
-            Type::TypeTag(inner) => btf.resolve_chained_type(inner).ok()?,
-            _ => return Some(found),
-        };
+        let found = types.get(id)?;
+        if !matches!(found.kind, Kind::Typedef | Kind::Qualifier) {
+            return Some(found);
+        }
+        id = found.next();
     }
 }
 
 /// Offset and type of a member, also inside anonymous structs and unions.
-fn find_member(btf: &Btf, parent: &Type, name: &str) -> Option<(u32, Type)> {
-    let (Type::Struct(parent) | Type::Union(parent)) = parent else { return None };
-    for member in &parent.members {
-        let member_name = btf.resolve_name(member).unwrap_or_default();
-        let at = member.bit_offset() / 8;
-        if member_name == name {
-            return Some((at, btf.resolve_chained_type(member).ok()?));
+fn find_member(types: &Types, parent: &Type, name: &str) -> Option<(u32, u32)> {
+    for member in types.members(parent) {
+        let at = member.bit_offset / 8;
+        if member.name == name.as_bytes() {
+            return Some((at, member.type_id));
         }
-        if member_name.is_empty() {
-            let inner = strip(btf, btf.resolve_chained_type(member).ok()?)?;
-            if let Some((inside, found)) = find_member(btf, &inner, name) {
+        if member.name.is_empty() {
+            let inner = strip(types, member.type_id)?;
+            if let Some((inside, found)) = find_member(types, &inner, name) {
                 return Some((at + inside, found));
             }
         }
