@@ -58,11 +58,12 @@ offsets! {
     task_exit_code: "task_struct.exit_code",
     task_exit_signal: "task_struct.exit_signal",
     task_exit_state: "task_struct.exit_state",
-    task_thread_pid: "task_struct.thread_pid",
     task_flags: "task_struct.flags",
     task_mm: "task_struct.mm",
     signal_live: "signal_struct.live",
     signal_nr_threads: "signal_struct.nr_threads",
+    /// Its PIDTYPE_TGID: the leader's.
+    signal_pid: "signal_struct.pids[1]",
     signal_flags: "signal_struct.flags",
     signal_group_exit_code: "signal_struct.group_exit_code",
     sighand_sigchld_handler: "sighand_struct.action[16].sa.sa_handler",

@@ -16,7 +16,8 @@ use crate::{
 pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let current = task::TypedTask::at(ctx.arg::<u64>(0));
     let binprm = ctx.arg::<u64>(2);
-    let key = current.identity();
+    // Whoever runs another program is the leader by then.
+    let key = current.identity_of_leader();
     if !follow::in_scope(&key) {
         return 0;
     }
@@ -26,7 +27,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let now = now_ns();
-    let process = current.process();
+    let process = current.process_of_leader(current.signal());
     if let Some(own) = own {
         // The waits and reaps so far were those of the program before.
         // SAFETY: a value of our own map.

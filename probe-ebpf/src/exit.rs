@@ -6,11 +6,12 @@ use probe_common::wire::{Life, ParentKey, TaskRef, flag, kind};
 
 use crate::{
     follow,
-    life::{Entered, enter, enter_older, find, notified, now_ns, were_full},
+    life::{Entered, enter, enter_older, find, notified_rarely, now_ns, were_full},
     maps::{Stage, add, send},
     parent::{key_of, parent_died, parent_record, record_of},
     setting,
-    task::{Memory, TaskPtr, TypedTask, Untyped, forgotten, process_of},
+    task::{Memory, SignalPtr, TaskPtr, TypedTask, Untyped, forgotten, process_of},
+    with_real_parent,
 };
 
 /// `group_dead` is an argument only from 6.16 on; `signal->live == 0` says the same everywhere, but several exiting
@@ -20,12 +21,13 @@ use crate::{
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
-    if task.live_threads() != 0 {
+    let signal = task.signal();
+    if signal.live_threads() != 0 {
         return 0;
     }
     let leader = task.leader();
-    debug!(&ctx, "exit of {}, child of {}", leader.tgid(), leader.real_parent().tgid());
-    seen(leader);
+    debug!(&ctx, "exit of {}, child of {}", leader.tgid(), leader.untyped().real_parent().tgid());
+    seen(leader, signal);
     0
 }
 
@@ -36,8 +38,9 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
-    if task.live_threads() == 0 && find(task.tgid()).is_none() && !were_full() {
-        seen(task.leader().untyped());
+    if task.signal().live_threads() == 0 && find(task.tgid()).is_none() && !were_full() {
+        let leader = task.untyped().leader();
+        seen(leader, leader.signal());
     }
     0
 }
@@ -46,7 +49,7 @@ pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
 /// and is never skipped.
 #[inline(always)]
 pub fn died_unseen<M: Memory>(leader: TaskPtr<M>) {
-    if find(leader.tgid()).is_none() && leader.untyped().live_threads() == 0 && !were_full() {
+    if find(leader.tgid()).is_none() && leader.untyped().signal().live_threads() == 0 && !were_full() {
         died(leader.address());
     }
 }
@@ -58,69 +61,98 @@ const UNANNOUNCED: u32 = 1 << 31;
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn died(leader: u64) -> i32 {
-    enter_death(TaskPtr::<Untyped>::at(leader), 0);
+    let leader = TaskPtr::<Untyped>::at(leader);
+    enter_death(leader, leader.signal(), 0);
     0
 }
 
 /// A death as the exit hook sees it.
 #[inline(always)]
-fn seen<M: Memory>(leader: TaskPtr<M>) {
+fn seen<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>) {
     // One after the other, not one in the other: the stack is 512 bytes for all that call one another.
-    if enter_seen(leader, now_ns()) {
+    if enter_seen(leader, signal, now_ns()) {
         // Nobody will be told of such a child (clone without an exit signal): waitable from here on, as far as can be
         // seen.
-        let parent = leader.untyped().real_parent();
-        notified(leader.tgid(), parent, parent, false, false);
+        let parent = leader.untyped().real_parent().0;
+        notified_rarely(leader.tgid(), parent, parent, 0, 0);
     }
 }
 
 #[inline(never)]
-fn enter_seen<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) -> bool {
-    enter_death(leader, exit_ns)
+fn enter_seen<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) -> bool {
+    enter_death(leader, signal, exit_ns)
 }
 
-/// Enters the death of a process. `exit_ns`: 0 where it was not seen. True where nobody will be told of it.
+/// What a death has to know of the parent.
+struct Bereaved {
+    key: ParentKey,
+    /// The address of the task whose child it is.
+    task: u64,
+    /// [`flag::AUTOREAP`], [`flag::UNDER_INIT`], [`UNANNOUNCED`].
+    flags: u32,
+    nr: u32,
+    ns_inum: u32,
+}
+
 #[inline(always)]
-fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) -> bool {
-    let process = leader.process_of_leader();
+fn bereaved<M: Memory, N: Memory>(
+    leader: TaskPtr<M>,
+    signal: SignalPtr<M>,
+    parent: TaskPtr<N>,
+    told: TaskPtr<M>,
+    is_seen: bool,
+) -> Bereaved {
+    let key = parent.identity();
+    let exit_signal = leader.exit_signal();
+    let seen_as = leader.as_seen_by(parent, signal);
+    let mut flags = if seen_as.by_init { flag::UNDER_INIT } else { 0 };
+    if told.tgid() == key.tgid {
+        if exit_signal == 17 && parent.autoreaps() {
+            flags |= flag::AUTOREAP;
+        }
+        if exit_signal == 0 && is_seen {
+            flags |= UNANNOUNCED;
+        }
+    }
+    // Forgotten, so that there is one way on from here.
+    let flags = forgotten(flags, &key.tgid);
+    let ns_inum = forgotten(seen_as.ns_inum, &key.tgid);
+    Bereaved { key, task: parent.0, flags, nr: seen_as.nr, ns_inum }
+}
+
+/// Enters the death of a process, whose threads share `signal`. `exit_ns`: 0 where it was not seen. True where nobody
+/// will be told of it.
+#[inline(always)]
+fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) -> bool {
+    let process = leader.process_of_leader(signal);
     let key = key_of(&process);
     if !follow::in_scope(&key) {
         return false;
     }
-    let real_parent = leader.real_parent().leader();
-    let parent = real_parent.identity_of_leader();
-    let exit_signal = leader.exit_signal();
-    let traced = leader.notified_parent().tgid() != parent.tgid;
-    let autoreap = exit_signal == 17 && !traced && real_parent.autoreaps();
-    let mut flags = if autoreap { flag::AUTOREAP } else { 0 };
-    let seen_as = leader.as_seen_by(real_parent);
-    if seen_as.by_init {
-        flags |= flag::UNDER_INIT;
-    }
+    let Bereaved { key: parent, task, mut flags, nr, ns_inum } =
+        with_real_parent!(leader, |parent, told| bereaved(leader, signal, parent, told, exit_ns != 0));
+    let real_parent = TaskPtr::<Untyped>::at(task);
     if record_of(&key).is_some() {
         flags |= flag::PARENT;
     }
-    if autoreap {
+    if flags & flag::AUTOREAP != 0 {
         // Its release may be learnt of when the parent can no longer be asked for its name.
         let _ = parent_record(&parent, real_parent);
-    }
-    if exit_signal == 0 && !traced && exit_ns != 0 {
-        flags |= UNANNOUNCED;
     }
     let flags = forgotten(flags, &process.tgid);
     // Every member by name: what is left to a default is zeroed byte by byte, in a loop.
     let life = Life {
         process,
         parent,
-        real_parent: leader.real_parent().0,
+        real_parent: task,
         exit_ns,
         zombie_ns: 0,
         tracer_tgid: 0,
         flags: flags & !UNANNOUNCED,
-        nr: seen_as.nr,
-        ns_inum: forgotten(seen_as.ns_inum, &process.tgid),
+        nr,
+        ns_inum,
     };
-    match enter(&life, leader.nr_threads() == 1) {
+    match enter(&life, signal.nr_threads() == 1) {
         Entered::Known => return false,
         Entered::New => {}
         Entered::Nowhere => untracked(&parent, real_parent, flags & flag::AUTOREAP != 0),
@@ -135,11 +167,11 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) -> bool {
             kind: kind::EXIT,
             flags: flags & flag::AUTOREAP,
             process: &life.process,
-            parent: &process_of(real_parent.untyped()),
+            parent: &process_of(real_parent),
             other: None,
             exit_ns,
             zombie_ns: 0,
-            status: leader.wait_status(),
+            status: leader.wait_status(signal),
         });
     }
     flags & UNANNOUNCED != 0
@@ -147,7 +179,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, exit_ns: u64) -> bool {
 
 /// A death that cannot be followed to its reap is booked now.
 #[inline(always)]
-fn untracked<M: Memory>(key: &ParentKey, parent: TaskPtr<M>, autoreap: bool) {
+fn untracked(key: &ParentKey, parent: TaskPtr<Untyped>, autoreap: bool) {
     if let Some(record) = parent_record(key, parent) {
         // SAFETY: a value of our own map.
         unsafe {
@@ -161,11 +193,12 @@ fn untracked<M: Memory>(key: &ParentKey, parent: TaskPtr<M>, autoreap: bool) {
 /// A zombie of the task list that no hook has seen die: it is older than the programs.
 #[inline(never)]
 pub fn older<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer: &TaskRef, now_ns: u64) {
-    let process = leader.process_of_leader();
+    let signal = leader.signal();
+    let process = leader.process_of_leader(signal);
     if !follow::in_scope(&key_of(&process)) {
         return;
     }
-    let seen_as = leader.as_seen_by(leader.real_parent());
+    let seen_as = leader.as_seen_by(leader.real_parent(), signal);
     enter_older(&Life {
         process,
         parent: key_of(parent),

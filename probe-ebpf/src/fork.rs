@@ -12,7 +12,8 @@ use crate::{
     maps::{Stage, add, send},
     parent::{key_of, parent_record},
     setting,
-    task::{Memory, TaskPtr, TypedTask},
+    task::{TaskPtr, TypedTask, Untyped, process_of},
+    with_real_parent,
 };
 
 /// match-proto: include/trace/events/sched.h: sched_process_fork(struct task_struct *parent, struct task_struct *child)
@@ -24,15 +25,17 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     if setting!(stream_all) == 0 && setting!(scope) == scope::HOST {
-        let parent = child.real_parent();
-        born_to(&parent.identity(), parent);
+        let (key, task) = with_real_parent!(child, |parent, _| (parent.identity(), parent.0));
+        born_to(&key, TaskPtr::at(task));
         return 0;
     }
-    let (process, parent, creator) = (child.process(), child.real_parent().process(), creator.process());
+    let process = child.process_of_leader(child.signal());
+    let (parent, task) = with_real_parent!(child, |parent, _| (parent.process(), parent.0));
+    let creator = if creator.0 == task { parent } else { process_of(creator.untyped()) };
     if !follow::born(&process, &parent, &creator) {
         return 0;
     }
-    born_to(&key_of(&parent), child.real_parent());
+    born_to(&key_of(&parent), TaskPtr::at(task));
     send(&Stage {
         time_ns: now_ns(),
         kind: kind::FORK,
@@ -48,7 +51,7 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn born_to<M: Memory>(key: &ParentKey, parent: TaskPtr<M>) {
+fn born_to(key: &ParentKey, parent: TaskPtr<Untyped>) {
     if let Some(record) = parent_record(key, parent) {
         // SAFETY: a value of our own map.
         unsafe { add(&raw mut (*record).forked, 1) };

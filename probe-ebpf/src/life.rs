@@ -216,27 +216,37 @@ pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
     Some(unsafe { *tgid })
 }
 
-/// `told` was told of the death of `tgid`: by `held` a tracer, else `parent`, its real parent now.
-///
-/// Five numbers, none of them ever undefined, as an absent option's would be: the verifier refuses to pass such.
+/// The same where that is rare. `parent`, `told`: addresses.
+#[unsafe(no_mangle)]
 #[inline(never)]
+pub extern "C" fn notified_rarely(tgid: u32, parent: u64, told: u64, held: u32, autoreap: u32) -> i32 {
+    notified(tgid, TaskPtr::<Untyped>::at(parent), TaskPtr::at(told), held != 0, autoreap != 0);
+    0
+}
+
+/// `told` was told of the death of `tgid`: by `held` a tracer, else `parent`, its real parent now.
+#[inline(always)]
 pub fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bool, autoreap: bool) {
     const FIRST: u32 = 1;
     const MOVED: u32 = 2;
     const AUTOREAP: u32 = 4;
+    const HELD: u32 = 8;
+    let new = parent.identity();
+    let told_by = (if autoreap { AUTOREAP } else { 0 }) | (if held { HELD } else { 0 });
+    let told_by = forgotten(told_by, &tgid);
+    let now = now_ns();
     let Some(life) = find(tgid) else { return };
     // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
     let life = unsafe { &mut *life };
-    let before_ns = life.zombie_ns;
-    let old = life.parent;
-    let new = parent.identity();
-    let mut what = if autoreap { AUTOREAP } else { 0 };
+    let (before_ns, exit_ns, old) = (life.zombie_ns, life.exit_ns, life.parent);
+    let mut what = told_by & AUTOREAP;
     if before_ns == 0 {
         what |= FIRST;
     } else if old != new {
         what |= MOVED;
     }
-    let what = forgotten(what, &life.process.tgid);
+    let what = forgotten(what, &tgid);
+    let held = told_by & HELD != 0;
     // Told already (a child without an exit signal, at its exit), and nobody held it: no news.
     if what == 0 && life.flags & flag::HELD == 0 && !held {
         return;
@@ -255,20 +265,20 @@ pub fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held
         flags |= flag::HELD;
         life.tracer_tgid = told.tgid();
     }
-    let flags = forgotten(flags, &life.process.tgid);
+    let flags = forgotten(flags, &tgid);
     life.flags = flags;
     if what == FIRST | AUTOREAP {
         return;
     }
-    let now = now_ns();
+    // The last that is made of the life's own address: the verifier goes through what follows once, wherever the life is.
     life.zombie_ns = now;
     if let Some(record) = parent_record(&new, parent) {
         // SAFETY: a value of our own map.
         unsafe {
             if first {
                 add(&raw mut (*record).exited, 1);
-                if life.exit_ns != 0 {
-                    record_duration(&raw mut (*record).teardown, now.saturating_sub(life.exit_ns));
+                if exit_ns != 0 {
+                    record_duration(&raw mut (*record).teardown, now.saturating_sub(exit_ns));
                 }
             } else if moved {
                 add(&raw mut (*record).adopted, 1);
@@ -279,6 +289,9 @@ pub fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held
     if setting!(stream_all) == 0 && first && flags & flag::HELD == 0 {
         return;
     }
+    let Some(life) = find(tgid) else { return };
+    // SAFETY: a value of our own map.
+    let process = unsafe { (*life).process };
     let parent = process_of(parent.untyped());
     let other = if moved {
         TaskRef { start_boottime_ns: old.start_boottime_ns, tgid: old.tgid, ..TaskRef::NONE }
@@ -291,10 +304,10 @@ pub fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held
         time_ns: now,
         kind: if moved { kind::REPARENT } else { kind::ZOMBIE },
         flags: if moved || first { flags & flag::HELD } else { (flags & flag::HELD) | flag::AGAIN },
-        process: &life.process,
+        process: &process,
         parent: &parent,
         other: Some(&other),
-        exit_ns: life.exit_ns,
+        exit_ns,
         zombie_ns: if moved { before_ns } else { now },
         status: 0,
     });

@@ -75,7 +75,7 @@ fn waited(nr: u32) {
     with_current!(|current| {
         let mut tgid = Some(nr);
         if !is_known_as(nr, current.tgid()) {
-            tgid = resolve(nr, current.untyped().pid_ns_inum());
+            tgid = resolve(nr, current.untyped().signal().pid_ns_inum());
         }
         if let Some(tgid) = tgid {
             released(tgid, 0, current, true, 0);

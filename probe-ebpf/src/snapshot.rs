@@ -6,7 +6,7 @@ use probe_common::wire::{SeenTask, TaskRef, flag, state};
 use crate::{
     exit::older,
     life::{find, forget, now_ns},
-    task::TypedTask,
+    task::{TaskPtr, TypedTask, process_of},
 };
 
 const EXIT_ZOMBIE: u32 = 32;
@@ -38,13 +38,15 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     if exit_state & EXIT_DEAD != 0 && exit_state & EXIT_ZOMBIE == 0 {
         return 0;
     }
+    let signal = task.signal();
     let told = task.notified_parent();
-    let is_traced = told.0 != task.real_parent().0;
-    let parent = if is_traced { task.untyped().real_parent().process() } else { told.process() };
+    let real_parent = task.real_parent().0;
+    let is_traced = told.0 != real_parent;
     let told = told.process();
+    let parent = if is_traced { process_of(TaskPtr::at(real_parent)) } else { told };
     let state = if exit_state & EXIT_ZOMBIE != 0 {
-        if task.nr_threads() > 1 { state::DEAD_LEADER } else { state::ZOMBIE }
-    } else if task.live_threads() == 0 {
+        if signal.nr_threads() > 1 { state::DEAD_LEADER } else { state::ZOMBIE }
+    } else if signal.live_threads() == 0 {
         state::EXITING
     } else {
         state::RUNNING
@@ -53,7 +55,7 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     let tracer = if told.tgid == parent.tgid { TaskRef::NONE } else { told };
     let mut seen = SeenTask {
         time_ns: now,
-        process: task.untyped().process(),
+        process: task.process_of_leader(signal),
         parent,
         tracer,
         state,

@@ -59,6 +59,13 @@ fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
     }
 }
 
+/// A pointer as a mere number: what a helper reads back from the stack.
+#[inline(always)]
+fn untyped(pointer: u64) -> u64 {
+    let pointer = [pointer];
+    read(core::hint::black_box(&raw const pointer) as u64, 0)
+}
+
 /// `value`, of which the verifier forgets what it knows: from here on it follows one state instead of one for every way
 /// the value came about. `any`: a number it knows nothing of.
 #[inline(always)]
@@ -84,9 +91,10 @@ macro_rules! member {
 }
 
 /// Through a pointer whose type the verifier knows: one instruction, whose offset the collector writes into it before
-/// loading, and none of a helper's cost. But for each *pointer* loaded through an argument, or through one loaded from
-/// it, the verifier goes through all names of the kernel's types up to four times (`btf_nested_type_is_trusted`, 0.4 ms
-/// each on 6.18): what is rarely needed is read [`Untyped`].
+/// loading, and none of a helper's cost. But for each *pointer* loaded through an argument, or through a `group_leader`
+/// or `real_parent` loaded from one, the verifier goes through all names of the kernel's types up to four times
+/// (`btf_nested_type_is_trusted`, 0.4 ms each on 6.18); not so through a `parent` or a `signal`. So these are what is
+/// loaded from, each once; what is rarely needed is read [`Untyped`].
 ///
 /// Where the pointer was itself loaded, a fault reads as zero; a program's own argument is trusted, and a load through
 /// one that is NULL is a kernel oops: an argument that can be NULL must never become a typed task.
@@ -173,11 +181,10 @@ impl<M: Memory> TaskPtr<M> {
     pub fn is_null(self) -> bool {
         self.0 == 0
     }
-    /// Its address as a mere number, where the verifier insists on one: what a helper reads back from the stack.
+    /// Its address as a mere number, where the verifier insists on one.
     #[inline(always)]
     pub fn address(self) -> u64 {
-        let pointer = [self.0];
-        read(core::hint::black_box(&raw const pointer) as u64, 0)
+        untyped(self.0)
     }
     /// The same task, for what is rarely read of it.
     #[inline(always)]
@@ -213,23 +220,14 @@ impl<M: Memory> TaskPtr<M> {
         let flags: u32 = member!(M, self.0, task_flags);
         flags & PF_EXITING != 0
     }
-    fn signal(self) -> u64 {
-        member!(M, self.0, task_signal)
-    }
-    /// Threads not yet through the start of `do_exit`.
-    pub fn live_threads(self) -> i32 {
-        member!(M, self.signal(), signal_live)
-    }
-    /// Threads not yet released.
-    pub fn nr_threads(self) -> i32 {
-        member!(M, self.signal(), signal_nr_threads)
+    pub fn signal(self) -> SignalPtr<M> {
+        SignalPtr { address: member!(M, self.0, task_signal), memory: PhantomData }
     }
     /// The status a wait would return: of a leader. As `wait_task_zombie` computes it.
-    pub fn wait_status(self) -> u32 {
-        let signal = self.signal();
-        let flags: u32 = member!(M, signal, signal_flags);
+    pub fn wait_status(self, signal: SignalPtr<M>) -> u32 {
+        let flags: u32 = member!(M, signal.address, signal_flags);
         if flags & SIGNAL_GROUP_EXIT != 0 {
-            member!(M, signal, signal_group_exit_code)
+            member!(M, signal.address, signal_group_exit_code)
         } else {
             member!(M, self.0, task_exit_code)
         }
@@ -241,34 +239,27 @@ impl<M: Memory> TaskPtr<M> {
         let flags: u64 = member!(M, sighand, sighand_sigchld_flags);
         handler == SIG_IGN || flags & SA_NOCLDWAIT != 0
     }
-    fn level(self) -> u32 {
-        let pid: u64 = member!(M, self.0, task_thread_pid);
-        member!(M, pid, pid_level)
-    }
-    /// Address of its number at a level. At a variable distance: untyped from here on.
-    fn number_at(self, level: u32) -> u64 {
-        let pid: u64 = read(self.0, offset!(task_thread_pid));
-        // 32 is the kernel's MAX_PID_NS_LEVEL; the mask keeps the verifier's arithmetic bounded.
-        pid + offset!(pid_numbers) + u64::from(level & 63) * offset!(upid_size)
-    }
-    /// How `of` sees this leader.
+    /// How `of`, a parent, sees this leader, which shares `signal` with its threads.
     #[inline(always)]
-    pub fn as_seen_by<N: Memory>(self, of: TaskPtr<N>) -> SeenAs {
-        let level = of.level();
+    pub fn as_seen_by<N: Memory>(self, of: TaskPtr<N>, signal: SignalPtr<M>) -> SeenAs {
+        let of_signal = of.signal();
+        let level = of_signal.level();
         if level == 0 {
             return SeenAs { nr: self.tgid(), ns_inum: 0, by_init: of.tgid() == 1 };
         }
+        let number = of_signal.number_at(level);
         SeenAs {
-            nr: inner_pid(self.number_at(level)),
-            ns_inum: ns_inum(of.number_at(level)),
-            by_init: inner_pid(of.leader().number_at(level)) == 1,
+            nr: inner_pid(signal.number_at(level)),
+            ns_inum: ns_inum(number),
+            by_init: inner_pid(number) == 1,
         }
     }
-    /// Inode of this task's active PID namespace, 0 for the initial one.
+    /// Whether `of`, a parent, calls this leader `nr`.
     #[inline(always)]
-    pub fn pid_ns_inum(self) -> u32 {
-        let level = self.level();
-        if level == 0 { 0 } else { ns_inum(self.number_at(level)) }
+    pub fn is_seen_as(self, nr: u32, of: Self) -> bool {
+        let level = of.signal().level();
+        let own = if level == 0 { self.tgid() } else { inner_pid(self.signal().number_at(level)) };
+        own == nr
     }
     /// Who this task's process is, and no more.
     #[inline(always)]
@@ -283,14 +274,15 @@ impl<M: Memory> TaskPtr<M> {
     /// The process this task belongs to.
     #[inline(always)]
     pub fn process(self) -> TaskRef {
-        self.leader().process_of_leader()
+        let leader = self.leader();
+        leader.process_of_leader(leader.signal())
     }
-    /// The same, of a leader.
+    /// The same, of a leader and what it shares with its threads.
     #[inline(always)]
-    pub fn process_of_leader(self) -> TaskRef {
+    pub fn process_of_leader(self, signal: SignalPtr<M>) -> TaskRef {
         let tgid = self.tgid();
-        let level = self.level();
-        let ns_pid = if level == 0 { tgid } else { inner_pid(self.number_at(level)) };
+        let level = signal.level();
+        let ns_pid = if level == 0 { tgid } else { inner_pid(signal.number_at(level)) };
         TaskRef { start_boottime_ns: self.start_boottime_ns(), tgid, ns_pid, comm: self.comm() }
     }
     /// Two words: the verifier knows an array of bytes, read by the word, but no array at once.
@@ -299,6 +291,62 @@ impl<M: Memory> TaskPtr<M> {
         let words: [u64; 2] = [member!(M, self.0, task_comm), member!(M, self.0, task_comm, 1)];
         // SAFETY: any bits are bytes.
         unsafe { core::mem::transmute(words) }
+    }
+}
+
+/// Evaluates `$body` with `$parent`, the real parent of `$task`, and `$told`, who is to be told of its death: the same but
+/// for a traced child's, and then the first is in the form that costs the verifier least too.
+#[macro_export]
+macro_rules! with_real_parent {
+    ($task:expr, |$parent:ident, $told:pat_param| $body:expr) => {{
+        // In this order: of two equal values the compiler keeps the first.
+        let told = $task.notified_parent();
+        let real_parent = $task.real_parent().0;
+        let $told = told;
+        if told.0 == real_parent {
+            let $parent = told;
+            $body
+        } else {
+            let $parent = $crate::task::TaskPtr::<$crate::task::Untyped>::at(real_parent);
+            $body
+        }
+    }};
+}
+
+/// A `struct signal_struct *`: what the threads of a process share.
+#[derive(Clone, Copy)]
+pub struct SignalPtr<M: Memory> {
+    address: u64,
+    memory: PhantomData<M>,
+}
+
+impl<M: Memory> SignalPtr<M> {
+    /// Threads not yet through the start of `do_exit`.
+    pub fn live_threads(self) -> i32 {
+        member!(M, self.address, signal_live)
+    }
+    /// Threads not yet released.
+    pub fn nr_threads(self) -> i32 {
+        member!(M, self.address, signal_nr_threads)
+    }
+    /// The process's `struct pid *`.
+    fn pid(self) -> u64 {
+        member!(M, self.address, signal_pid)
+    }
+    /// How deep its PID namespace is.
+    fn level(self) -> u32 {
+        member!(M, self.pid(), pid_level)
+    }
+    /// Address of its number at a level. At a variable distance: untyped from here on.
+    fn number_at(self, level: u32) -> u64 {
+        // 32 is the kernel's MAX_PID_NS_LEVEL; the mask keeps the verifier's arithmetic bounded.
+        untyped(self.pid()) + offset!(pid_numbers) + u64::from(level & 63) * offset!(upid_size)
+    }
+    /// Inode of its PID namespace, 0 for the initial one.
+    #[inline(always)]
+    pub fn pid_ns_inum(self) -> u32 {
+        let level = self.level();
+        if level == 0 { 0 } else { ns_inum(self.number_at(level)) }
     }
 }
 
@@ -339,13 +387,18 @@ fn ns_inum(number: u64) -> u32 {
 }
 
 /// Whether `signal` with `info` is the kernel's own notice of a child's death, sent by `current`: the child's pid in
-/// the target's PID namespace. A dying task may send its `exit_signal` instead of SIGCHLD.
-pub fn death_notice<M: Memory>(signal: i32, info: u64, current: TaskPtr<M>) -> Option<u32> {
+/// the target's PID namespace. A dying task may send the `exit_signal` of its leader instead of SIGCHLD.
+pub fn death_notice<M: Memory>(
+    signal: i32,
+    info: u64,
+    current: TaskPtr<M>,
+    leader: TaskPtr<M>,
+) -> Option<u32> {
     // 0 and 1 stand for "no info" and "from the kernel".
     if info <= 2 {
         return None;
     }
-    if signal != SIGCHLD && !(current.is_exiting() && current.leader().exit_signal() == signal) {
+    if signal != SIGCHLD && !(current.is_exiting() && leader.exit_signal() == signal) {
         return None;
     }
     // Code and pid in one read; `info` may be anything to the verifier, from 7.x on also a mere number.
@@ -376,7 +429,7 @@ pub fn waited_pid(infop: u64) -> Option<u32> {
 /// `record` must point to a reserved [`ExecEvent`].
 pub unsafe fn write_program(record: *mut ExecEvent, current: TypedTask, binprm: u64) {
     let filename: u64 = read(binprm, offset!(binprm_filename));
-    let mm: u64 = member!(Typed, current.0, task_mm);
+    let mm: u64 = member!(Untyped, current.0, task_mm);
     let start: u64 = read(mm, offset!(mm_arg_start));
     let end: u64 = read(mm, offset!(mm_arg_end));
     // SAFETY: the caller's: record is ours to write, whole; probe_read checks what it reads.

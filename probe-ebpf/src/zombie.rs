@@ -11,7 +11,7 @@ use aya_ebpf::{
 
 use crate::{
     exit::died_unseen,
-    life::{notified, released, resolve},
+    life::{notified, notified_rarely, released, resolve},
     maps::NOTIFIED,
     task::{Memory, TaskPtr, TypedTask, Untyped, death_notice, record},
     with_current,
@@ -24,12 +24,14 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
     let (signal, info) = (ctx.arg::<u64>(0) as i32, ctx.arg::<u64>(1));
     let target = TypedTask::at(ctx.arg::<u64>(2));
     with_current!(|current| {
-        let Some(nr) = death_notice(signal, info, current) else { return 0 };
-        debug!(&ctx, "notice of {} to {}, from {}", nr, target.tgid(), current.tgid());
         let dying = current.leader();
-        if current.is_exiting() && dying.as_seen_by(target).nr == nr {
+        let Some(nr) = death_notice(signal, info, current, dying) else { return 0 };
+        debug!(&ctx, "notice of {} to {}, from {}", nr, target.tgid(), current.tgid());
+        let told = dying.notified_parent();
+        // Opaque, or the compiler would go on with the target, which costs the verifier more.
+        if current.is_exiting() && core::hint::black_box(told.0) == target.0 && dying.is_seen_as(nr, told) {
             died_unseen(dying);
-            own_death(dying, target);
+            own_death(dying, told, UNKNOWN);
         } else {
             death_of_another(nr, target.address());
         }
@@ -37,23 +39,46 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// `dying` tells `target` of itself: nearly every notice, hence in place.
+/// Whether the kernel will reap, where it does not say.
+const UNKNOWN: u32 = 2;
+
+/// `dying` tells `told`, whom it has to tell, of itself: nearly every notice, hence in place. `autoreap`: 0, 1 or
+/// [`UNKNOWN`].
 #[inline(always)]
-fn own_death<M: Memory>(dying: TaskPtr<M>, target: TypedTask) {
-    let parent = dying.real_parent();
-    let held = target.tgid() != parent.tgid();
-    let autoreap = !held && dying.exit_signal() == 17 && parent.autoreaps();
-    notified(dying.tgid(), parent, TaskPtr::at(target.0), held, autoreap);
+fn own_death<M: Memory>(dying: TaskPtr<M>, told: TaskPtr<M>, autoreap: u32) {
+    if told.0 == dying.real_parent().0 {
+        let autoreap = will_autoreap(dying, told, autoreap);
+        notified(dying.tgid(), told, told, false, autoreap);
+    } else {
+        death_of_traced(dying.address(), autoreap);
+    }
 }
 
-/// A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent. A function of its
-/// own, as others that are rarely called: the stack is 512 bytes for all that call one another.
+#[inline(always)]
+fn will_autoreap<M: Memory>(dying: TaskPtr<M>, parent: TaskPtr<M>, autoreap: u32) -> bool {
+    if autoreap == UNKNOWN { dying.exit_signal() == 17 && parent.autoreaps() } else { autoreap != 0 }
+}
+
+/// The same where a tracer is told, another thread of the parent maybe. A function of its own, as others that are rarely
+/// called: the stack is 512 bytes for all that call one another.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn death_of_traced(leader: u64, autoreap: u32) -> i32 {
+    let dying = TaskPtr::<Untyped>::at(leader);
+    let (parent, told) = (dying.real_parent(), dying.notified_parent());
+    let held = told.tgid() != parent.tgid();
+    let autoreap = if held && autoreap == UNKNOWN { false } else { will_autoreap(dying, parent, autoreap) };
+    notified_rarely(dying.tgid(), parent.0, told.0, u32::from(held), u32::from(autoreap));
+    0
+}
+
+/// A dying parent hands its zombies on, or a tracer lets go: either way the target is the real parent.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn death_of_another(nr: u32, target: u64) -> i32 {
     let target = TaskPtr::<Untyped>::at(target);
-    if let Some(tgid) = resolve(nr, target.pid_ns_inum()) {
-        notified(tgid, target, target, false, target.autoreaps());
+    if let Some(tgid) = resolve(nr, target.signal().pid_ns_inum()) {
+        notified_rarely(tgid, target.0, target.0, 0, u32::from(target.autoreaps()));
     }
     0
 }
@@ -79,8 +104,7 @@ fn released_by_kernel<M: Memory>(task: TaskPtr<M>) {
 /// Whoever is to be told of `task` has been.
 #[inline(never)]
 fn told<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
-    let (parent, told) = (task.real_parent(), task.notified_parent());
-    notified(task.tgid(), parent, told, told.tgid() != parent.tgid(), autoreap);
+    own_death(task, task.notified_parent(), u32::from(autoreap));
 }
 
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
