@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::tracer::dies_with_us;
+use super::child::dies_with_us;
 use crate::shell::{Outcome, output, target_directory};
 
 pub struct Load {

@@ -2,6 +2,7 @@
 //!
 //! Owns the order of the parts and the page they make. Each part is a module; none knows another.
 
+mod child;
 mod empty;
 mod in_kernel;
 mod latency;

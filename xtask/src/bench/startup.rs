@@ -12,12 +12,13 @@ use serde_json::Value;
 
 use super::{
     BenchArgs,
+    child::{dies_with_us, end},
     spread::Spread,
     stats::StatsOff,
     table::{section, table},
-    tracer::{dies_with_us, reapwatch},
+    tracer::reapwatch,
 };
-use crate::shell::{Outcome, output};
+use crate::shell::Outcome;
 
 const STARTS_MAX: usize = 15;
 
@@ -85,9 +86,9 @@ fn start_once() -> Outcome<(f64, f64)> {
     let mut line = String::new();
     let read = lines.read_line(&mut line);
     let read_ns = realtime_ns();
-    output(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+    // Before its end is waited for: a pipe that nobody reads would hold it up.
     drop(lines);
-    child.wait().map_err(|error| format!("cannot wait for reapwatch: {error}"))?;
+    end(&mut child, "reapwatch trace")?;
     read.map_err(|error| format!("reapwatch trace: {error}"))?;
     let event: Value =
         serde_json::from_str(&line).map_err(|error| format!("reapwatch trace said {line:?}: {error}"))?;
