@@ -11,23 +11,24 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    BenchArgs,
+    BenchArgs, Measured,
     child::{dies_with_us, end},
     spread::Spread,
     stats::StatsOff,
     table::{section, table},
+    targets::Target,
     tracer::reapwatch,
 };
 use crate::shell::Outcome;
 
 const STARTS_MAX: usize = 15;
 
-pub struct Result {
-    pub first_event_ms: Spread,
-    pub text: String,
+/// How long it takes, about.
+pub fn seconds(args: &BenchArgs) -> f64 {
+    args.pairs.min(STARTS_MAX) as f64 * 0.3
 }
 
-pub fn measure(args: &BenchArgs) -> Outcome<Result> {
+pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
     let _off = StatsOff::now()?;
     eprintln!("bench: start-up");
     let (mut first_event, mut first_line) = (Vec::new(), Vec::new());
@@ -49,7 +50,8 @@ pub fn measure(args: &BenchArgs) -> Outcome<Result> {
         &["first event, ms", "first line, ms"],
         &[vec![format!("{first_event_ms:.1}"), format!("{first_line_ms:.1}")]],
     ));
-    Ok(Result { first_event_ms, text })
+    let targets = vec![Target::new("start to first event", 60.0, "ms", first_event_ms.median)];
+    Ok(Measured { text, targets })
 }
 
 /// Something must happen to be seen: a process every few milliseconds, which leaves the CPUs to whoever starts.

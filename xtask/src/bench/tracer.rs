@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
@@ -22,6 +23,11 @@ pub const EMPTY_HASH: &str = "empty + insert + delete";
 pub const WATCH: &str = "reapwatch watch";
 pub const TRACE: &str = "reapwatch trace, JSON";
 pub const BPFTRACE_NAME: &str = "bpftrace exit→free";
+pub const FORKSTAT: &str = "forkstat";
+pub const PERF_TRACE: &str = "perf trace";
+
+/// To start a tracer, to let it settle and to end it, about.
+pub const START_S: f64 = 1.0;
 
 pub struct Tracer {
     pub name: &'static str,
@@ -72,9 +78,26 @@ pub fn all() -> Vec<Tracer> {
         tracer(WATCH, &[&reapwatch, "watch", "--duration", "1h"], ""),
         tracer(TRACE, &[&reapwatch, "trace", "--format", "json"], ""),
         tracer(BPFTRACE_NAME, &["bpftrace", "-e", BPFTRACE], "bpftrace"),
-        tracer("forkstat", &["forkstat", "-e", "fork,exec,exit"], "forkstat"),
-        tracer("perf trace", &["perf", "trace", "-a", "-e", "sched:sched_process_*"], "linux-perf"),
+        tracer(FORKSTAT, &["forkstat", "-e", "fork,exec,exit"], "forkstat"),
+        tracer(PERF_TRACE, &["perf", "trace", "-a", "-e", "sched:sched_process_*"], "linux-perf"),
     ]
+}
+
+/// Some tracers do not find tracepoints where tracefs is not mounted, and some mount it and leave it: each of other
+/// projects has it in a namespace of its own.
+fn sees_tracefs(command: &mut Command) {
+    // SAFETY: the calls are async-signal-safe; the paths end in NUL, and the rest is numbers and null.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::unshare(libc::CLONE_NEWNS) == 0 {
+                let (root, tracefs, none) = (c"/".as_ptr(), c"tracefs".as_ptr(), std::ptr::null());
+                libc::mount(none, root, none, libc::MS_REC | libc::MS_PRIVATE, none.cast());
+                // Fails where it is mounted already.
+                libc::mount(tracefs, c"/sys/kernel/tracing".as_ptr(), tracefs, 0, none.cast());
+            }
+            Ok(())
+        });
+    }
 }
 
 /// A tracer under way; killed when dropped.
@@ -94,6 +117,9 @@ impl Running {
         };
         let mut command = Command::new(program);
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        if tracer.peer {
+            sees_tracefs(&mut command);
+        }
         Self::start_command(&mut command)
     }
 
