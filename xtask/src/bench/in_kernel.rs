@@ -39,14 +39,16 @@ pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Measured> {
         eprintln!("bench: in the kernel, round {} of {rounds}", round + 1);
         for place in 0..tracers.len() {
             let index = (place + round) % tracers.len();
-            let old = Counted::now()?.ids();
+            let before = Counted::now()?;
             let running = Running::start(&tracers[index])?;
+            // Once and for all: what anybody loads later is not the tracer's.
+            let programs = Counted::now()?.new_since(&before);
             for (load, figures) in load::IN_KERNEL.iter().zip(&mut all[index]) {
                 let before = Counted::now()?;
                 let made = load.run(args.lives)?;
                 // What is freed after a grace period belongs to it too.
                 thread::sleep(Duration::from_millis(60));
-                let (time_ns, runs) = Counted::now()?.since(&before, &old);
+                let (time_ns, runs) = Counted::now()?.since(&before, &programs);
                 figures.push((time_ns / made.lives, runs / made.lives));
             }
             running.stop()?;
