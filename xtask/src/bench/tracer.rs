@@ -103,6 +103,7 @@ fn sees_tracefs(command: &mut Command) {
 /// A tracer under way; killed when dropped.
 pub struct Running {
     name: String,
+    peer: bool,
     /// None: nobody watches.
     child: Option<Child>,
 }
@@ -113,14 +114,16 @@ impl Running {
         let Some((program, arguments)) = tracer.command.split_first() else {
             // As long a pause as the others make.
             thread::sleep(Duration::from_millis(500));
-            return Ok(Self { name: tracer.name.to_owned(), child: None });
+            return Ok(Self { name: tracer.name.to_owned(), peer: false, child: None });
         };
         let mut command = Command::new(program);
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
         if tracer.peer {
             sees_tracefs(&mut command);
         }
-        Self::start_command(&mut command)
+        let mut running = Self::start_command(&mut command)?;
+        running.peer = tracer.peer;
+        Ok(running)
     }
 
     pub fn start_command(command: &mut Command) -> Outcome<Self> {
@@ -128,7 +131,7 @@ impl Running {
             .spawn()
             .map_err(|error| format!("cannot start {command:?}: {error}"))?;
         let name = command.get_program().display().to_string();
-        let mut running = Self { name, child: Some(child) };
+        let mut running = Self { name, peer: false, child: Some(child) };
         thread::sleep(Duration::from_millis(300));
         running.settle();
         if let Some(child) = &mut running.child
@@ -187,6 +190,11 @@ impl Running {
     pub fn stop(mut self) -> Outcome {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         match child.try_wait() {
+            // It has been measured by now, and bpftrace does not always hear SIGINT: no fault of ours.
+            Ok(None) if self.peer => end(&mut child, &self.name).or_else(|error| {
+                eprintln!("bench: {error}");
+                Ok(())
+            }),
             Ok(None) => end(&mut child, &self.name),
             Ok(Some(status)) => Err(format!("{} ended while it was measured: {status}", self.name)),
             Err(error) => Err(format!("cannot wait for {}: {error}", self.name)),
