@@ -1,4 +1,4 @@
-//! `xtask empty`: programs that do nothing, on the hooks of the tracepoint rung, attached until it is ended.
+//! `xtask empty`: programs that do nothing, on the hooks of the tracepoint rung, attached until a signal ends it.
 //!
 //! Owns the copy of their object that lasts for a bench. Must not know who measures.
 
@@ -48,6 +48,7 @@ pub fn empty(hash: bool) -> Outcome {
         Ok::<(), String>(())
     });
     calls.map_err(|error| fail(&error))??;
+    // SIGINT does what it does to every program that does not catch it; the kernel detaches what we leave.
     loop {
         thread::park();
     }

@@ -3,11 +3,12 @@
 use std::{thread, time::Duration};
 
 use super::{
-    BenchArgs, load,
+    BenchArgs, Measured, load,
     spread::Spread,
     stats::{self, Counted},
     table::{section, table},
-    tracer::{BPFTRACE_NAME, EMPTY_HASH, Running, Tracer, WATCH},
+    targets::Target,
+    tracer::{BPFTRACE_NAME, EMPTY_HASH, Running, START_S, Tracer, WATCH, is_here},
 };
 use crate::shell::Outcome;
 
@@ -17,17 +18,20 @@ const ROUNDS_MAX: usize = 7;
 /// ns and runs per life: by load, by round.
 type Figures = Vec<Vec<(f64, f64)>>;
 
-/// What `watch` costs beside what, by load.
-pub type Ratios = Vec<(&'static str, Option<Spread>)>;
+const TITLE: &str = "In the kernel, ns per life";
 
-pub struct Result {
-    pub to_bpftrace: Ratios,
-    /// To the empty programs with one hash insert and delete.
-    pub to_least: Ratios,
-    pub text: String,
+/// How long it takes, about: most of the loads of a pass, and a reading or two around each.
+pub fn seconds(tracers: &[Tracer], args: &BenchArgs, pass_s: f64) -> f64 {
+    (args.pairs.min(ROUNDS_MAX) * tracers.len()) as f64 * (START_S + pass_s)
 }
 
-pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Result> {
+pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Measured> {
+    if !is_here("bpftool") {
+        return Ok(Measured {
+            text: section(TITLE, "Not measured: bpftool is missing."),
+            targets: Vec::new(),
+        });
+    }
     let _on = stats::on()?;
     let rounds = args.pairs.min(ROUNDS_MAX);
     let mut all: Vec<Figures> = tracers.iter().map(|_| vec![Vec::new(); load::IN_KERNEL.len()]).collect();
@@ -35,14 +39,16 @@ pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Result> {
         eprintln!("bench: in the kernel, round {} of {rounds}", round + 1);
         for place in 0..tracers.len() {
             let index = (place + round) % tracers.len();
-            let old = Counted::now()?.ids();
+            let before = Counted::now()?;
             let running = Running::start(&tracers[index])?;
+            // Once and for all: what anybody loads later is not the tracer's.
+            let programs = Counted::now()?.new_since(&before);
             for (load, figures) in load::IN_KERNEL.iter().zip(&mut all[index]) {
                 let before = Counted::now()?;
                 let made = load.run(args.lives)?;
                 // What is freed after a grace period belongs to it too.
                 thread::sleep(Duration::from_millis(60));
-                let (time_ns, runs) = Counted::now()?.since(&before, &old);
+                let (time_ns, runs) = Counted::now()?.since(&before, &programs);
                 figures.push((time_ns / made.lives, runs / made.lives));
             }
             running.stop()?;
@@ -51,16 +57,28 @@ pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Result> {
     Ok(result(tracers, &all))
 }
 
-fn result(tracers: &[Tracer], all: &[Figures]) -> Result {
+fn result(tracers: &[Tracer], all: &[Figures]) -> Measured {
     let of = |name: &str| tracers.iter().position(|tracer| tracer.name == name).map(|index| &all[index]);
     let ratio = |load: usize, other: &str| {
         let (watch, other) = (&of(WATCH)?[load], &of(other)?[load]);
         Spread::of(watch.iter().zip(other).map(|(watch, other)| watch.0 / other.0))
     };
-    let ratios = |other: &str| -> Ratios {
-        load::IN_KERNEL.iter().enumerate().map(|(index, load)| (load.name, ratio(index, other))).collect()
+    let ratios = |other: &str| -> Vec<Option<Spread>> {
+        (0..load::IN_KERNEL.len()).map(|load| ratio(load, other)).collect()
     };
     let (to_bpftrace, to_least) = (ratios(BPFTRACE_NAME), ratios(EMPTY_HASH));
+    let targets = [
+        (&to_bpftrace, 1.0, "the bpftrace script"),
+        (&to_least, 3.0, "empty programs + one hash insert and delete"),
+    ]
+    .into_iter()
+    .flat_map(|(ratios, most, other)| {
+        load::IN_KERNEL.iter().zip(ratios).filter_map(move |(load, ratio)| {
+            let what = format!("in the kernel, {}, watch beside {other}", load.name);
+            Some(Target::new(what, most, "×", ratio.as_ref()?.median))
+        })
+    })
+    .collect();
     let mut head = vec!["load"];
     head.extend(tracers.iter().map(|tracer| tracer.name));
     head.extend(["watch ÷ bpftrace", "watch ÷ (empty + insert + delete)"]);
@@ -78,18 +96,18 @@ fn result(tracers: &[Tracer], all: &[Figures]) -> Result {
                 }
             }));
             row.extend(
-                [to_bpftrace[index].1, to_least[index].1]
+                [to_bpftrace[index], to_least[index]]
                     .map(|ratio| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))),
             );
             row
         })
         .collect();
     let mut text = section(
-        "In the kernel, ns per life",
+        TITLE,
         "As the kernel counts it (`bpf_stats`), its own two clock readings a run included: the empty programs show \
          what those come to. Median (quartiles; lowest–highest), and runs of programs per life. *insert + delete*: the \
          empty programs, of which the one on exit makes an entry in a preallocated hash map and takes it away.",
     );
     text.push_str(&table(&head, &rows));
-    Result { to_bpftrace, to_least, text }
+    Measured { text, targets }
 }

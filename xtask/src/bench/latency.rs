@@ -11,16 +11,20 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    BenchArgs,
+    BenchArgs, Measured,
     load::Talking,
     spread::quantile,
     table::{section, table},
-    tracer::{Running, reapwatch},
+    targets::Target,
+    tracer::{Running, START_S, reapwatch},
 };
 use crate::shell::Outcome;
 
 /// Bounds so far apart that they say nothing of an error: the workload itself was held up between two readings.
 const SHARP_NS: f64 = 20_000.0;
+
+/// Of `--run-ms`, with each workload.
+const RUNS: u64 = 5;
 
 /// Error of every reap, sorted, in ns.
 struct Errors {
@@ -36,13 +40,12 @@ struct Errors {
     width: Vec<f64>,
 }
 
-pub struct Result {
-    /// Of those beside the load: at least so wrong, and at most where the bounds are sharp, in µs.
-    pub p99_us: (f64, f64),
-    pub text: String,
+/// How long it takes, about.
+pub fn seconds(args: &BenchArgs) -> f64 {
+    2.0 * (START_S + RUNS as f64 * args.run_ms as f64 / 1e3)
 }
 
-pub fn measure(args: &BenchArgs) -> Outcome<Result> {
+pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
     eprintln!("bench: latency error, alone");
     let alone = against_truth(args)?;
     eprintln!("bench: latency error, beside a load");
@@ -86,12 +89,16 @@ pub fn measure(args: &BenchArgs) -> Outcome<Result> {
         ],
         &rows,
     ));
-    let p99_us = (quantile(&beside.least, 0.99) / 1e3, quantile(&beside.most_sharp, 0.99) / 1e3);
-    Ok(Result { p99_us, text })
+    let targets = [("outside the bounds", &beside.least), ("farther bound where sharp", &beside.most_sharp)]
+        .map(|(error, sorted)| {
+            let what = format!("latency error beside the highest rate, p99, {error}");
+            Target::new(what, 50.0, "µs", quantile(sorted, 0.99) / 1e3)
+        });
+    Ok(Measured { text, targets: targets.into() })
 }
 
 fn against_truth(args: &BenchArgs) -> Outcome<Errors> {
-    let ms = (args.run_ms * 5).to_string();
+    let ms = (args.run_ms * RUNS).to_string();
     let mut workload = Talking::start(&["latency", "--tell-first", "1", "--ms", &ms])?;
     let pid = workload.line()?["pid"].as_u64().ok_or("the workload has no pid")?;
     let mut command = Command::new(reapwatch());
@@ -115,7 +122,12 @@ fn against_truth(args: &BenchArgs) -> Outcome<Errors> {
     running.stop()?;
     workload.finish()?;
     let told = reader.join().map_err(|_| "the reader failed".to_owned())?;
-    Ok(compare(&truth, &told, pid))
+    let errors = compare(&truth, &told, pid);
+    // The quantiles of nothing are 0, which would look like no error at all.
+    if errors.least.is_empty() || errors.most_sharp.is_empty() {
+        return Err(format!("of {} reaps none was told, or none with sharp bounds", errors.children));
+    }
+    Ok(errors)
 }
 
 fn compare(truth: &Value, told: &[Value], parent: u64) -> Errors {

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::tracer::dies_with_us;
+use super::child::dies_with_us;
 use crate::shell::{Outcome, output, target_directory};
 
 pub struct Load {
@@ -29,6 +29,11 @@ pub const THREADS: Load = Load { name: "thread storm", arguments: &["--storm-thr
 pub const ALL: &[Load] = &[FORK_EXEC, FORK, VFORK, SPAWN, PARENTS, CALLERS, THREADS];
 /// One caller, so that what the kernel counts is not what two CPUs did to each other.
 pub const IN_KERNEL: &[Load] = &[FORK_EXEC, FORK, VFORK, SPAWN, PARENTS];
+
+/// Every load once: CPU time per life, in ns.
+pub fn pass(lives: u64) -> Outcome<Vec<f64>> {
+    ALL.iter().map(|load| load.run(lives).map(|made| made.cpu_per_life_ns())).collect()
+}
 
 /// What a load said of itself.
 pub struct Made {

@@ -1,13 +1,15 @@
 //! `bench`: what being watched costs, beside what others cost, in one run on one machine.
 //!
-//! Owns the order of the parts and the page they make. Each part is a module; none knows another.
+//! Owns the order of the parts. Each part is a module with promises of its own; none knows another.
 
+mod child;
 mod empty;
 mod in_kernel;
 mod latency;
 mod load;
 mod overload;
 mod own_cost;
+mod page;
 mod pairs;
 mod spinner;
 mod spread;
@@ -18,21 +20,20 @@ mod targets;
 mod tracer;
 mod zombies;
 
-use std::{fs, process::Command, thread};
+use std::{fs, process::Command, thread, time::Instant};
 
 use clap::ValueEnum;
 pub use empty::empty;
-use spread::Spread;
 use targets::Target;
-use tracer::{BPFTRACE_NAME, CONTROL, EMPTY, EMPTY_HASH, TRACE, Tracer, WATCH};
+use tracer::{BPFTRACE_NAME, CONTROL, EMPTY, EMPTY_HASH, FORKSTAT, PERF_TRACE, TRACE, Tracer, WATCH};
 
-use crate::shell::{Outcome, cargo, output, root, run};
+use crate::shell::{Outcome, cargo, output, run};
 
 /// Below these a run is a trial: printed, not kept.
 const PAIRS_LEAST: usize = 7;
 const OVERLOAD_LEAST_SECONDS: u64 = 60;
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     Pairs,
     InKernel,
@@ -74,6 +75,45 @@ pub struct BenchArgs {
     hot_path: bool,
 }
 
+impl Part {
+    /// Those whose cost it compares.
+    fn tracers(self, args: &BenchArgs) -> Vec<Tracer> {
+        let names: &[&str] = match self {
+            Self::Pairs => &[CONTROL, EMPTY, WATCH, TRACE, BPFTRACE_NAME, FORKSTAT, PERF_TRACE],
+            Self::InKernel => &[EMPTY, EMPTY_HASH, WATCH, TRACE, BPFTRACE_NAME],
+            Self::OwnCost => &[WATCH, TRACE, BPFTRACE_NAME, FORKSTAT, PERF_TRACE],
+            Self::Startup | Self::Latency | Self::Overload | Self::Zombies => &[],
+        };
+        tracers(args, names)
+    }
+
+    /// How long it takes, about, where every load once takes so long with nobody watching.
+    fn seconds(self, args: &BenchArgs, pass_s: f64) -> f64 {
+        let tracers = self.tracers(args);
+        match self {
+            Self::Pairs => pairs::seconds(&tracers, args, pass_s),
+            Self::InKernel => in_kernel::seconds(&tracers, args, pass_s),
+            Self::OwnCost => own_cost::seconds(&tracers, args),
+            Self::Startup => startup::seconds(args),
+            Self::Latency => latency::seconds(args),
+            Self::Overload => overload::seconds(args),
+            Self::Zombies => zombies::seconds(args),
+        }
+    }
+
+    fn measure(self, args: &BenchArgs) -> Outcome<Measured> {
+        match self {
+            Self::Pairs => pairs::measure(&self.tracers(args), args),
+            Self::InKernel => in_kernel::measure(&self.tracers(args), args),
+            Self::OwnCost => own_cost::measure(&self.tracers(args), args),
+            Self::Startup => startup::measure(args),
+            Self::Latency => latency::measure(args),
+            Self::Overload => overload::measure(args),
+            Self::Zombies => zombies::measure(args),
+        }
+    }
+}
+
 impl BenchArgs {
     fn peer_pairs(&self) -> usize {
         (self.pairs / 3).max(PAIRS_LEAST).min(self.pairs)
@@ -91,26 +131,53 @@ impl BenchArgs {
     }
 }
 
+/// What a part has to say: its section of the page, and the promises it decides.
+struct Measured {
+    text: String,
+    targets: Vec<Target>,
+}
+
 /// Runs it; the whole of it writes docs/performance.md.
 pub fn bench(args: &BenchArgs) -> Outcome {
     if args.pairs == 0 {
         return Err("--pairs must be 1 at least".into());
     }
     build()?;
-    let missing = missing();
+    let top = heading(args) + &missing();
+    println!("{top}");
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let spinners = (!args.no_spinners).then(|| spinner::Spinners::start(cpus));
-    let (body, targets) = measure(args)?;
+    let (mut body, mut targets, mut failed) = (String::new(), Vec::new(), Vec::new());
+    let parts = || Part::value_variants().iter().filter(|part| args.wants(**part));
+    let began = Instant::now();
+    load::pass(args.lives)?;
+    let pass_s = began.elapsed().as_secs_f64();
+    let seconds: f64 = parts().map(|part| part.seconds(args, pass_s)).sum();
+    eprintln!("bench: about {:.1} minutes, if the machine stays as busy as it is", seconds / 60.0);
+    for part in parts() {
+        let began = Instant::now();
+        // What fails says nothing of the others, and they may have taken long.
+        match part.measure(args) {
+            Ok(mut done) => {
+                println!("{}\n{}", done.text, targets::text(&done.targets));
+                body.push_str(&done.text);
+                targets.append(&mut done.targets);
+            }
+            Err(error) => {
+                eprintln!("bench: {part:?}: {error}");
+                failed.push(format!("{part:?}"));
+            }
+        }
+        eprintln!("bench: {part:?} took {:.0} s", began.elapsed().as_secs_f64());
+    }
     drop(spinners);
-    let mut page = heading(args);
-    page.push_str(&missing);
-    page.push_str(&targets::text(&targets));
-    page.push_str(&body);
-    println!("{page}");
+    let targets = table::section("Targets", "") + &targets::text(&targets);
+    println!("{targets}");
+    if !failed.is_empty() {
+        return Err(format!("docs/performance.md stays as it is: {} failed", failed.join(", ")));
+    }
     if args.is_whole() {
-        let path = root().join("docs/performance.md");
-        fs::write(&path, &page).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        eprintln!("bench: written to {}", path.display());
+        page::write(&(top + &targets + &body))?;
     } else {
         eprintln!("bench: a part or a trial only, so docs/performance.md stays as it is");
     }
@@ -125,117 +192,10 @@ pub fn bench(args: &BenchArgs) -> Outcome {
 fn tracers(args: &BenchArgs, names: &[&str]) -> Vec<Tracer> {
     tracer::all()
         .into_iter()
-        .filter(|one| names.is_empty() || names.contains(&one.name))
+        .filter(|one| names.contains(&one.name))
         .filter(|one| one.missing().is_none())
         .filter(|one| one.nobody() || args.only.as_deref().is_none_or(|only| one.name.contains(only)))
         .collect()
-}
-
-fn measure(args: &BenchArgs) -> Outcome<(String, Vec<Target>)> {
-    let mut body = String::new();
-    let mut targets = Vec::new();
-    let mut target = |what: String, most, unit, measured| targets.push(Target { what, most, unit, measured });
-    let median = |one: &Spread| one.median;
-    if args.wants(Part::Pairs) {
-        let peers = [BPFTRACE_NAME, "forkstat", "perf trace"];
-        let names = [&[CONTROL, EMPTY, WATCH, TRACE], peers.as_slice()].concat();
-        let result = pairs::measure(&tracers(args, &names), args)?;
-        let ratio = |tracer: &str, load: &load::Load| {
-            let place = load::ALL.iter().position(|one| one.name == load.name)?;
-            result.pairs.iter().find(|one| one.tracer == tracer)?.ratios.get(place).map(median)
-        };
-        for (what, most, tracer, load) in [
-            ("load's CPU, fork + exec, watch", 1.02, WATCH, load::FORK_EXEC),
-            ("load's CPU, vfork, watch", 1.04, WATCH, load::VFORK),
-            ("load's CPU, fork + exec, trace to /dev/null", 1.05, TRACE, load::FORK_EXEC),
-        ] {
-            if let Some(measured) = ratio(tracer, &load) {
-                target(what.into(), most, "×", measured);
-            }
-        }
-        body.push_str(&result.text);
-    }
-    if args.wants(Part::InKernel) {
-        if tracer::is_here("bpftool") {
-            let names = [EMPTY, EMPTY_HASH, WATCH, TRACE, BPFTRACE_NAME];
-            let result = in_kernel::measure(&tracers(args, &names), args)?;
-            let beside = [
-                (&result.to_bpftrace, 1.0, "the bpftrace script"),
-                (&result.to_least, 3.0, "empty programs + one hash insert and delete"),
-            ];
-            for (ratios, most, other) in beside {
-                for (load, ratio) in ratios {
-                    if let Some(ratio) = ratio {
-                        target(
-                            format!("in the kernel, {load}, watch beside {other}"),
-                            most,
-                            "×",
-                            ratio.median,
-                        );
-                    }
-                }
-            }
-            body.push_str(&result.text);
-        } else {
-            body.push_str(&table::section("In the kernel, ns per life", "Not measured: bpftool is missing."));
-        }
-    }
-    if args.wants(Part::OwnCost) {
-        let names = [WATCH, TRACE, BPFTRACE_NAME, "forkstat", "perf trace"];
-        let result = own_cost::measure(&tracers(args, &names), args)?;
-        let of = |name: &str| result.tracers.iter().find(|one| one.tracer == name);
-        if let Some(watch) = of(WATCH) {
-            target("tracer's CPU per life, fork, watch".into(), 1.0, "µs", watch.fork_ns.median / 1e3);
-            target(
-                "tracer's CPU per life, fork + exec, watch".into(),
-                1.0,
-                "µs",
-                watch.fork_exec_ns.median / 1e3,
-            );
-            target("RSS, watch".into(), 16.0, "MB", watch.resident_mb);
-        }
-        if let Some(trace) = of(TRACE) {
-            target("tracer's CPU per life, fork, trace".into(), 5.0, "µs", trace.fork_ns.median / 1e3);
-            target(
-                "tracer's CPU per life, fork + exec, trace".into(),
-                5.0,
-                "µs",
-                trace.fork_exec_ns.median / 1e3,
-            );
-        }
-        body.push_str(&result.text);
-    }
-    if args.wants(Part::Startup) {
-        let result = startup::measure(args)?;
-        target("start to first event".into(), 60.0, "ms", result.first_event_ms.median);
-        body.push_str(&result.text);
-    }
-    if args.wants(Part::Latency) {
-        let result = latency::measure(args)?;
-        target(
-            "latency error beside the highest rate, p99, outside the bounds".into(),
-            50.0,
-            "µs",
-            result.p99_us.0,
-        );
-        target(
-            "latency error beside the highest rate, p99, farther bound where sharp".into(),
-            50.0,
-            "µs",
-            result.p99_us.1,
-        );
-        body.push_str(&result.text);
-    }
-    if args.wants(Part::Overload) {
-        let result = overload::measure(args)?;
-        target("deaths missing from the totals at the highest rate".into(), 0.0, "", result.missed as f64);
-        target("losses reported at the highest rate".into(), 0.0, "", result.lost as f64);
-        body.push_str(&result.text);
-    }
-    if args.wants(Part::Zombies) {
-        body.push_str(&zombies::measure(args)?);
-    }
-    Ok((body, targets))
 }
 
 fn build() -> Outcome {

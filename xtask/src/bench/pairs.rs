@@ -4,35 +4,39 @@
 //! other. A figure is the median of the pairs' ratios.
 
 use super::{
-    BenchArgs,
-    load::{self, Load},
+    BenchArgs, Measured,
+    load::{self, FORK_EXEC, Load, VFORK, pass},
     spread::Spread,
     stats::StatsOff,
     table::{section, table},
-    tracer::{Running, Tracer},
+    targets::Target,
+    tracer::{Running, START_S, TRACE, Tracer, WATCH},
 };
 use crate::shell::Outcome;
 
-pub struct Pairs {
-    pub tracer: &'static str,
-    /// By load, as in `load::ALL`.
-    pub ratios: Vec<Spread>,
+struct Pairs {
+    tracer: &'static str,
+    peer: bool,
     count: usize,
+    /// By load, as in `load::ALL`.
+    ratios: Vec<Spread>,
 }
 
-pub struct Result {
-    pub pairs: Vec<Pairs>,
-    pub text: String,
+impl Pairs {
+    fn median(&self, load: &Load) -> Option<f64> {
+        let place = load::ALL.iter().position(|one| one.name == load.name)?;
+        Some(self.ratios.get(place)?.median)
+    }
 }
 
-pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Result> {
+pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Measured> {
     let _off = StatsOff::now()?;
     let mut pairs: Vec<(&Tracer, Vec<Vec<f64>>)> =
         tracers.iter().map(|tracer| (tracer, Vec::new())).collect();
     let mut alone: Vec<Vec<f64>> = Vec::new();
     for round in 0..args.pairs {
         for (tracer, ratios) in &mut pairs {
-            let wanted = if tracer.peer { args.peer_pairs() } else { args.pairs };
+            let wanted = wanted(tracer, args);
             // Those with fewer pairs have them all over the time the others take.
             if round * wanted / args.pairs == (round + 1) * wanted / args.pairs {
                 continue;
@@ -54,14 +58,24 @@ pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Result> {
         .filter(|(_, ratios)| !ratios.is_empty())
         .map(|(tracer, ratios)| Pairs {
             tracer: tracer.name,
+            peer: tracer.peer,
             count: ratios.len(),
             ratios: (0..load::ALL.len())
                 .filter_map(|load| Spread::of(ratios.iter().map(|pair| pair[load])))
                 .collect(),
         })
         .collect();
-    let text = text(&pairs, &alone);
-    Ok(Result { pairs, text })
+    Ok(Measured { text: text(&pairs, &alone), targets: targets(&pairs) })
+}
+
+fn wanted(tracer: &Tracer, args: &BenchArgs) -> usize {
+    if tracer.peer { args.peer_pairs() } else { args.pairs }
+}
+
+/// How long it takes, about.
+pub fn seconds(tracers: &[Tracer], args: &BenchArgs, pass_s: f64) -> f64 {
+    let pairs: usize = tracers.iter().map(|tracer| wanted(tracer, args)).sum();
+    pairs as f64 * (START_S + 2.0 * pass_s)
 }
 
 fn watched(tracer: &Tracer, lives: u64) -> Outcome<Vec<f64>> {
@@ -71,8 +85,31 @@ fn watched(tracer: &Tracer, lives: u64) -> Outcome<Vec<f64>> {
     Ok(figures)
 }
 
-fn pass(lives: u64) -> Outcome<Vec<f64>> {
-    load::ALL.iter().map(|load: &Load| load.run(lives).map(|made| made.cpu_per_life_ns())).collect()
+fn targets(pairs: &[Pairs]) -> Vec<Target> {
+    let of = |name: &str, load: &Load| pairs.iter().find(|one| one.tracer == name)?.median(load);
+    let promised = [
+        ("load's CPU, fork + exec, watch", 1.02, WATCH, FORK_EXEC),
+        ("load's CPU, vfork, watch", 1.04, WATCH, VFORK),
+        ("load's CPU, fork + exec, trace to /dev/null", 1.05, TRACE, FORK_EXEC),
+    ];
+    let mut targets: Vec<Target> = promised
+        .into_iter()
+        .filter_map(|(what, most, tracer, load)| Some(Target::new(what, most, "×", of(tracer, &load)?)))
+        .collect();
+    targets.extend([FORK_EXEC, VFORK].iter().filter_map(|load| {
+        let (name, lowest) = lowest_peer(pairs, load)?;
+        let what = format!("load's CPU, {}, watch beside the lowest peer ({name})", load.name);
+        Some(Target::new(what, lowest, "×", of(WATCH, load)?))
+    }));
+    targets
+}
+
+fn lowest_peer(pairs: &[Pairs], load: &Load) -> Option<(&'static str, f64)> {
+    pairs
+        .iter()
+        .filter(|one| one.peer)
+        .filter_map(|one| Some((one.tracer, one.median(load)?)))
+        .min_by(|one, other| one.1.total_cmp(&other.1))
 }
 
 fn text(pairs: &[Pairs], alone: &[Vec<f64>]) -> String {
@@ -96,4 +133,29 @@ fn text(pairs: &[Pairs], alone: &[Vec<f64>]) -> String {
     }));
     text.push_str(&table(&head, &rows));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(tracer: &'static str, peer: bool, ratio: f64) -> Pairs {
+        let ratios = load::ALL.iter().filter_map(|_| Spread::of([ratio])).collect();
+        Pairs { tracer, peer, count: 1, ratios }
+    }
+
+    #[test]
+    fn watch_is_held_against_the_lowest_peer() {
+        let all = [pairs(WATCH, false, 1.03), pairs("dear", true, 1.2), pairs("cheap", true, 1.01)];
+        let targets = targets(&all);
+        let beside: Vec<_> = targets.iter().filter(|one| one.what.contains("cheap")).collect();
+        assert_eq!(beside.len(), 2);
+        assert!(beside.iter().all(|one| one.most == 1.01 && one.measured == 1.03));
+        assert!(!targets.iter().any(|one| one.what.contains("trace")));
+    }
+
+    #[test]
+    fn without_peers_nothing_is_said_of_them() {
+        assert_eq!(targets(&[pairs(WATCH, false, 1.0)]).len(), 2);
+    }
 }

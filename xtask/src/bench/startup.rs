@@ -11,22 +11,24 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    BenchArgs,
+    BenchArgs, Measured,
+    child::{dies_with_us, end},
     spread::Spread,
     stats::StatsOff,
     table::{section, table},
-    tracer::{dies_with_us, reapwatch},
+    targets::Target,
+    tracer::reapwatch,
 };
-use crate::shell::{Outcome, output};
+use crate::shell::Outcome;
 
 const STARTS_MAX: usize = 15;
 
-pub struct Result {
-    pub first_event_ms: Spread,
-    pub text: String,
+/// How long it takes, about.
+pub fn seconds(args: &BenchArgs) -> f64 {
+    args.pairs.min(STARTS_MAX) as f64 * 0.3
 }
 
-pub fn measure(args: &BenchArgs) -> Outcome<Result> {
+pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
     let _off = StatsOff::now()?;
     eprintln!("bench: start-up");
     let (mut first_event, mut first_line) = (Vec::new(), Vec::new());
@@ -48,7 +50,8 @@ pub fn measure(args: &BenchArgs) -> Outcome<Result> {
         &["first event, ms", "first line, ms"],
         &[vec![format!("{first_event_ms:.1}"), format!("{first_line_ms:.1}")]],
     ));
-    Ok(Result { first_event_ms, text })
+    let targets = vec![Target::new("start to first event", 60.0, "ms", first_event_ms.median)];
+    Ok(Measured { text, targets })
 }
 
 /// Something must happen to be seen: a process every few milliseconds, which leaves the CPUs to whoever starts.
@@ -85,9 +88,9 @@ fn start_once() -> Outcome<(f64, f64)> {
     let mut line = String::new();
     let read = lines.read_line(&mut line);
     let read_ns = realtime_ns();
-    output(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+    // Before its end is waited for: a pipe that nobody reads would hold it up.
     drop(lines);
-    child.wait().map_err(|error| format!("cannot wait for reapwatch: {error}"))?;
+    end(&mut child, "reapwatch trace")?;
     read.map_err(|error| format!("reapwatch trace: {error}"))?;
     let event: Value =
         serde_json::from_str(&line).map_err(|error| format!("reapwatch trace said {line:?}: {error}"))?;

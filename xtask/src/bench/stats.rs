@@ -53,20 +53,35 @@ impl Counted {
         ))
     }
 
-    pub fn ids(&self) -> HashSet<u64> {
-        self.0.keys().copied().collect()
+    /// Ids of the programs that were not there before.
+    pub fn new_since(&self, before: &Self) -> HashSet<u64> {
+        self.0.keys().filter(|id| !before.0.contains_key(id)).copied().collect()
     }
 
-    /// Time in ns and runs since, in those programs only that are not among the old.
-    pub fn since(&self, before: &Self, old: &HashSet<u64>) -> (f64, f64) {
+    /// Time in ns and runs since, in these programs.
+    pub fn since(&self, before: &Self, programs: &HashSet<u64>) -> (f64, f64) {
         let mut sum = (0.0, 0.0);
         for (id, (time_ns, runs)) in &self.0 {
-            if !old.contains(id) {
+            if programs.contains(id) {
                 let (time_before_ns, runs_before) = before.0.get(id).copied().unwrap_or_default();
                 sum.0 += time_ns.saturating_sub(time_before_ns) as f64;
                 sum.1 += runs.saturating_sub(runs_before) as f64;
             }
         }
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_programs_asked_for_are_counted() {
+        let before = Counted([(1, (100, 10))].into());
+        let started = Counted([(1, (200, 20)), (2, (5, 1))].into());
+        let later = Counted([(1, (900, 90)), (2, (35, 4)), (3, (700, 70))].into());
+        let programs = started.new_since(&before);
+        assert_eq!(later.since(&started, &programs), (30.0, 3.0));
     }
 }

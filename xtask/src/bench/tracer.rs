@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::shell::{Outcome, output, target_directory};
+use super::child::{dies_with_us, end};
+use crate::shell::{Outcome, target_directory};
 
 /// Kernel time from exit to the RCU free, per parent: what is commonly done, and seen from two hooks only.
 const BPFTRACE: &str = "tracepoint:sched:sched_process_exit { @exit[args->pid] = nsecs; @parent[args->pid] = curtask->real_parent->tgid; } \
@@ -22,6 +23,11 @@ pub const EMPTY_HASH: &str = "empty + insert + delete";
 pub const WATCH: &str = "reapwatch watch";
 pub const TRACE: &str = "reapwatch trace, JSON";
 pub const BPFTRACE_NAME: &str = "bpftrace exit→free";
+pub const FORKSTAT: &str = "forkstat";
+pub const PERF_TRACE: &str = "perf trace";
+
+/// To start a tracer, to let it settle and to end it, about.
+pub const START_S: f64 = 1.0;
 
 pub struct Tracer {
     pub name: &'static str,
@@ -72,24 +78,35 @@ pub fn all() -> Vec<Tracer> {
         tracer(WATCH, &[&reapwatch, "watch", "--duration", "1h"], ""),
         tracer(TRACE, &[&reapwatch, "trace", "--format", "json"], ""),
         tracer(BPFTRACE_NAME, &["bpftrace", "-e", BPFTRACE], "bpftrace"),
-        tracer("forkstat", &["forkstat", "-e", "fork,exec,exit"], "forkstat"),
-        tracer("perf trace", &["perf", "trace", "-a", "-e", "sched:sched_process_*"], "linux-perf"),
+        tracer(FORKSTAT, &["forkstat", "-e", "fork,exec,exit"], "forkstat"),
+        tracer(PERF_TRACE, &["perf", "trace", "-a", "-e", "sched:sched_process_*"], "linux-perf"),
     ]
 }
 
-/// Makes the program end when we do, however that happens.
-pub fn dies_with_us(command: &mut Command) -> &mut Command {
-    // SAFETY: prctl is async-signal-safe and takes plain numbers.
+/// Some tracers do not find tracepoints where tracefs is not mounted, and some mount it and leave it: each of other
+/// projects has it in a namespace of its own.
+fn sees_tracefs(command: &mut Command) {
+    // SAFETY: the calls are async-signal-safe; the paths end in NUL, and the rest is numbers and null.
     unsafe {
         command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if libc::unshare(libc::CLONE_NEWNS) == 0 {
+                let (root, tracefs, none) = (c"/".as_ptr(), c"tracefs".as_ptr(), std::ptr::null());
+                libc::mount(none, root, none, libc::MS_REC | libc::MS_PRIVATE, none.cast());
+                // Fails where it is mounted already.
+                libc::mount(tracefs, c"/sys/kernel/tracing".as_ptr(), tracefs, 0, none.cast());
+            }
             Ok(())
-        })
+        });
     }
 }
 
-/// A tracer under way; stopped when dropped.
-pub struct Running(Option<Child>);
+/// A tracer under way; killed when dropped.
+pub struct Running {
+    name: String,
+    peer: bool,
+    /// None: nobody watches.
+    child: Option<Child>,
+}
 
 impl Running {
     /// Starts it, its output to nowhere, and waits until it has nothing to do any more.
@@ -97,21 +114,27 @@ impl Running {
         let Some((program, arguments)) = tracer.command.split_first() else {
             // As long a pause as the others make.
             thread::sleep(Duration::from_millis(500));
-            return Ok(Self(None));
+            return Ok(Self { name: tracer.name.to_owned(), peer: false, child: None });
         };
         let mut command = Command::new(program);
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-        Self::start_command(&mut command)
+        if tracer.peer {
+            sees_tracefs(&mut command);
+        }
+        let mut running = Self::start_command(&mut command)?;
+        running.peer = tracer.peer;
+        Ok(running)
     }
 
     pub fn start_command(command: &mut Command) -> Outcome<Self> {
         let child = dies_with_us(command.stdin(Stdio::null()))
             .spawn()
             .map_err(|error| format!("cannot start {command:?}: {error}"))?;
-        let mut running = Self(Some(child));
+        let name = command.get_program().display().to_string();
+        let mut running = Self { name, peer: false, child: Some(child) };
         thread::sleep(Duration::from_millis(300));
         running.settle();
-        if let Some(child) = &mut running.0
+        if let Some(child) = &mut running.child
             && let Ok(Some(status)) = child.try_wait()
         {
             return Err(format!("{command:?} ended at once: {status}"));
@@ -121,14 +144,14 @@ impl Running {
 
     /// What it prints, where that was asked for.
     pub fn take_output(&mut self) -> Option<std::process::ChildStdout> {
-        self.0.as_mut()?.stdout.take()
+        self.child.as_mut()?.stdout.take()
     }
 
     /// Waits until it uses little CPU: its start is over. On a busy host some never do, so not for long.
     fn settle(&self) {
         let deadline = Instant::now() + Duration::from_secs(5);
         let mut before = self.cpu_ns();
-        while self.0.is_some() && Instant::now() < deadline {
+        while self.child.is_some() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(200));
             let now = self.cpu_ns();
             if now.saturating_sub(before) < 10_000_000 {
@@ -139,7 +162,7 @@ impl Running {
     }
 
     pub fn pid(&self) -> Option<u32> {
-        self.0.as_ref().map(Child::id)
+        self.child.as_ref().map(Child::id)
     }
 
     /// CPU time of all its threads, in ns.
@@ -163,18 +186,25 @@ impl Running {
         kb as f64 / 1024.0
     }
 
-    /// As Ctrl-C would.
+    /// As Ctrl-C would. One that has ended before did not watch what it was to watch.
     pub fn stop(mut self) -> Outcome {
-        let Some(mut child) = self.0.take() else { return Ok(()) };
-        let pid = child.id().to_string();
-        output(Command::new("kill").args(["-INT", &pid]))?;
-        child.wait().map(drop).map_err(|error| format!("cannot wait for {pid}: {error}"))
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        match child.try_wait() {
+            // It has been measured by now, and bpftrace does not always hear SIGINT: no fault of ours.
+            Ok(None) if self.peer => end(&mut child, &self.name).or_else(|error| {
+                eprintln!("bench: {error}");
+                Ok(())
+            }),
+            Ok(None) => end(&mut child, &self.name),
+            Ok(Some(status)) => Err(format!("{} ended while it was measured: {status}", self.name)),
+            Err(error) => Err(format!("cannot wait for {}: {error}", self.name)),
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
+        if let Some(child) = &mut self.child {
             let _ = child.kill();
             let _ = child.wait();
         }
