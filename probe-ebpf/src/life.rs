@@ -7,9 +7,10 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use probe_common::wire::{Life, LifeSlot, NsPid, TaskRef, flag, kind, loss};
 
 use crate::{
+    books::{UNKNOWN_NS, book_release, book_zombie, release},
     follow,
     maps::{LIVES, LIVES_WERE_FULL, NS_PIDS, Stage, add, add32, exchange, lose, send, slot_of},
-    parent::{parent_record, record_duration, record_of, settle, settled_since},
+    parent::{record_of, settle},
     setting,
     task::{Memory, TaskPtr, Untyped, forgotten, process_of},
 };
@@ -272,18 +273,9 @@ pub fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held
     }
     // The last that is made of the life's own address: the verifier goes through what follows once, wherever the life is.
     life.zombie_ns = now;
-    if let Some(record) = parent_record(&new, parent) {
-        // SAFETY: a value of our own map.
-        unsafe {
-            if first {
-                add(&raw mut (*record).exited, 1);
-                if exit_ns != 0 {
-                    record_duration(&raw mut (*record).teardown, now.saturating_sub(exit_ns));
-                }
-            } else if moved {
-                add(&raw mut (*record).adopted, 1);
-            }
-        }
+    if first || moved {
+        let teardown_ns = if first && exit_ns != 0 { now.saturating_sub(exit_ns) } else { UNKNOWN_NS };
+        book_zombie(new.tgid, new.start_boottime_ns, parent.address(), u32::from(moved), teardown_ns);
     }
     // A first notice to the parent is what should be.
     if setting!(stream_all) == 0 && first && flags & flag::HELD == 0 {
@@ -339,8 +331,6 @@ pub fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>
     if start_boottime_ns != 0 && start_boottime_ns != start {
         return;
     }
-    const ADOPTED: u32 = 1;
-    const AUTO: u32 = 2;
     let mut parent = life.parent;
     let mut what = 0;
     if by_wait && reaper.tgid() != parent.tgid {
@@ -349,7 +339,7 @@ pub fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>
             return;
         }
         parent = reaper.untyped().identity();
-        what |= ADOPTED;
+        what |= release::ADOPTED;
     }
     // Whoever takes it out books it: a wait's return and the free may come at once on two CPUs.
     if !take_out(tgid, start) {
@@ -364,46 +354,24 @@ pub fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>
     }
     let now = now_ns();
     if life.flags & flag::AUTOREAP != 0 && !by_wait {
-        what |= AUTO;
+        what |= release::AUTO;
     }
-    let what = forgotten(what, &life.process.tgid);
     let since = if life.zombie_ns != 0 { life.zombie_ns } else { life.exit_ns };
     let latency_ns = now.saturating_sub(since);
     // Of a child older than the tracer the latency is a lower bound; a tracer's is not the parent's doing.
     let mut wrong = life.flags & (flag::OLDER | flag::HELD) != 0 || latency_ns >= setting!(slow_ns);
-    let named = if by_wait { reaper.0 } else { 0 };
     // Nobody is enrolled by a late free: a parent that had a record and has none any more is settled. But of a child that
     // died before the programs came, its parent may never have been heard of.
-    let enrols = by_wait || life.flags & flag::OLDER != 0;
-    let record = if enrols {
-        parent_record(&parent, TaskPtr::<Untyped>::at(named))
-    } else {
-        record_of(&parent)
-    };
-    if record.is_none() && !enrols && life.zombie_ns == 0 {
-        settled_since(u32::from(what & AUTO != 0));
+    if !by_wait && life.flags & flag::OLDER == 0 {
+        what |= release::LATE;
     }
-    if let Some(record) = record {
-        // SAFETY: a value of our own map.
-        unsafe {
-            if what & ADOPTED != 0 {
-                add(&raw mut (*record).adopted, 1);
-            } else if life.zombie_ns == 0 {
-                add(&raw mut (*record).exited, 1);
-            }
-            if what & AUTO != 0 {
-                add(&raw mut (*record).autoreaped, 1);
-            } else if (*record).dead_ns == 0 || flags & flag::BY_PARENT != 0 {
-                // Released after the parent's own death it would be abandoned, not reaped.
-                add(&raw mut (*record).reaped, 1);
-                if flags & flag::COARSE != 0 {
-                    add(&raw mut (*record).coarse, 1);
-                }
-                record_duration(&raw mut (*record).reap_latency, latency_ns);
-            } else {
-                wrong = true;
-            }
-        }
+    if life.zombie_ns == 0 {
+        what |= release::UNHEARD;
+    }
+    let what = forgotten(what | (flags & (flag::COARSE | flag::BY_PARENT)), &life.process.tgid);
+    let named = if by_wait { reaper.address() } else { 0 };
+    if book_release(parent.tgid, parent.start_boottime_ns, named, what, latency_ns) != 0 {
+        wrong = true;
     }
     if setting!(stream_all) == 0 && !wrong {
         return;
@@ -416,7 +384,7 @@ pub fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>
     send(&Stage {
         time_ns: now,
         kind: kind::REAP,
-        flags: flags | (if what & AUTO != 0 { flag::AUTOREAP } else { 0 }),
+        flags: flags | (if what & release::AUTO != 0 { flag::AUTOREAP } else { 0 }),
         process: &life.process,
         parent: if by_wait { &by } else { &unnamed },
         other: Some(if flags & flag::BY_PARENT != 0 { &unnamed } else { &by }),

@@ -6,6 +6,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod books;
 mod exec;
 mod exit;
 mod follow;

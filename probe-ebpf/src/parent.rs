@@ -1,9 +1,7 @@
-//! What is counted per parent. Must not know the stages of a life.
+//! Where a parent's record is: in its slot, or in the hash where that is somebody else's. Must not know the stages of a
+//! life.
 
-use probe_common::{
-    bucket,
-    wire::{CLAIM_BUSY, Histogram, ParentClaim, ParentKey, ParentRecord, TaskRef, loss},
-};
+use probe_common::wire::{CLAIM_BUSY, ParentClaim, ParentKey, ParentRecord, TaskRef, loss};
 
 use crate::{
     maps::{
@@ -172,46 +170,6 @@ fn describe(record: *mut ParentRecord, key: &ParentKey, task: TaskPtr<Untyped>) 
         (*record).ns_pid = name.ns_pid;
         (*record).process = *key;
     }
-}
-
-/// Counts a duration.
-#[inline(always)]
-pub fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
-    let slot = core::hint::black_box(bucket::index(duration_ns)) & (bucket::BUCKETS - 1);
-    // SAFETY: histogram is part of a value of our own map and slot is masked to its length.
-    unsafe {
-        add(&raw mut (*histogram).count, 1);
-        add(&raw mut (*histogram).sum_ns, duration_ns);
-        add32((&raw mut (*histogram).buckets).cast::<u32>().add(slot), 1);
-        if duration_ns > (*histogram).max_ns {
-            (*histogram).max_ns = duration_ns;
-        }
-        if (*histogram).min_ns == 0 || duration_ns < (*histogram).min_ns {
-            (*histogram).min_ns = duration_ns;
-        }
-    }
-}
-
-/// The death of a child, uncounted so far, and its release (`autoreap`: 1 by the kernel) are learnt of after its parent
-/// was settled.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn settled_since(autoreap: u32) -> i32 {
-    if setting!(stream_all) != 0 {
-        return 0;
-    }
-    let Some(sum) = SETTLED.get_ptr_mut(0) else { return 0 };
-    // SAFETY: a value of our own map; this CPU's, but a program that is preempted may share it: atomic.
-    unsafe {
-        add(&raw mut (*sum).exited, 1);
-        if autoreap != 0 {
-            add(&raw mut (*sum).autoreaped, 1);
-        } else {
-            add(&raw mut (*sum).reaped, 1);
-            add(&raw mut (*sum).coarse, 1);
-        }
-    }
-    0
 }
 
 /// A parent itself has left the process table, its children handed over before. If it left nothing to tell, its counts
