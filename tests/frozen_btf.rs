@@ -142,7 +142,7 @@ fn every_match_proto_line_is_what_every_kernel_has() {
     lines.dedup();
     assert_eq!(lines.len(), 8, "{lines:#?}");
     for (kernel, path) in frozen() {
-        let btf = open(&path).expect("BTF");
+        let btf = Btf::from_file(&path).expect("BTF");
         for line in &lines {
             let (function, promised, result) = promised(line).unwrap_or_else(|| panic!("malformed: {line}"));
             let (found, returned) =

@@ -3,6 +3,8 @@
 //! Owns what an [`Input`] can say. Must not know where inputs come from, nor what is made of them.
 //! Deliberately not `Serialize`: the recording (`record`) and the report (`report`) have forms of their own.
 
+use std::{borrow::Cow, sync::Arc};
+
 /// A process, for all time: its thread-group id and the boot-time ns at which it started. A bare pid is never a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Identity {
@@ -24,8 +26,8 @@ impl Comm {
     }
 
     /// Valid UTF-8, still unescaped: sinks escape it.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(self.bytes()).into_owned()
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.bytes())
     }
 }
 
@@ -104,7 +106,7 @@ pub enum Stage {
     /// A process (not a thread) was created. `parent` is the real parent, `creator` the caller of clone.
     Fork { parent: Task, creator: Task },
     /// It runs another program.
-    Exec { detail: Detail },
+    Exec { detail: Arc<Detail> },
     /// Its last thread is dying. `autoreap`: the parent ignores SIGCHLD or set SA_NOCLDWAIT at this moment.
     Exit { parent: Task, status: WaitStatus, autoreap: bool },
     /// It is dead and waitable. `held_by`: a tracer that is not the parent was told instead of the parent.

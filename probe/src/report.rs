@@ -3,6 +3,8 @@
 //! Owns names, order and units of everything a user or a script reads as JSON. Must not know the engine or any
 //! sink. Every text in it is valid UTF-8 but unescaped: sinks escape. Durations are ns, times RFC 3339 UTC.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// The value of `schema`; changes only when a field changes its meaning or goes.
@@ -179,49 +181,49 @@ pub struct LeftRunning {
     pub comm: String,
     pub command_line: Vec<String>,
     /// The parent it was born to.
-    pub spawned_by: Named,
+    pub spawned_by: Named<'static>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Named {
+pub struct Named<'a> {
     pub pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
-    pub comm: String,
+    pub comm: Cow<'a, str>,
 }
 
-/// One line of `trace`.
+/// One line of `trace`. Its texts are the observation's: there are thousands a second.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EventLine {
+pub struct EventLine<'a> {
     pub time: String,
     /// `fork`, `exec`, `exit`, `zombie`, `reap`, `reparent`, `lost`.
     pub event: &'static str,
     /// Absent on `lost`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub process: Option<EventProcess>,
+    pub process: Option<EventProcess<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<Named>,
+    pub parent: Option<Named<'a>>,
     /// On `fork`, where the caller of clone is not the real parent (CLONE_PARENT).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub creator: Option<Named>,
+    pub creator: Option<Named<'a>>,
     /// On `reparent`: who had it before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Named>,
+    pub from: Option<Named<'a>>,
     /// On `zombie`, where a tracer was told instead of the parent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub held_by: Option<Named>,
+    pub held_by: Option<Named<'a>>,
     /// On `exec`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub command_line: Option<Vec<String>>,
+    pub command_line: Option<Vec<Cow<'a, str>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub executable: Option<String>,
+    pub executable: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<ExitDetail>,
     /// On `reap`: `wait` or `auto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub how: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reaper: Option<Named>,
+    pub reaper: Option<Named<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reap_latency_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -236,7 +238,7 @@ pub struct EventLine {
     pub lines: Option<u64>,
 }
 
-impl EventLine {
+impl EventLine<'_> {
     /// One that says nothing yet but when and what.
     pub fn blank(event: &'static str, time: String) -> Self {
         Self {
@@ -267,12 +269,12 @@ impl EventLine {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EventProcess {
+pub struct EventProcess<'a> {
     pub pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
     pub start_time: String,
-    pub comm: String,
+    pub comm: Cow<'a, str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

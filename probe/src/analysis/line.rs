@@ -1,14 +1,16 @@
 //! One observation as one event line.
 
-use super::{command_line, named, time};
+use std::borrow::Cow;
+
+use super::{named, text, time};
 use crate::{
     engine::Observation,
     model::{Precision, ReapHow, Session, Stage, Task},
-    report::{EventLine, EventProcess, ExitDetail, Lost},
+    report::{EventLine, EventProcess, ExitDetail, Lost, Named},
 };
 
 /// The line, or `None` where the session does not ask for it.
-pub fn event_line(observation: &Observation, session: &Session) -> Option<EventLine> {
+pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option<EventLine<'a>> {
     let (event, reap_latency_ns, teardown_ns) = match observation {
         Observation::Lost { time_ns, losses } => {
             let lost =
@@ -30,12 +32,12 @@ pub fn event_line(observation: &Observation, session: &Session) -> Option<EventL
         | Stage::Exit { parent, .. }
         | Stage::Zombie { parent, .. }
         | Stage::Reparent { parent, .. }
-        | Stage::Reap { parent, .. } => Some(*parent),
+        | Stage::Reap { parent, .. } => Some(parent),
         Stage::Exec { .. } => None,
     };
     if !session.pids.is_empty() {
         let asked = |task: &Task| session.pids.contains(&task.identity.tgid);
-        if !asked(&event.process) && !parent.as_ref().is_some_and(asked) {
+        if !asked(&event.process) && !parent.is_some_and(asked) {
             return None;
         }
     }
@@ -55,14 +57,14 @@ pub fn event_line(observation: &Observation, session: &Session) -> Option<EventL
         start_time: time::rfc3339(session, identity.start_boottime_ns),
         comm: event.process.comm.text(),
     });
-    line.parent = parent.filter(|parent| parent.identity.tgid != 0).map(|parent| named(&parent));
+    line.parent = parent.filter(|parent| parent.identity.tgid != 0).map(named);
     match &event.stage {
         Stage::Fork { parent, creator } => {
             line.creator = (creator.identity != parent.identity).then(|| named(creator));
         }
         Stage::Exec { detail } => {
-            line.command_line = Some(command_line(detail));
-            line.executable = Some(super::text(&detail.executable));
+            line.command_line = Some(detail.command_line.iter().map(|arg| text(arg)).collect());
+            line.executable = Some(text(&detail.executable));
         }
         Stage::Exit { status, .. } => {
             line.exit = Some(ExitDetail {
@@ -72,11 +74,11 @@ pub fn event_line(observation: &Observation, session: &Session) -> Option<EventL
             });
         }
         Stage::Zombie { held_by, .. } => {
-            line.held_by = held_by.map(|tracer| named(&tracer));
+            line.held_by = held_by.as_ref().map(named);
             line.teardown_ns = teardown_ns;
         }
         Stage::Reparent { from, .. } => {
-            line.from = Some(named(&Task { identity: *from, ..Task::default() }));
+            line.from = Some(Named { pid: from.tgid, ns_pid: None, comm: Cow::default() });
         }
         Stage::Reap { how, precision, reaper, .. } => {
             line.how = Some(match how {

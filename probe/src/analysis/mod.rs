@@ -9,6 +9,8 @@ mod verdict;
 
 pub use line::event_line;
 
+use std::borrow::Cow;
+
 use crate::{
     engine::{Engine, Parent as Known, State, Tally},
     model::{self, Detail, Identity, Session, Task},
@@ -128,10 +130,10 @@ fn parent(engine: &Engine, session: &Session, known: &Known, end_ns: u64, comple
         pid: known.task.identity.tgid,
         ns_pid: ns_pid(&known.task),
         start_time: time::rfc3339(session, known.task.identity.start_boottime_ns),
-        comm: known.task.comm.text(),
+        comm: known.task.comm.text().into_owned(),
         command_line: command_line(&detail),
-        executable: text(&detail.executable),
-        unit: (!detail.unit.is_empty()).then(|| text(&detail.unit)),
+        executable: text(&detail.executable).into_owned(),
+        unit: (!detail.unit.is_empty()).then(|| text(&detail.unit).into_owned()),
         alive: known.died_ns.is_none(),
         ledger,
         held: unreaped.held,
@@ -222,9 +224,9 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
             let spawned_by = process.born_to.unwrap_or_default();
             let entry = LeftRunning {
                 pid: process.task.identity.tgid,
-                comm: process.task.comm.text(),
+                comm: process.task.comm.text().into_owned(),
                 command_line: command_line(&detail),
-                spawned_by: named(&spawned_by),
+                spawned_by: Named { comm: spawned_by.comm.text().into_owned().into(), ..named(&spawned_by) },
             };
             (process.task.identity, entry)
         })
@@ -234,17 +236,17 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
 }
 
 fn command_line(detail: &Detail) -> Vec<String> {
-    detail.command_line.iter().map(|arg| text(arg)).collect()
+    detail.command_line.iter().map(|arg| text(arg).into_owned()).collect()
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 fn ns_pid(task: &Task) -> Option<u32> {
     (task.ns_pid != 0 && task.ns_pid != task.identity.tgid).then_some(task.ns_pid)
 }
 
-fn named(task: &Task) -> Named {
+fn named(task: &Task) -> Named<'_> {
     Named { pid: task.identity.tgid, ns_pid: ns_pid(task), comm: task.comm.text() }
 }

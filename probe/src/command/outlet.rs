@@ -9,7 +9,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -21,6 +21,8 @@ use nix::sys::stat::{SFlag, fstat};
 const BATCHES_MAX: usize = 64;
 /// A batch is handed over once it is this long, or with the end of what the kernel had.
 const BATCH_BYTES: usize = 64 * 1024;
+/// Batches kept for another use.
+const USED_MAX: usize = 2;
 /// How long a batch may wait for room before it is lost.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// At the end the reader gets as long as it takes, unless nothing moves for this long.
@@ -37,6 +39,8 @@ pub struct Outlet {
     /// Waits for the reader however long it takes.
     patient: bool,
     sender: SyncSender<Vec<u8>>,
+    /// Batches that have been written, to be filled again.
+    used: Receiver<Vec<u8>>,
     /// None once it has ended and was asked why.
     writer: Option<JoinHandle<io::Result<()>>>,
     written: Arc<AtomicU64>,
@@ -47,17 +51,20 @@ impl Outlet {
     /// it takes what it is given, sooner or later.
     pub fn new(patient: bool) -> Self {
         let (sender, batches) = sync_channel::<Vec<u8>>(BATCHES_MAX);
+        let (give_back, used) = sync_channel(USED_MAX);
         let written = Arc::new(AtomicU64::new(0));
         let progress = Arc::clone(&written);
         let writer = thread::spawn(move || {
             let mut out = io::stdout().lock();
-            for batch in batches {
+            for mut batch in batches {
                 // Piece by piece, so that progress shows.
                 for piece in batch.chunks(4_096) {
                     out.write_all(piece)?;
                     progress.fetch_add(1, Ordering::Relaxed);
                 }
                 out.flush()?;
+                batch.clear();
+                let _ = give_back.try_send(batch);
             }
             Ok(())
         });
@@ -66,7 +73,18 @@ impl Outlet {
         let batch = Vec::with_capacity(BATCH_BYTES);
         let patient = patient || is_file;
         let writer = Some(writer);
-        Self { batch, lines: 0, lost: 0, lost_in_all: 0, stalled: false, patient, sender, writer, written }
+        Self {
+            batch,
+            lines: 0,
+            lost: 0,
+            lost_in_all: 0,
+            stalled: false,
+            patient,
+            sender,
+            used,
+            writer,
+            written,
+        }
     }
 
     /// Adds a line, as `write` writes it.
@@ -84,7 +102,10 @@ impl Outlet {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let mut batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_BYTES));
+        let mut batch = std::mem::replace(
+            &mut self.batch,
+            self.used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH_BYTES)),
+        );
         let lines = std::mem::take(&mut self.lines);
         let deadline = Instant::now() + if self.stalled { Duration::ZERO } else { PATIENCE };
         loop {

@@ -9,7 +9,9 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashSet, HashSetExt};
 
 pub use distribution::Tally;
 pub use parent::{Parent, Waits};
@@ -164,14 +166,13 @@ impl Engine {
         match &mut event.stage {
             Stage::Fork { parent, creator } => self.fork(event.process, parent, creator, now),
             Stage::Exec { detail } => {
-                let detail = Arc::new(detail.clone());
                 let process = self.entry(event.process, None);
                 process.task = event.process;
                 process.execs += 1;
                 process.detail = Some(detail.clone());
                 if let Some(parent) = self.parents.get_mut(&identity) {
                     parent.task = event.process;
-                    parent.detail = Some(detail);
+                    parent.detail = Some(detail.clone());
                     parent.exec_ns = Some(now);
                     parent.reaped_before_exec = parent.ledger.reaped;
                 }
@@ -558,7 +559,7 @@ impl Engine {
     fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
         let first = !std::mem::replace(&mut self.seen_first_snapshot, true);
         self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
-        let mut present = std::collections::HashSet::with_capacity(snapshot.tasks.len());
+        let mut present = HashSet::with_capacity(snapshot.tasks.len());
         for seen in &snapshot.tasks {
             present.insert(seen.process.identity);
             self.evict_former_owner(seen.process.identity, seen.time_ns, observations);

@@ -1,6 +1,8 @@
 //! One parent: its books, its unreaped children, its latencies.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
+
+use foldhash::HashSet;
 
 use super::distribution::Tally;
 use crate::model::{Counters, Detail, Identity, Task};
@@ -64,7 +66,7 @@ impl Parent {
             reaped_before_exec: 0,
             last_fork_ns: 0,
             ledger: Books::default(),
-            zombies: HashSet::new(),
+            zombies: HashSet::default(),
             abandoned_after: Tally::default(),
             abandoned_held: 0,
             reap_latency: Tally::default(),

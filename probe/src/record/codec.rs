@@ -415,7 +415,7 @@ fn decode_seen(from: &mut &[u8]) -> Option<SeenTask> {
 fn decode_stage(from: &mut &[u8]) -> Option<Stage> {
     Some(match from.try_get_u8().ok()? {
         1 => Stage::Fork { parent: task(from)?, creator: task(from)? },
-        2 => Stage::Exec { detail: detail(from)? },
+        2 => Stage::Exec { detail: detail(from)?.into() },
         3 => Stage::Exit {
             parent: task(from)?,
             status: WaitStatus(from.try_get_u32_le().ok()?),

@@ -23,7 +23,7 @@ fn detail() -> impl Strategy<Value = Detail> {
 fn stage() -> impl Strategy<Value = Stage> {
     prop_oneof![
         (task(), task()).prop_map(|(parent, creator)| Stage::Fork { parent, creator }),
-        detail().prop_map(|detail| Stage::Exec { detail }),
+        detail().prop_map(|detail| Stage::Exec { detail: detail.into() }),
         (task(), any::<u32>(), any::<bool>()).prop_map(|(parent, status, autoreap)| Stage::Exit {
             parent,
             status: WaitStatus(status),

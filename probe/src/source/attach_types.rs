@@ -31,28 +31,27 @@ fn encode(wanted: &BTreeMap<u32, (String, bool)>) -> Result<Btf, BtfError> {
     const TYPEDEF: u32 = 8;
     const FUNC: u32 = 12;
     const HEADER_LEN: u32 = 24;
-    let mut strings = vec![0u8];
-    let mut types: Vec<u8> = Vec::new();
-    let mut add = |name: u32, kind: u32| {
-        types.extend([name, kind << 24, 0].iter().flat_map(|word| word.to_ne_bytes()));
+    let record = |name: usize, kind: u32| {
+        let mut record = [0u8; 12];
+        record[..4].copy_from_slice(&(name as u32).to_ne_bytes());
+        record[4..8].copy_from_slice(&(kind << 24).to_ne_bytes());
+        record
     };
-    let mut next = 1;
+    let mut strings = vec![0u8];
+    // A hundred thousand times the same, but for a few.
+    let mut types = vec![record(0, PTR); wanted.last_key_value().map_or(0, |(id, _)| *id as usize)];
     for (id, (name, typedef)) in wanted {
-        for _ in next..*id {
-            add(0, PTR);
-        }
-        add(strings.len() as u32, if *typedef { TYPEDEF } else { FUNC });
+        types[*id as usize - 1] = record(strings.len(), if *typedef { TYPEDEF } else { FUNC });
         strings.extend(name.bytes());
         strings.push(0);
-        next = id + 1;
     }
     let mut bytes: Vec<u8> = 0xeb9f_u16.to_ne_bytes().to_vec();
     bytes.extend([1, 0]);
-    let types_len = types.len() as u32;
+    let types_len = types.as_flattened().len() as u32;
     for word in [HEADER_LEN, 0, types_len, types_len, strings.len() as u32] {
         bytes.extend(word.to_ne_bytes());
     }
-    bytes.extend(types);
+    bytes.extend(types.as_flattened());
     bytes.extend(strings);
     Btf::parse(&bytes, Endianness::default())
 }

@@ -1,5 +1,7 @@
 //! Wire bytes to model: the only place that knows both. Refuses what is short or of an unknown kind.
 
+use std::sync::Arc;
+
 use probe_common::wire::{self, Event, ExecEvent, TaskRef, flag, kind, state};
 
 use crate::model::{
@@ -47,7 +49,7 @@ pub fn event(bytes: &[u8]) -> Option<Lifecycle> {
     let event: Event = read(bytes)?;
     let stage = match event.kind {
         kind::FORK => Stage::Fork { parent: task(&event.parent), creator: task(&event.other) },
-        kind::EXEC => Stage::Exec { detail: program(&read::<ExecEvent>(bytes)?) },
+        kind::EXEC => Stage::Exec { detail: Arc::new(program(&read::<ExecEvent>(bytes)?)) },
         kind::EXIT => Stage::Exit {
             parent: task(&event.parent),
             status: WaitStatus(event.status),

@@ -31,10 +31,9 @@ use super::{
     batch, clock, decode, load, object, offsets,
     parents::Parents,
     tracefs,
+    types::Types,
 };
-use crate::model::{
-    Counters, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot,
-};
+use crate::model::{Counters, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
@@ -80,10 +79,10 @@ const TASKS: &str = "task";
 /// Programs that every rung has, and what for; the dearest to verify first.
 const ON_EVERY_RUNG: &[(&str, &str)] = &[
     ("process_exit", "sched_process_exit"),
-    ("process_free", "sched_process_free"),
-    ("task_snapshot", TASKS),
-    ("process_exec", "sched_process_exec"),
     ("process_fork", "sched_process_fork"),
+    ("process_exec", "sched_process_exec"),
+    ("task_snapshot", TASKS),
+    ("process_free", "sched_process_free"),
     ("process_wait", ""),
 ];
 
@@ -194,15 +193,16 @@ unsafe impl aya::Pod for Shared<wire::Settled> {}
 impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
-        let types = offsets::open(&options.btf)?;
-        // Side by side: either search goes through all of the kernel's types.
-        let (attachable, object) = thread::scope(|scope| {
+        let Located { found, wait_hooks, types } = locate(options)?;
+        // Side by side: while the maps are made, the types are put into the form aya wants.
+        let (attachable, ebpf) = thread::scope(|scope| {
             let attachable = scope.spawn(|| attach_types(&types, TRACEPOINTS, FUNCTIONS));
-            let object = offsets::find(&types).and_then(|found| load_object(options, found));
-            (attachable.join(), object)
+            let ebpf = load_object(options, &found.offsets);
+            (attachable.join(), ebpf)
         });
         drop(types);
-        let LoadedObject { mut ebpf, wait_hooks, counting } = object?;
+        let counting = if options.stats { Some(count_runs()?) } else { None };
+        let mut ebpf = ebpf?;
         let btf = attachable
             .map_err(|_| broken_object("the thread that read the kernel's types panicked"))?
             .map_err(|error| broken_object(&format!("the kernel's types cannot be handed on: {error}")))?;
@@ -450,35 +450,53 @@ impl Kernel {
     }
 }
 
-/// The maps are made, the programs not yet in the kernel.
-struct LoadedObject {
-    ebpf: Ebpf,
-    /// Whether the offsets of the wait tracepoints are known.
+/// What must be known of the kernel before the maps can be made.
+struct Located {
+    found: offsets::Found,
+    /// Whether the offsets of the wait tracepoints are among them.
     wait_hooks: bool,
-    counting: Option<OwnedFd>,
+    types: Types,
 }
 
-fn load_object(options: &KernelOptions, found: offsets::Found) -> Result<LoadedObject, SetupError> {
-    let offsets::Found { offsets: mut found, lost } = found;
-    for (feature, members) in lost {
-        tracing::warn!(missing = members.join(", "), "this kernel's BTF lacks what is needed for {feature}");
-    }
+fn locate(options: &KernelOptions) -> Result<Located, SetupError> {
     // Harmless where it fails: from 5.11 on BPF memory is not charged to it.
     let _ = nix::sys::resource::setrlimit(
         nix::sys::resource::Resource::RLIMIT_MEMLOCK,
         nix::sys::resource::RLIM_INFINITY,
         nix::sys::resource::RLIM_INFINITY,
     );
-    let wait_hooks = tracefs::with(|| read_wait_offsets(&mut found)).is_ok_and(|all| all);
+    let mut waits = Offsets::NONE;
+    let (found, wait_hooks) = thread::scope(|scope| {
+        let aside = scope.spawn(|| {
+            // aya tries out what the kernel can when it is first asked, and remembers it.
+            aya::features();
+            tracefs::with(|| read_wait_offsets(&mut waits)).is_ok_and(|all| all)
+        });
+        let found = offsets::open(&options.btf).and_then(|types| Ok((offsets::find(&types)?, types)));
+        (found, aside.join().unwrap_or(false))
+    });
+    let (mut found, types) = found?;
+    for ((path, offset), (_, of_wait)) in found.offsets.paths().into_iter().zip(waits.paths()) {
+        if is_in_tracefs(path) {
+            *offset = *of_wait;
+        }
+    }
+    for (feature, members) in &found.lost {
+        tracing::warn!(missing = members.join(", "), "this kernel's BTF lacks what is needed for {feature}");
+    }
+    Ok(Located { found, wait_hooks, types })
+}
+
+/// Makes the maps; the programs are not yet in the kernel.
+fn load_object(options: &KernelOptions, found: &Offsets) -> Result<Ebpf, SetupError> {
     // Off, the verifier removes every log statement: nothing is left of them.
     let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
-    let counting = if options.stats { Some(count_runs()?) } else { None };
     let settings = settings(options);
     let object =
-        object::fit(OBJECT, &found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
+        object::fit(OBJECT, found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
     let parent_slots = settings.parent_slots;
-    let (found, settings) = (Shared(found), Shared(settings));
-    let ebpf = loader()
+    let (found, settings) = (Shared(*found), Shared(settings));
+    loader()
         .override_global("OFFSETS", &found, true)
         .override_global("SETTINGS", &settings, true)
         .override_global(aya_log::LEVEL, &log_level, true)
@@ -491,8 +509,7 @@ fn load_object(options: &KernelOptions, found: offsets::Found) -> Result<LoadedO
         .map_max_entries("PARENT_SLOTS", parent_slots.max(1))
         .map_max_entries("PARENTS", (options.parents - parent_slots).max(1))
         .load(&object)
-        .map_err(|error| load_error(&error))?;
-    Ok(LoadedObject { ebpf, wait_hooks, counting })
+        .map_err(|error| load_error(&error))
 }
 
 /// Slots for parents: half of the room at most, the rest is for those whose slot is taken.
@@ -557,11 +574,16 @@ fn follow(ebpf: &mut Ebpf, asked: &Asked) -> Result<(), SetupError> {
     Ok(())
 }
 
+/// Whether a path of [`Offsets`] is a field of a tracepoint's record, not a member in BTF.
+fn is_in_tracefs(path: &str) -> bool {
+    path.contains(':')
+}
+
 /// Reads the offsets that tracefs knows; true when all are there.
 fn read_wait_offsets(offsets: &mut Offsets) -> bool {
     let mut all = true;
     for (path, offset) in offsets.paths() {
-        if path.contains(':')
+        if is_in_tracefs(path)
             && let Some((tracepoint, field)) = path.rsplit_once('.')
         {
             match tracefs::field_offset(tracepoint, field) {
@@ -715,7 +737,9 @@ impl Loading {
         } else {
             &[("zombie_signal", SIGNAL)]
         };
-        let wanted: Vec<_> = rung.iter().chain(ON_EVERY_RUNG).copied().collect();
+        // The dearest first: the one that tells of zombies, then the common ones; the rest of a rung is cheap.
+        let (zombie, rest) = rung.split_at(rung.len().min(1));
+        let wanted: Vec<_> = zombie.iter().chain(ON_EVERY_RUNG).chain(rest).copied().collect();
         load::load_all(&mut self.ebpf, &self.btf, &wanted);
     }
 

@@ -40,7 +40,11 @@ pub fn load_all(ebpf: &mut Ebpf, btf: &Btf, wanted: &[(&str, &str)]) {
 /// Loads one, unless it is loaded. `target`: the tracepoint, function or iterator it is for; those that are not bound to
 /// a type learn it only when they are attached.
 pub fn load(program: &mut Program, target: &str, btf: &Btf) -> Result<(), ProgramError> {
-    let loaded = match program {
+    // aya would search for the type again before it finds that there is nothing to do.
+    if program.fd().is_ok() {
+        return Ok(());
+    }
+    match program {
         Program::BtfTracePoint(hook) => hook.load(target, btf),
         Program::FEntry(hook) => hook.load(target, btf),
         Program::FExit(hook) => hook.load(target, btf),
@@ -49,9 +53,5 @@ pub fn load(program: &mut Program, target: &str, btf: &Btf) -> Result<(), Progra
         Program::KProbe(hook) => hook.load(),
         Program::TracePoint(hook) => hook.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
-    };
-    match loaded {
-        Err(ProgramError::AlreadyLoaded) => Ok(()),
-        other => other,
     }
 }

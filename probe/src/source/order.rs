@@ -2,7 +2,7 @@
 //!
 //! Must not look into an input beyond its time.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use crate::model::Input;
 
@@ -12,25 +12,28 @@ const STRAGGLE_NS: u64 = 10_000_000;
 /// Inputs on hold until everything older has arrived.
 #[derive(Default)]
 pub struct Order {
-    /// By time, and by arrival among those of one time.
-    inputs: BTreeMap<(u64, u64), Input>,
-    sequence: u64,
+    /// By time, and by arrival among those of one time. Nearly all arrive in order: they go to the back.
+    inputs: VecDeque<(u64, Input)>,
 }
 
 impl Order {
     /// Takes an input that happened at `time_ns`.
     pub fn push(&mut self, time_ns: u64, input: Input) {
-        self.sequence += 1;
-        self.inputs.insert((time_ns, self.sequence), input);
+        if self.inputs.back().is_none_or(|(last, _)| *last <= time_ns) {
+            self.inputs.push_back((time_ns, input));
+        } else {
+            let place = self.inputs.partition_point(|(other, _)| *other <= time_ns);
+            self.inputs.insert(place, (time_ns, input));
+        }
     }
 
     /// The next input no older one can overtake any more, `drained_ns` being a time after which the source was empty.
     pub fn next(&mut self, drained_ns: u64) -> Option<Input> {
-        let (time_ns, _) = *self.inputs.first_key_value()?.0;
+        let (time_ns, _) = self.inputs.front()?;
         if time_ns.saturating_add(STRAGGLE_NS) > drained_ns {
             return None;
         }
-        self.inputs.pop_first().map(|(_, input)| input)
+        self.inputs.pop_front().map(|(_, input)| input)
     }
 
     /// Whether none waits.
