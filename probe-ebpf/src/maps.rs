@@ -1,13 +1,12 @@
 //! The maps, and how an event leaves. Sizes here are defaults; the collector may set others at load.
 
 use aya_ebpf::{
-    helpers::generated::bpf_probe_read_kernel,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use probe_common::wire::{
-    Event, ExecEvent, Followed, Life, LifeSlot, NsPid, ParentClaim, ParentKey, ParentRecord, Settled, TaskRef, WaitidCall,
-    kind, loss,
+    Event, ExecEvent, Followed, Life, LifeSlot, NsPid, ParentClaim, ParentKey, ParentRecord, Settled,
+    TaskRef, WaitidCall, kind, loss,
 };
 
 use crate::{follow::asked, setting};
@@ -181,15 +180,4 @@ pub unsafe fn exchange(word: *mut u64, expected: u64, new: u64) -> u64 {
 pub unsafe fn add32(counter: *mut u32, by: u64) {
     // SAFETY: the caller's.
     unsafe { core::arch::asm!("lock *(u32 *)({0} + 0) += {1}", in(reg) counter, in(reg) by) };
-}
-
-/// Zeroes a record: the helper zeroes its target where it cannot read, and nothing can be read at address 0. One call,
-/// where the compiler would store 2 kB word by word.
-///
-/// # Safety
-/// `record` must be a value of our own map.
-#[inline(always)]
-pub unsafe fn zero(record: *mut ParentRecord) {
-    // SAFETY: the caller's; the size is the type's.
-    unsafe { bpf_probe_read_kernel(record.cast(), size_of::<ParentRecord>() as u32, core::ptr::null()) };
 }

@@ -4,11 +4,9 @@
 use probe_common::wire::{CLAIM_BUSY, ParentClaim, ParentKey, ParentRecord, TaskRef, loss};
 
 use crate::{
-    maps::{
-        BLANK_PARENT, PARENT_CLAIMS, PARENT_SLOTS, PARENTS, SETTLED, add, add32, exchange, lose, zero,
-    },
+    maps::{BLANK_PARENT, PARENT_CLAIMS, PARENT_SLOTS, PARENTS, SETTLED, add, add32, exchange, lose},
     setting,
-    task::{Memory, TaskPtr, Untyped},
+    task::{Memory, TaskPtr, Untyped, zero},
 };
 
 const BPF_NOEXIST: u64 = 1;

@@ -59,6 +59,17 @@ fn read<T: Copy + Default>(base: u64, offset: u64) -> T {
     }
 }
 
+/// Zeroes what is there: the helper zeroes its target where it cannot read, and nothing can be read at address 0. One
+/// call, where the compiler would store big things word by word.
+///
+/// # Safety
+/// `target` must be a value of our own map.
+#[inline(always)]
+pub unsafe fn zero<T>(target: *mut T) {
+    // SAFETY: the caller's; the size is the type's.
+    unsafe { bpf_probe_read_kernel(target.cast(), size_of::<T>() as u32, core::ptr::null()) };
+}
+
 /// A pointer as a mere number: the verifier does not follow one through a negation.
 #[inline(always)]
 fn untyped(pointer: u64) -> u64 {
