@@ -1,7 +1,7 @@
 //! A process runs another program.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use probe_common::wire::{TaskRef, kind};
+use probe_common::wire::{ParentKey, TaskRef, kind};
 
 use crate::{
     follow,
@@ -50,7 +50,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         zombie_ns: 0,
         status: 0,
     };
-    if !follow::asked(&stage) || setting!(min_latency_ns) != 0 {
+    if setting!(min_latency_ns) != 0 || !follow::asked(&key, &ParentKey::default()) {
         return 0;
     }
     send_exec(|record| {

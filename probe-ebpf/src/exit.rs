@@ -7,10 +7,10 @@ use probe_common::wire::{Life, ParentKey, TaskRef, flag, kind};
 use crate::{
     follow,
     life::{Entered, enter, enter_older, find, notified_rarely, now_ns, were_full},
-    maps::{Stage, add, send},
+    maps::{add, copy_task, name_task, send_event},
     parent::{key_of, parent_died, parent_record, record_of},
     setting,
-    task::{Memory, SignalPtr, TaskPtr, TypedTask, Untyped, forgotten, process_of},
+    task::{Memory, SignalPtr, TaskPtr, TypedTask, Untyped, describe_process, forgotten},
     with_real_parent,
 };
 
@@ -161,17 +161,20 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
     if flags & flag::PARENT != 0 {
         parent_died(&key, time_ns);
     }
-    if setting!(stream_all) != 0 {
-        send(&Stage {
-            time_ns,
-            kind: kind::EXIT,
-            flags: flags & flag::AUTOREAP,
-            process: &life.process,
-            parent: &process_of(real_parent),
-            other: None,
-            exit_ns,
-            zombie_ns: 0,
-            status: leader.wait_status(signal),
+    if setting!(stream_all) != 0 && setting!(min_latency_ns) == 0 && follow::asked(&key, &parent) {
+        let status = leader.wait_status(signal);
+        // SAFETY: a reserved Event of ours, written whole.
+        send_event(|event| unsafe {
+            (*event).time_ns = time_ns;
+            (*event).kind = kind::EXIT;
+            (*event).flags = flags & flag::AUTOREAP;
+            copy_task(&raw mut (*event).process, &life.process);
+            describe_process(real_parent, &mut (*event).parent);
+            name_task(&raw mut (*event).other, &ParentKey::default());
+            (*event).exit_ns = exit_ns;
+            (*event).zombie_ns = 0;
+            (*event).status = status;
+            (*event).reserved = 0;
         });
     }
     flags & UNANNOUNCED != 0

@@ -8,7 +8,7 @@ use probe_common::{
 };
 
 use crate::{
-    maps::{FOLLOWED, Stage, lose},
+    maps::{FOLLOWED, lose},
     setting,
 };
 
@@ -56,12 +56,11 @@ pub fn gone(tgid: u32) {
     }
 }
 
-/// Whether a stage is asked for.
+/// Whether a stage of this process is asked for.
 #[inline(always)]
-pub fn asked(stage: &Stage) -> bool {
+pub fn asked(process: &ParentKey, parent: &ParentKey) -> bool {
     if setting!(scope) != scope::PIDS {
         return true;
     }
-    followed(stage.process.tgid, stage.process.start_boottime_ns)
-        || followed(stage.parent.tgid, stage.parent.start_boottime_ns)
+    followed(process.tgid, process.start_boottime_ns) || followed(parent.tgid, parent.start_boottime_ns)
 }

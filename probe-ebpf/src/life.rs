@@ -4,15 +4,18 @@
 //! notification is follows from the life's state, never from who called. Must not read kernel memory.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use probe_common::wire::{Life, LifeSlot, NsPid, TaskRef, flag, kind, loss};
+use probe_common::wire::{Life, LifeSlot, NsPid, ParentKey, TaskRef, flag, kind, loss};
 
 use crate::{
     books::{UNKNOWN_NS, book_release, book_zombie, release},
     follow,
-    maps::{LIVES, LIVES_WERE_FULL, NS_PIDS, Stage, add, add32, exchange, lose, send, slot_of},
-    parent::{record_of, settle},
+    maps::{
+        LIVES, LIVES_WERE_FULL, NS_PIDS, Stage, add, add32, copy_task, exchange, lose, name_task, send,
+        send_event, slot_of,
+    },
+    parent::{key_of, record_of, settle},
     setting,
-    task::{Memory, TaskPtr, Untyped, forgotten, process_of},
+    task::{Memory, TaskPtr, Untyped, describe_process, forgotten, process_of},
 };
 
 const BPF_NOEXIST: u64 = 1;
@@ -217,7 +220,13 @@ pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
     Some(unsafe { *tgid })
 }
 
-/// The same where that is rare. `parent`, `told`: addresses.
+/// What a notice is: of a new zombie, of one that changes hands; the kernel will reap it; a tracer is told.
+const FIRST: u32 = 1;
+const MOVED: u32 = 2;
+const AUTOREAP: u32 = 4;
+const HELD: u32 = 8;
+
+/// [`notified`] where that is rare. `parent`, `told`: addresses.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn notified_rarely(tgid: u32, parent: u64, told: u64, held: u32, autoreap: u32) -> i32 {
@@ -228,10 +237,6 @@ pub extern "C" fn notified_rarely(tgid: u32, parent: u64, told: u64, held: u32, 
 /// `told` was told of the death of `tgid`: by `held` a tracer, else `parent`, its real parent now.
 #[inline(always)]
 pub fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bool, autoreap: bool) {
-    const FIRST: u32 = 1;
-    const MOVED: u32 = 2;
-    const AUTOREAP: u32 = 4;
-    const HELD: u32 = 8;
     let new = parent.identity();
     let told_by = (if autoreap { AUTOREAP } else { 0 }) | (if held { HELD } else { 0 });
     let told_by = forgotten(told_by, &tgid);
@@ -281,27 +286,48 @@ pub fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held
     if setting!(stream_all) == 0 && first && flags & flag::HELD == 0 {
         return;
     }
+    let notice = Notice { before_ns, old, what };
+    tell(tgid, parent.address(), if held && !moved { told.address() } else { 0 }, &notice);
+}
+
+/// What is told of a death, beside what its life says.
+struct Notice {
+    /// When it was a zombie before; 0: never.
+    before_ns: u64,
+    /// The parent before.
+    old: ParentKey,
+    /// [`FIRST`], [`MOVED`].
+    what: u32,
+}
+
+/// Sends it, written in place, in a function of its own: the stack is 512 bytes for all that call one another.
+#[inline(never)]
+fn tell(tgid: u32, parent: u64, tracer: u64, notice: &Notice) {
     let Some(life) = find(tgid) else { return };
     // SAFETY: a value of our own map.
-    let process = unsafe { (*life).process };
-    let parent = process_of(parent.untyped());
-    let other = if moved {
-        TaskRef { start_boottime_ns: old.start_boottime_ns, tgid: old.tgid, ..TaskRef::NONE }
-    } else if held {
-        process_of(told.untyped())
-    } else {
-        TaskRef::NONE
-    };
-    send(&Stage {
-        time_ns: now,
-        kind: if moved { kind::REPARENT } else { kind::ZOMBIE },
-        flags: if moved || first { flags & flag::HELD } else { (flags & flag::HELD) | flag::AGAIN },
-        process: &process,
-        parent: &parent,
-        other: Some(&other),
-        exit_ns,
-        zombie_ns: if moved { before_ns } else { now },
-        status: 0,
+    let life = unsafe { &*life };
+    if setting!(min_latency_ns) != 0 || !follow::asked(&key_of(&life.process), &life.parent) {
+        return;
+    }
+    let (first, moved) = (notice.what & FIRST != 0, notice.what & MOVED != 0);
+    let held = life.flags & flag::HELD;
+    // SAFETY: a reserved Event of ours, written whole.
+    send_event(|event| unsafe {
+        (*event).time_ns = life.zombie_ns;
+        (*event).kind = if moved { kind::REPARENT } else { kind::ZOMBIE };
+        (*event).flags = if moved || first { held } else { held | flag::AGAIN };
+        copy_task(&raw mut (*event).process, &life.process);
+        describe_process(TaskPtr::at(parent), &mut (*event).parent);
+        if tracer != 0 {
+            describe_process(TaskPtr::at(tracer), &mut (*event).other);
+        } else {
+            let old = if moved { notice.old } else { ParentKey::default() };
+            name_task(&raw mut (*event).other, &old);
+        }
+        (*event).exit_ns = life.exit_ns;
+        (*event).zombie_ns = if moved { notice.before_ns } else { life.zombie_ns };
+        (*event).status = 0;
+        (*event).reserved = 0;
     });
 }
 

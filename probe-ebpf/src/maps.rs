@@ -9,7 +9,7 @@ use probe_common::wire::{
     TaskRef, WaitidCall, kind, loss,
 };
 
-use crate::{follow::asked, setting};
+use crate::{follow::asked, parent::key_of, setting};
 
 /// Bytes pending at which the reader is woken before its timer.
 const WAKE_AT_BYTES: u64 = 256 * 1024;
@@ -98,19 +98,57 @@ pub struct Stage<'a> {
 /// copying one is a call with a byte loop, which costs the verifiers of older kernels hundreds of thousands of steps.
 #[inline(always)]
 pub fn send(stage: &Stage) {
-    if !asked(stage) || (setting!(min_latency_ns) != 0 && stage.kind != kind::REAP) {
+    if (setting!(min_latency_ns) != 0 && stage.kind != kind::REAP)
+        || !asked(&key_of(stage.process), &key_of(stage.parent))
+    {
         return;
     }
-    let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
-        lose(loss::RING_FULL);
-        return;
-    };
-    let event = entry.as_mut_ptr();
-    // SAFETY: a reserved Event of ours, written whole before it is submitted.
+    // SAFETY: a reserved Event of ours, written whole.
+    send_event(|event| unsafe { write_stage(event, stage) });
+}
+
+/// Sends an event; `fill` writes it whole, in place.
+#[inline(always)]
+pub fn send_event(fill: impl FnOnce(*mut Event)) {
+    match EVENTS.reserve::<Event>(0) {
+        Some(mut entry) => {
+            fill(entry.as_mut_ptr());
+            entry.submit(wake_flag());
+        }
+        None => lose(loss::RING_FULL),
+    }
+}
+
+/// Copies a task by the word: the compiler would call a loop over bytes.
+///
+/// # Safety
+/// `to` must be ours to write.
+#[inline(always)]
+pub unsafe fn copy_task(to: *mut TaskRef, from: &TaskRef) {
+    // SAFETY: the caller's; four words, as the layout says.
     unsafe {
-        write_stage(event, stage);
+        let (to, from) = (to.cast::<u64>(), (&raw const *from).cast::<u64>());
+        for word in 0..size_of::<TaskRef>() / size_of::<u64>() {
+            to.add(word).write_volatile(from.add(word).read_volatile());
+        }
     }
-    entry.submit(wake_flag());
+}
+
+/// Writes a task of which no more is known than who it is.
+///
+/// # Safety
+/// `to` must be ours to write.
+#[inline(always)]
+pub unsafe fn name_task(to: *mut TaskRef, key: &ParentKey) {
+    // SAFETY: the caller's.
+    unsafe {
+        (*to).start_boottime_ns = key.start_boottime_ns;
+        (*to).tgid = key.tgid;
+        (*to).ns_pid = 0;
+        let comm = (&raw mut (*to).comm).cast::<u64>();
+        comm.write_volatile(0);
+        comm.add(1).write_volatile(0);
+    }
 }
 
 /// Writes every field.

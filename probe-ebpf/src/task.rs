@@ -372,7 +372,7 @@ pub fn process_of(task: TaskPtr<Untyped>) -> TaskRef {
 }
 
 #[inline(never)]
-fn describe_process(task: TaskPtr<Untyped>, process: &mut TaskRef) {
+pub fn describe_process(task: TaskPtr<Untyped>, process: &mut TaskRef) {
     *process = task.process();
 }
 

@@ -89,7 +89,7 @@ fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
         return;
     }
     died_unseen(task);
-    told(task, autoreap);
+    own_death(task, task.notified_parent(), u32::from(autoreap));
     if autoreap {
         released_by_kernel(task);
     }
@@ -99,12 +99,6 @@ fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
 #[inline(never)]
 fn released_by_kernel<M: Memory>(task: TaskPtr<M>) {
     released(task.tgid(), task.start_boottime_ns(), task, false, 0);
-}
-
-/// Whoever is to be told of `task` has been.
-#[inline(never)]
-fn told<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
-    own_death(task, task.notified_parent(), u32::from(autoreap));
 }
 
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
