@@ -6,6 +6,7 @@
 mod distribution;
 mod parent;
 mod process;
+mod released;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use foldhash::{HashMap, HashSet, HashSetExt};
 pub use distribution::Tally;
 pub use parent::{Parent, Waits};
 pub use process::{Process, State};
+use released::Released;
 
 use crate::model::{
     Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled, Snapshot,
@@ -62,6 +64,7 @@ pub struct Engine {
     not_followed: u64,
     coarse_reaps: u64,
     seen_first_snapshot: bool,
+    released: Released,
 }
 
 impl Engine {
@@ -228,7 +231,7 @@ impl Engine {
         }
         let member = self.is_member(&event);
         if matches!(event.stage, Stage::Reap { .. }) {
-            self.forget(identity);
+            self.release(identity, now);
         }
         observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, member });
     }
@@ -508,6 +511,12 @@ impl Engine {
         }
     }
 
+    /// It has left the process table.
+    fn release(&mut self, identity: Identity, now: u64) {
+        self.released.push(now, identity);
+        self.forget(identity);
+    }
+
     fn forget(&mut self, identity: Identity) {
         if self.by_tgid.get(&identity.tgid) == Some(&identity) {
             self.by_tgid.remove(&identity.tgid);
@@ -553,16 +562,24 @@ impl Engine {
             let event = Lifecycle { time_ns: now, process: task, stage };
             observations.push(Observation::Stage { event, reap_latency_ns: None, teardown_ns: None, member });
         }
-        self.forget(identity);
+        self.release(identity, now);
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
         let first = !std::mem::replace(&mut self.seen_first_snapshot, true);
         self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
         let mut present = HashSet::with_capacity(snapshot.tasks.len());
+        let released = self.released.take_since(snapshot.began_ns);
         for seen in &snapshot.tasks {
-            present.insert(seen.process.identity);
-            self.evict_former_owner(seen.process.identity, seen.time_ns, observations);
+            let identity = seen.process.identity;
+            present.insert(identity);
+            // Released since it was seen; or, where that is not known, the next walk will tell.
+            if !self.processes.contains_key(&identity)
+                && released.as_ref().is_none_or(|released| released.contains(&identity))
+            {
+                continue;
+            }
+            self.evict_former_owner(identity, seen.time_ns, observations);
             self.seen(seen, first);
         }
         let settled_before = snapshot.began_ns.saturating_sub(snapshot.settle_after_ns);

@@ -44,7 +44,8 @@ fn reap(by: u32, how: ReapHow) -> Stage {
 }
 
 /// Lines of `time verb pid [pid]`: fork C P, exit C P, ignored C P (exit under a parent that ignores SIGCHLD),
-/// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, free C P (nobody knows who reaped), walk (a task list: `C:P` a zombie, `P` a running child of 1).
+/// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, free C P (nobody knows who reaped), walk (a task list: `C:P` a zombie, `P` a running child of 1;
+/// walk@T: begun at T, when all were seen).
 fn play(script: &str) -> Engine {
     let mut engine = Engine::default();
     let mut observations = Vec::new();
@@ -53,13 +54,14 @@ fn play(script: &str) -> Engine {
         let mut words = line.split_whitespace();
         let time: u64 = words.next().and_then(|word| word.parse().ok()).expect("a time");
         let verb = words.next().expect("a verb");
-        if verb == "walk" {
+        if let Some(began) = verb.strip_prefix("walk") {
+            let began_ns = began.strip_prefix('@').map_or(time, |began| began.parse().expect("a time"));
             let tasks = words
                 .map(|word| {
                     let (child, parent) = word.split_once(':').unwrap_or((word, "1"));
                     let state = if word.contains(':') { TaskState::Zombie } else { TaskState::Running };
                     SeenTask {
-                        time_ns: time,
+                        time_ns: began_ns,
                         process: task(child.parse().expect("a pid")),
                         parent: task(parent.parse().expect("a pid")),
                         state,
@@ -68,7 +70,7 @@ fn play(script: &str) -> Engine {
                     }
                 })
                 .collect();
-            let snapshot = Snapshot { began_ns: time, ended_ns: time, settle_after_ns: 0, tasks };
+            let snapshot = Snapshot { began_ns, ended_ns: time, settle_after_ns: 0, tasks };
             engine.apply(Input::Snapshot(snapshot), &mut observations);
             continue;
         }
@@ -181,6 +183,19 @@ fn a_walk_finds_what_was_lost_and_lets_go_of_what_is_gone() {
     assert_eq!(books(&engine, 2), [0, 2, 0, 0, 0, 2, 0]);
     // 20 was reaped unseen; 22's death was never told.
     let engine = play("10 fork 20 2\n 11 fork 22 2\n 30 exit 20 2\n 31 zombie 20 2\n 50 walk 22:2 2");
+    assert_eq!(books(&engine, 2), [2, 2, 0, 1, 0, 1, 0]);
+}
+
+#[test]
+fn who_is_reaped_while_the_list_is_walked_is_not_brought_back() {
+    let life = "10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n";
+    let engine = play(&format!("{life} 30 reap 20 2\n 35 walk@25 20:2 2\n 50 walk 2"));
+    assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
+    // Nor in the first walk.
+    let engine = play("30 reap 20 2\n 35 walk@25 20:2 2\n 50 walk 2");
+    assert_eq!(books(&engine, 2)[1..4], [1, 0, 1]);
+    // One that died and whose death was lost is.
+    let engine = play("10 fork 20 2\n 10 fork 21 2\n 30 reap 21 2\n 35 walk@25 20:2 2");
     assert_eq!(books(&engine, 2), [2, 2, 0, 1, 0, 1, 0]);
 }
 
