@@ -65,7 +65,7 @@ fn a_missing_member_names_the_feature_that_goes() {
     for (member, feature) in [
         ("arg_start", "command lines"),
         ("filename", "paths of programs"),
-        ("thread_pid", "PID namespaces"),
+        ("pids", "PID namespaces"),
         ("action", "autoreap"),
     ] {
         fs::write(&path, without(&whole, member)).expect("written");

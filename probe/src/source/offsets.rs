@@ -41,7 +41,7 @@ const FEATURES: &[(&str, &str)] = &[
     ("linux_binprm.", "paths of programs started while watching"),
     ("task_struct.sighand", "autoreap on the tracepoint rung"),
     ("sighand_struct.", "autoreap on the tracepoint rung"),
-    ("task_struct.thread_pid", "waits and pids inside PID namespaces"),
+    ("signal_struct.pids", "waits and pids inside PID namespaces"),
     ("pid", "waits and pids inside PID namespaces"),
     ("upid", "waits and pids inside PID namespaces"),
     ("pt_regs.", "kprobe hooks"),
