@@ -1,6 +1,7 @@
 //! The kernel's types, as its BTF has them: where each begins, who bears a name, which members it has.
 //!
-//! The format is include/uapi/linux/btf.h. Must not know which types are wanted, nor load anything.
+//! The format is include/uapi/linux/btf.h. btf-rs reads it too, and serves the tests: by one search for each name, which
+//! are 7 ms more of each start. Must not know which types are wanted, nor load anything.
 
 use std::{fs, fs::File, io, ops::Range, path::Path};
 
