@@ -318,16 +318,6 @@ impl Kernel {
         )
     }
 
-    /// Key and value of every entry of a hash map, as bytes. True where it was read to its end.
-    fn entries<K, V>(&self, name: &str, take: impl FnMut(&[u8], &[u8])) -> bool {
-        let Some(Map::HashMap(map)) = self.ebpf.map(name) else { return false };
-        let read = batch::entries(map.fd().as_fd(), size_of::<K>(), size_of::<V>(), take);
-        if let Err(error) = &read {
-            tracing::warn!(map = name, %error, "cannot be read");
-        }
-        read.is_ok()
-    }
-
     /// The books of parents that left nothing to tell.
     pub fn settled(&self) -> Settled {
         let mut sum = Settled::default();
@@ -421,9 +411,15 @@ impl Kernel {
         (programs, maps.into())
     }
 
+    /// How many entries a hash map has.
     fn count<K, V>(&self, name: &str) -> u64 {
         let mut count = 0;
-        self.entries::<K, V>(name, |_, _| count += 1);
+        if let Some(Map::HashMap(map)) = self.ebpf.map(name)
+            && let Err(error) =
+                batch::entries(map.fd().as_fd(), size_of::<K>(), size_of::<V>(), |_, _| count += 1)
+        {
+            tracing::warn!(map = name, %error, "cannot be read");
+        }
         count
     }
 
@@ -477,7 +473,7 @@ fn locate(options: &KernelOptions) -> Result<Located, SetupError> {
     });
     let (mut found, types) = found?;
     for ((path, offset), (_, of_wait)) in found.offsets.paths().into_iter().zip(waits.paths()) {
-        if is_in_tracefs(path) {
+        if offsets::is_in_tracefs(path) {
             *offset = *of_wait;
         }
     }
@@ -574,16 +570,11 @@ fn follow(ebpf: &mut Ebpf, asked: &Asked) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Whether a path of [`Offsets`] is a field of a tracepoint's record, not a member in BTF.
-fn is_in_tracefs(path: &str) -> bool {
-    path.contains(':')
-}
-
 /// Reads the offsets that tracefs knows; true when all are there.
-fn read_wait_offsets(offsets: &mut Offsets) -> bool {
+fn read_wait_offsets(waits: &mut Offsets) -> bool {
     let mut all = true;
-    for (path, offset) in offsets.paths() {
-        if is_in_tracefs(path)
+    for (path, offset) in waits.paths() {
+        if offsets::is_in_tracefs(path)
             && let Some((tracepoint, field)) = path.rsplit_once('.')
         {
             match tracefs::field_offset(tracepoint, field) {

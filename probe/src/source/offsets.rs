@@ -65,6 +65,11 @@ pub fn open(path: &Path) -> Result<Types, SetupError> {
     })
 }
 
+/// Whether a path of [`Offsets`] is a field of a tracepoint's record, not a member in BTF.
+pub fn is_in_tracefs(path: &str) -> bool {
+    path.contains(':')
+}
+
 /// All offsets this BTF has. Fails when one that nothing works without is missing; names it.
 pub fn find(types: &Types) -> Result<Found, SetupError> {
     let mut offsets = Offsets::NONE;
@@ -72,7 +77,7 @@ pub fn find(types: &Types) -> Result<Found, SetupError> {
     let mut missing = Vec::new();
     let structs = structs(types, offsets.paths().into_iter().flat_map(|(path, _)| path.split('|')));
     for (path, offset) in offsets.paths() {
-        if path.contains(':') {
+        if is_in_tracefs(path) {
             continue;
         }
         match path.split('|').find_map(|path| resolve(types, &structs, path)) {
