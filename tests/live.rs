@@ -637,11 +637,10 @@ fn an_ordinary_user_with_two_capabilities_sees_the_same() {
         check_invariants(&report);
         let truth: Value = serde_json::from_slice(&output.stdout).expect("truth");
         let parent = parent_in(&report, &truth["pid"]);
-        assert_eq!(
-            (&parent["reaped"], &parent["exited"], &parent["verdict"]),
-            (&json!(20), &json!(20), &json!("healthy")),
-            "{report:#}"
-        );
+        // Each free that no program was run for, as on some hosts, is a reap of which nothing else tells.
+        let missed = report["lost"]["probe_missed"].as_u64().expect("a count");
+        assert_eq!((&parent["reaped"], &parent["exited"]), (&json!(20 - missed), &json!(20)), "{report:#}");
+        assert!(missed == 0 && parent["verdict"] == "healthy" || report["complete"] == false, "{report:#}");
         // Without the exact hooks the waits need tracefs; without that only the frees are seen.
         let reap = report["hooks"]["reap"].as_str().expect("a hook");
         if reap.contains("release_task") {

@@ -13,7 +13,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     engine::{Engine, Observation},
-    model::{Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage, Upkeep},
+    model::{
+        Counters, Death, Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage, TaskState,
+        Upkeep,
+    },
     record::RecordingFile,
     sink,
     source::{SetupError, clock, detail, kernel::Kernel, order::Order, own},
@@ -32,8 +35,12 @@ const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 const SETTLE_AFTER_NS: u64 = 1_000_000_000;
 /// After the last walk, stragglers get this long.
 const LAST_WORDS: Duration = Duration::from_millis(15);
-/// The same where some releases are seen only by their free, which comes up to 32 ms later.
-const LAST_FREES: Duration = Duration::from_millis(60);
+/// Where some releases are seen only by their free: how long it takes, mostly.
+const FREES_TAKE: Duration = Duration::from_millis(60);
+/// How long it is waited for, at most, where nothing else says who reaped: on a busy machine RCU takes its time.
+const LAST_FREES: Duration = Duration::from_secs(2);
+/// How often it is looked whether all have come.
+const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
 /// Most parents looked up in /proc at a reading of the counters.
 const LOOK_UPS_MAX: usize = 200;
 /// Most identities remembered as looked up in /proc.
@@ -81,6 +88,10 @@ pub struct Collector {
     status_line: bool,
     /// The kernel counts; little is streamed.
     counting: bool,
+    /// At the end: those of the dead who were released, it is known how, and whose free did not come.
+    unfreed: Vec<Death>,
+    /// How many of the same it is not known of who reaped them.
+    frees_missed: u64,
 }
 
 impl Collector {
@@ -105,6 +116,8 @@ impl Collector {
             ticks_per_second: procfs::ticks_per_second(),
             began: Instant::now(),
             status_line: status_line && std::io::stderr().is_terminal(),
+            unfreed: Vec::new(),
+            frees_missed: 0,
         };
         let time_ns = first.began_ns;
         collector.order.push(time_ns, Input::Begin { time_ns, root });
@@ -174,21 +187,50 @@ impl Collector {
     }
 
     async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
+        self.drain(observer)?;
         let snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
         let (began_ns, ended_ns) = (snapshot.began_ns, snapshot.ended_ns);
         let there: HashSet<Identity> = snapshot.tasks.iter().map(|seen| seen.process.identity).collect();
-        self.order.push(ended_ns, Input::Snapshot(snapshot));
-        self.drain(observer)?;
-        tokio::time::sleep(if self.kernel.hooks().exact { LAST_WORDS } else { LAST_FREES }).await;
         // Only what happened within the window: later events would unbalance the books against the last walk. A free
         // tells of a release before it; of one before the walk where the walk did not find the process any more.
-        self.take_events(|event| match event.stage {
+        let when = |event: &Lifecycle| match event.stage {
             Stage::Reap { precision: Precision::Coarse, .. } if !there.contains(&event.process.identity) => {
                 Some(event.time_ns.min(began_ns))
             }
             _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
-        });
+        };
+        if !self.kernel.hooks().exact {
+            let lives = |identity: &Identity| {
+                let seen = snapshot.tasks.iter().find(|seen| seen.process.identity == *identity);
+                seen.is_some_and(|seen| seen.state != TaskState::Zombie)
+            };
+            let began = Instant::now();
+            loop {
+                // Who has died and is not in the task list any more was released. Where the kernel did not do it and the
+                // parent has died too, only the free says by whom.
+                let mut unfreed = self.kernel.deaths();
+                unfreed.retain(|death| {
+                    death.process.start_boottime_ns < began_ns && !there.contains(&death.process)
+                });
+                let (known, unknown): (Vec<Death>, _) =
+                    unfreed.into_iter().partition(|death| death.autoreap || lives(&death.parent));
+                let patience = if unknown.is_empty() { FREES_TAKE } else { LAST_FREES };
+                if (known.is_empty() && unknown.is_empty()) || began.elapsed() >= patience {
+                    (self.unfreed, self.frees_missed) = (known, unknown.len() as u64);
+                    break;
+                }
+                self.take_events(when);
+                tokio::time::sleep(LOOK_FOR_FREES_EVERY).await;
+            }
+        }
+        tokio::time::sleep(LAST_WORDS).await;
+        self.take_events(when);
+        if !self.unfreed.is_empty() {
+            let followed = self.kernel.deaths();
+            self.unfreed.retain(|death| followed.contains(death));
+        }
         self.read_counters(true);
+        self.order.push(ended_ns, Input::Snapshot(snapshot));
         self.order.push(u64::MAX, Input::End { time_ns: ended_ns });
         self.release(u64::MAX, observer)?;
         if self.status_line {
@@ -220,13 +262,14 @@ impl Collector {
     }
 
     fn read_counters(&mut self, closing: bool) {
-        let Self { kernel, order, looked_up, ticks_per_second, counting, .. } = self;
+        let Self { kernel, order, looked_up, ticks_per_second, counting, unfreed, .. } = self;
         let (counting, ticks_per_second) = (*counting, *ticks_per_second);
         let mut look_ups = LOOK_UPS_MAX;
         if looked_up.len() >= LOOKED_UP_MAX {
             looked_up.clear();
         }
-        let complete = kernel.counters(counting || closing, closing, |counters| {
+        let complete = kernel.counters(counting || closing, closing, |mut counters| {
+            add_unfreed(&mut counters, unfreed);
             let time_ns = counters.time_ns;
             let identity = counters.parent.identity;
             if counting && counters.died_ns == 0 && look_ups > 0 && looked_up.insert(identity) {
@@ -241,7 +284,8 @@ impl Collector {
         if counting && complete {
             self.order.push(time_ns, Input::Settled(self.kernel.settled()));
         }
-        let losses = self.kernel.losses();
+        let mut losses = self.kernel.losses();
+        losses.probe_missed += self.frees_missed;
         self.order.push(time_ns, Input::Losses { time_ns, losses });
         if closing {
             let (programs, maps) = self.kernel.upkeep();
@@ -285,6 +329,19 @@ impl Collector {
             terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)),
         );
         eprint!("\r\x1b[K{line}");
+    }
+}
+
+/// Adds the releases of which no free came.
+fn add_unfreed(counters: &mut Counters, unfreed: &[Death]) {
+    for death in unfreed.iter().filter(|death| death.parent == counters.parent.identity) {
+        counters.exited += u64::from(!death.counted);
+        if death.autoreap {
+            counters.autoreaped += 1;
+        } else {
+            counters.reaped += 1;
+            counters.coarse += 1;
+        }
     }
 }
 

@@ -175,6 +175,18 @@ pub struct Distribution {
     pub buckets: Vec<(u16, u64)>,
 }
 
+/// A death of which the kernel programs have not heard the release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    pub process: Identity,
+    /// Whose child it died, or into whose hands it came since.
+    pub parent: Identity,
+    /// The kernel reaps it itself.
+    pub autoreap: bool,
+    /// Its parent's counters have it among the deaths.
+    pub counted: bool,
+}
+
 /// What the kernel counted for one parent since the programs were attached: exact even when events were lost.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Counters {

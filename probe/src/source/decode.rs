@@ -5,8 +5,8 @@ use std::sync::Arc;
 use probe_common::wire::{self, Event, ExecEvent, TaskRef, flag, kind, state};
 
 use crate::model::{
-    Comm, Counters, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask, Settled, Stage,
-    Task, TaskState, WaitStatus,
+    Comm, Counters, Death, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask, Settled,
+    Stage, Task, TaskState, WaitStatus,
 };
 
 /// The types the kernel programs write: plain integers and byte arrays, without padding.
@@ -22,6 +22,10 @@ unsafe impl Wire for ExecEvent {}
 unsafe impl Wire for wire::SeenTask {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::ParentRecord {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for wire::Life {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for wire::LifeSlot {}
 
 fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
     if bytes.len() < size_of::<T>() {
@@ -117,6 +121,23 @@ pub fn seen_task(bytes: &[u8]) -> Option<SeenTask> {
         tracer: present(&seen.tracer),
         since_ns: seen.zombie_ns,
     })
+}
+
+/// A death that is followed.
+pub fn death(bytes: &[u8]) -> Option<Death> {
+    read::<wire::Life>(bytes).map(|life| Death {
+        process: task(&life.process).identity,
+        parent: Identity { tgid: life.parent.tgid, start_boottime_ns: life.parent.start_boottime_ns },
+        autoreap: life.flags & flag::AUTOREAP != 0,
+        counted: life.zombie_ns != 0,
+    })
+}
+
+/// The same, of a slot; `None` where it is nobody's, or claimed and not written yet.
+pub fn slot_death(bytes: &[u8]) -> Option<Death> {
+    let claim_ns = read::<wire::LifeSlot>(bytes)?.claim_ns;
+    let death = death(bytes.get(core::mem::offset_of!(wire::LifeSlot, life)..)?)?;
+    (claim_ns != 0 && claim_ns == death.process.start_boottime_ns).then_some(death)
 }
 
 /// The sum over parents no longer kept one by one.

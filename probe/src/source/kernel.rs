@@ -28,12 +28,12 @@ use probe_common::{
 use super::{
     SetupError,
     attach_types::{attach_types, loader},
-    batch, clock, decode, load, object, offsets,
+    batch, clock, decode, lives, load, object, offsets,
     parents::Parents,
     tracefs,
     types::Types,
 };
-use crate::model::{Counters, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
+use crate::model::{Counters, Death, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
@@ -330,6 +330,13 @@ impl Kernel {
             }
         }
         sum
+    }
+
+    /// The deaths that are followed: their release was not heard of.
+    pub fn deaths(&self) -> Vec<Death> {
+        let mut deaths = Vec::new();
+        lives::each(&self.ebpf, |death| deaths.push(death));
+        deaths
     }
 
     /// What each loaded program is to the kernel, by name.

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod decode;
 pub mod detail;
 pub mod kernel;
+mod lives;
 mod load;
 mod object;
 pub mod offsets;
