@@ -141,6 +141,8 @@ pub struct LifeSlot {
     pub elsewhere: u32,
     pub reserved: u32,
     pub life: Life,
+    /// A slot is two cache lines, and the first has all that says whose it is.
+    pub distance: [u64; 3],
 }
 
 /// Value of the FOLLOWED map, keyed by tgid.
@@ -220,8 +222,9 @@ pub struct Histogram {
     pub buckets: [u32; BUCKETS],
 }
 
-/// Value of the PARENT_SLOTS and PARENTS maps. A parent and its children die and reap on different CPUs: what is rarely written, what is
-/// written where the parent runs, and what is written where its children die stand a cache line apart.
+/// Value of the PARENT_SLOTS and PARENTS maps. A parent and its children die and reap on different CPUs: what is rarely
+/// written, what is written where the parent runs, and what is written where its children die have a cache line each,
+/// where records begin at one.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ParentRecord {
@@ -237,12 +240,9 @@ pub struct ParentRecord {
 
     pub forked: u64,
     pub reaped: u64,
-    /// Of `reaped`: seen only by their free.
-    pub coarse: u64,
     /// Wait calls begun since its last exec.
     pub waits_any: u64,
     pub waits_specific: u64,
-    /// Its last buckets are never used ([`crate::bucket::LAST`]): they are the distance to what follows.
     pub reap_latency: Histogram,
 
     pub exited: u64,
@@ -251,6 +251,10 @@ pub struct ParentRecord {
     /// Of `exited`: could not be followed to their reap, for want of room.
     pub untracked: u64,
     pub teardown: Histogram,
+
+    /// Of `reaped`: seen only by their free.
+    pub coarse: u64,
+    pub distance: [u64; 7],
 }
 
 /// Index into the LOSSES array, which counts per CPU.
@@ -269,6 +273,7 @@ pub struct WaitidCall {
     pub infop: u64,
 }
 
+const CACHE_LINE: usize = 64;
 const _: () = {
     assert!(size_of::<TaskRef>() == 32);
     assert!(size_of::<Event>() == 136);
@@ -277,7 +282,10 @@ const _: () = {
     assert!(size_of::<Life>() == 88);
     assert!(size_of::<ParentKey>() == 16);
     assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
-    assert!(size_of::<LifeSlot>() == 104);
+    assert!(size_of::<LifeSlot>() == 2 * CACHE_LINE);
     assert!(size_of::<ParentClaim>() == 16);
-    assert!(size_of::<ParentRecord>() == 136 + 2 * size_of::<Histogram>());
+    assert!(core::mem::offset_of!(ParentRecord, forked) == CACHE_LINE);
+    assert!(core::mem::offset_of!(ParentRecord, exited) % CACHE_LINE == 0);
+    assert!(core::mem::offset_of!(ParentRecord, coarse) % CACHE_LINE == 0);
+    assert!(size_of::<ParentRecord>() % CACHE_LINE == 0);
 };

@@ -5,15 +5,25 @@
 
 use probe_common::{
     bucket,
-    wire::{Histogram, ParentKey, flag},
+    wire::{Histogram, ParentKey, ParentRecord, flag},
 };
 
 use crate::{
-    maps::{SETTLED, add, add32},
+    maps::{SETTLED, add, add32, will_need},
     parent::{parent_record, record_of},
     setting,
     task::{TaskPtr, Untyped},
 };
+
+/// The parent with this record, which lives, reaps a child of its own: nothing but that, hence in place.
+#[inline(always)]
+pub fn book_reap(record: *mut ParentRecord, latency_ns: u64) {
+    // SAFETY: a value of our own map.
+    unsafe {
+        record_duration(&raw mut (*record).reap_latency, latency_ns);
+        add(&raw mut (*record).reaped, 1);
+    }
+}
 
 /// A duration that is not known.
 pub const UNKNOWN_NS: u64 = u64::MAX;
@@ -105,9 +115,11 @@ fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
     let slot = core::hint::black_box(bucket::index(duration_ns)) & (bucket::BUCKETS - 1);
     // SAFETY: histogram is part of a value of our own map and slot is masked to its length.
     unsafe {
+        let bucket = (&raw mut (*histogram).buckets).cast::<u32>().add(slot);
+        will_need(bucket);
         add(&raw mut (*histogram).count, 1);
         add(&raw mut (*histogram).sum_ns, duration_ns);
-        add32((&raw mut (*histogram).buckets).cast::<u32>().add(slot), 1);
+        add32(bucket, 1);
         if duration_ns > (*histogram).max_ns {
             (*histogram).max_ns = duration_ns;
         }

@@ -7,7 +7,7 @@ use probe_common::wire::{Life, ParentKey, TaskRef, flag, kind};
 use crate::{
     follow,
     life::{Entered, enter, enter_older, find, notified_rarely, now_ns, were_full},
-    maps::{add, copy_task, name_task, send_event},
+    maps::{add, copy_task, name_task, send_event, slot_of, will_need},
     parent::{key_of, parent_died, parent_record, record_of},
     setting,
     task::{Memory, SignalPtr, TaskPtr, TypedTask, Untyped, describe_process, forgotten},
@@ -124,6 +124,10 @@ fn bereaved<M: Memory, N: Memory>(
 /// will be told of it.
 #[inline(always)]
 fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) -> bool {
+    if let Some(slot) = slot_of(leader.tgid()) {
+        // SAFETY: a value of our own map.
+        unsafe { will_need(&raw const (*slot).claim_ns) };
+    }
     let process = leader.process_of_leader(signal);
     let key = key_of(&process);
     if !follow::in_scope(&key) {

@@ -4,10 +4,13 @@
 //! notification is follows from the life's state, never from who called. Must not read kernel memory.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
-use probe_common::wire::{Life, LifeSlot, NsPid, ParentKey, TaskRef, flag, kind, loss};
+use probe_common::{
+    settings::scope,
+    wire::{Life, LifeSlot, NsPid, ParentKey, TaskRef, flag, kind, loss},
+};
 
 use crate::{
-    books::{UNKNOWN_NS, book_release, book_zombie, release},
+    books::{UNKNOWN_NS, book_reap, book_release, book_zombie, release},
     follow,
     maps::{
         LIVES, LIVES_WERE_FULL, NS_PIDS, Stage, add, add32, copy_task, exchange, lose, name_task, send,
@@ -342,6 +345,36 @@ pub fn freed<M: Memory>(task: TaskPtr<M>) {
     let same = known == real_parent && known != 0 && life_flags & (flag::UNDER_INIT | flag::HELD) == 0;
     let flags = if same { flag::COARSE | flag::BY_PARENT } else { flag::COARSE };
     released(tgid, start_boottime_ns, task, false, flags);
+}
+
+/// `reaper` waited and took the entry of `tgid`: true where that was as it should be, which needs no more than to be
+/// counted, in few instructions and in place. Else [`released`] has to look closer.
+#[inline(always)]
+pub fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool {
+    if setting!(stream_all) != 0 || setting!(scope) == scope::TREE {
+        return false;
+    }
+    let Some(life) = find(tgid) else { return false };
+    // SAFETY: a value of our own map; read before it is taken out.
+    let (start, parent, since_ns, flags, ns_inum) = unsafe {
+        ((*life).process.start_boottime_ns, (*life).parent, (*life).zombie_ns, (*life).flags, (*life).ns_inum)
+    };
+    let latency_ns = now_ns().saturating_sub(since_ns);
+    if parent.tgid != reaper_tgid
+        || flags & !flag::UNDER_INIT != 0
+        || ns_inum != 0
+        || since_ns == 0
+        || latency_ns >= setting!(slow_ns)
+        || start_boottime_ns != 0 && start_boottime_ns != start
+    {
+        return false;
+    }
+    let Some(record) = record_of(&parent) else { return false };
+    // Whoever takes it out books it: a wait's return and the free may come at once on two CPUs.
+    if take_out(tgid, start) {
+        book_reap(record, latency_ns);
+    }
+    true
 }
 
 /// The entry of `tgid` is gone. `start_boottime_ns`: whose, where known (0: whoever is entered). `by_wait`: `reaper`

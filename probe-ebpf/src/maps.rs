@@ -20,9 +20,10 @@ const BPF_F_MMAPABLE: u32 = 1024;
 
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
-/// A life by the low bits of its tgid: no hash, and look-ups in arrays are part of the program.
+/// A life by the low bits of its tgid: no hash, and look-ups in arrays are part of the program. Nobody maps it: but what can
+/// be mapped begins at a page, and so each slot at a cache line.
 #[map]
-pub static LIFE_SLOTS: Array<LifeSlot> = Array::with_max_entries(1, 0);
+pub static LIFE_SLOTS: Array<LifeSlot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// By tgid, those whose slot is somebody else's; all where there are no slots.
 #[map]
 pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(32_768, 0);
@@ -34,9 +35,9 @@ pub static NS_PIDS: HashMap<NsPid, u32> = HashMap::with_max_entries(16_384, 0);
 /// Whose the records in PARENT_SLOTS are. The collector maps it into its memory, and finds those that are claimed.
 #[map]
 pub static PARENT_CLAIMS: Array<ParentClaim> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-/// A parent by the low bits of its tgid.
+/// A parent by the low bits of its tgid; at a cache line, likewise.
 #[map]
-pub static PARENT_SLOTS: Array<ParentRecord> = Array::with_max_entries(1, 0);
+pub static PARENT_SLOTS: Array<ParentRecord> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// Those whose slot is somebody else's; all where there are no slots. Preallocated, as all are: memory asked for in the
 /// middle of a fork is refused now and then, far from any limit.
 #[map]
@@ -67,6 +68,16 @@ pub fn slot_of(tgid: u32) -> Option<*mut LifeSlot> {
         return None;
     }
     LIFE_SLOTS.get_ptr_mut(tgid & (slots - 1))
+}
+
+/// Has the cache line of `word` on its way before it is needed: what changes it atomically waits for it, and for all before.
+///
+/// # Safety
+/// `word` must point into a map value.
+#[inline(always)]
+pub unsafe fn will_need<T: Copy>(word: *const T) {
+    // SAFETY: the caller's; volatile, or nothing would be read.
+    let _ = unsafe { word.read_volatile() };
 }
 
 /// Counts something that did not fit.

@@ -13,7 +13,7 @@ use aya_log_ebpf::debug;
 use probe_common::wire::WaitidCall;
 
 use crate::{
-    life::{freed, is_known_as, released, resolve},
+    life::{freed, is_known_as, reaped_as_usual, released, resolve},
     maps::WAITID_CALLS,
     task::{Memory, TaskPtr, TypedTask, Untyped, record, waited_pid},
     with_current,
@@ -30,7 +30,12 @@ fn task_released<M: Memory>(task: TaskPtr<M>) {
     }
     // Somebody on the way out (the child itself, its dying parent) does the kernel's work, not a wait.
     let start_boottime_ns = task.start_boottime_ns();
-    with_current!(|current| released(tgid, start_boottime_ns, current, !current.is_exiting(), 0));
+    with_current!(|current| {
+        let by_wait = !current.is_exiting();
+        if !by_wait || !reaped_as_usual(tgid, start_boottime_ns, current.tgid()) {
+            released(tgid, start_boottime_ns, current, by_wait, 0);
+        }
+    });
 }
 
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
@@ -70,8 +75,18 @@ pub fn process_free(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// The current process waited, and was told `nr`.
 #[inline(always)]
 fn waited(nr: u32) {
+    if !with_current!(|current| reaped_as_usual(nr, 0, current.tgid())) {
+        waited_for_another(nr);
+    }
+}
+
+/// The same, where it takes a closer look.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn waited_for_another(nr: u32) -> i32 {
     with_current!(|current| {
         let mut tgid = Some(nr);
         if !is_known_as(nr, current.tgid()) {
@@ -81,6 +96,7 @@ fn waited(nr: u32) {
             released(tgid, 0, current, true, 0);
         }
     });
+    0
 }
 
 /// match-proto: kernel/exit.c: SYSCALL_DEFINE4(wait4, pid_t, upid, int __user *, stat_addr, int, options, struct rusage __user *, ru)

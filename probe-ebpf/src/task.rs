@@ -255,6 +255,10 @@ impl<M: Memory> TaskPtr<M> {
     /// How `of`, a parent, sees this leader, which shares `signal` with its threads.
     #[inline(always)]
     pub fn as_seen_by<N: Memory>(self, of: TaskPtr<N>, signal: SignalPtr<M>) -> SeenAs {
+        // A parent is never deeper than its child, whose own level is at hand.
+        if signal.level() == 0 {
+            return SeenAs { nr: self.tgid(), ns_inum: 0, by_init: of.tgid() == 1 };
+        }
         let of_signal = of.signal();
         let level = of_signal.level();
         if level == 0 {
@@ -270,8 +274,10 @@ impl<M: Memory> TaskPtr<M> {
     /// Whether `of`, a parent, calls this leader `nr`.
     #[inline(always)]
     pub fn is_seen_as(self, nr: u32, of: Self) -> bool {
-        let level = of.signal().level();
-        let own = if level == 0 { self.tgid() } else { inner_pid(self.signal().number_at(level)) };
+        let signal = self.signal();
+        // As above.
+        let level = if signal.level() == 0 { 0 } else { of.signal().level() };
+        let own = if level == 0 { self.tgid() } else { inner_pid(signal.number_at(level)) };
         own == nr
     }
     /// Who this task's process is, and no more.
