@@ -287,5 +287,5 @@ const _: () = {
     assert!(core::mem::offset_of!(ParentRecord, forked) == CACHE_LINE);
     assert!(core::mem::offset_of!(ParentRecord, exited) % CACHE_LINE == 0);
     assert!(core::mem::offset_of!(ParentRecord, coarse) % CACHE_LINE == 0);
-    assert!(size_of::<ParentRecord>() % CACHE_LINE == 0);
+    assert!(size_of::<ParentRecord>().is_multiple_of(CACHE_LINE));
 };

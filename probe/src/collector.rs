@@ -5,6 +5,7 @@
 use std::{
     future::Future,
     io::IsTerminal,
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
@@ -22,8 +23,11 @@ use crate::{
     source::{SetupError, clock, detail, kernel::Kernel, order::Order, own},
 };
 
-/// How long an event may stay in the ring buffer while little happens.
+/// How long an event may stay in the ring buffer while little happens: parents are looked up in /proc while they are there,
+/// and a person at a terminal sees no delay.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
+/// The same where a program reads: waking up, and waking the writer, costs more than all that is done then.
+const DRAIN_EVERY_FOR_PROGRAMS: Duration = Duration::from_millis(100);
 /// The same where next to none are sent: as often as the counters are read. Waking up is most of what watching an idle
 /// host costs, 50 µs each time; much at once wakes us anyhow.
 const DRAIN_EVERY_COUNTING: Duration = COUNTERS_EVERY;
@@ -45,6 +49,15 @@ const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
 const LOOK_UPS_MAX: usize = 200;
 /// Most identities remembered as looked up in /proc.
 const LOOKED_UP_MAX: usize = 65_536;
+
+/// What a collection is for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Purpose {
+    /// A report at its end, and a status line until then.
+    Report,
+    /// Lines as they come, for a person or for a program.
+    Lines { for_a_person: bool },
+}
 
 /// Somebody who wants every observation while it is fresh. An error ends the collection.
 pub trait Observer {
@@ -88,6 +101,7 @@ pub struct Collector {
     status_line: bool,
     /// The kernel counts; little is streamed.
     counting: bool,
+    purpose: Purpose,
     /// At the end: those of the dead who were released, it is known how, and whose free did not come.
     unfreed: Vec<Death>,
     /// How many of the same it is not known of who reaped them.
@@ -102,7 +116,7 @@ impl Collector {
         recording: Option<RecordingFile>,
         first: Snapshot,
         root: Option<Identity>,
-        status_line: bool,
+        purpose: Purpose,
     ) -> Self {
         let mut collector = Self {
             counting: kernel.counts(),
@@ -115,7 +129,8 @@ impl Collector {
             observations: Vec::new(),
             ticks_per_second: procfs::ticks_per_second(),
             began: Instant::now(),
-            status_line: status_line && std::io::stderr().is_terminal(),
+            status_line: purpose == Purpose::Report && std::io::stderr().is_terminal(),
+            purpose,
             unfreed: Vec::new(),
             frees_missed: 0,
         };
@@ -150,21 +165,25 @@ impl Collector {
         stop: impl Future<Output = T>,
         observer: &mut dyn Observer,
     ) -> Result<T, CollectError> {
-        let events = self.kernel.readiness().try_clone_to_owned().map_err(CollectError::Observer)?;
-        // SAFETY: an OwnedFd names the same open descriptor as long as it lives, and the AsyncFd owns it.
-        let readiness = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) }
-            .map_err(|error| CollectError::Observer(error.into()))?;
+        let readiness = self.kernel.readiness().try_clone_to_owned().and_then(readable);
+        let readiness = readiness.map_err(CollectError::Observer)?;
         // From before the first tick, so that the tick of a second never comes just too early.
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
         let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
-        let every = if self.counting { DRAIN_EVERY_COUNTING } else { DRAIN_EVERY };
-        let mut drain = tokio::time::interval(every);
-        drain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let every = match self.purpose {
+            _ if self.counting => DRAIN_EVERY_COUNTING,
+            Purpose::Lines { for_a_person: false } if self.recording.is_none() => DRAIN_EVERY_FOR_PROGRAMS,
+            Purpose::Report | Purpose::Lines { .. } => DRAIN_EVERY,
+        };
+        let drain = clock::ticks(every).and_then(readable).map_err(CollectError::Observer)?;
         tokio::pin!(stop);
         let ended = loop {
             tokio::select! {
                 ended = &mut stop => break ended,
-                _ = drain.tick() => {}
+                ticked = drain.readable() => {
+                    if let Ok(mut guard) = ticked { guard.clear_ready() }
+                    clock::ticked(drain.get_ref());
+                }
                 ready = readiness.readable() => {
                     if let Ok(mut guard) = ready { guard.clear_ready() }
                 }
@@ -251,11 +270,15 @@ impl Collector {
     /// Takes what the kernel has sent; `when` says at what time it counts as happened, if it counts.
     fn take_events(&mut self, when: impl Fn(&Lifecycle) -> Option<u64>) {
         self.kernel.flush_log();
+        // No line says what /proc knows.
+        let looks_up = self.purpose == Purpose::Report || self.recording.is_some();
         let Self { kernel, order, looked_up, ticks_per_second, .. } = self;
         kernel.drain(|mut event| {
             if let Some(time_ns) = when(&event) {
                 event.time_ns = time_ns;
-                look_up(&event, looked_up, *ticks_per_second, order);
+                if looks_up {
+                    look_up(&event, looked_up, *ticks_per_second, order);
+                }
                 order.push(event.time_ns, Input::Lifecycle(event));
             }
         });
@@ -330,6 +353,13 @@ impl Collector {
         );
         eprint!("\r\x1b[K{line}");
     }
+}
+
+/// Tells when there is something to read.
+fn readable(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd names the same open descriptor as long as it lives, and the AsyncFd owns it.
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    Ok(registered?)
 }
 
 /// Adds the releases of which no free came.

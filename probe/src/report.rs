@@ -5,7 +5,12 @@
 
 use std::borrow::Cow;
 
+use arrayvec::ArrayString;
 use serde::Serialize;
+
+/// A wall-clock time, as in `2023-11-14T22:13:25.000000001Z`; empty where it lies beyond the calendar. Without an allocation:
+/// each line has two.
+pub type Rfc3339 = ArrayString<30>;
 
 /// The value of `schema`; changes only when a field changes its meaning or goes.
 pub const SCHEMA: &str = "reapwatch.report/1";
@@ -60,8 +65,8 @@ pub struct MapFill {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Window {
-    pub start: String,
-    pub end: String,
+    pub start: Rfc3339,
+    pub end: Rfc3339,
     pub duration_ns: u64,
 }
 
@@ -113,7 +118,7 @@ pub struct Parent {
     /// Present where the process lives in a PID namespace of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
-    pub start_time: String,
+    pub start_time: Rfc3339,
     pub comm: String,
     pub command_line: Vec<String>,
     pub executable: String,
@@ -195,7 +200,7 @@ pub struct Named<'a> {
 /// One line of `trace`. Its texts are the observation's: there are thousands a second.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EventLine<'a> {
-    pub time: String,
+    pub time: Rfc3339,
     /// `fork`, `exec`, `exit`, `zombie`, `reap`, `reparent`, `lost`.
     pub event: &'static str,
     /// Absent on `lost`.
@@ -240,7 +245,7 @@ pub struct EventLine<'a> {
 
 impl EventLine<'_> {
     /// One that says nothing yet but when and what.
-    pub fn blank(event: &'static str, time: String) -> Self {
+    pub fn blank(event: &'static str, time: Rfc3339) -> Self {
         Self {
             time,
             event,
@@ -263,7 +268,7 @@ impl EventLine<'_> {
     }
 
     /// Lines that the reader was too slow for.
-    pub fn lines_lost(time: String, lines: u64) -> Self {
+    pub fn lines_lost(time: Rfc3339, lines: u64) -> Self {
         Self { lines: Some(lines), ..Self::blank("lost", time) }
     }
 }
@@ -273,7 +278,7 @@ pub struct EventProcess<'a> {
     pub pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
-    pub start_time: String,
+    pub start_time: Rfc3339,
     pub comm: Cow<'a, str>,
 }
 

@@ -67,7 +67,7 @@ fn badness(parent: &Parent) -> impl Ord + use<> {
         Reverse(parent.reap_latency.max_ns),
         Reverse(parent.ledger.exited),
         parent.pid,
-        parent.start_time.clone(),
+        parent.start_time,
     )
 }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use jiff::Timestamp;
 
-use crate::model::Session;
+use crate::{model::Session, report::Rfc3339};
 
 const SECOND_NS: i128 = 1_000_000_000;
 /// Bytes of `2023-11-14T22:13:25`.
@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// RFC 3339, UTC, with ns; empty where it lies beyond the calendar.
-pub fn rfc3339(session: &Session, boottime_ns: u64) -> String {
+pub fn rfc3339(session: &Session, boottime_ns: u64) -> Rfc3339 {
     let epoch_ns = i128::from(boottime_ns) + i128::from(session.anchor.realtime_minus_boottime_ns);
     // Nearly every time fits the 64 bits that a processor divides fast.
     let second = match i64::try_from(epoch_ns) {
@@ -24,7 +24,7 @@ pub fn rfc3339(session: &Session, boottime_ns: u64) -> String {
         Err(_) => i64::try_from(epoch_ns.div_euclid(SECOND_NS)).ok(),
     };
     let Some((second, name)) = second.and_then(|second| Some((second, to_the_second(second)?))) else {
-        return String::new();
+        return Rfc3339::new_const();
     };
     let mut text = *b"0000-00-00T00:00:00.000000000Z";
     text[..TO_THE_SECOND].copy_from_slice(&name);
@@ -33,7 +33,7 @@ pub fn rfc3339(session: &Session, boottime_ns: u64) -> String {
         *digit += (rest_ns % 10) as u8;
         rest_ns /= 10;
     }
-    str::from_utf8(&text).unwrap_or_default().to_owned()
+    Rfc3339::from_byte_string(&text).unwrap_or_default()
 }
 
 fn to_the_second(second: i64) -> Option<[u8; TO_THE_SECOND]> {
@@ -64,7 +64,7 @@ mod tests {
             (6_000_000_000, "2023-11-14T22:13:26.000000000Z"),
             (5_000_000_001, "2023-11-14T22:13:25.000000001Z"),
         ] {
-            assert_eq!(rfc3339(&session, boottime_ns), expected);
+            assert_eq!(&rfc3339(&session, boottime_ns)[..], expected);
         }
     }
 
@@ -74,6 +74,6 @@ mod tests {
             anchor: TimeAnchor { realtime_minus_boottime_ns: -1_500_000_000 },
             ..Session::default()
         };
-        assert_eq!(rfc3339(&session, 0), "1969-12-31T23:59:58.500000000Z");
+        assert_eq!(&rfc3339(&session, 0)[..], "1969-12-31T23:59:58.500000000Z");
     }
 }

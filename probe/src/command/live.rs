@@ -16,7 +16,7 @@ use super::{
 use crate::{
     analysis,
     cli::{Format, TraceArgs, WatchArgs},
-    collector::{Collector, NoObserver, Observer},
+    collector::{Collector, NoObserver, Observer, Purpose},
     engine::Observation,
     model::{Identity, Session, Snapshot},
     record::RecordingFile,
@@ -93,13 +93,13 @@ pub fn collector(
     session: Session,
     recording: Option<RecordingFile>,
     root: Option<Identity>,
-    status_line: bool,
+    purpose: Purpose,
 ) -> Collector {
     let Attached { kernel, first } = attached;
     if let Err(error) = privileges::drop_to_reading() {
         tracing::warn!(%error, "more privileges are kept than needed");
     }
-    Collector::new(kernel, session, recording, first, root, status_line)
+    Collector::new(kernel, session, recording, first, root, purpose)
 }
 
 /// `reapwatch watch`.
@@ -112,7 +112,7 @@ pub async fn watch(mut options: KernelOptions, args: WatchArgs) -> Result<u8, Fa
     let attached = attach(&options)?;
     let session = session(&attached.kernel, args.grace.grace, false, Vec::new());
     let recording = recording(args.record.as_deref(), &session)?;
-    let mut collector = collector(attached, session, recording, None, true);
+    let mut collector = collector(attached, session, recording, None, Purpose::Report);
     collector.run(for_a_while(Some(args.duration)), &mut NoObserver).await?;
     let failure = collector.recording_failure();
     let (engine, session) = collector.into_parts();
@@ -130,7 +130,8 @@ pub async fn trace(mut options: KernelOptions, args: TraceArgs) -> Result<u8, Fa
     let session = session(&attached.kernel, Duration::ZERO, false, args.pid);
     let recording = recording(args.record.as_deref(), &session)?;
     let mut lines = Lines::new(session.clone(), args.format, false);
-    let mut collector = collector(attached, session, recording, None, false);
+    let purpose = Purpose::Lines { for_a_person: io::stdout().is_terminal() };
+    let mut collector = collector(attached, session, recording, None, purpose);
     collector.run(for_a_while(args.duration), &mut lines).await?;
     lines.finish()?;
     output::stats(options.stats, &analysis::tracer(collector.engine().upkeep()));
@@ -184,7 +185,7 @@ impl Observer for Lines {
     fn take(&mut self, observation: &Observation) -> io::Result<()> {
         let Some(line) = analysis::event_line(observation, &self.session) else { return Ok(()) };
         if let Some(lines) = self.outlet.take_lost() {
-            self.write(&EventLine::lines_lost(line.time.clone(), lines))?;
+            self.write(&EventLine::lines_lost(line.time, lines))?;
         }
         self.write(&line)
     }

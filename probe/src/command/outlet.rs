@@ -4,6 +4,7 @@
 //! Must not know what the lines say.
 
 use std::{
+    fs::File,
     io::{self, Write},
     os::fd::AsFd,
     sync::{
@@ -21,6 +22,8 @@ use nix::sys::stat::{SFlag, fstat};
 const BATCHES_MAX: usize = 64;
 /// A batch is handed over once it is this long, or with the end of what the kernel had.
 const BATCH_BYTES: usize = 64 * 1024;
+/// What is written at once.
+const PIECE_BYTES: usize = 16 * 1024;
 /// Batches kept for another use.
 const USED_MAX: usize = 2;
 /// How long a batch may wait for room before it is lost.
@@ -55,14 +58,14 @@ impl Outlet {
         let written = Arc::new(AtomicU64::new(0));
         let progress = Arc::clone(&written);
         let writer = thread::spawn(move || {
-            let mut out = io::stdout().lock();
+            // Not through `Stdout`, which looks for the end of a line in what is many lines already.
+            let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
             for mut batch in batches {
                 // Piece by piece, so that progress shows.
-                for piece in batch.chunks(4_096) {
+                for piece in batch.chunks(PIECE_BYTES) {
                     out.write_all(piece)?;
                     progress.fetch_add(1, Ordering::Relaxed);
                 }
-                out.flush()?;
                 batch.clear();
                 let _ = give_back.try_send(batch);
             }

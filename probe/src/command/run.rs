@@ -23,7 +23,7 @@ use super::{
 use crate::{
     analysis,
     cli::{RecordArgs, RunArgs},
-    collector::NoObserver,
+    collector::{NoObserver, Purpose},
     model::Identity,
     report::{Report, Verdict},
     source::kernel::{Asked, Kernel, KernelOptions},
@@ -41,7 +41,7 @@ pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failur
     let session = session(&attached.kernel, args.grace.grace, true, Vec::new());
     let recording = recording(args.record.as_deref(), &session)?;
     let (mut child, root) = spawn(&args.command, &mut attached.kernel)?;
-    let mut collector = collector(attached, session, recording, Some(root), true);
+    let mut collector = collector(attached, session, recording, Some(root), Purpose::Report);
     let ended = collector.run(command_ends(child.id()), &mut NoObserver).await?;
     let failure = collector.recording_failure();
     let (engine, session) = collector.into_parts();
@@ -69,7 +69,7 @@ pub async fn record(mut options: KernelOptions, args: RecordArgs) -> Result<u8, 
     let recording = recording(Some(&args.output), &session)?;
     let child = if tree { Some(spawn(&args.command, &mut attached.kernel)?) } else { None };
     let root = child.as_ref().map(|(_, root)| *root);
-    let mut collector = collector(attached, session, recording, root, true);
+    let mut collector = collector(attached, session, recording, root, Purpose::Report);
     let code = match child {
         None => {
             collector.run(for_a_while(args.duration), &mut NoObserver).await?;

@@ -10,7 +10,7 @@ fn parent(comm: &str, verdict: Verdict) -> Parent {
     Parent {
         pid: 4242,
         ns_pid: None,
-        start_time: "2026-01-01T00:00:00.000000000Z".into(),
+        start_time: Rfc3339::from("2026-01-01T00:00:00.000000000Z").expect("it fits"),
         comm: comm.into(),
         command_line: vec!["python3".into(), "worker_manager.py".into()],
         executable: "/usr/bin/python3".into(),
@@ -35,7 +35,7 @@ fn parent(comm: &str, verdict: Verdict) -> Parent {
 fn sample(parents: Vec<Parent>) -> Report {
     Report {
         schema: SCHEMA,
-        window: Window { start: String::new(), end: String::new(), duration_ns: 60_000_000_000 },
+        window: Window { start: Rfc3339::new(), end: Rfc3339::new(), duration_ns: 60_000_000_000 },
         hooks: HooksUsed { exit: "e".into(), zombie: "z".into(), reap: "r".into(), precision: "exact" },
         complete: true,
         lost: Lost::default(),

@@ -1,6 +1,14 @@
-//! The only place that asks what time it is.
+//! The only place that asks what time it is, and what to wait for it with.
 
-use nix::time::{ClockId, clock_gettime};
+use std::{io, os::fd::OwnedFd, time::Duration};
+
+use nix::{
+    sys::{
+        time::TimeSpec,
+        timerfd::{ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+    },
+    time::{ClockId, clock_gettime},
+};
 
 use crate::model::TimeAnchor;
 
@@ -12,6 +20,21 @@ fn read_ns(clock: ClockId) -> i64 {
 /// CLOCK_BOOTTIME in ns: the clock of every event.
 pub fn boottime_ns() -> u64 {
     read_ns(ClockId::CLOCK_BOOTTIME) as u64
+}
+
+/// A descriptor that becomes readable so often; once it is, [`ticked`] has to be called. The kernel's timer: tokio's own wheel
+/// wakes up twice for a tick of more than 64 ms.
+pub fn ticks(every: Duration) -> io::Result<OwnedFd> {
+    let timer =
+        TimerFd::new(TimerClock::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+    timer.set(Expiration::Interval(TimeSpec::from_duration(every)), TimerSetTimeFlags::empty())?;
+    Ok(timer.into())
+}
+
+/// Takes the ticks that have come; the next one is not to come before.
+pub fn ticked(ticks: &OwnedFd) {
+    // Nothing to read is no tick.
+    let _ = nix::unistd::read(ticks, &mut [0; size_of::<u64>()]);
 }
 
 /// Where the clocks meet; read in between two readings of the other, so that it is off by no more than their distance.
