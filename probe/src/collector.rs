@@ -27,7 +27,7 @@ use crate::{
 /// and a person at a terminal sees no delay.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
 /// The same where a program reads: waking up, and waking the writer, costs more than all that is done then.
-const DRAIN_EVERY_FOR_PROGRAMS: Duration = Duration::from_millis(100);
+const DRAIN_EVERY_FOR_PROGRAMS: Duration = Duration::from_millis(200);
 /// The same where next to none are sent: as often as the counters are read. Waking up is most of what watching an idle
 /// host costs, 50 µs each time; much at once wakes us anyhow.
 const DRAIN_EVERY_COUNTING: Duration = COUNTERS_EVERY;
