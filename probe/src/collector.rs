@@ -235,6 +235,7 @@ impl Collector {
                     unfreed.into_iter().partition(|death| death.autoreap || lives(&death.parent));
                 let patience = if unknown.is_empty() { FREES_TAKE } else { LAST_FREES };
                 if (known.is_empty() && unknown.is_empty()) || began.elapsed() >= patience {
+                    tracing::debug!(?known, ?unknown, "released, and not freed yet");
                     (self.unfreed, self.frees_missed) = (known, unknown.len() as u64);
                     break;
                 }

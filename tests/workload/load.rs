@@ -4,6 +4,10 @@
 
 use std::{ffi::CStr, io::Read, mem::MaybeUninit, ptr, thread};
 
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd,
+};
 use serde_json::{Value, json};
 
 use crate::{Flags, process::*};
@@ -47,12 +51,18 @@ impl Kind {
 }
 
 /// `--exec 1`, `--vfork 1`, `--spawn 1`, `--storm-threads 1`, `--parents 1`, or bare forks; `--count N` of them, or for
-/// `--ms N`; `--threads N` callers at once, each with its own. `--until-told 1`: tells, then stays until its input ends.
+/// `--ms N`; `--threads N` callers at once, each with its own. `--one-cpu 1`: all on one CPU, wherever others run.
+/// `--until-told 1`: tells, then stays until its input ends.
 pub fn load(flags: &Flags) -> Value {
     let kind = Kind::asked(flags);
     let threads = flags.get("threads", 1);
     let ms = flags.get("ms", 0);
     let each = flags.get("count", if ms > 0 { u64::MAX } else { 2_000 });
+    if flags.get("one-cpu", 0) != 0 {
+        let mut first = CpuSet::new();
+        first.set(0).expect("a CPU");
+        sched_setaffinity(unistd::Pid::from_raw(0), &first).expect("CPU 0");
+    }
     let (began_ns, began_cpu_ns) = (now_ns(), cpu_ns());
     let end_ns = if ms > 0 { began_ns + ms * 1_000_000 } else { u64::MAX };
     let made: u64 = thread::scope(|scope| {

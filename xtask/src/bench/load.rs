@@ -26,7 +26,15 @@ pub const PARENTS: Load = Load { name: "short parents", arguments: &["--parents"
 pub const CALLERS: Load = Load { name: "fork, 4 callers", arguments: &["--threads", "4"], times: 0.5 };
 pub const THREADS: Load = Load { name: "thread storm", arguments: &["--storm-threads", "1"], times: 16.0 };
 
-pub const ALL: &[Load] = &[FORK_EXEC, FORK, VFORK, SPAWN, PARENTS, CALLERS, THREADS];
+/// The same on one CPU. A tracer that keeps a CPU busy has caller and child stay together on another, which halves what a
+/// vfork costs: only where they are together anyhow does its own cost show.
+pub const FORK_EXEC_ONE_CPU: Load =
+    Load { name: "fork + exec, one CPU", arguments: &["--exec", "1", "--one-cpu", "1"], times: 1.0 };
+pub const VFORK_ONE_CPU: Load =
+    Load { name: "vfork, one CPU", arguments: &["--vfork", "1", "--one-cpu", "1"], times: 16.0 };
+
+pub const ALL: &[Load] =
+    &[FORK_EXEC, FORK, VFORK, SPAWN, PARENTS, CALLERS, THREADS, FORK_EXEC_ONE_CPU, VFORK_ONE_CPU];
 /// One caller, so that what the kernel counts is not what two CPUs did to each other.
 pub const IN_KERNEL: &[Load] = &[FORK_EXEC, FORK, VFORK, SPAWN, PARENTS];
 
