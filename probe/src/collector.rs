@@ -219,9 +219,10 @@ impl Collector {
             _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
         };
         if !self.kernel.hooks().exact {
+            // Init lives as long as the kernel, even where a sandbox does not list it.
             let lives = |identity: &Identity| {
                 let seen = snapshot.tasks.iter().find(|seen| seen.process.identity == *identity);
-                seen.is_some_and(|seen| seen.state != TaskState::Zombie)
+                identity.tgid == 1 || seen.is_some_and(|seen| seen.state != TaskState::Zombie)
             };
             let began = Instant::now();
             loop {
@@ -235,7 +236,7 @@ impl Collector {
                     unfreed.into_iter().partition(|death| death.autoreap || lives(&death.parent));
                 let patience = if unknown.is_empty() { FREES_TAKE } else { LAST_FREES };
                 if (known.is_empty() && unknown.is_empty()) || began.elapsed() >= patience {
-                    tracing::debug!(?known, ?unknown, "released, and not freed yet");
+                    tracing::debug!(known = known.len(), ?unknown, "released, and their free did not come");
                     (self.unfreed, self.frees_missed) = (known, unknown.len() as u64);
                     break;
                 }

@@ -31,6 +31,7 @@ use crate::shell::{Outcome, cargo, output, run};
 
 /// Below these a run is a trial: printed, not kept.
 const PAIRS_LEAST: usize = 7;
+const LIVES_LEAST: u64 = 200;
 const OVERLOAD_LEAST_SECONDS: u64 = 60;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -127,6 +128,7 @@ impl BenchArgs {
         self.part.is_empty()
             && self.only.is_none()
             && self.pairs >= PAIRS_LEAST
+            && self.lives >= LIVES_LEAST
             && self.overload_seconds >= OVERLOAD_LEAST_SECONDS
     }
 }
