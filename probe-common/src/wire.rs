@@ -141,8 +141,6 @@ pub struct LifeSlot {
     pub elsewhere: u32,
     pub reserved: u32,
     pub life: Life,
-    /// A slot is two cache lines, and the first has all that says whose it is.
-    pub distance: [u64; 3],
 }
 
 /// Value of the FOLLOWED map, keyed by tgid.
@@ -248,13 +246,14 @@ pub struct ParentRecord {
     pub exited: u64,
     pub adopted: u64,
     pub autoreaped: u64,
-    /// Of `exited`: could not be followed to their reap, for want of room.
-    pub untracked: u64,
-    pub teardown: Histogram,
-
     /// Of `reaped`: seen only by their free.
     pub coarse: u64,
-    pub distance: [u64; 7],
+    pub teardown: Histogram,
+
+    /// Of `exited`: could not be followed to their reap, for want of room.
+    pub untracked: u64,
+    /// To an odd number of lines: an even one would have all records' lines share a few sets of the cache.
+    pub distance: [u64; 15],
 }
 
 /// Index into the LOSSES array, which counts per CPU.
@@ -282,10 +281,11 @@ const _: () = {
     assert!(size_of::<Life>() == 88);
     assert!(size_of::<ParentKey>() == 16);
     assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
-    assert!(size_of::<LifeSlot>() == 2 * CACHE_LINE);
+    assert!(size_of::<LifeSlot>() == 104);
     assert!(size_of::<ParentClaim>() == 16);
     assert!(core::mem::offset_of!(ParentRecord, forked) == CACHE_LINE);
     assert!(core::mem::offset_of!(ParentRecord, exited) % CACHE_LINE == 0);
-    assert!(core::mem::offset_of!(ParentRecord, coarse) % CACHE_LINE == 0);
+    assert!(core::mem::offset_of!(ParentRecord, untracked) % CACHE_LINE == 0);
     assert!(size_of::<ParentRecord>().is_multiple_of(CACHE_LINE));
+    assert!(size_of::<ParentRecord>() / CACHE_LINE % 2 == 1);
 };

@@ -361,7 +361,7 @@ pub fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> b
     };
     let latency_ns = now_ns().saturating_sub(since_ns);
     if parent.tgid != reaper_tgid
-        || flags & !flag::UNDER_INIT != 0
+        || flags & !(flag::UNDER_INIT | flag::PARENT) != 0
         || ns_inum != 0
         || since_ns == 0
         || latency_ns >= setting!(slow_ns)
@@ -373,6 +373,9 @@ pub fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> b
     // Whoever takes it out books it: a wait's return and the free may come at once on two CPUs.
     if take_out(tgid, start) {
         book_reap(record, latency_ns);
+        if flags & flag::PARENT != 0 {
+            settle(tgid, start);
+        }
     }
     true
 }

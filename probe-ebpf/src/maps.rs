@@ -20,10 +20,9 @@ const BPF_F_MMAPABLE: u32 = 1024;
 
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
-/// A life by the low bits of its tgid: no hash, and look-ups in arrays are part of the program. Nobody maps it: but what can
-/// be mapped begins at a page, and so each slot at a cache line.
+/// A life by the low bits of its tgid: no hash, and look-ups in arrays are part of the program.
 #[map]
-pub static LIFE_SLOTS: Array<LifeSlot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub static LIFE_SLOTS: Array<LifeSlot> = Array::with_max_entries(1, 0);
 /// By tgid, those whose slot is somebody else's; all where there are no slots.
 #[map]
 pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(32_768, 0);
@@ -35,7 +34,8 @@ pub static NS_PIDS: HashMap<NsPid, u32> = HashMap::with_max_entries(16_384, 0);
 /// Whose the records in PARENT_SLOTS are. The collector maps it into its memory, and finds those that are claimed.
 #[map]
 pub static PARENT_CLAIMS: Array<ParentClaim> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-/// A parent by the low bits of its tgid; at a cache line, likewise.
+/// A parent by the low bits of its tgid. Nobody maps it: but what can be mapped begins at a page, and so each record at a
+/// cache line.
 #[map]
 pub static PARENT_SLOTS: Array<ParentRecord> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// Those whose slot is somebody else's; all where there are no slots. Preallocated, as all are: memory asked for in the

@@ -175,7 +175,8 @@ impl Collector {
             Purpose::Lines { for_a_person: false } if self.recording.is_none() => DRAIN_EVERY_FOR_PROGRAMS,
             Purpose::Report | Purpose::Lines { .. } => DRAIN_EVERY,
         };
-        let drain = clock::ticks(every).and_then(readable).map_err(CollectError::Observer)?;
+        let drain =
+            clock::ticks(DRAIN_EVERY.min(every), every).and_then(readable).map_err(CollectError::Observer)?;
         tokio::pin!(stop);
         let ended = loop {
             tokio::select! {
