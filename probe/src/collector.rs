@@ -220,33 +220,10 @@ impl Collector {
             _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
         };
         if !self.kernel.hooks().exact {
-            // Init lives as long as the kernel, even where a sandbox does not list it.
-            let lives = |identity: &Identity| {
-                let seen = snapshot.tasks.iter().find(|seen| seen.process.identity == *identity);
-                identity.tgid == 1 || seen.is_some_and(|seen| seen.state != TaskState::Zombie)
-            };
-            let began = Instant::now();
-            loop {
-                // Who has died and is not in the task list any more was released. Where the kernel did not do it and the
-                // parent has died too, only the free says by whom.
-                let mut unfreed = self.kernel.deaths();
-                unfreed.retain(|death| {
-                    death.process.start_boottime_ns < began_ns && !there.contains(&death.process)
-                });
-                let (known, unknown): (Vec<Death>, _) =
-                    unfreed.into_iter().partition(|death| death.autoreap || lives(&death.parent));
-                let patience = if unknown.is_empty() { FREES_TAKE } else { LAST_FREES };
-                if (known.is_empty() && unknown.is_empty()) || began.elapsed() >= patience {
-                    tracing::debug!(known = known.len(), ?unknown, "released, and their free did not come");
-                    (self.unfreed, self.frees_missed) = (known, unknown.len() as u64);
-                    break;
-                }
-                self.take_events(when);
-                tokio::time::sleep(LOOK_FOR_FREES_EVERY).await;
-            }
+            self.wait_for_frees(&snapshot, &there, &when).await;
         }
         tokio::time::sleep(LAST_WORDS).await;
-        self.take_events(when);
+        self.take_events(&when);
         if !self.unfreed.is_empty() {
             let followed = self.kernel.deaths();
             self.unfreed.retain(|death| followed.contains(death));
@@ -264,14 +241,47 @@ impl Collector {
         Ok(())
     }
 
+    /// Where releases may be seen only by their free: who has died and is not among those who are `there`, in the last walk
+    /// of the task list, was released, and its free is on its way.
+    async fn wait_for_frees(
+        &mut self,
+        walk: &Snapshot,
+        there: &HashSet<Identity>,
+        when: &impl Fn(&Lifecycle) -> Option<u64>,
+    ) {
+        // Init lives as long as the kernel, even where a sandbox does not list it.
+        let lives = |identity: &Identity| {
+            let seen = walk.tasks.iter().find(|seen| seen.process.identity == *identity);
+            identity.tgid == 1 || seen.is_some_and(|seen| seen.state != TaskState::Zombie)
+        };
+        let began = Instant::now();
+        loop {
+            let mut unfreed = self.kernel.deaths();
+            unfreed.retain(|death| {
+                death.process.start_boottime_ns < walk.began_ns && !there.contains(&death.process)
+            });
+            // Where the kernel does not reap and the parent has died too, only the free says who did.
+            let (known, unknown): (Vec<Death>, _) =
+                unfreed.into_iter().partition(|death| death.autoreap || lives(&death.parent));
+            let patience = if unknown.is_empty() { FREES_TAKE } else { LAST_FREES };
+            if (known.is_empty() && unknown.is_empty()) || began.elapsed() >= patience {
+                tracing::debug!(known = known.len(), ?unknown, "released, and their free did not come");
+                (self.unfreed, self.frees_missed) = (known, unknown.len() as u64);
+                return;
+            }
+            self.take_events(when);
+            tokio::time::sleep(LOOK_FOR_FREES_EVERY).await;
+        }
+    }
+
     fn drain(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
         let drained_ns = clock::boottime_ns();
-        self.take_events(|event| Some(event.time_ns));
+        self.take_events(&|event| Some(event.time_ns));
         self.release(drained_ns, observer)
     }
 
     /// Takes what the kernel has sent; `when` says at what time it counts as happened, if it counts.
-    fn take_events(&mut self, when: impl Fn(&Lifecycle) -> Option<u64>) {
+    fn take_events(&mut self, when: &impl Fn(&Lifecycle) -> Option<u64>) {
         self.kernel.flush_log();
         // No line says what /proc knows.
         let looks_up = self.purpose == Purpose::Report || self.recording.is_some();

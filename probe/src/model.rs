@@ -246,7 +246,7 @@ pub struct Losses {
     pub events: u64,
     /// Entries a kernel map or a table of ours had no room for.
     pub map_full: u64,
-    /// Hits a program missed (recursion on the same CPU).
+    /// Hits a program missed (recursion on the same CPU), and frees that had to tell who reaped and did not come.
     pub probe_missed: u64,
 }
 

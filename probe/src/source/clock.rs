@@ -22,8 +22,8 @@ pub fn boottime_ns() -> u64 {
     read_ns(ClockId::CLOCK_BOOTTIME) as u64
 }
 
-/// A descriptor that becomes readable after `first`, and then so often; once it is, [`ticked`] has to be called. The kernel's timer: tokio's own wheel
-/// wakes up twice for a tick of more than 64 ms.
+/// A descriptor that becomes readable after `first`, and then so often; once it is, [`ticked`] has to be called. The
+/// kernel's timer: tokio's own wheel wakes up twice for a tick of more than 64 ms.
 pub fn ticks(first: Duration, every: Duration) -> io::Result<OwnedFd> {
     let timer =
         TimerFd::new(TimerClock::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
