@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
@@ -172,7 +172,7 @@ impl Collector {
         let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
         let every = match self.purpose {
             _ if self.counting => DRAIN_EVERY_COUNTING,
-            Purpose::Lines { for_a_person: false } if self.recording.is_none() => DRAIN_EVERY_FOR_PROGRAMS,
+            Purpose::Lines { for_a_person: false } if !self.needs_details() => DRAIN_EVERY_FOR_PROGRAMS,
             Purpose::Report | Purpose::Lines { .. } => DRAIN_EVERY,
         };
         let drain =
@@ -210,17 +210,20 @@ impl Collector {
         self.drain(observer)?;
         let snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
         let (began_ns, ended_ns) = (snapshot.began_ns, snapshot.ended_ns);
-        let there: HashSet<Identity> = snapshot.tasks.iter().map(|seen| seen.process.identity).collect();
+        let there: HashMap<Identity, TaskState> =
+            snapshot.tasks.iter().map(|seen| (seen.process.identity, seen.state)).collect();
         // Only what happened within the window: later events would unbalance the books against the last walk. A free
         // tells of a release before it; of one before the walk where the walk did not find the process any more.
         let when = |event: &Lifecycle| match event.stage {
-            Stage::Reap { precision: Precision::Coarse, .. } if !there.contains(&event.process.identity) => {
+            Stage::Reap { precision: Precision::Coarse, .. }
+                if !there.contains_key(&event.process.identity) =>
+            {
                 Some(event.time_ns.min(began_ns))
             }
             _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
         };
         if !self.kernel.hooks().exact {
-            self.wait_for_frees(&snapshot, &there, &when).await;
+            self.wait_for_frees(began_ns, &there, &when).await;
         }
         tokio::time::sleep(LAST_WORDS).await;
         self.take_events(&when);
@@ -242,23 +245,22 @@ impl Collector {
     }
 
     /// Where releases may be seen only by their free: who has died and is not among those who are `there`, in the last walk
-    /// of the task list, was released, and its free is on its way.
+    /// of the task list (begun at `walked_ns`), was released, and its free is on its way.
     async fn wait_for_frees(
         &mut self,
-        walk: &Snapshot,
-        there: &HashSet<Identity>,
+        walked_ns: u64,
+        there: &HashMap<Identity, TaskState>,
         when: &impl Fn(&Lifecycle) -> Option<u64>,
     ) {
         // Init lives as long as the kernel, even where a sandbox does not list it.
         let lives = |identity: &Identity| {
-            let seen = walk.tasks.iter().find(|seen| seen.process.identity == *identity);
-            identity.tgid == 1 || seen.is_some_and(|seen| seen.state != TaskState::Zombie)
+            identity.tgid == 1 || there.get(identity).is_some_and(|state| *state != TaskState::Zombie)
         };
         let began = Instant::now();
         loop {
             let mut unfreed = self.kernel.deaths();
             unfreed.retain(|death| {
-                death.process.start_boottime_ns < walk.began_ns && !there.contains(&death.process)
+                death.process.start_boottime_ns < walked_ns && !there.contains_key(&death.process)
             });
             // Where the kernel does not reap and the parent has died too, only the free says who did.
             let (known, unknown): (Vec<Death>, _) =
@@ -280,16 +282,20 @@ impl Collector {
         self.release(drained_ns, observer)
     }
 
+    /// Whether what /proc knows will be told: no line says it.
+    fn needs_details(&self) -> bool {
+        self.purpose == Purpose::Report || self.recording.is_some()
+    }
+
     /// Takes what the kernel has sent; `when` says at what time it counts as happened, if it counts.
     fn take_events(&mut self, when: &impl Fn(&Lifecycle) -> Option<u64>) {
         self.kernel.flush_log();
-        // No line says what /proc knows.
-        let looks_up = self.purpose == Purpose::Report || self.recording.is_some();
+        let needs_details = self.needs_details();
         let Self { kernel, order, looked_up, ticks_per_second, .. } = self;
         kernel.drain(|mut event| {
             if let Some(time_ns) = when(&event) {
                 event.time_ns = time_ns;
-                if looks_up {
+                if needs_details {
                     look_up(&event, looked_up, *ticks_per_second, order);
                 }
                 order.push(event.time_ns, Input::Lifecycle(event));

@@ -1,4 +1,4 @@
-//! Reads hash maps in batches: one system call for many entries, where aya makes two for each.
+//! Reads maps in batches: one system call for many entries, where aya makes two for each.
 //!
 //! Must not know what the entries mean.
 
@@ -28,9 +28,24 @@ struct Attr {
     flags: u64,
 }
 
-/// Hands out key and value of every entry that is there the whole time. The sizes are the map's own, in bytes; a key is
-/// at least as long as the kernel's mark of where a batch ended, a `u32`.
+/// Hands out key and value of every entry that is there the whole time; true where all were read, else it is said of the
+/// map by its `name`. The sizes are the map's own, in bytes; a key is at least as long as the kernel's mark of where a
+/// batch ended, a `u32`.
 pub fn entries(
+    name: &str,
+    map: BorrowedFd<'_>,
+    key_size: usize,
+    value_size: usize,
+    take: impl FnMut(&[u8], &[u8]),
+) -> bool {
+    let read = read(map, key_size, value_size, take);
+    if let Err(error) = &read {
+        tracing::warn!(map = name, %error, "cannot be read");
+    }
+    read.is_ok()
+}
+
+fn read(
     map: BorrowedFd<'_>,
     key_size: usize,
     value_size: usize,

@@ -334,9 +334,7 @@ impl Kernel {
 
     /// The deaths that are followed: their release was not heard of.
     pub fn deaths(&self) -> Vec<Death> {
-        let mut deaths = Vec::new();
-        lives::each(&self.ebpf, |death| deaths.push(death));
-        deaths
+        lives::all(&self.ebpf)
     }
 
     /// What each loaded program is to the kernel, by name.
@@ -421,11 +419,8 @@ impl Kernel {
     /// How many entries a hash map has.
     fn count<K, V>(&self, name: &str) -> u64 {
         let mut count = 0;
-        if let Some(Map::HashMap(map)) = self.ebpf.map(name)
-            && let Err(error) =
-                batch::entries(map.fd().as_fd(), size_of::<K>(), size_of::<V>(), |_, _| count += 1)
-        {
-            tracing::warn!(map = name, %error, "cannot be read");
+        if let Some(Map::HashMap(map)) = self.ebpf.map(name) {
+            batch::entries(name, map.fd().as_fd(), size_of::<K>(), size_of::<V>(), |_, _| count += 1);
         }
         count
     }

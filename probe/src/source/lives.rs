@@ -10,18 +10,16 @@ use probe_common::wire::{Life, LifeSlot};
 use super::{batch, decode};
 use crate::model::Death;
 
-/// Hands out each, from the slots and from the hash. What cannot be read is left out.
-pub fn each(ebpf: &Ebpf, mut take: impl FnMut(Death)) {
-    const KEY: usize = size_of::<u32>();
-    let mut entries = |name: &str, value_size: usize, read: fn(&[u8]) -> Option<Death>| {
-        let (Some(Map::Array(data)) | Some(Map::HashMap(data))) = ebpf.map(name) else { return };
-        let read = batch::entries(data.fd().as_fd(), KEY, value_size, |_, value| {
-            read(value).into_iter().for_each(&mut take);
-        });
-        if let Err(error) = read {
-            tracing::warn!(map = name, %error, "cannot be read");
+/// All of them, from the slots and from the hash. What cannot be read is left out.
+pub fn all(ebpf: &Ebpf) -> Vec<Death> {
+    let mut deaths = Vec::new();
+    let mut add = |name: &str, value_size: usize, read: fn(&[u8]) -> Option<Death>| {
+        if let Some(Map::Array(data) | Map::HashMap(data)) = ebpf.map(name) {
+            let fd = data.fd().as_fd();
+            batch::entries(name, fd, size_of::<u32>(), value_size, |_, value| deaths.extend(read(value)));
         }
     };
-    entries("LIFE_SLOTS", size_of::<LifeSlot>(), decode::slot_death);
-    entries("LIVES", size_of::<Life>(), decode::death);
+    add("LIFE_SLOTS", size_of::<LifeSlot>(), decode::slot_death);
+    add("LIVES", size_of::<Life>(), decode::death);
+    deaths
 }

@@ -124,15 +124,11 @@ impl Parents {
 
     fn each_other(&self, mut take: impl FnMut(&ParentRecord)) -> bool {
         let fd = self.others.map().fd().as_fd();
-        let read = batch::entries(fd, size_of::<ParentKey>(), size_of::<ParentRecord>(), |_, record| {
+        batch::entries("PARENTS", fd, size_of::<ParentKey>(), size_of::<ParentRecord>(), |_, record| {
             if let Some(record) = decode::parent_record(record) {
                 take(&record);
             }
-        });
-        if let Err(error) = &read {
-            tracing::warn!(map = "PARENTS", %error, "cannot be read");
-        }
-        read.is_ok()
+        })
     }
 }
 
