@@ -134,7 +134,8 @@ impl<'a> Case<'a> {
             let autoreaped = self.parent.ledger.autoreaped;
             if autoreaped > 0 {
                 evidence.push(format!(
-                    "it ignored SIGCHLD when {} more died, which the kernel reaped; not when these died",
+                    "the kernel reaped {} more at once: it ignored SIGCHLD (or had SA_NOCLDWAIT set) when those died, not \
+                     when these did",
                     dead_children(autoreaped)
                 ));
             }

@@ -8,7 +8,7 @@ mod parent;
 mod process;
 mod released;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
