@@ -16,11 +16,15 @@ pub fn verdict(parent: &Parent, unreaped: &Unreaped, grace_ns: u64, complete: bo
     if parent.reap_latency.max_ns() > grace_ns {
         return Verdict::Slow;
     }
+    // How long an abandoned child had waited is told by an event, which may be lost, or not have been asked for.
+    if unreaped.abandoned_unseen > 0 {
+        return Verdict::Undecided;
+    }
     if unreaped.held_past_grace > 0 {
         return Verdict::Held;
     }
     // Dead for less than the grace, and nothing reaped yet to judge it by; or what to judge it by was lost.
-    if unreaped.left() > 0 && !(complete && parent.has_reaped()) || unreaped.abandoned_unseen > 0 {
+    if unreaped.left() > 0 && !(complete && parent.has_reaped()) {
         return Verdict::Undecided;
     }
     Verdict::Healthy

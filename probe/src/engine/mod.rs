@@ -15,8 +15,8 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashSet, HashSetExt};
 
 pub use distribution::Tally;
-use parent::Left;
-pub use parent::{Parent, Waits};
+use parent::{Left, Untold};
+pub use parent::{Origin, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
 
@@ -388,7 +388,7 @@ impl Engine {
         if parent.died_ns.is_some() {
             return;
         }
-        parent.died_ns = Some(now);
+        parent.died(now);
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child)
                 && let Some(left) = process.left_at(now, self.first_walk_ns)
@@ -508,7 +508,10 @@ impl Engine {
             return None;
         }
         let dead = self.parents.get(&by.identity).is_some_and(|parent| parent.died_ns.is_some());
-        let adopted = self.processes.get(&task.identity).is_some_and(Process::is_adopted);
+        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, Process::origin);
+        if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
+            self.released_untold(task, by, origin, since_ns, now);
+        }
         let coarse = u64::from(precision == Precision::Coarse);
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
@@ -564,7 +567,7 @@ impl Engine {
                         waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
                         held_by: None,
                         older: false,
-                        adopted,
+                        origin,
                     });
                     return None;
                 }
@@ -577,6 +580,24 @@ impl Engine {
                 entry.reap_latency.record(latency);
                 Some(latency)
             }
+        }
+    }
+
+    /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
+    /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
+    fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
+        let (since_ns, held_by, older) = match self.processes.get(&task.identity) {
+            Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
+                (*since_ns, *held_by, self.is_older(process))
+            }
+            _ => (since_ns, None, false),
+        };
+        let born_ns = task.identity.start_boottime_ns;
+        if since_ns != 0
+            && let Some(parent) = self.parent_entry(by)
+        {
+            let left = Left { born_ns, waited_ns: 0, held_by, older, origin };
+            parent.released_untold(Untold { since_ns, released_ns: now, left });
         }
     }
 
@@ -761,11 +782,13 @@ impl Engine {
                 parent.exec_ns = Some(counters.exec_ns);
                 parent.reaped_before_exec = counters.reaped_before_exec;
             }
-            let died_ns = counters.died_ns;
+            let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));
             parent.in_reading = true;
             if died_ns != 0 {
                 self.parent_died(identity, died_ns);
+            } else {
+                parent.lived_at(time_ns);
             }
         }
     }

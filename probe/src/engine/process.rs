@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::parent::Left;
+use super::parent::{Left, Origin};
 use crate::model::{Detail, Identity, Task, WaitStatus};
 
 /// Where in its life a process is, as far as is known.
@@ -63,9 +63,14 @@ impl Process {
         }
     }
 
-    /// Whether its parent now is known not to have started it.
-    pub fn is_adopted(&self) -> bool {
-        self.handed_on || self.born_to.is_some_and(|parent| parent.identity != self.parent)
+    /// Where the parent it has now has it from.
+    pub fn origin(&self) -> Origin {
+        match self.born_to {
+            _ if self.handed_on => Origin::Adopted,
+            Some(parent) if parent.identity == self.parent => Origin::Own,
+            Some(_) => Origin::Adopted,
+            None => Origin::Unknown,
+        }
     }
 
     /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_walk_ns`: the end of the
@@ -77,7 +82,7 @@ impl Process {
             waited_ns: now.saturating_sub(since_ns),
             held_by,
             older: self.is_older(first_walk_ns),
-            adopted: self.is_adopted(),
+            origin: self.origin(),
         })
     }
 

@@ -237,6 +237,43 @@ fn what_is_known_of_the_abandoned_is_kept_with_their_parent() {
 }
 
 #[test]
+fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the_parents_end() {
+    let begin = Begin { time_ns: 1, coverage: Coverage::Exceptions { slow_ns: 1 }, ..Begin::default() };
+    let free = |zombie_ns, time_ns, child| {
+        let stage = Stage::Reap {
+            parent: task(5),
+            reaper: Task::default(),
+            how: ReapHow::Wait,
+            precision: Precision::Coarse,
+            exit_ns: 0,
+            zombie_ns,
+        };
+        life(time_ns, child, stage)
+    };
+    let counters = |time_ns, died_ns| {
+        let counters =
+            Counters { time_ns, parent: task(5), died_ns, exited: 3, reaped: 1, ..Counters::default() };
+        Input::Counters(Box::new(counters))
+    };
+    let mut engine = Engine::default();
+    for input in [
+        Input::Begin(begin),
+        walk_of_zombies(2, 5, &[], 0),
+        free(20, 60, 10),
+        counters(100, 0),
+        free(30, 160, 11),
+        free(50, 170, 12),
+        counters(200, 150),
+        Input::End { time_ns: 300 },
+    ] {
+        engine.apply(input, &mut Vec::new());
+    }
+    let parent = &engine.parents[&task(5).identity];
+    assert_eq!(books(&engine, 5), [0, 3, 0, 1, 0, 0, 2]);
+    assert_eq!((parent.abandoned_after.count(), parent.abandoned_after.max_ns()), (2, 120));
+}
+
+#[test]
 fn a_reap_is_coarse_for_the_parent_that_it_is_booked_with() {
     let engine =
         play("2 walk 5:3 2 3\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n 30 reap 20 2\n 50 walk 2 3");

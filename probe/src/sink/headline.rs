@@ -155,8 +155,8 @@ fn undecided(report: &Report, worst: &Parent, left: u64, oldest: &str) -> String
             duration(grace_ns)
         );
     }
-    if !report.complete {
-        return format!("Undecided, because what was seen is not complete: {has_not_reaped}.");
+    if !report.complete || !report.not_covered.is_empty() {
+        return format!("Undecided, because not everything was seen: {has_not_reaped}.");
     }
     format!("Undecided: {has_not_reaped}, dead for {oldest}; that is not long enough to call it a leak.")
 }

@@ -47,6 +47,9 @@ fn sample(parents: Vec<Parent>) -> Report {
         finding,
         grace_ns: 5_000_000_000,
         window: Window { start: Rfc3339::new(), end: Rfc3339::new(), duration_ns: 60_000_000_000 },
+        scope: Scope::Host,
+        coverage: Coverage::EveryEvent,
+        not_covered: Vec::new(),
         hooks: HooksUsed { exit: "e".into(), zombie: "z".into(), reap: "r".into(), precision: "exact" },
         complete: true,
         lost: Lost::default(),
@@ -172,7 +175,7 @@ fn a_window_shorter_than_the_grace_is_said_and_so_is_what_was_lost() {
     report.complete = false;
     assert_eq!(
         sentence(&report),
-        "Undecided, because what was seen is not complete: sh (pid 4242) has not reaped 3 dead children."
+        "Undecided, because not everything was seen: sh (pid 4242) has not reaped 3 dead children."
     );
     report.window.duration_ns = 2_000_000_000;
     assert_eq!(
