@@ -446,14 +446,27 @@ fn the_exit_code_is_the_commands_or_the_leaks() {
         code(&["--error-exitcode", "9", "--", workload, "parent-dies-zombies", "--hold-ms", HOLD_MS]),
         Some(9)
     );
-    // Dead for less than the grace when their parent died: the report says undecided, and so does the exit code.
-    assert_eq!(
-        code(&["--grace", "60s", "--error-exitcode", "9", "--", workload, "parent-dies-zombies"]),
-        Some(0)
-    );
     // A tracer's doing, and what was left running, are no leak of the command's.
     assert_eq!(code(&["--error-exitcode", "9", "--", workload, "traced", "--hold-ms", HOLD_MS]), Some(0));
     assert_eq!(code(&["--error-exitcode", "9", "--", workload, "double-fork", "--child-ms", "500"]), Some(0));
+}
+
+#[test]
+fn a_parent_that_dies_over_a_child_that_has_just_died_is_undecided_and_so_is_the_exit_code() {
+    require_root();
+    let output = reapwatch()
+        .args(["run", "--grace", "60s", "--error-exitcode", "9", "--format", "json", "--"])
+        .arg(workload())
+        .arg("parent-dies-zombies")
+        .output()
+        .expect("reapwatch");
+    assert_eq!(output.status.code(), Some(0));
+    let report: Value = serde_json::from_slice(&output.stderr).expect("a report");
+    check_invariants(&report);
+    let truth: Value = serde_json::from_slice(&output.stdout).expect("truth");
+    let middle = parent_in(&report, &truth["middle"]);
+    assert_eq!((&middle["verdict"], &middle["abandoned"]), (&json!("undecided"), &json!(6)), "{middle:#}");
+    assert_eq!(report["finding"], "undecided");
 }
 
 /// Ids of all loaded programs of ours: their names are those of the functions.
