@@ -46,7 +46,7 @@ fn reap(by: u32, how: ReapHow) -> Stage {
 /// Lines of `time verb pid [pid]`: fork C P, exit C P, ignored C P (exit under a parent that ignores SIGCHLD),
 /// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, free C P (nobody knows who reaped), walk (a task list: `C:P` a zombie, `P` a running child of 1;
 /// walk@T: begun at T, when all were seen; `C:P:T` one held by T), exec P 0, waits P ANY SPECIFIC (as the kernel counted
-/// them). A process is born at the time that is its pid; the window ends at 1,000,000.
+/// them), count P EXITED FORKED SPECIFIC (the same of deaths, all but the walked ones reaped). A process is born at the time that is its pid; the window ends at 1,000,000.
 fn play(script: &str) -> Engine {
     play_in(Begin { time_ns: 1, ..Begin::default() }, script)
 }
@@ -91,6 +91,19 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                 parent: task(child),
                 waits_any: u64::from(parent),
                 waits_specific: u64::from(pids[2]),
+                ..Counters::default()
+            };
+            engine.apply(Input::Counters(Box::new(counters)), &mut observations);
+            continue;
+        }
+        if verb == "count" {
+            let counters = Counters {
+                time_ns: time,
+                parent: task(child),
+                exited: u64::from(parent),
+                forked: u64::from(pids[2]),
+                waits_specific: u64::from(pids[3]),
+                exec_ns: 40,
                 ..Counters::default()
             };
             engine.apply(Input::Counters(Box::new(counters)), &mut observations);
