@@ -6,13 +6,14 @@ use super::{Failure, output};
 use crate::{
     cli::{DoctorArgs, Format},
     doctor_report::{
-        BtfCheck, DoctorReport, HookCheck, HookStage, PrivilegeCheck, Readiness, ReapPrecision, Rung, SCHEMA,
+        BtfCheck, DoctorReport, HookCheck, HookStage, NamespaceCheck, PrivilegeCheck, Readiness,
+        ReapPrecision, Rung, SCHEMA,
     },
     sink,
     source::{
         SetupError,
         kernel::{self, Kernel, KernelOptions},
-        offsets, privileges,
+        namespace, offsets, privileges,
     },
 };
 
@@ -59,6 +60,7 @@ fn examine(options: &KernelOptions) -> DoctorReport {
         architecture,
         btf: BtfCheck { path: options.btf.display().to_string(), ok: btf.0, detail: btf.1 },
         privileges: privileges(failed.as_ref()),
+        pid_namespace: pid_namespace(),
         rung,
         precision,
         hooks,
@@ -146,6 +148,15 @@ fn refused(stage: HookStage, hook: &str, error: &str) -> HookCheck {
         error: Some(error.to_owned()),
         consequence: consequence.into(),
         remedy: remedy.into(),
+    }
+}
+
+fn pid_namespace() -> NamespaceCheck {
+    match namespace::require_initial_pid() {
+        Ok(()) => NamespaceCheck { ok: true, detail: "the host's PID namespace".into() },
+        Err(error) => {
+            NamespaceCheck { ok: false, detail: format!("{}. To do: {}", error.what, error.remedy) }
+        }
     }
 }
 

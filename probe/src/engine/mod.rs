@@ -3,14 +3,13 @@
 //! Owns who is whose child, which dead child is unreaped, and every parent's ledger. Must not know verdicts, reports,
 //! sinks, or where inputs come from. Everything in it is bounded; what does not fit is counted.
 
+mod description;
 mod distribution;
 mod parent;
 mod process;
 mod released;
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet, HashSetExt};
 
@@ -20,8 +19,8 @@ pub use process::{Process, State};
 use released::Released;
 
 use crate::model::{
-    Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled, Snapshot,
-    Stage, Task, TaskState, Upkeep,
+    Counters, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled, Snapshot, Stage,
+    Task, TaskState, Upkeep,
 };
 
 /// Most processes followed at once.
@@ -80,7 +79,7 @@ impl Engine {
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.lifecycle(event, observations);
             }
-            Input::Detail { identity, detail } => self.detail(identity, &Arc::new(detail)),
+            Input::Detail { identity, detail } => self.describe(identity, detail),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
             Input::Counters(counters) => self.counters(*counters),
             Input::Settled(settled) => {
@@ -151,15 +150,6 @@ impl Engine {
         self.settled().exited + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
-    fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
-        if let Some(process) = self.processes.get_mut(&identity) {
-            process.detail = Some(detail.clone());
-        }
-        if let Some(parent) = self.parents.get_mut(&identity) {
-            parent.detail = Some(detail.clone());
-        }
-    }
-
     fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
         let identity = event.process.identity;
         let now = event.time_ns;
@@ -171,11 +161,11 @@ impl Engine {
             Stage::Exec { detail } => {
                 let process = self.entry(event.process, None);
                 process.task = event.process;
-                process.execs += 1;
+                process.program_ns = now;
                 process.detail = Some(detail.clone());
                 if let Some(parent) = self.parents.get_mut(&identity) {
                     parent.task = event.process;
-                    parent.detail = Some(detail.clone());
+                    parent.runs(now, Some(detail.clone()));
                     parent.exec_ns = Some(now);
                     parent.reaped_before_exec = parent.ledger.reaped;
                 }
@@ -305,14 +295,11 @@ impl Engine {
             parent.member |= process.member;
             if parent.detail.is_none() {
                 parent.detail.clone_from(&process.detail);
+                parent.program_ns = parent.program_ns.max(process.program_ns);
             }
+            parent.name_if_nameless(&process.task);
         }
-        if task.comm.0[0] != 0 && parent.died_ns.is_none() {
-            parent.task.comm = task.comm;
-            if task.ns_pid != 0 {
-                parent.task.ns_pid = task.ns_pid;
-            }
-        }
+        parent.name(&task);
         Some(parent)
     }
 
@@ -611,6 +598,9 @@ impl Engine {
 
     fn seen(&mut self, seen: &SeenTask, first: bool) {
         let identity = seen.process.identity;
+        if let Some(parent) = self.parents.get_mut(&identity) {
+            parent.name_if_nameless(&seen.process);
+        }
         let known = self.processes.contains_key(&identity);
         // A process that ended between this look and now is not brought back: only what began before is news.
         if !known
@@ -678,6 +668,10 @@ impl Engine {
             if counted && counters.exec_ns != 0 {
                 parent.exec_ns = Some(counters.exec_ns);
                 parent.reaped_before_exec = counters.reaped_before_exec;
+            }
+            if counters.exec_ns > parent.program_ns {
+                // It was not told of: what is known is of the program before.
+                parent.runs(counters.exec_ns, None);
             }
             let died_ns = counters.died_ns;
             parent.counters = Some(Box::new(counters));

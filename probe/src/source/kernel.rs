@@ -28,7 +28,7 @@ use probe_common::{
 use super::{
     SetupError,
     attach_types::{attach_types, loader},
-    batch, clock, decode, lives, load, object, offsets,
+    batch, clock, decode, lives, load, namespace, object, offsets,
     parents::Parents,
     tracefs,
     types::Types,
@@ -193,6 +193,7 @@ unsafe impl aya::Pod for Shared<wire::Settled> {}
 impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
+        namespace::require_initial_pid()?;
         let Located { found, wait_hooks, types } = locate(options)?;
         // Side by side: while the maps are made, the types are put into the form aya wants.
         let (attachable, ebpf) = thread::scope(|scope| {
