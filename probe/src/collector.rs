@@ -15,8 +15,8 @@ use tokio::io::{Interest, unix::AsyncFd};
 use crate::{
     engine::{Engine, Observation},
     model::{
-        Counters, Death, Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage, TaskState,
-        Upkeep,
+        Counters, Death, Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage, Task,
+        TaskState, Upkeep,
     },
     record::RecordingFile,
     sink,
@@ -303,14 +303,14 @@ impl Collector {
                     && parent.identity.tgid != 0
                     && engine.is_undescribed(parent.identity)
                 {
-                    bereaved.push(parent.identity);
+                    bereaved.push(*parent);
                 }
                 order.push(event.time_ns, Input::Lifecycle(event));
             }
         });
         // Soon: a parent may not live until the next reading of the counters.
-        bereaved.sort_unstable();
-        bereaved.dedup();
+        bereaved.sort_unstable_by_key(|parent| parent.identity);
+        bereaved.dedup_by_key(|parent| parent.identity);
         bereaved.truncate(LOOK_UPS_MAX);
         self.look_up(&bereaved);
     }
@@ -323,12 +323,12 @@ impl Collector {
         }
     }
 
-    fn look_up(&mut self, identities: &[Identity]) {
-        for identity in identities.iter().copied() {
+    fn look_up(&mut self, tasks: &[Task]) {
+        for task in tasks {
             // Of before the look: an exec meanwhile comes after what may be of the program before it.
             let time_ns = clock::boottime_ns();
-            let detail = self.proc.read(identity).unwrap_or_default();
-            self.order.push(time_ns, Input::Detail { identity, detail });
+            let detail = self.proc.read(task).unwrap_or_default();
+            self.order.push(time_ns, Input::Detail { identity: task.identity, detail });
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     sink,
     source::{
         SetupError,
-        kernel::{self, Kernel, KernelOptions},
+        kernel::{self, Asked, Kernel, KernelOptions},
         namespace, offsets, privileges,
     },
 };
@@ -45,7 +45,10 @@ fn examine(options: &KernelOptions) -> DoctorReport {
         }
         Err(error) => (false, error.to_string()),
     };
-    let (hooks, rung, precision, failed) = match Kernel::attach(options) {
+    let pid_namespace = pid_namespace();
+    // From a PID namespace of its own, a command can be watched all the same.
+    let asked = if pid_namespace.ok { Asked::Everything } else { Asked::Tree };
+    let (hooks, rung, precision, failed) = match Kernel::attach(&KernelOptions { asked, ..options.clone() }) {
         Ok(kernel) => {
             let (hooks, rung) = checks(&kernel);
             let precision = if kernel.hooks().exact { ReapPrecision::Exact } else { ReapPrecision::Coarse };
@@ -53,14 +56,14 @@ fn examine(options: &KernelOptions) -> DoctorReport {
         }
         Err(error) => (Vec::new(), Rung::None, ReapPrecision::None, Some(error)),
     };
-    let (verdict, summary) = conclusion(rung, precision, failed.as_ref());
+    let (verdict, summary) = conclusion(rung, precision, failed.as_ref(), &pid_namespace);
     DoctorReport {
         schema: SCHEMA,
         kernel: release,
         architecture,
         btf: BtfCheck { path: options.btf.display().to_string(), ok: btf.0, detail: btf.1 },
         privileges: privileges(failed.as_ref()),
-        pid_namespace: pid_namespace(),
+        pid_namespace,
         rung,
         precision,
         hooks,
@@ -69,8 +72,16 @@ fn examine(options: &KernelOptions) -> DoctorReport {
     }
 }
 
-fn conclusion(rung: Rung, precision: ReapPrecision, failed: Option<&SetupError>) -> (Readiness, String) {
+fn conclusion(
+    rung: Rung,
+    precision: ReapPrecision,
+    failed: Option<&SetupError>,
+    pid_namespace: &NamespaceCheck,
+) -> (Readiness, String) {
     match (failed, precision) {
+        (None, _) if !pid_namespace.ok => {
+            (Readiness::Degraded, format!("Of this host reapwatch sees only a part: {}.", pid_namespace.detail))
+        }
         (Some(error), _) => (Readiness::Unusable, format!("reapwatch cannot work here: {}. To do: {}", error.what, error.remedy)),
         (None, ReapPrecision::Exact) => {
             (Readiness::Ready, format!("reapwatch works here, exactly, on the {} rung.", rung.name()))

@@ -10,7 +10,7 @@ use crate::model::{Counters, Detail, Identity, Task};
 impl Engine {
     /// The living parents of which it is not known from /proc what they run, at most so many. Those that leave most
     /// children unreaped come first, then the slowest; none that leaves fewer than `least_unreaped`.
-    pub fn undescribed(&self, least_unreaped: u64, most: usize) -> Vec<Identity> {
+    pub fn undescribed(&self, least_unreaped: u64, most: usize) -> Vec<Task> {
         let mut found: Vec<_> = self
             .parents
             .iter()
@@ -24,7 +24,7 @@ impl Engine {
             found.truncate(most);
         }
         found.sort_unstable();
-        found.into_iter().map(|(.., identity)| identity).collect()
+        found.iter().filter_map(|(.., identity)| Some(self.parents.get(identity)?.task)).collect()
     }
 
     /// Whether it is not known from /proc what this process, a parent or about to be one, runs.
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn asked(engine: &Engine, least: u64, most: usize) -> Vec<u32> {
-        engine.undescribed(least, most).into_iter().map(|identity| identity.tgid).collect()
+        engine.undescribed(least, most).iter().map(|task| task.identity.tgid).collect()
     }
 
     fn known(engine: &Engine, tgid: u32) -> Option<Detail> {

@@ -15,7 +15,7 @@ use super::{
     decode::split_args,
     namespace,
 };
-use crate::model::{Detail, Identity};
+use crate::model::{Detail, Task};
 
 /// Longest command line kept, in bytes.
 const COMMAND_LINE_MAX: usize = 4_096;
@@ -30,6 +30,7 @@ const THREADS_MAX: usize = 8;
 pub struct Reader {
     tick_ns: u64,
     seen_from: Viewpoint,
+    number: fn(&Task) -> u32,
 }
 
 impl Reader {
@@ -40,17 +41,18 @@ impl Reader {
         } else {
             Viewpoint::Below { init: bounded(Path::new("/proc/1/cgroup"), CGROUP_MAX) }
         };
-        Self { tick_ns: 1_000_000_000 / procfs::ticks_per_second().max(1), seen_from }
+        let tick_ns = 1_000_000_000 / procfs::ticks_per_second().max(1);
+        Self { tick_ns, seen_from, number: namespace::number_in_proc() }
     }
 
-    /// What the process with this identity runs; `None` where it has gone, or is hidden.
-    pub fn read(&self, identity: Identity) -> Option<Detail> {
+    /// What this process runs; `None` where it has gone, or is hidden.
+    pub fn read(&self, task: &Task) -> Option<Detail> {
         // An open directory of /proc stays that process's: once it has gone, reading fails, though its pid be given out
         // again. So it is enough to know once whose directory it is.
-        let process = Process::new(i32::try_from(identity.tgid).ok()?).ok()?;
+        let process = Process::new(i32::try_from((self.number)(task)).ok()?).ok()?;
         let start_ticks = process.stat().ok()?.starttime;
         // In clock ticks: /proc knows no finer.
-        if (identity.start_boottime_ns / self.tick_ns).abs_diff(start_ticks) > 1 {
+        if (task.identity.start_boottime_ns / self.tick_ns).abs_diff(start_ticks) > 1 {
             return None;
         }
         let (command_line, executable) = program(&process);
@@ -113,30 +115,35 @@ fn beginning(file: impl Read, most: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Identity;
 
-    fn own_identity() -> Identity {
+    fn own_task() -> Task {
         let own = Process::myself().expect("/proc");
         let ticks = own.stat().expect("our own").starttime;
         let start_boottime_ns = ticks * (1_000_000_000 / procfs::ticks_per_second());
-        Identity { tgid: own.pid as u32, start_boottime_ns }
+        let identity = Identity { tgid: own.pid as u32, start_boottime_ns };
+        Task { identity, ns_pid: own.pid as u32, ..Task::default() }
     }
 
     #[test]
     fn a_process_is_known_by_its_start_and_not_by_its_pid_alone() {
         let reader = Reader::new();
-        let own = own_identity();
-        let detail = reader.read(own).expect("we are here");
+        let own = own_task();
+        let detail = reader.read(&own).expect("we are here");
         let executable = std::env::current_exe().expect("a path");
         assert_eq!(detail.executable, executable.as_os_str().as_bytes());
         assert_eq!(
             detail.command_line.first().map(Vec::as_slice),
             std::env::args_os().next().as_deref().map(OsStrExt::as_bytes)
         );
-        let before =
-            Identity { start_boottime_ns: own.start_boottime_ns.saturating_sub(1_000_000_000), ..own };
-        assert_eq!(reader.read(before), None);
-        assert_eq!(reader.read(Identity { tgid: u32::MAX, ..own }), None);
-        assert_eq!(reader.read(Identity { tgid: 0, ..own }), None);
+        let is_unknown = |tgid, start_boottime_ns| {
+            let task = Task { identity: Identity { tgid, start_boottime_ns }, ns_pid: tgid, ..own };
+            assert_eq!(reader.read(&task), None, "{task:?}");
+        };
+        let Identity { tgid, start_boottime_ns } = own.identity;
+        is_unknown(tgid, start_boottime_ns.saturating_sub(1_000_000_000));
+        is_unknown(u32::MAX, start_boottime_ns);
+        is_unknown(0, start_boottime_ns);
     }
 
     #[test]
