@@ -15,8 +15,8 @@ use tokio::io::{Interest, unix::AsyncFd};
 use crate::{
     engine::{Engine, Observation},
     model::{
-        Counters, Death, Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage, Task,
-        TaskState, Upkeep,
+        Begin, Counters, Coverage, Death, Identity, Input, Lifecycle, Losses, Precision, Session, Snapshot,
+        Stage, Task, TaskState, Upkeep,
     },
     record::RecordingFile,
     sink,
@@ -98,8 +98,8 @@ pub struct Collector {
     proc: detail::Reader,
     began: Instant,
     status_line: bool,
-    /// The kernel counts; little is streamed.
-    counting: bool,
+    /// What the window covers.
+    begin: Begin,
     purpose: Purpose,
     /// At the end: those of the dead who were released, it is known how, and whose free did not come.
     unfreed: Vec<Death>,
@@ -117,8 +117,9 @@ impl Collector {
         root: Option<Identity>,
         purpose: Purpose,
     ) -> Self {
+        let begin = kernel.begin(first.began_ns, root);
         let mut collector = Self {
-            counting: kernel.counts(),
+            begin: begin.clone(),
             kernel,
             order: Order::default(),
             engine: Engine::default(),
@@ -132,13 +133,9 @@ impl Collector {
             unfreed: Vec::new(),
             frees_missed: 0,
         };
-        let time_ns = first.began_ns;
-        collector.order.push(time_ns, Input::Begin { time_ns, root });
+        collector.order.push(begin.time_ns, Input::Begin(begin));
         let ended_ns = first.ended_ns;
         collector.order.push(ended_ns, Input::Snapshot(first));
-        if collector.counting {
-            collector.order.push(ended_ns, Input::Settled(Settled::default()));
-        }
         collector
     }
 
@@ -169,7 +166,7 @@ impl Collector {
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
         let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
         let every = match self.purpose {
-            _ if self.counting => DRAIN_EVERY_COUNTING,
+            _ if self.counting() => DRAIN_EVERY_COUNTING,
             Purpose::Lines { for_a_person: false } if !self.needs_details() => DRAIN_EVERY_FOR_PROGRAMS,
             Purpose::Report | Purpose::Lines { .. } => DRAIN_EVERY,
         };
@@ -207,19 +204,21 @@ impl Collector {
 
     async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
         self.drain(observer)?;
-        let snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
+        let mut snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
         let (began_ns, ended_ns) = (snapshot.began_ns, snapshot.ended_ns);
         let there: HashMap<Identity, TaskState> =
             snapshot.tasks.iter().map(|seen| (seen.process.identity, seen.state)).collect();
-        // Only what happened within the window: later events would unbalance the books against the last walk. A free
-        // tells of a release before it; of one before the walk where the walk did not find the process any more.
+        // Only what happened within the window: later events would unbalance the ledgers against the last walk. A free
+        // tells of a release before it; of one before the walk where the walk did not find the process any more. Where
+        // the kernel counts, the window ends with the last reading of the counters.
+        let counting = self.counting();
         let when = |event: &Lifecycle| match event.stage {
             Stage::Reap { precision: Precision::Coarse, .. }
                 if !there.contains_key(&event.process.identity) =>
             {
                 Some(event.time_ns.min(began_ns))
             }
-            _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
+            _ => (counting || event.time_ns <= ended_ns).then_some(event.time_ns),
         };
         if !self.kernel.hooks().exact {
             self.wait_for_frees(began_ns, &there, &when).await;
@@ -230,7 +229,13 @@ impl Collector {
             let followed = self.kernel.deaths();
             self.unfreed.retain(|death| followed.contains(death));
         }
-        self.read_counters(true);
+        let lost = self.read_counters(true);
+        // The ledgers will be what the kernel counted: a child that it counted as dead and that a walk *after* the reading
+        // does not find has been reaped. After a walk before it, a reap in between would be counted twice.
+        if lost || self.engine.is_counted() {
+            snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
+        }
+        let ended_ns = snapshot.ended_ns;
         self.order.push(ended_ns, Input::Snapshot(snapshot));
         // First of all the engine learns who leaves what: only then is it known whom to ask for.
         self.release(u64::MAX, observer)?;
@@ -284,6 +289,11 @@ impl Collector {
         self.release(drained_ns, observer)
     }
 
+    /// Whether the kernel counts and next to nothing is streamed.
+    fn counting(&self) -> bool {
+        matches!(self.begin.coverage, Coverage::Exceptions { .. })
+    }
+
     /// Whether what /proc knows will be told: no line says it.
     fn needs_details(&self) -> bool {
         self.purpose == Purpose::Report || self.recording.is_some()
@@ -332,9 +342,10 @@ impl Collector {
         }
     }
 
-    fn read_counters(&mut self, closing: bool) {
-        let Self { kernel, order, counting, unfreed, .. } = self;
-        let counting = *counting;
+    /// Reads what the kernel has counted and lost. True where anything was lost so far.
+    fn read_counters(&mut self, closing: bool) -> bool {
+        let counting = self.counting();
+        let Self { kernel, order, unfreed, .. } = self;
         let complete = kernel.counters(counting || closing, closing, |mut counters| {
             add_unfreed(&mut counters, unfreed);
             order.push(counters.time_ns, Input::Counters(Box::new(counters)));
@@ -352,6 +363,7 @@ impl Collector {
             let upkeep = Upkeep { cpu_ns, resident_bytes, programs, maps };
             self.order.push(time_ns, Input::Upkeep(Box::new(upkeep)));
         }
+        losses != Losses::default()
     }
 
     fn release(&mut self, drained_ns: u64, observer: &mut dyn Observer) -> Result<(), CollectError> {

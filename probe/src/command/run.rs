@@ -40,7 +40,7 @@ pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failur
     let target = Target::open(args.output.as_deref(), Target::StandardError)?;
     options.asked = Asked::Tree;
     let mut attached = attach(&options)?;
-    let session = session(&attached.kernel, args.grace.grace, true, Vec::new());
+    let session = session(&attached.kernel, args.grace.grace);
     let recording = recording(args.record.as_deref(), &session)?;
     let (mut child, root) = spawn(&args.command, &mut attached)?;
     let mut collector = collector(attached, session, recording, Some(root), Purpose::Report);
@@ -67,7 +67,7 @@ pub async fn record(mut options: KernelOptions, args: RecordArgs) -> Result<u8, 
         options.asked = Asked::Tree;
     }
     let mut attached = attach(&options)?;
-    let session = session(&attached.kernel, args.grace.grace, tree, Vec::new());
+    let session = session(&attached.kernel, args.grace.grace);
     let recording = recording(Some(&args.output), &session)?;
     let child = if tree { Some(spawn(&args.command, &mut attached)?) } else { None };
     let root = child.as_ref().map(|(_, root)| *root);

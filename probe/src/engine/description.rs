@@ -15,7 +15,7 @@ impl Engine {
             .parents
             .iter()
             .filter(|(_, parent)| !parent.is_described && parent.died_ns.is_none())
-            .filter(|(_, parent)| self.root.is_none() || parent.member)
+            .filter(|(_, parent)| self.root().is_none() || parent.member)
             .map(|(identity, parent)| (Reverse(parent.leaves()), Reverse(parent.slowest_ns()), *identity))
             .filter(|(Reverse(unreaped), ..)| *unreaped >= least_unreaped)
             .collect();
@@ -111,7 +111,9 @@ impl Parent {
 mod tests {
     use super::super::Observation;
     use super::*;
-    use crate::model::{Comm, Input, Lifecycle, SeenTask, Settled, Snapshot, Stage, TaskState};
+    use crate::model::{
+        Begin, Comm, Coverage, Input, Lifecycle, Scope, SeenTask, Snapshot, Stage, TaskState,
+    };
 
     fn task(tgid: u32, comm: &str) -> Task {
         let identity = Identity { tgid, start_boottime_ns: u64::from(tgid) };
@@ -161,8 +163,9 @@ mod tests {
     /// An engine of `watch`, where the kernel counts.
     fn watching(inputs: impl IntoIterator<Item = Input>) -> Engine {
         let mut engine = Engine::default();
-        let begin = [Input::Begin { time_ns: 1_000, root: None }, Input::Settled(Settled::default())];
-        tell(&mut engine, begin.into_iter().chain(inputs));
+        let coverage = Coverage::Exceptions { slow_ns: 1_000_000 };
+        let begin = Input::Begin(Begin { time_ns: 1_000, scope: Scope::Host, coverage });
+        tell(&mut engine, [begin].into_iter().chain(inputs));
         engine
     }
 
