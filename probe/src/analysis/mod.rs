@@ -224,6 +224,7 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
             let spawned_by = process.born_to.unwrap_or_default();
             let entry = LeftRunning {
                 pid: process.task.identity.tgid,
+                ns_pid: ns_pid(&process.task),
                 comm: process.task.comm.text().into_owned(),
                 command_line: command_line(&detail),
                 spawned_by: Named { comm: spawned_by.comm.text().into_owned().into(), ..named(&spawned_by) },

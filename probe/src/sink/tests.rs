@@ -80,6 +80,7 @@ fn every_verdict_has_a_sentence_and_no_line_is_wider_than_the_terminal() {
             report.complete = false;
             report.lost.events = 1204;
             report.left_running = vec![LeftRunning {
+                ns_pid: None,
                 pid: 7,
                 comm: "x\u{7}".into(),
                 command_line: vec!["\u{1b}]0;owned\u{7}".repeat(40)],
