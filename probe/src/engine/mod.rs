@@ -213,12 +213,11 @@ impl Engine {
                 );
             }
             Stage::Reparent { parent, from, since_ns } => {
+                self.name(from);
                 if *since_ns != 0 && !self.is_known_dead(identity) {
                     // Its first notice was not told: it became a zombie of the parent it had.
-                    let mut former = Task { identity: *from, ..Task::default() };
-                    self.name(&mut former);
-                    self.entry(event.process, Some(former));
-                    self.zombie(identity, former, *since_ns, None, None, false);
+                    self.entry(event.process, Some(*from));
+                    self.zombie(identity, *from, *since_ns, None, None, false);
                 }
                 self.entry(event.process, Some(*parent));
                 self.adopt(identity, *parent, now);
