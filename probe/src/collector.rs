@@ -126,7 +126,7 @@ impl Collector {
             session,
             recording,
             observations: Vec::new(),
-            proc: detail::Reader::new(),
+            proc: detail::Reader::open(),
             began: Instant::now(),
             status_line: purpose == Purpose::Report && std::io::stderr().is_terminal(),
             purpose,

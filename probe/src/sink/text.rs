@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, children, count, cut, duration, escape, left, right, wrap};
+use super::terminal::{View, called, children, count, cut, duration, escape, left, right, wrap};
 use crate::report::{Parent, Report, Verdict};
 
 /// Rows of the table, and entries of the list of what was left running.
@@ -70,7 +70,7 @@ fn ledger(report: &Report) -> String {
 
 fn name(parent: &Parent) -> String {
     let unit = parent.unit.as_ref().map(|unit| format!(", {}", escape(unit))).unwrap_or_default();
-    format!("{} (pid {}{unit})", escape(&parent.comm), parent.pid)
+    format!("{} (pid {}{unit})", called(&parent.comm), parent.pid)
 }
 
 /// The one sentence.
@@ -188,7 +188,7 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
             "{}{} {}{}{}{}{}{}",
             view.paint(colour, &left(word, 12)),
             right(&parent.pid.to_string(), 7),
-            left(&cut(&escape(&command), command_width), command_width),
+            left(&cut(&called(&command), command_width), command_width),
             right(&count(books.exited + books.adopted), 8),
             right(&count(books.reaped + books.autoreaped), 8),
             right(&count(stuck), 9),
@@ -237,8 +237,8 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
         let line = format!(
             "  {} {}, started by {} ({})",
             entry.pid,
-            cut(&escape(&command), view.width / 2),
-            escape(&entry.spawned_by.comm),
+            cut(&called(&command), view.width / 2),
+            called(&entry.spawned_by.comm),
             entry.spawned_by.pid
         );
         writeln!(out, "{}", cut(&line, view.width))?;

@@ -35,7 +35,7 @@ pub struct Reader {
 
 impl Reader {
     /// Learns what this host's /proc counts in, and where its cgroup paths begin.
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         let seen_from = if namespace::is_initial("cgroup").unwrap_or(false) {
             Viewpoint::Root
         } else {
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_its_start_and_not_by_its_pid_alone() {
-        let reader = Reader::new();
+        let reader = Reader::open();
         let own = own_task();
         let detail = reader.read(&own).expect("we are here");
         let executable = std::env::current_exe().expect("a path");
