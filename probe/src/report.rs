@@ -159,10 +159,15 @@ pub struct Parent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
     pub start_time: Rfc3339,
+    /// Empty where it has none, or where nobody could be asked for it.
     pub comm: String,
+    /// Of the program it runs now: the beginning, 4 KiB or 256 arguments of it. Empty where that is not known: of kernel
+    /// threads, and of a parent that had gone before it could be asked.
     pub command_line: Vec<String>,
+    /// As /proc/PID/exe or the exec names it; empty where that is not known.
     pub executable: String,
-    /// systemd unit; absent when unknown.
+    /// The unit of the system's service manager that holds the process; absent where there is none, or it cannot be told.
+    /// Never one that a user names: whatever is within a user's manager or a container bears that unit's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     pub alive: bool,
@@ -247,6 +252,7 @@ pub struct Cause {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LeftRunning {
     pub pid: u32,
+    /// Present where the process lives in a PID namespace of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
     pub comm: String,

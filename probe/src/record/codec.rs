@@ -236,8 +236,10 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) {
         Stage::Reparent { parent, from, since_ns } => {
             out.put_u8(5);
             put_task(out, parent);
-            put_identity(out, from);
+            put_identity(out, &from.identity);
             out.put_u64_le(*since_ns);
+            out.put_u32_le(from.ns_pid);
+            out.put_slice(&from.comm.0);
         }
         Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
             out.put_u8(6);
@@ -483,7 +485,16 @@ fn decode_stage(from: &mut &[u8]) -> Option<Stage> {
             exit_ns: number(from)?,
             again: flag(from)?,
         },
-        5 => Stage::Reparent { parent: task(from)?, from: identity(from)?, since_ns: number(from)? },
+        5 => {
+            let (parent, former, since_ns) = (task(from)?, identity(from)?, number(from)?);
+            // Its name stands at the end: format 2 did not have it.
+            let mut former = Task { identity: former, ..Task::default() };
+            if from.has_remaining() {
+                former.ns_pid = from.try_get_u32_le().ok()?;
+                from.try_copy_to_slice(&mut former.comm.0).ok()?;
+            }
+            Stage::Reparent { parent, from: former, since_ns }
+        }
         6 => Stage::Reap {
             parent: task(from)?,
             reaper: task(from)?,

@@ -33,7 +33,7 @@ fn stage() -> impl Strategy<Value = Stage> {
             .prop_map(|(parent, held_by, exit_ns, again)| Stage::Zombie { parent, held_by, exit_ns, again }),
         (task(), task(), any::<u64>()).prop_map(|(parent, from, since_ns)| Stage::Reparent {
             parent,
-            from: from.identity,
+            from,
             since_ns
         }),
         (task(), task(), any::<bool>(), any::<bool>(), any::<u64>(), any::<u64>()).prop_map(

@@ -21,6 +21,10 @@ pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Re
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
     let privileges = format!("{}; kept while watching: {kept}", report.privileges.detail);
     hanging(out, "privileges", &privileges, view)?;
+    // Where it is wrong, the first sentence says it.
+    let namespace =
+        if report.pid_namespace.ok { &report.pid_namespace.detail } else { "not the host's PID namespace" };
+    hanging(out, "namespace", namespace, view)?;
     writeln!(out)?;
     for hook in &report.hooks {
         let mark = if hook.ok { view.paint("32", "yes") } else { view.paint("33", "no ") };

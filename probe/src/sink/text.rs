@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{
     headline::{colour, headline, in_namespace, name},
-    terminal::{View, count, cut, duration, escape, left, right, wrap},
+    terminal::{View, called, count, cut, duration, escape, left, right, wrap},
 };
 use crate::report::{Parent, Report, Verdict};
 
@@ -113,7 +113,7 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
             "{}{} {}{}{}{}{}{}",
             view.paint(colour, &left(word, 12)),
             right(&parent.pid.to_string(), 7),
-            left(&cut(&escape(&command), command_width), command_width),
+            left(&cut(&called(&command), command_width), command_width),
             right(&count(books.exited + books.adopted), 8),
             right(&count(books.reaped + books.autoreaped), 8),
             right(&count(stuck), 9),
@@ -163,8 +163,8 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
             "  {}{} {}, started by {} ({}{})",
             entry.pid,
             in_namespace(entry.ns_pid),
-            cut(&escape(&command), view.width / 2),
-            escape(&entry.spawned_by.comm),
+            cut(&called(&command), view.width / 2),
+            called(&entry.spawned_by.comm),
             entry.spawned_by.pid,
             in_namespace(entry.spawned_by.ns_pid)
         );
