@@ -6,17 +6,15 @@ use super::{named, text, time};
 use crate::{
     engine::Observation,
     model::{Precision, ReapHow, Session, Stage, Task},
-    report::{EventLine, EventProcess, ExitDetail, Lost, Named},
+    report::{EventLine, EventProcess, ExitDetail, Named},
 };
 
 /// The line, or `None` where the session does not ask for it.
 pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option<EventLine<'a>> {
     let (event, reap_latency_ns, teardown_ns) = match observation {
         Observation::Lost { time_ns, losses } => {
-            let lost =
-                Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
             return Some(EventLine {
-                lost: Some(lost),
+                lost: Some(super::lost(*losses)),
                 ..EventLine::blank("lost", time::rfc3339(session, *time_ns))
             });
         }

@@ -42,7 +42,7 @@ fn examine(options: &KernelOptions) -> DoctorReport {
                 .collect();
             (true, format!("usable, without {}", lost.join("; ")))
         }
-        Err(error) => (false, error.to_string()),
+        Err(error) => (false, format!("{}; to do: {}", error.what, error.remedy)),
     };
     let (hooks, rung, precision, failed) = match Kernel::attach(options) {
         Ok(kernel) => {

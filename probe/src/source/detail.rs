@@ -3,10 +3,7 @@
 use std::{fs, os::unix::ffi::OsStrExt};
 
 use super::decode::split_args;
-use crate::model::{Detail, Identity};
-
-/// Longest command line kept, in bytes.
-const COMMAND_LINE_MAX: usize = 4096;
+use crate::model::{COMMAND_LINE_MAX, Detail, Identity};
 
 /// Reads it, if the pid still belongs to that identity (compared in clock ticks: /proc knows no finer).
 pub fn read(identity: Identity, ticks_per_second: u64) -> Option<Detail> {
