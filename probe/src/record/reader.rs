@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, Read},
+    ops::Range,
 };
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     codec::{self, Unusable},
     frames::{Found, Frames},
 };
-use crate::model::{Input, Losses, Session};
+use crate::model::{DEFAULT_GRACE_NS, Input, Losses, Session};
 
 /// What could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,11 +86,16 @@ impl fmt::Display for RecordingError {
 
 impl std::error::Error for RecordingError {}
 
+/// The format whose recordings do not say what was left out.
+const FORMAT_2: u16 = 2;
+
 /// A recording being read: its inputs, and where some are missing [`Input::Losses`] that say so.
 #[derive(Debug)]
 pub struct Reader<R> {
     frames: Frames<R>,
     session: Session,
+    /// In format 2 the session said what the begin says now: these pids alone were asked for.
+    pids_of_format_2: Option<Vec<u32>>,
     damage: Damage,
     ended: bool,
     /// The last time that was read, and the last losses that were recorded.
@@ -114,15 +120,24 @@ impl<R: Read> Reader<R> {
             return Err(RecordingError::Newer { major });
         }
         let mut frames = Frames::new(from);
-        let session = match frames.next() {
-            Found::Frame { kind: codec::kind::SESSION, payload } => {
-                codec::decode_session(frames.payload(payload))
-            }
-            _ => None,
+        let Found::Frame { kind: codec::kind::SESSION, payload } = frames.next() else {
+            return Err(RecordingError::NoSession);
         };
+        let payload = frames.payload(payload);
+        let mut session = codec::decode_session(payload).ok_or(RecordingError::NoSession)?;
+        let mut pids_of_format_2 = None;
+        if major <= FORMAT_2 {
+            let pids = codec::decode_pids_of_format_2(payload).ok_or(RecordingError::NoSession)?;
+            pids_of_format_2 = Some(pids);
+            // `trace` wrote no grace then.
+            if session.grace_ns == 0 {
+                session.grace_ns = DEFAULT_GRACE_NS;
+            }
+        }
         Ok(Self {
-            session: session.ok_or(RecordingError::NoSession)?,
             frames,
+            session,
+            pids_of_format_2,
             damage: Damage::default(),
             ended: false,
             time_ns: 0,
@@ -141,11 +156,19 @@ impl<R: Read> Reader<R> {
         self.damage
     }
 
+    fn decode(&self, kind: u8, payload: Range<usize>) -> Result<Input, Unusable> {
+        let payload = self.frames.payload(payload);
+        match &self.pids_of_format_2 {
+            Some(pids) if kind == codec::kind::BEGIN => codec::decode_begin_of_format_2(payload, pids),
+            _ => codec::decode(kind, payload),
+        }
+    }
+
     /// The next input as it was recorded. Whatever is in its way is counted.
     fn recorded(&mut self) -> Option<Input> {
         loop {
             match self.frames.next() {
-                Found::Frame { kind, payload } => match codec::decode(kind, self.frames.payload(payload)) {
+                Found::Frame { kind, payload } => match self.decode(kind, payload) {
                     Ok(input) => return Some(input),
                     Err(Unusable::Impossible) => self.damage.impossible += 1,
                     Err(Unusable::UnknownKind) => self.damage.unknown_frames += 1,
@@ -174,7 +197,8 @@ impl<R: Read> Iterator for Reader<R> {
         }
         let mut next = self.recorded();
         match &mut next {
-            Some(Input::Begin { time_ns, .. } | Input::End { time_ns }) => self.time_ns = *time_ns,
+            Some(Input::Begin(begin)) => self.time_ns = begin.time_ns,
+            Some(Input::End { time_ns }) => self.time_ns = *time_ns,
             Some(Input::Lifecycle(event)) => self.time_ns = event.time_ns,
             Some(Input::Snapshot(snapshot)) => self.time_ns = snapshot.ended_ns,
             Some(Input::Counters(counters)) => self.time_ns = counters.time_ns,
