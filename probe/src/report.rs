@@ -124,6 +124,8 @@ pub struct Lost {
     pub events: u64,
     pub map_full: u64,
     pub probe_missed: u64,
+    /// Places of a recording that could not be read (`replay` only, else 0).
+    pub damaged: u64,
 }
 
 /// `exited + adopted = reaped + autoreaped + unreaped + abandoned`; `forked` is no part of the balance.
@@ -143,6 +145,22 @@ pub struct Settled {
     pub parents: u64,
     #[serde(flatten)]
     pub ledger: Ledger,
+}
+
+impl std::ops::AddAssign for Ledger {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.forked, other.forked),
+            (&mut self.exited, other.exited),
+            (&mut self.adopted, other.adopted),
+            (&mut self.reaped, other.reaped),
+            (&mut self.autoreaped, other.autoreaped),
+            (&mut self.unreaped, other.unreaped),
+            (&mut self.abandoned, other.abandoned),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 impl Ledger {
@@ -221,13 +239,15 @@ pub enum Finding {
     Leak,
 }
 
+/// A quantile is null where it is not known: the kernel counts the durations of one bucket in 32 bits, so of a parent with
+/// billions of children it may have lost count of most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LatencySummary {
     pub count: u64,
     pub min_ns: u64,
-    pub p50_ns: u64,
-    pub p90_ns: u64,
-    pub p99_ns: u64,
+    pub p50_ns: Option<u64>,
+    pub p90_ns: Option<u64>,
+    pub p99_ns: Option<u64>,
     pub max_ns: u64,
     pub mean_ns: u64,
 }

@@ -19,13 +19,16 @@ pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<(
     }
     let Some(process) = &event.process else {
         let lost = event.lost.unwrap_or_default();
-        let text = format!(
+        let mut text = format!(
             "{time} {} {} events did not fit, {} map entries, {} missed hits so far",
             left("lost", 8),
             count(lost.events),
             count(lost.map_full),
             count(lost.probe_missed)
         );
+        if lost.damaged > 0 {
+            text.push_str(&format!(", {} places of the recording could not be read", count(lost.damaged)));
+        }
         return writeln!(out, "{}", view.paint("33", &text));
     };
     writeln!(
