@@ -32,7 +32,7 @@ use crate::{
 pub fn report(engine: &Engine, session: &Session) -> Report {
     let (start_ns, end_ns) = engine.window();
     let losses = engine.losses();
-    let lost = Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
+    let lost = lost(losses);
     let complete = lost == Lost::default();
     let of_scope =
         || engine.parents().map(|(_, known)| known).filter(|known| engine.root().is_none() || known.member);
@@ -116,15 +116,15 @@ fn settled(sum: model::Settled) -> Settled {
 }
 
 fn totals(settled: Ledger, parents: &[Parent]) -> Ledger {
-    parents.iter().fold(settled, |sum, parent| Ledger {
-        forked: sum.forked + parent.ledger.forked,
-        exited: sum.exited + parent.ledger.exited,
-        adopted: sum.adopted + parent.ledger.adopted,
-        reaped: sum.reaped + parent.ledger.reaped,
-        autoreaped: sum.autoreaped + parent.ledger.autoreaped,
-        unreaped: sum.unreaped + parent.ledger.unreaped,
-        abandoned: sum.abandoned + parent.ledger.abandoned,
+    parents.iter().fold(settled, |mut sum, parent| {
+        sum += parent.ledger;
+        sum
     })
+}
+
+fn lost(losses: model::Losses) -> Lost {
+    let model::Losses { events, map_full, probe_missed, damaged } = losses;
+    Lost { events, map_full, probe_missed, damaged }
 }
 
 fn parent(engine: &Engine, session: &Session, known: &Known, complete: bool) -> Parent {

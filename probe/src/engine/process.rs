@@ -45,7 +45,8 @@ pub struct Process {
     pub status: Option<WaitStatus>,
     /// Of the watched tree.
     pub member: bool,
-    pub execs: u32,
+    /// When it began the program it runs; 0 where that was not seen.
+    pub(super) program_ns: u64,
 }
 
 impl Process {
@@ -59,7 +60,7 @@ impl Process {
             state: State::Running,
             status: None,
             member: false,
-            execs: 0,
+            program_ns: 0,
         }
     }
 
