@@ -228,7 +228,7 @@ impl Collector {
         tokio::time::sleep(LAST_WORDS).await;
         self.take_events(&when);
         if !self.unfreed.is_empty() {
-            let followed = self.kernel.deaths();
+            let followed: HashSet<Death> = self.kernel.deaths().into_iter().collect();
             self.unfreed.retain(|death| followed.contains(death));
         }
         self.read_counters(true);
@@ -306,12 +306,15 @@ impl Collector {
     fn read_counters(&mut self, closing: bool) {
         let Self { kernel, order, looked_up, ticks_per_second, counting, unfreed, .. } = self;
         let (counting, ticks_per_second) = (*counting, *ticks_per_second);
+        let unfreed = Unfreed::by_parent(unfreed);
         let mut look_ups = LOOK_UPS_MAX;
         if looked_up.len() >= LOOKED_UP_MAX {
             looked_up.clear();
         }
         let complete = kernel.counters(counting || closing, closing, |mut counters| {
-            add_unfreed(&mut counters, unfreed);
+            if let Some(unfreed) = unfreed.get(&counters.parent.identity) {
+                unfreed.add_to(&mut counters);
+            }
             let time_ns = counters.time_ns;
             let identity = counters.parent.identity;
             if counting && counters.died_ns == 0 && look_ups > 0 && looked_up.insert(identity) {
@@ -381,16 +384,31 @@ fn readable(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     Ok(registered?)
 }
 
-/// Adds the releases of which no free came.
-fn add_unfreed(counters: &mut Counters, unfreed: &[Death]) {
-    for death in unfreed.iter().filter(|death| death.parent == counters.parent.identity) {
-        counters.exited += u64::from(!death.counted);
-        if death.autoreap {
-            counters.autoreaped += 1;
-        } else {
-            counters.reaped += 1;
-            counters.coarse += 1;
+/// What one parent's counters lack: releases of which no free came.
+#[derive(Default)]
+struct Unfreed {
+    exited: u64,
+    reaped: u64,
+    autoreaped: u64,
+}
+
+impl Unfreed {
+    fn by_parent(deaths: &[Death]) -> HashMap<Identity, Self> {
+        let mut found: HashMap<Identity, Self> = HashMap::default();
+        for death in deaths {
+            let one = found.entry(death.parent).or_default();
+            one.exited += u64::from(!death.counted);
+            one.reaped += u64::from(!death.autoreap);
+            one.autoreaped += u64::from(death.autoreap);
         }
+        found
+    }
+
+    fn add_to(&self, counters: &mut Counters) {
+        counters.exited += self.exited;
+        counters.reaped += self.reaped;
+        counters.coarse += self.reaped;
+        counters.autoreaped += self.autoreaped;
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{BufReader, ErrorKind, Read},
     os::fd::{AsFd, FromRawFd, OwnedFd},
     path::Path,
     thread,
@@ -50,6 +50,9 @@ const RING_BYTES_COUNTING: u32 = 512 << 10;
 
 /// Most processes of a tree at once: 2 MB.
 const FOLLOWED_MAX: u32 = 32_768;
+
+/// What is read of the task list at once: as much as the kernel hands over in one go.
+const TASKS_READ_BYTES: usize = 32 << 10;
 
 /// A dead parent's record stays in its map this long, so that late releases still find it.
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
@@ -291,12 +294,12 @@ impl Kernel {
     /// Walks the kernel's task list. Zombies whose death no hook has seen are entered into the maps as they are passed.
     pub fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
         let began_ns = clock::boottime_ns();
-        let bytes = read_tasks(&mut self.ebpf).map_err(|error| SetupError {
+        let mut tasks = Vec::new();
+        each_task(&mut self.ebpf, |seen| tasks.extend(decode::seen_task(seen))).map_err(|error| SetupError {
             what: format!("cannot walk the kernel's task list: {error}"),
             remedy: "run `reapwatch doctor`".into(),
         })?;
         let ended_ns = clock::boottime_ns();
-        let tasks = bytes.chunks_exact(size_of::<wire::SeenTask>()).filter_map(decode::seen_task).collect();
         Ok(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
     }
 
@@ -588,7 +591,8 @@ fn read_wait_offsets(waits: &mut Offsets) -> bool {
     all
 }
 
-fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, String> {
+/// Hands out the records of the task iterator as they are read: tens of thousands of them take megabytes.
+fn each_task(ebpf: &mut Ebpf, mut take: impl FnMut(&[u8])) -> Result<(), String> {
     let program: &mut Iter = ebpf
         .program_mut("task_snapshot")
         .ok_or("the program task_snapshot is missing")?
@@ -596,10 +600,16 @@ fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, String> {
         .map_err(|error: ProgramError| error.to_string())?;
     let link = program.attach().map_err(|error| cause(&error))?;
     let link = program.take_link(link).map_err(|error| cause(&error))?;
-    let mut file = link.into_file().map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes)
+    let file = link.into_file().map_err(|error| error.to_string())?;
+    let mut records = BufReader::with_capacity(TASKS_READ_BYTES, file);
+    let mut record = [0; size_of::<wire::SeenTask>()];
+    loop {
+        match records.read_exact(&mut record) {
+            Ok(()) => take(&record),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
 
 /// Has the kernel count runs and run time of all programs, as long as the descriptor is open.

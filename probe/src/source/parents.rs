@@ -4,7 +4,7 @@
 //! Must not know what the counts mean, but that those of one parent add up.
 
 use std::{
-    collections::HashMap as Table,
+    collections::{HashMap as Table, HashSet},
     io,
     num::NonZeroUsize,
     os::fd::{AsFd, BorrowedFd},
@@ -59,11 +59,11 @@ impl Parents {
         leaves: impl Fn(&ParentRecord) -> bool,
         mut take: impl FnMut(&ParentRecord, bool),
     ) -> bool {
-        let (mut twins, mut leaving) = (Table::new(), Vec::new());
+        let (mut twins, mut leaving) = (Table::new(), HashSet::new());
         let complete = self.each_other(|record| {
             let left = leaves(record);
             if left {
-                leaving.push(record.process);
+                leaving.insert(record.process);
             }
             if self.claims.has(&record.process) {
                 twins.insert(record.process, *record);
