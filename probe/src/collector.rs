@@ -15,8 +15,8 @@ use tokio::io::{Interest, unix::AsyncFd};
 use crate::{
     engine::{Engine, Observation},
     model::{
-        Counters, Death, Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage, TaskState,
-        Upkeep,
+        Begin, Counters, Coverage, Death, Identity, Input, Lifecycle, Losses, Precision, Session, Snapshot,
+        Stage, TaskState, Upkeep,
     },
     record::RecordingFile,
     sink,
@@ -99,8 +99,8 @@ pub struct Collector {
     ticks_per_second: u64,
     began: Instant,
     status_line: bool,
-    /// The kernel counts; little is streamed.
-    counting: bool,
+    /// What the window covers.
+    begin: Begin,
     purpose: Purpose,
     /// At the end: those of the dead who were released, it is known how, and whose free did not come.
     unfreed: Vec<Death>,
@@ -118,8 +118,9 @@ impl Collector {
         root: Option<Identity>,
         purpose: Purpose,
     ) -> Self {
+        let begin = kernel.begin(first.began_ns, root);
         let mut collector = Self {
-            counting: kernel.counts(),
+            begin: begin.clone(),
             kernel,
             order: Order::default(),
             engine: Engine::default(),
@@ -134,13 +135,9 @@ impl Collector {
             unfreed: Vec::new(),
             frees_missed: 0,
         };
-        let time_ns = first.began_ns;
-        collector.order.push(time_ns, Input::Begin { time_ns, root });
+        collector.order.push(begin.time_ns, Input::Begin(begin));
         let ended_ns = first.ended_ns;
         collector.order.push(ended_ns, Input::Snapshot(first));
-        if collector.counting {
-            collector.order.push(ended_ns, Input::Settled(Settled::default()));
-        }
         collector
     }
 
@@ -171,7 +168,7 @@ impl Collector {
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
         let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
         let every = match self.purpose {
-            _ if self.counting => DRAIN_EVERY_COUNTING,
+            _ if self.counting() => DRAIN_EVERY_COUNTING,
             Purpose::Lines { for_a_person: false } if !self.needs_details() => DRAIN_EVERY_FOR_PROGRAMS,
             Purpose::Report | Purpose::Lines { .. } => DRAIN_EVERY,
         };
@@ -208,19 +205,21 @@ impl Collector {
 
     async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
         self.drain(observer)?;
-        let snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
+        let mut snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
         let (began_ns, ended_ns) = (snapshot.began_ns, snapshot.ended_ns);
         let there: HashMap<Identity, TaskState> =
             snapshot.tasks.iter().map(|seen| (seen.process.identity, seen.state)).collect();
-        // Only what happened within the window: later events would unbalance the books against the last walk. A free
-        // tells of a release before it; of one before the walk where the walk did not find the process any more.
+        // Only what happened within the window: later events would unbalance the ledgers against the last walk. A free
+        // tells of a release before it; of one before the walk where the walk did not find the process any more. Where
+        // the kernel counts, the window ends with the last reading of the counters.
+        let counting = self.counting();
         let when = |event: &Lifecycle| match event.stage {
             Stage::Reap { precision: Precision::Coarse, .. }
                 if !there.contains_key(&event.process.identity) =>
             {
                 Some(event.time_ns.min(began_ns))
             }
-            _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
+            _ => (counting || event.time_ns <= ended_ns).then_some(event.time_ns),
         };
         if !self.kernel.hooks().exact {
             self.wait_for_frees(began_ns, &there, &when).await;
@@ -231,7 +230,13 @@ impl Collector {
             let followed: HashSet<Death> = self.kernel.deaths().into_iter().collect();
             self.unfreed.retain(|death| followed.contains(death));
         }
-        self.read_counters(true);
+        let lost = self.read_counters(true);
+        // The ledgers will be what the kernel counted: a child that it counted as dead and that a walk *after* the reading
+        // does not find has been reaped. After a walk before it, a reap in between would be counted twice.
+        if lost || self.engine.is_counted() {
+            snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
+        }
+        let ended_ns = snapshot.ended_ns;
         self.order.push(ended_ns, Input::Snapshot(snapshot));
         self.order.push(u64::MAX, Input::End { time_ns: ended_ns });
         self.release(u64::MAX, observer)?;
@@ -282,6 +287,11 @@ impl Collector {
         self.release(drained_ns, observer)
     }
 
+    /// Whether the kernel counts and next to nothing is streamed.
+    fn counting(&self) -> bool {
+        matches!(self.begin.coverage, Coverage::Exceptions { .. })
+    }
+
     /// Whether what /proc knows will be told: no line says it.
     fn needs_details(&self) -> bool {
         self.purpose == Purpose::Report || self.recording.is_some()
@@ -303,9 +313,11 @@ impl Collector {
         });
     }
 
-    fn read_counters(&mut self, closing: bool) {
-        let Self { kernel, order, looked_up, ticks_per_second, counting, unfreed, .. } = self;
-        let (counting, ticks_per_second) = (*counting, *ticks_per_second);
+    /// Reads what the kernel has counted and lost. True where anything was lost so far.
+    fn read_counters(&mut self, closing: bool) -> bool {
+        let counting = self.counting();
+        let Self { kernel, order, looked_up, ticks_per_second, unfreed, .. } = self;
+        let ticks_per_second = *ticks_per_second;
         let unfreed = Unfreed::by_parent(unfreed);
         let mut look_ups = LOOK_UPS_MAX;
         if looked_up.len() >= LOOKED_UP_MAX {
@@ -338,6 +350,7 @@ impl Collector {
             let upkeep = Upkeep { cpu_ns, resident_bytes, programs, maps };
             self.order.push(time_ns, Input::Upkeep(Box::new(upkeep)));
         }
+        losses != Losses::default()
     }
 
     fn release(&mut self, drained_ns: u64, observer: &mut dyn Observer) -> Result<(), CollectError> {

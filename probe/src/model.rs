@@ -119,6 +119,20 @@ pub enum Stage {
     Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
 }
 
+impl Stage {
+    /// The parent that this stage names.
+    pub fn parent(&self) -> Option<&Task> {
+        match self {
+            Self::Fork { parent, .. }
+            | Self::Exit { parent, .. }
+            | Self::Zombie { parent, .. }
+            | Self::Reparent { parent, .. }
+            | Self::Reap { parent, .. } => Some(parent),
+            Self::Exec { .. } => None,
+        }
+    }
+}
+
 /// One lifecycle event; all times are CLOCK_BOOTTIME ns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lifecycle {
@@ -282,14 +296,45 @@ pub struct MapUpkeep {
     pub refused: u64,
 }
 
+/// Whose lives are told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Every process of the host.
+    #[default]
+    Host,
+    /// This process and its descendants: nothing of anybody else is sent or counted.
+    Tree(Identity),
+    /// Events of the processes with these pids and of their children. The kernel counts for every parent.
+    Pids(Vec<u32>),
+}
+
+/// Which stages of a life are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of them.
+    #[default]
+    EveryEvent,
+    /// Only what is slow (a reap at least this late) or wrong; the kernel counts the rest.
+    Exceptions { slow_ns: u64 },
+    /// Only reaps at least this late; the kernel counts the rest.
+    LateReaps { min_latency_ns: u64 },
+    /// The recording is too old to say.
+    Unstated,
+}
+
+/// What was asked for when the window was opened. Everything that depends on it is derived from here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    pub time_ns: u64,
+    pub scope: Scope,
+    pub coverage: Coverage,
+}
+
 /// All the engine is ever told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// The hooks are attached and the window is open. `root`: only this process and its descendants are reported.
-    Begin {
-        time_ns: u64,
-        root: Option<Identity>,
-    },
+    /// The hooks are attached and the window is open.
+    Begin(Begin),
     Lifecycle(Lifecycle),
     /// What a process runs, read from /proc.
     Detail {
@@ -298,8 +343,8 @@ pub enum Input {
     },
     Snapshot(Snapshot),
     Counters(Box<Counters>),
-    /// Not every stage is told: the counters are the books, and these those of parents already forgotten. It ends a
-    /// reading of all counters: whose were told before, and now are not, nor were retired, is among the forgotten.
+    /// The books of parents that the kernel has already forgotten. It ends a reading of all counters: a parent whose
+    /// counters were told before, and now are not, nor were retired, is among the forgotten.
     Settled(Settled),
     Losses {
         time_ns: u64,
@@ -335,8 +380,4 @@ pub struct Session {
     pub hooks: Hooks,
     /// A child unreaped for longer than this counts against its parent.
     pub grace_ns: u64,
-    /// `run`: the report covers one command and its descendants, and lists what it left running.
-    pub tree: bool,
-    /// `trace --pid`: only these processes and their children; empty means all.
-    pub pids: Vec<u32>,
 }

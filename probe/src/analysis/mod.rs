@@ -52,7 +52,7 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
         totals: totals(settled.ledger, &parents),
         settled,
         parents,
-        left_running: if session.tree { left_running(engine) } else { Vec::new() },
+        left_running: if engine.root().is_some() { left_running(engine) } else { Vec::new() },
         tracer: tracer(engine.upkeep()),
     }
 }

@@ -38,7 +38,7 @@ pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failur
     // The command will be our own child.
     options.asked = Asked::TreeOf { pid: std::process::id() };
     let mut attached = attach(&options)?;
-    let session = session(&attached.kernel, args.grace.grace, true, Vec::new());
+    let session = session(&attached.kernel, args.grace.grace);
     let recording = recording(args.record.as_deref(), &session)?;
     let (mut child, root) = spawn(&args.command, &mut attached.kernel)?;
     let mut collector = collector(attached, session, recording, Some(root), Purpose::Report);
@@ -65,7 +65,7 @@ pub async fn record(mut options: KernelOptions, args: RecordArgs) -> Result<u8, 
         options.asked = Asked::TreeOf { pid: std::process::id() };
     }
     let mut attached = attach(&options)?;
-    let session = session(&attached.kernel, args.grace.grace, tree, Vec::new());
+    let session = session(&attached.kernel, args.grace.grace);
     let recording = recording(Some(&args.output), &session)?;
     let child = if tree { Some(spawn(&args.command, &mut attached.kernel)?) } else { None };
     let root = child.as_ref().map(|(_, root)| *root);

@@ -20,8 +20,8 @@ pub use process::{Process, State};
 use released::Released;
 
 use crate::model::{
-    Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled, Snapshot,
-    Stage, Task, TaskState, Upkeep,
+    Begin, Counters, Coverage, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, Scope,
+    SeenTask, Settled, Snapshot, Stage, Task, TaskState, Upkeep,
 };
 
 /// Most processes followed at once.
@@ -38,8 +38,8 @@ pub enum Observation {
         reap_latency_ns: Option<u64>,
         /// On a reap or zombie: exit → zombie.
         teardown_ns: Option<u64>,
-        /// Whether the process belongs to the watched tree (true when the whole host is watched).
-        member: bool,
+        /// Whether it was asked for: of the process and its stage.
+        in_scope: bool,
     },
     Lost {
         time_ns: u64,
@@ -54,12 +54,11 @@ pub struct Engine {
     /// The youngest identity that bears a tgid.
     by_tgid: HashMap<u32, Identity>,
     parents: HashMap<Identity, Parent>,
-    root: Option<Identity>,
-    began_ns: u64,
+    begin: Begin,
     ended_ns: u64,
     losses: Losses,
-    /// Where only what is slow or wrong is told: what parents had that are forgotten already.
-    settled: Option<Settled>,
+    /// What parents had that the kernel has forgotten already.
+    settled: Settled,
     upkeep: Upkeep,
     not_followed: u64,
     coarse_reaps: u64,
@@ -71,12 +70,15 @@ impl Engine {
     /// Takes one input; appends what was observed.
     pub fn apply(&mut self, input: Input, observations: &mut Vec<Observation>) {
         match input {
-            Input::Begin { time_ns, root } => {
-                self.began_ns = time_ns;
-                self.ended_ns = time_ns;
-                self.root = root;
+            Input::Begin(begin) => {
+                self.ended_ns = begin.time_ns;
+                self.begin = begin;
             }
             Input::Lifecycle(event) => {
+                // A filter for late reaps lets nothing else through.
+                if self.begin.coverage == Coverage::Unstated && !matches!(event.stage, Stage::Reap { .. }) {
+                    self.begin.coverage = Coverage::EveryEvent;
+                }
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.lifecycle(event, observations);
             }
@@ -84,7 +86,7 @@ impl Engine {
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
             Input::Counters(counters) => self.counters(*counters),
             Input::Settled(settled) => {
-                self.settled = Some(settled);
+                self.settled = settled;
                 self.parents.retain(|_, parent| parent.is_kept());
             }
             Input::Losses { time_ns, losses } => {
@@ -116,14 +118,28 @@ impl Engine {
         self.processes.get(&identity)
     }
 
+    /// What was asked for.
+    pub fn begin(&self) -> &Begin {
+        &self.begin
+    }
+
     /// The root of the watched tree, if only a tree is watched.
     pub fn root(&self) -> Option<Identity> {
-        self.root
+        if let Scope::Tree(root) = self.begin.scope { Some(root) } else { None }
     }
 
     /// Start and end of the window.
     pub fn window(&self) -> (u64, u64) {
-        (self.began_ns, self.ended_ns)
+        (self.begin.time_ns, self.ended_ns)
+    }
+
+    /// Whether the ledgers are those that the kernel counted: not every event was asked for, or some were lost.
+    pub fn is_counted(&self) -> bool {
+        self.is_filtered() || self.losses() != Losses::default()
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.begin.coverage != Coverage::EveryEvent || matches!(self.begin.scope, Scope::Pids(_))
     }
 
     /// Everything lost, our own bounds included.
@@ -143,12 +159,12 @@ impl Engine {
 
     /// The books of parents that are gone and left nothing to tell.
     pub fn settled(&self) -> Settled {
-        self.settled.unwrap_or_default()
+        self.settled
     }
 
     /// Deaths of children so far, as far as is known.
     pub fn deaths(&self) -> u64 {
-        self.settled().exited + self.parents.values().map(Parent::deaths).sum::<u64>()
+        self.settled.exited + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
     fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
@@ -166,6 +182,10 @@ impl Engine {
         let mut reap_latency_ns = None;
         let mut teardown_ns = None;
         self.evict_former_owner(identity, now, observations);
+        // The free of a process that a walk of the task list has found gone before.
+        if matches!(event.stage, Stage::Reap { .. }) && self.is_released(identity) {
+            return;
+        }
         match &mut event.stage {
             Stage::Fork { parent, creator } => self.fork(event.process, parent, creator, now),
             Stage::Exec { detail } => {
@@ -229,11 +249,11 @@ impl Engine {
                 }
             }
         }
-        let member = self.is_member(&event);
+        let in_scope = self.is_in_scope(&event, reap_latency_ns);
         if matches!(event.stage, Stage::Reap { .. }) {
             self.release(identity, now);
         }
-        observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, member });
+        observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, in_scope });
     }
 
     fn is_known_dead(&self, identity: Identity) -> bool {
@@ -242,9 +262,33 @@ impl Engine {
             .is_some_and(|process| matches!(process.state, State::Zombie { .. } | State::Abandoned { .. }))
     }
 
-    fn is_member(&self, event: &Lifecycle) -> bool {
-        self.root.is_none()
-            || self.processes.get(&event.process.identity).is_some_and(|process| process.member)
+    /// Whether this stage of this process was asked for.
+    fn is_in_scope(&self, event: &Lifecycle, reap_latency_ns: Option<u64>) -> bool {
+        let process = event.process.identity;
+        let of_whom = match &self.begin.scope {
+            Scope::Host => true,
+            Scope::Tree(_) => self.processes.get(&process).is_some_and(|process| process.member),
+            Scope::Pids(pids) => {
+                let parent = event.stage.parent().map_or(0, |parent| parent.identity.tgid);
+                pids.contains(&process.tgid) || pids.contains(&parent)
+            }
+        };
+        let of_what = match self.begin.coverage {
+            Coverage::LateReaps { min_latency_ns } => {
+                matches!(event.stage, Stage::Reap { .. })
+                    && reap_latency_ns.is_some_and(|latency_ns| latency_ns >= min_latency_ns)
+            }
+            Coverage::EveryEvent | Coverage::Exceptions { .. } | Coverage::Unstated => true,
+        };
+        of_whom && of_what
+    }
+
+    /// Whether a process that is not known here has been released already: every process was seen by the first walk, or
+    /// its birth or its death was told. Where events were lost, the kernel's counters take the place of the ledgers.
+    fn is_released(&self, identity: Identity) -> bool {
+        self.seen_first_snapshot
+            && self.begin.coverage == Coverage::EveryEvent
+            && !self.processes.contains_key(&identity)
     }
 
     /// Fills in a comm that the kernel had no chance to read.
@@ -280,7 +324,7 @@ impl Engine {
             }
         }
         self.by_tgid.insert(task.identity.tgid, task.identity);
-        let root = self.root;
+        let root = self.root();
         let parent_identity = parent.map(|parent| parent.identity).unwrap_or_default();
         let member = root == Some(task.identity)
             || (!self.processes.contains_key(&task.identity)
@@ -444,7 +488,7 @@ impl Engine {
             (State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity),
             |process| (process.state, process.parent),
         );
-        if !self.processes.contains_key(&task.identity) && self.root.is_some() {
+        if !self.processes.contains_key(&task.identity) && self.root().is_some() {
             return None;
         }
         let dead = self.parents.get(&by.identity).is_some_and(|parent| parent.died_ns.is_some());
@@ -529,7 +573,6 @@ impl Engine {
         let Some(process) = self.processes.get(&identity) else { return };
         let task = process.task;
         let owner = process.parent;
-        let member = self.root.is_none() || process.member;
         let how = match process.state {
             State::Exited { autoreap: true, .. } => ReapHow::Auto,
             _ => ReapHow::Wait,
@@ -560,7 +603,13 @@ impl Engine {
                 zombie_ns: 0,
             };
             let event = Lifecycle { time_ns: now, process: task, stage };
-            observations.push(Observation::Stage { event, reap_latency_ns: None, teardown_ns: None, member });
+            let in_scope = self.is_in_scope(&event, None);
+            observations.push(Observation::Stage {
+                event,
+                reap_latency_ns: None,
+                teardown_ns: None,
+                in_scope,
+            });
         }
         self.release(identity, now);
     }
@@ -615,7 +664,7 @@ impl Engine {
         // A process that ended between this look and now is not brought back: only what began before is news.
         if !known
             && !first
-            && seen.process.identity.start_boottime_ns >= self.began_ns
+            && seen.process.identity.start_boottime_ns >= self.begin.time_ns
             && seen.state != TaskState::Zombie
         {
             return;
@@ -640,7 +689,11 @@ impl Engine {
                         _ => {}
                     }
                 }
-                if first && let Some(parent) = self.parents.get_mut(&seen.parent.identity) {
+                // Whose death the programs have seen is among what they counted.
+                if first
+                    && seen.since_ns == 0
+                    && let Some(parent) = self.parents.get_mut(&seen.parent.identity)
+                {
                     parent.older += 1;
                 }
             }
@@ -665,17 +718,17 @@ impl Engine {
 
     fn counters(&mut self, counters: Counters) {
         let known = self.parents.contains_key(&counters.parent.identity);
-        let deaths = counters.exited + counters.adopted + counters.reaped + counters.autoreaped;
-        let children = if self.settled.is_some() { deaths + counters.forked } else { deaths };
-        // Somebody who only waited is no parent.
-        if !known && (children == 0 || self.root.is_some()) {
+        let filtered = self.is_filtered();
+        let deaths = [counters.exited, counters.adopted, counters.reaped, counters.autoreaped];
+        // A process that only waited is no parent.
+        let has_children = deaths.iter().any(|count| *count != 0) || (filtered && counters.forked != 0);
+        if !known && (!has_children || self.root().is_some()) {
             return;
         }
         let identity = counters.parent.identity;
-        let counted = self.settled.is_some();
         if let Some(parent) = self.parent_entry(counters.parent) {
             parent.waits = Some(Waits { any: counters.waits_any, specific: counters.waits_specific });
-            if counted && counters.exec_ns != 0 {
+            if filtered && counters.exec_ns != 0 {
                 parent.exec_ns = Some(counters.exec_ns);
                 parent.reaped_before_exec = counters.reaped_before_exec;
             }
@@ -688,17 +741,23 @@ impl Engine {
         }
     }
 
-    /// Where events were lost, or never told, what the kernel counted takes the place of what we counted.
+    /// Where not every event was asked for, or some were lost, what the kernel counted takes the place of what the events
+    /// told.
     fn heal(&mut self) {
-        if self.losses() == Losses::default() && self.settled.is_none() {
+        if !self.is_counted() {
             return;
         }
-        for parent in self.parents.values_mut() {
-            let coarse = parent.heal();
-            if self.settled.is_some() {
-                self.coarse_reaps += coarse;
+        let filtered = self.is_filtered();
+        let Self { parents, processes, coarse_reaps, settled, .. } = self;
+        for parent in parents.values_mut() {
+            let coarse = parent.heal(|zombie| match processes.get(zombie)?.state {
+                State::Zombie { since_ns, .. } => Some(since_ns),
+                _ => None,
+            });
+            if filtered {
+                *coarse_reaps += coarse;
             }
         }
-        self.coarse_reaps += self.settled().coarse;
+        *coarse_reaps += settled.coarse;
     }
 }

@@ -117,10 +117,14 @@ impl Parent {
         self.counters.as_ref().map_or(self.ledger.exited, |counters| counters.exited)
     }
 
-    /// Takes over what the kernel counted. What was unreaped comes from the task list; the books are closed with it.
-    /// Returns how many of its reaps were seen only by their free.
-    pub(super) fn heal(&mut self) -> u64 {
+    /// Takes over what the kernel counted. What is unreaped comes from the task list, which was walked after the counters
+    /// were read; `zombie_since` says when one of them became a zombie. Returns how many of the reaps were seen only by
+    /// their free.
+    pub(super) fn heal(&mut self, zombie_since: impl Fn(&Identity) -> Option<u64>) -> u64 {
         let Some(counters) = self.counters.take() else { return 0 };
+        // Those that died after the reading are not in it.
+        self.zombies
+            .retain(|zombie| zombie_since(zombie).is_none_or(|since_ns| since_ns <= counters.time_ns));
         let books = &mut self.ledger;
         books.forked = counters.forked;
         books.adopted = counters.adopted;
@@ -129,21 +133,28 @@ impl Parent {
         self.reap_latency = Tally::from(counters.reap_latency.clone());
         self.teardown = Tally::from(counters.teardown.clone());
         let unreaped = self.zombies.len() as u64;
-        let received = self.older + counters.exited + books.adopted;
-        // Whoever could not be followed and is not in the task list has been reaped.
-        if counters.untracked > 0 {
-            let open = received.saturating_sub(books.reaped + books.autoreaped + unreaped);
-            books.reaped += open.min(counters.untracked);
+        // Dead by the reading, not known to be reaped by then, and no longer in the task list.
+        let gone = (self.older.saturating_add(counters.exited).saturating_add(books.adopted))
+            .saturating_sub(books.reaped.saturating_add(books.autoreaped).saturating_add(unreaped));
+        if self.died_ns.is_some() {
+            // Those that could not be followed have been reaped.
+            let reaped = gone.min(counters.untracked);
+            books.reaped += reaped;
+            books.abandoned = gone - reaped;
+        } else {
+            // A parent that lives has reaped them since, or their free is still to come.
+            books.reaped += gone;
+            books.abandoned = 0;
         }
-        let settled = books.reaped + books.autoreaped + unreaped;
-        books.abandoned = if self.died_ns.is_some() { received.saturating_sub(settled) } else { 0 };
         // Whom the events took for abandoned had been reaped after all.
         if books.abandoned == 0 {
             self.abandoned_after = Tally::default();
             self.abandoned_held = 0;
         }
-        // The last walk and the last reading of the counters are moments apart: what is unreaped is the walk's.
-        books.exited = (settled + books.abandoned).saturating_sub(books.adopted);
+        // A zombie whose death no program saw is in the task list all the same.
+        books.exited = (books.reaped.saturating_add(books.autoreaped))
+            .saturating_add(unreaped.saturating_add(books.abandoned))
+            .saturating_sub(books.adopted);
         counters.coarse
     }
 }

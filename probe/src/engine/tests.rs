@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Comm, WaitStatus};
+use crate::model::{Begin, Comm, WaitStatus};
 
 fn task(tgid: u32) -> Task {
     Task {
@@ -49,7 +49,7 @@ fn reap(by: u32, how: ReapHow) -> Stage {
 fn play(script: &str) -> Engine {
     let mut engine = Engine::default();
     let mut observations = Vec::new();
-    engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+    engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split_whitespace();
         let time: u64 = words.next().and_then(|word| word.parse().ok()).expect("a time");
@@ -309,7 +309,7 @@ fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one
     };
     let settled = |exited| Input::Settled(Settled { exited, reaped: exited, ..Settled::default() });
     for input in [
-        Input::Begin { time_ns: 1, root: None },
+        Input::Begin(Begin { time_ns: 1, ..Begin::default() }),
         settled(0),
         counters(7, false),
         counters(8, true),
@@ -332,6 +332,7 @@ fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one
 fn counters(table: &Table, tgid: u32) -> Input {
     let [exited, adopted, reaped, _] = table.books.get(&tgid).copied().unwrap_or_default();
     Input::Counters(Box::new(Counters {
+        time_ns: 1_000_000,
         parent: task(tgid),
         died_ns: if table.alive.contains(&tgid) { 0 } else { 900 },
         forked: table.forked.get(&tgid).copied().unwrap_or(0),
@@ -362,7 +363,7 @@ proptest! {
     fn random_lives_are_booked_as_they_happened(happenings in happenings()) {
         let mut engine = Engine::default();
         let mut observations = Vec::new();
-        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
         let table = simulate(&happenings, &mut |input| engine.apply(input, &mut observations));
         for (tgid, [exited, adopted, reaped, abandoned]) in &table.books {
             let unreaped = table.zombies.iter().filter(|zombie| table.parent[*zombie] == *tgid).count() as u64;
@@ -378,7 +379,7 @@ proptest! {
     ) {
         let mut engine = Engine::default();
         let mut observations = Vec::new();
-        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
         let mut keep = keep.into_iter().cycle();
         let table = simulate(&happenings, &mut |input| {
             if matches!(input, Input::Lifecycle(_)) && keep.next() == Some(false) {
@@ -401,7 +402,7 @@ proptest! {
         let mut engine = Engine::default();
         let mut observations = Vec::new();
         let mut end = None;
-        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
         engine.apply(Input::Snapshot(walk(&Table { alive: vec![1], ..Table::default() }, 2)), &mut observations);
         let mut keep = keep.into_iter().cycle();
         let table = simulate(&happenings, &mut |input| match input {
@@ -420,5 +421,63 @@ proptest! {
             let forked = table.forked.get(tgid).copied().unwrap_or(0);
             prop_assert_eq!(books(&engine, *tgid), [forked, *exited, *adopted, *reaped, 0, unreaped, *abandoned]);
         }
+    }
+}
+
+/// Counters of a parent, read at a time.
+fn counted(time_ns: u64, tgid: u32, exited: u64, reaped: u64) -> Input {
+    let counters =
+        Counters { time_ns, parent: task(tgid), forked: exited, exited, reaped, ..Counters::default() };
+    Input::Counters(Box::new(counters))
+}
+
+/// A walk that finds these zombies of a parent that lives; `since_ns`: when they died.
+fn walk_of_zombies(time_ns: u64, parent: u32, zombies: &[u32], since_ns: u64) -> Input {
+    let seen = |process, of, state, since_ns| SeenTask {
+        time_ns,
+        process: task(process),
+        parent: task(of),
+        state,
+        tracer: None,
+        since_ns,
+    };
+    let tasks = [seen(parent, 1, TaskState::Running, 0)]
+        .into_iter()
+        .chain(zombies.iter().map(|zombie| seen(*zombie, parent, TaskState::Zombie, since_ns)))
+        .collect();
+    Input::Snapshot(Snapshot { began_ns: time_ns, ended_ns: time_ns, settle_after_ns: 0, tasks })
+}
+
+#[test]
+fn a_child_reaped_between_the_reading_of_the_counters_and_the_walk_is_counted_once() {
+    let begin = Begin { time_ns: 1, scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns: 1_000 } };
+    let play = |inputs: Vec<Input>| {
+        let mut engine = Engine::default();
+        let mut observations = Vec::new();
+        engine.apply(Input::Begin(begin.clone()), &mut observations);
+        engine.apply(walk_of_zombies(2, 7, &[], 0), &mut observations);
+        for input in inputs {
+            engine.apply(input, &mut observations);
+        }
+        engine.apply(Input::End { time_ns: 100 }, &mut observations);
+        books(&engine, 7)
+    };
+    // Five died, three were reaped by the reading; one more by the walk.
+    let inputs = vec![counted(50, 7, 5, 3), walk_of_zombies(60, 7, &[20], 40)];
+    assert_eq!(play(inputs), [5, 5, 0, 4, 0, 1, 0]);
+    // One that died after the reading is no part of it.
+    let inputs = vec![counted(50, 7, 5, 4), walk_of_zombies(60, 7, &[20, 21], 55)];
+    assert_eq!(play(inputs), [5, 5, 0, 5, 0, 0, 0]);
+    // A death that no program has seen is in the task list all the same.
+    let inputs = vec![counted(50, 7, 5, 5), walk_of_zombies(60, 7, &[20], 40)];
+    assert_eq!(play(inputs), [5, 6, 0, 5, 0, 1, 0]);
+}
+
+#[test]
+fn a_free_after_a_walk_has_found_the_process_gone_is_no_second_death() {
+    let life = "2 walk 2\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n";
+    for free in ["", "60 free 20 2"] {
+        let engine = play(&format!("{life} 50 walk 2\n {free}"));
+        assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
     }
 }

@@ -3,9 +3,9 @@
 use bytes::{Buf, BufMut};
 
 use crate::model::{
-    Comm, Counters, Detail, Distribution, Hooks, Identity, Input, Lifecycle, Losses, MapUpkeep, Precision,
-    ProgramUpkeep, ReapHow, SeenTask, Session, Settled, Snapshot, Stage, Task, TaskState, TimeAnchor, Upkeep,
-    WaitStatus,
+    Begin, Comm, Counters, Coverage, Detail, Distribution, Hooks, Identity, Input, Lifecycle, Losses,
+    MapUpkeep, Precision, ProgramUpkeep, ReapHow, Scope, SeenTask, Session, Settled, Snapshot, Stage, Task,
+    TaskState, TimeAnchor, Upkeep, WaitStatus,
 };
 
 /// Frame kinds. Never reused.
@@ -73,20 +73,39 @@ pub fn encode_session(session: &Session, out: &mut Vec<u8>) {
     }
     out.put_u8(u8::from(session.hooks.exact));
     out.put_u64_le(session.grace_ns);
-    out.put_u8(u8::from(session.tree));
-    out.put_u32_le(session.pids.len() as u32);
-    for pid in &session.pids {
-        out.put_u32_le(*pid);
+}
+
+fn put_begin(out: &mut Vec<u8>, begin: &Begin) {
+    out.put_u64_le(begin.time_ns);
+    match &begin.scope {
+        Scope::Host => out.put_u8(0),
+        Scope::Tree(root) => {
+            out.put_u8(1);
+            put_identity(out, root);
+        }
+        Scope::Pids(pids) => {
+            out.put_u8(2);
+            out.put_u32_le(pids.len() as u32);
+            for pid in pids {
+                out.put_u32_le(*pid);
+            }
+        }
     }
+    let (coverage, limit_ns) = match begin.coverage {
+        Coverage::EveryEvent => (0, 0),
+        Coverage::Exceptions { slow_ns } => (1, slow_ns),
+        Coverage::LateReaps { min_latency_ns } => (2, min_latency_ns),
+        Coverage::Unstated => (3, 0),
+    };
+    out.put_u8(coverage);
+    out.put_u64_le(limit_ns);
 }
 
 /// An input's payload; returns its kind.
 pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
     match input {
-        Input::Begin { time_ns, root } => {
-            out.put_u64_le(*time_ns);
-            out.put_u8(u8::from(root.is_some()));
-            put_identity(out, &root.unwrap_or_default());
+        Input::Begin(begin) => {
+            put_begin(out, begin);
             kind::BEGIN
         }
         Input::Lifecycle(event) => {
@@ -302,22 +321,59 @@ pub fn decode_session(mut from: &[u8]) -> Option<Session> {
     let anchor = TimeAnchor { realtime_minus_boottime_ns: from.try_get_i64_le().ok()? };
     let hooks = Hooks { exit: text(from)?, zombie: text(from)?, reap: text(from)?, exact: flag(from)? };
     let grace_ns = number(from)?;
-    let tree = flag(from)?;
+    Some(Session { anchor, hooks, grace_ns })
+}
+
+/// The pids that format 2 had in the session: those asked for, all where empty.
+pub fn decode_pids_of_format_2(mut from: &[u8]) -> Option<Vec<u32>> {
+    let from = &mut from;
+    let _anchor = from.try_get_i64_le().ok()?;
+    let _hooks = [text(from)?, text(from)?, text(from)?];
+    let (_exact, _grace_ns, _tree) = (flag(from)?, number(from)?, flag(from)?);
+    pids(from)
+}
+
+/// The window's begin as format 2 had it, which does not say what was left out.
+pub fn decode_begin_of_format_2(mut from: &[u8], pids: &[u32]) -> Option<Input> {
+    let from = &mut from;
+    let (time_ns, has_root, root) = (number(from)?, flag(from)?, identity(from)?);
+    let scope = match has_root {
+        true => Scope::Tree(root),
+        false if pids.is_empty() => Scope::Host,
+        false => Scope::Pids(pids.to_vec()),
+    };
+    Some(Input::Begin(Begin { time_ns, scope, coverage: Coverage::Unstated }))
+}
+
+fn pids(from: &mut &[u8]) -> Option<Vec<u32>> {
     let pids = count(from, 4)?;
-    let pids = (0..pids).map(|_| from.try_get_u32_le().ok()).collect::<Option<_>>()?;
-    Some(Session { anchor, hooks, grace_ns, tree, pids })
+    (0..pids).map(|_| from.try_get_u32_le().ok()).collect()
+}
+
+fn begin(from: &mut &[u8]) -> Option<Begin> {
+    let time_ns = number(from)?;
+    let scope = match from.try_get_u8().ok()? {
+        0 => Scope::Host,
+        1 => Scope::Tree(identity(from)?),
+        2 => Scope::Pids(pids(from)?),
+        _ => return None,
+    };
+    let (coverage, limit_ns) = (from.try_get_u8().ok()?, number(from)?);
+    let coverage = match coverage {
+        0 => Coverage::EveryEvent,
+        1 => Coverage::Exceptions { slow_ns: limit_ns },
+        2 => Coverage::LateReaps { min_latency_ns: limit_ns },
+        3 => Coverage::Unstated,
+        _ => return None,
+    };
+    Some(Begin { time_ns, scope, coverage })
 }
 
 /// The input, if the payload is one of this kind.
 pub fn decode(kind: u8, mut from: &[u8]) -> Option<Input> {
     let from = &mut from;
     Some(match kind {
-        kind::BEGIN => {
-            let time_ns = number(from)?;
-            let has_root = flag(from)?;
-            let root = identity(from)?;
-            Input::Begin { time_ns, root: has_root.then_some(root) }
-        }
+        kind::BEGIN => Input::Begin(begin(from)?),
         kind::LIFECYCLE => {
             let time_ns = number(from)?;
             let process = task(from)?;

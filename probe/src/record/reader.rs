@@ -74,12 +74,17 @@ impl fmt::Display for RecordingError {
 
 impl std::error::Error for RecordingError {}
 
+/// The format whose recordings do not say what was left out.
+const FORMAT_2: u16 = 2;
+
 /// A recording being read.
 #[derive(Debug)]
 pub struct Reader {
     bytes: Vec<u8>,
     at: usize,
     session: Session,
+    /// In format 2 the session said what the begin says now: these pids alone were asked for.
+    pids_of_format_2: Option<Vec<u32>>,
     damage: Damage,
     ended: bool,
 }
@@ -97,12 +102,23 @@ impl Reader {
             return Err(RecordingError::Newer { major });
         }
         let at = MAGIC.len() + 4;
-        let mut reader =
-            Self { bytes, at, session: Session::default(), damage: Damage::default(), ended: false };
+        let mut reader = Self {
+            bytes,
+            at,
+            session: Session::default(),
+            pids_of_format_2: None,
+            damage: Damage::default(),
+            ended: false,
+        };
         match reader.frame_at(at) {
             Some((codec::kind::SESSION, payload, next)) => {
-                reader.session =
-                    codec::decode_session(&reader.bytes[payload]).ok_or(RecordingError::NoSession)?;
+                let payload = &reader.bytes[payload];
+                let session = codec::decode_session(payload).ok_or(RecordingError::NoSession)?;
+                if major <= FORMAT_2 {
+                    let pids = codec::decode_pids_of_format_2(payload).ok_or(RecordingError::NoSession)?;
+                    reader.pids_of_format_2 = Some(pids);
+                }
+                reader.session = session;
                 reader.at = next;
                 Ok(reader)
             }
@@ -170,7 +186,12 @@ impl Iterator for Reader {
                 continue;
             };
             self.at = next;
-            match codec::decode(kind, &self.bytes[payload]) {
+            let payload = &self.bytes[payload];
+            let input = match &self.pids_of_format_2 {
+                Some(pids) if kind == codec::kind::BEGIN => codec::decode_begin_of_format_2(payload, pids),
+                _ => codec::decode(kind, payload),
+            };
+            match input {
                 Some(input) => {
                     self.ended |= matches!(input, Input::End { .. });
                     return Some(input);

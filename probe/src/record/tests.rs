@@ -74,10 +74,30 @@ fn seen() -> impl Strategy<Value = SeenTask> {
     )
 }
 
+fn scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::Host),
+        task().prop_map(|root| Scope::Tree(root.identity)),
+        vec(any::<u32>(), 1..5).prop_map(Scope::Pids),
+    ]
+}
+
+fn coverage() -> impl Strategy<Value = Coverage> {
+    prop_oneof![
+        Just(Coverage::EveryEvent),
+        any::<u64>().prop_map(|slow_ns| Coverage::Exceptions { slow_ns }),
+        any::<u64>().prop_map(|min_latency_ns| Coverage::LateReaps { min_latency_ns }),
+        Just(Coverage::Unstated),
+    ]
+}
+
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
-        (any::<u64>(), option::of(task()))
-            .prop_map(|(time_ns, root)| Input::Begin { time_ns, root: root.map(|root| root.identity) }),
+        (any::<u64>(), scope(), coverage()).prop_map(|(time_ns, scope, coverage)| Input::Begin(Begin {
+            time_ns,
+            scope,
+            coverage
+        })),
         (any::<u64>(), task(), stage()).prop_map(|(time_ns, process, stage)| Input::Lifecycle(Lifecycle {
             time_ns,
             process,
@@ -144,8 +164,6 @@ fn session() -> Session {
         anchor: TimeAnchor { realtime_minus_boottime_ns: -5 },
         hooks: Hooks { exit: "e".into(), zombie: "z".into(), reap: "r".into(), exact: true },
         grace_ns: 7,
-        tree: true,
-        pids: vec![1, 2],
     }
 }
 
@@ -212,4 +230,42 @@ fn a_newer_format_is_refused_by_name() {
     bytes[8] = 9;
     let error = Reader::open(bytes.as_slice()).expect_err("newer");
     assert!(error.to_string().contains("format 9"), "{error}");
+}
+
+/// A recording of format 2, of `trace --pid 4 --pid 5` or of a tree.
+fn format_2(pids: &[u32], root: Option<Identity>) -> Vec<u8> {
+    let frame = |kind: u8, payload: &[u8]| {
+        let mut body = vec![kind];
+        body.extend((payload.len() as u32).to_le_bytes());
+        body.extend(payload);
+        let sum = crc32fast::hash(&body);
+        [MARKER.as_slice(), &body, &sum.to_le_bytes()].concat()
+    };
+    let mut session = Vec::new();
+    codec::encode_session(&self::session(), &mut session);
+    session.push(u8::from(root.is_some()));
+    session.extend((pids.len() as u32).to_le_bytes());
+    session.extend(pids.iter().flat_map(|pid| pid.to_le_bytes()));
+    let mut begin = 3u64.to_le_bytes().to_vec();
+    begin.push(u8::from(root.is_some()));
+    let root = root.unwrap_or_default();
+    begin.extend(root.tgid.to_le_bytes());
+    begin.extend(root.start_boottime_ns.to_le_bytes());
+    let head = [MAGIC.as_slice(), &2u16.to_le_bytes(), &0u16.to_le_bytes()].concat();
+    [head, frame(codec::kind::SESSION, &session), frame(codec::kind::BEGIN, &begin)].concat()
+}
+
+#[test]
+fn format_2_is_read_and_what_it_left_out_is_unstated() {
+    let root = Identity { tgid: 9, start_boottime_ns: 8 };
+    for (bytes, scope) in [
+        (format_2(&[], None), Scope::Host),
+        (format_2(&[4, 5], None), Scope::Pids(vec![4, 5])),
+        (format_2(&[], Some(root)), Scope::Tree(root)),
+    ] {
+        let mut reader = Reader::open(bytes.as_slice()).expect("readable");
+        assert_eq!(reader.session(), &session());
+        let begin = Begin { time_ns: 3, scope, coverage: Coverage::Unstated };
+        assert_eq!(reader.next(), Some(Input::Begin(begin)));
+    }
 }

@@ -33,7 +33,10 @@ use super::{
     tracefs,
     types::Types,
 };
-use crate::model::{Counters, Death, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
+use crate::model::{
+    Begin, Counters, Coverage, Death, Hooks, Identity, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Scope,
+    Settled, Snapshot,
+};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
@@ -157,6 +160,25 @@ pub enum Asked {
     Events { pids: Vec<u32>, min_latency_ns: u64 },
 }
 
+impl Asked {
+    /// What the window covers, in the model's words. `root`: the command whose tree it is, once it has started.
+    pub fn begin(&self, time_ns: u64, root: Option<Identity>) -> Begin {
+        let scope = match (self, root) {
+            (_, Some(root)) => Scope::Tree(root),
+            (Self::Events { pids, .. }, None) if !pids.is_empty() => Scope::Pids(pids.clone()),
+            _ => Scope::Host,
+        };
+        let coverage = match *self {
+            Self::Counters { slow_ns } => Coverage::Exceptions { slow_ns },
+            Self::Events { min_latency_ns, .. } if min_latency_ns > 0 => {
+                Coverage::LateReaps { min_latency_ns }
+            }
+            _ => Coverage::EveryEvent,
+        };
+        Begin { time_ns, scope, coverage }
+    }
+}
+
 /// The attached programs and their maps.
 pub struct Kernel {
     ebpf: Ebpf,
@@ -164,7 +186,7 @@ pub struct Kernel {
     parents: Parents,
     attached: Vec<Attached>,
     exact: bool,
-    counts: bool,
+    asked: Asked,
     sizes: Sizes,
     losses: Losses,
     undecodable: u64,
@@ -233,14 +255,13 @@ impl Kernel {
             parents: options.parents,
             followed: followed_max(options).into(),
         };
-        let counts = matches!(options.asked, Asked::Counters { .. });
         Ok(Self {
             ebpf,
             events,
             parents,
             attached,
             exact,
-            counts,
+            asked: options.asked.clone(),
             sizes,
             losses: Losses::default(),
             undecodable: 0,
@@ -249,9 +270,9 @@ impl Kernel {
         })
     }
 
-    /// Whether the counters are all that is told of what is as it should be.
-    pub fn counts(&self) -> bool {
-        self.counts
+    /// What a window over these programs covers, see [`Asked::begin`].
+    pub fn begin(&self, time_ns: u64, root: Option<Identity>) -> Begin {
+        self.asked.begin(time_ns, root)
     }
 
     /// What is attached, stage by stage.
@@ -313,7 +334,8 @@ impl Kernel {
             |record| !closing && long_dead(record),
             |record, retired| {
                 if all || long_dead(record) {
-                    let mut counters = decode::counters(now_ns, record);
+                    // Not when the reading began: what happens between the two is counted.
+                    let mut counters = decode::counters(clock::boottime_ns(), record);
                     counters.retired = retired;
                     take(counters);
                 }
