@@ -13,7 +13,7 @@ use foldhash::{HashMap, HashSet};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
-    engine::{Engine, Observation},
+    engine::{Bounds, Engine, Observation},
     model::{
         Begin, Counters, Coverage, Death, Identity, Input, Lifecycle, Losses, Precision, Session, Snapshot,
         Stage, TaskState, Upkeep,
@@ -123,7 +123,7 @@ impl Collector {
             begin: begin.clone(),
             kernel,
             order: Order::default(),
-            engine: Engine::default(),
+            engine: Engine::new(Bounds::new(session.grace_ns)),
             session,
             recording,
             looked_up: HashSet::default(),

@@ -177,13 +177,14 @@ impl Unreaped {
         };
         for child in &known.zombies {
             let Some(State::Zombie { since_ns, held_by, at_least }) =
-                engine.process(*child).map(|one| one.state)
+                engine.process(*child).map(|one| &one.state)
             else {
                 continue;
             };
+            let (since_ns, at_least) = (*since_ns, *at_least);
             if held_by.is_some() {
                 found.held += 1;
-                found.tracer = held_by;
+                found.tracer = held_by.as_deref().copied();
                 continue;
             }
             let waited_ns = end_ns.saturating_sub(since_ns);
@@ -221,7 +222,7 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
         })
         .map(|process| {
             let detail = process.detail.clone().unwrap_or_default();
-            let spawned_by = process.born_to.unwrap_or_default();
+            let spawned_by = process.born_to.as_deref().copied().unwrap_or_default();
             let entry = LeftRunning {
                 pid: process.task.identity.tgid,
                 comm: process.task.comm.text().into_owned(),

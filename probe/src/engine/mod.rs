@@ -4,6 +4,7 @@
 //! sinks, or where inputs come from. Everything in it is bounded; what does not fit is counted.
 
 mod distribution;
+mod finished;
 mod parent;
 mod process;
 mod released;
@@ -15,7 +16,9 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashSet, HashSetExt};
 
 pub use distribution::Tally;
-pub use parent::{Parent, Waits};
+use finished::{Finished, Moment};
+pub use finished::{Bounds, Ending, Sum};
+pub use parent::{Books, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
 
@@ -28,6 +31,8 @@ use crate::model::{
 const PROCESSES_MAX: usize = 1 << 20;
 /// Most parents remembered.
 const PARENTS_MAX: usize = 1 << 17;
+/// Room for so many is not worth giving back.
+const ROOM_KEPT: usize = 4_096;
 
 /// What the engine makes of an input: the stage with names and latencies filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,9 +69,17 @@ pub struct Engine {
     coarse_reaps: u64,
     seen_first_snapshot: bool,
     released: Released,
+    finished: Finished,
+    /// From how many processes on the eldest of those that run are no longer followed; 0: [`PROCESSES_MAX`].
+    crowded_at: usize,
 }
 
 impl Engine {
+    /// One that keeps so many finished parents.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { finished: Finished::new(bounds), ..Self::default() }
+    }
+
     /// Takes one input; appends what was observed.
     pub fn apply(&mut self, input: Input, observations: &mut Vec<Observation>) {
         match input {
@@ -87,7 +100,13 @@ impl Engine {
             Input::Counters(counters) => self.counters(*counters),
             Input::Settled(settled) => {
                 self.settled = settled;
-                self.parents.retain(|_, parent| parent.is_kept());
+                let mut dead = 0;
+                self.parents.retain(|_, parent| {
+                    let is_kept = parent.is_kept();
+                    dead += usize::from(is_kept && parent.died_ns.is_some());
+                    is_kept
+                });
+                self.finished.set_dead(dead);
             }
             Input::Losses { time_ns, losses } => {
                 if losses != self.losses {
@@ -99,8 +118,25 @@ impl Engine {
             Input::End { time_ns } => {
                 self.ended_ns = time_ns;
                 self.heal();
+                self.give_up(true);
             }
         }
+        if self.finished.is_due() {
+            self.give_up(false);
+        }
+    }
+
+    /// Whoever is finished and beyond what is kept goes into the sums.
+    fn give_up(&mut self, is_end: bool) {
+        let moment = Moment {
+            now_ns: self.ended_ns,
+            is_counted: self.is_counted(),
+            is_tree: self.root().is_some(),
+            is_end,
+        };
+        // A parent that is dead at the end has nobody to come back for.
+        let owners = self.processes.values().map(|process| process.parent).filter(|_| !is_end);
+        self.finished.give_up(&mut self.parents, owners, moment);
     }
 
     /// Every parent remembered, in no order.
@@ -157,14 +193,29 @@ impl Engine {
         &self.upkeep
     }
 
-    /// The books of parents that are gone and left nothing to tell.
+    /// The ledgers of parents that are gone and left nothing to tell, summed up.
     pub fn settled(&self) -> Settled {
-        self.settled
+        let mut settled = self.settled;
+        settled += self.finished.sums(self.is_counted()).settled();
+        settled
+    }
+
+    /// The ledgers of parents that are gone, left something to tell, and are not among those that are kept one by one.
+    pub fn others(&self) -> impl Iterator<Item = (&Ending, &Sum)> {
+        self.finished.sums(self.is_counted()).telling.iter()
+    }
+
+    /// How many parents and processes are kept one by one.
+    pub fn size(&self) -> usize {
+        self.parents.len() + self.processes.len()
     }
 
     /// Deaths of children so far, as far as is known.
     pub fn deaths(&self) -> u64 {
-        self.settled.exited + self.parents.values().map(Parent::deaths).sum::<u64>()
+        let given_up = self.finished.sums(self.is_counted()).all().map(|sum| sum.ledger.exited);
+        self.settled.exited
+            + given_up.sum::<u64>()
+            + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
     fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
@@ -191,7 +242,6 @@ impl Engine {
             Stage::Exec { detail } => {
                 let process = self.entry(event.process, None);
                 process.task = event.process;
-                process.execs += 1;
                 process.detail = Some(detail.clone());
                 if let Some(parent) = self.parents.get_mut(&identity) {
                     parent.task = event.process;
@@ -200,13 +250,12 @@ impl Engine {
                     parent.reaped_before_exec = parent.ledger.reaped;
                 }
             }
-            Stage::Exit { parent, status, autoreap } => {
+            Stage::Exit { parent, status: _, autoreap } => {
                 let process = self.entry(event.process, Some(*parent));
                 process.task = event.process;
                 if matches!(process.state, State::Running) {
                     process.state = State::Exited { exit_ns: now, autoreap: *autoreap };
                 }
-                process.status = Some(*status);
                 process.parent = parent.identity;
                 self.parent_died(identity, now);
             }
@@ -314,14 +363,10 @@ impl Engine {
     }
 
     fn entry(&mut self, task: Task, parent: Option<Task>) -> &mut Process {
-        if self.processes.len() >= PROCESSES_MAX && !self.processes.contains_key(&task.identity) {
-            // One that runs carries no debt: the first such makes room.
-            self.not_followed += 1;
-            let victim =
-                self.processes.values().find(|one| matches!(one.state, State::Running) && one.task != task);
-            if let Some(victim) = victim.map(|one| one.task.identity) {
-                self.forget(victim);
-            }
+        if self.processes.len() >= self.crowded_at.max(PROCESSES_MAX)
+            && !self.processes.contains_key(&task.identity)
+        {
+            self.make_room(task.identity);
         }
         self.by_tgid.insert(task.identity.tgid, task.identity);
         let root = self.root();
@@ -335,6 +380,21 @@ impl Engine {
         process
     }
 
+    /// Too many are followed at once. Those that run carry no debt: the eldest go, so many at a time that it is cheap for
+    /// each.
+    fn make_room(&mut self, besides: Identity) {
+        let running = self.processes.values().filter(|one| matches!(one.state, State::Running));
+        let mut running: Vec<Identity> = running.map(|one| one.task.identity).collect();
+        running.retain(|one| *one != besides && Some(*one) != self.root());
+        running.sort_unstable_by_key(|one| (one.start_boottime_ns, one.tgid));
+        running.truncate(PROCESSES_MAX / 8);
+        for one in &running {
+            self.forget(*one);
+        }
+        self.not_followed = self.not_followed.saturating_add(running.len().max(1) as u64);
+        self.crowded_at = self.processes.len() + PROCESSES_MAX / 8;
+    }
+
     fn parent_entry(&mut self, task: Task) -> Option<&mut Parent> {
         if task.identity.tgid == 0 {
             return None;
@@ -342,6 +402,17 @@ impl Engine {
         if self.parents.len() >= PARENTS_MAX && !self.parents.contains_key(&task.identity) {
             self.not_followed += 1;
             return None;
+        }
+        if let Some(died_ns) = self.finished.died_ns(&task.identity)
+            && !self.parents.contains_key(&task.identity)
+        {
+            // Where the kernel counts, it has counted this.
+            if self.is_filtered() {
+                return None;
+            }
+            let resumed = Parent { died_ns: Some(died_ns), resumed: true, ..Parent::new(task) };
+            self.parents.insert(task.identity, resumed);
+            self.finished.one_more_dead();
         }
         let process = self.processes.get(&task.identity);
         let parent = self.parents.entry(task.identity).or_insert_with(|| Parent::new(task));
@@ -365,10 +436,13 @@ impl Engine {
             self.processes.get(&creator.identity).or_else(|| self.processes.get(&parent.identity));
         let (detail, member) =
             inherited.map_or((None, false), |process| (process.detail.clone(), process.member));
+        let in_tree = self.root().is_some();
         let process = self.entry(child, Some(*parent));
-        process.born_to = Some(*parent);
         process.parent = parent.identity;
         process.member |= member;
+        if in_tree && process.member {
+            process.born_to = Some(Box::new(*parent));
+        }
         if process.detail.is_none() {
             process.detail = detail;
         }
@@ -385,9 +459,11 @@ impl Engine {
             return;
         }
         parent.died_ns = Some(now);
+        self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child) {
-                let State::Zombie { since_ns, held_by, .. } = process.state else { continue };
+                let State::Zombie { since_ns, held_by, .. } = &process.state else { continue };
+                let (since_ns, held_by) = (*since_ns, held_by.as_ref());
                 let (waited_ns, held) = (now.saturating_sub(since_ns), held_by.is_some());
                 parent.abandon(waited_ns, held);
                 process.state = State::Abandoned { since_ns: now, waited_ns, held };
@@ -405,11 +481,12 @@ impl Engine {
         again: bool,
     ) {
         let Some(process) = self.processes.get(&identity) else { return };
-        let state = process.state;
         let owner = process.parent;
-        match state {
+        let held = held_by.is_some();
+        let zombie = State::Zombie { since_ns: now, held_by: held_by.map(Box::new), at_least: false };
+        match process.state {
             State::Zombie { .. } if owner == parent.identity => {
-                self.set_zombie(identity, State::Zombie { since_ns: now, held_by, at_least: false });
+                self.set_zombie(identity, zombie);
                 // From a snapshot before its own event: only the teardown is news.
                 if !again && let Some(entry) = self.parents.get_mut(&owner) {
                     entry.teardown.extend(teardown_ns);
@@ -417,7 +494,7 @@ impl Engine {
             }
             State::Zombie { .. } | State::Abandoned { .. } => self.adopt(identity, parent, now),
             State::Running | State::Exited { .. } => {
-                self.set_zombie(identity, State::Zombie { since_ns: now, held_by, at_least: false });
+                self.set_zombie(identity, zombie);
                 if let Some(process) = self.processes.get_mut(&identity) {
                     process.parent = parent.identity;
                 }
@@ -425,7 +502,6 @@ impl Engine {
                 entry.ledger.exited += 1;
                 entry.teardown.extend(teardown_ns);
                 if let Some(died_ns) = entry.died_ns {
-                    let held = held_by.is_some();
                     let waited_ns = died_ns.saturating_sub(now);
                     entry.abandon(waited_ns, held);
                     self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns, held });
@@ -446,7 +522,7 @@ impl Engine {
     fn adopt(&mut self, identity: Identity, parent: Task, now: u64) {
         let Some(process) = self.processes.get_mut(&identity) else { return };
         let former = process.parent;
-        let state = process.state;
+        let state = process.state.clone();
         if matches!(state, State::Running | State::Exited { .. }) {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
@@ -458,7 +534,7 @@ impl Engine {
                 return;
             }
             if let Some(former) = self.parents.get_mut(&former) {
-                former.zombies.remove(&identity);
+                former.let_go(&identity);
                 former.abandon(now.saturating_sub(since_ns), held_by.is_some());
             }
         }
@@ -486,28 +562,31 @@ impl Engine {
     ) -> Option<u64> {
         let (state, owner) = self.processes.get(&task.identity).map_or(
             (State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity),
-            |process| (process.state, process.parent),
+            |process| (process.state.clone(), process.parent),
         );
         if !self.processes.contains_key(&task.identity) && self.root().is_some() {
             return None;
         }
-        let dead = self.parents.get(&by.identity).is_some_and(|parent| parent.died_ns.is_some());
+        let dead = match self.parents.get(&by.identity) {
+            Some(parent) => parent.died_ns.is_some(),
+            None => self.finished.died_ns(&by.identity).is_some(),
+        };
         if precision == Precision::Coarse && how == ReapHow::Wait {
             self.coarse_reaps += 1;
         }
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
-                let latency = now.saturating_sub(since_ns);
-                let entry = self.parents.get_mut(&owner)?;
-                entry.zombies.remove(&task.identity);
-                if how == ReapHow::Auto {
-                    entry.ledger.autoreaped += 1;
-                    return None;
+                let latency = (how == ReapHow::Wait).then(|| now.saturating_sub(since_ns));
+                // A parent that could not be followed reaps all the same.
+                let Some(entry) = self.parents.get_mut(&owner) else { return latency };
+                entry.let_go(&task.identity);
+                entry.reaped_late_at_least |= at_least && latency.is_some();
+                entry.reap_latency.extend(latency);
+                match latency {
+                    Some(_) => entry.ledger.reaped += 1,
+                    None => entry.ledger.autoreaped += 1,
                 }
-                entry.ledger.reaped += 1;
-                entry.reaped_late_at_least |= at_least;
-                entry.reap_latency.record(latency);
-                Some(latency)
+                latency
             }
             State::Zombie { .. } => {
                 self.adopt(task.identity, by, now);
@@ -515,24 +594,26 @@ impl Engine {
             }
             // Only its free came after the parent's end; the reap itself did not.
             State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
-                let entry = self.parents.get_mut(&owner)?;
+                let latency = Some(waited_ns.min(now.saturating_sub(since_ns)));
+                let Some(entry) = self.parents.get_mut(&owner) else { return latency };
                 entry.take_back(waited_ns, held);
-                let latency = waited_ns.min(now.saturating_sub(since_ns));
-                entry.reap_latency.record(latency);
-                Some(latency)
+                entry.reap_latency.extend(latency);
+                latency
             }
             // Taken by the kernel on behalf of the dead parent, or by an adopter.
             State::Abandoned { .. } if dead || how == ReapHow::Auto || by.identity == owner => None,
             State::Abandoned { since_ns, .. } => {
-                let entry = self.parent_entry(by)?;
+                let latency = Some(now.saturating_sub(since_ns));
+                let Some(entry) = self.parent_entry(by) else { return latency };
                 entry.ledger.adopted += 1;
                 entry.ledger.reaped += 1;
-                let latency = now.saturating_sub(since_ns);
-                entry.reap_latency.record(latency);
-                Some(latency)
+                entry.reap_latency.extend(latency);
+                latency
             }
             State::Running | State::Exited { .. } => {
-                let entry = self.parent_entry(by)?;
+                let latency = (how == ReapHow::Wait && since_ns != 0 && (taken || !dead))
+                    .then(|| now.saturating_sub(since_ns));
+                let Some(entry) = self.parent_entry(by) else { return latency };
                 entry.ledger.exited += 1;
                 // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
                 if how == ReapHow::Auto {
@@ -545,12 +626,8 @@ impl Engine {
                     return None;
                 }
                 entry.ledger.reaped += 1;
-                if since_ns == 0 {
-                    return None;
-                }
-                let latency = now.saturating_sub(since_ns);
-                entry.reap_latency.record(latency);
-                Some(latency)
+                entry.reap_latency.extend(latency);
+                latency
             }
         }
     }
@@ -587,7 +664,7 @@ impl Engine {
             }
             State::Zombie { .. } => {
                 if let Some(entry) = self.parents.get_mut(&owner) {
-                    entry.zombies.remove(&identity);
+                    entry.let_go(&identity);
                     entry.ledger.reaped += 1;
                     self.coarse_reaps += 1;
                 }
@@ -656,6 +733,9 @@ impl Engine {
         for identity in gone {
             self.parent_died(identity, snapshot.ended_ns);
         }
+        give_room_back(&mut self.processes);
+        give_room_back(&mut self.by_tgid);
+        give_room_back(&mut self.parents);
     }
 
     fn seen(&mut self, seen: &SeenTask, first: bool) {
@@ -669,8 +749,10 @@ impl Engine {
         {
             return;
         }
+        let tracer = seen.tracer.map(Box::new);
         let process = self.entry(seen.process, Some(seen.parent));
-        let state = process.state;
+        let state = process.state.clone();
+        let exited_ns = if let State::Exited { exit_ns, .. } = state { Some(exit_ns) } else { None };
         match (state, seen.state) {
             (State::Running, TaskState::Running | TaskState::DeadLeader | TaskState::Exiting) => {
                 process.parent = seen.parent.identity;
@@ -683,10 +765,8 @@ impl Engine {
                     && let State::Zombie { at_least, since_ns, .. } = &mut process.state
                 {
                     *at_least = seen.since_ns == 0;
-                    match state {
-                        _ if seen.since_ns != 0 => *since_ns = seen.since_ns,
-                        State::Exited { exit_ns, .. } => *since_ns = exit_ns,
-                        _ => {}
+                    if let Some(told_ns) = Some(seen.since_ns).filter(|since_ns| *since_ns != 0).or(exited_ns) {
+                        *since_ns = told_ns;
                     }
                 }
                 // Whose death the programs have seen is among what they counted.
@@ -704,13 +784,13 @@ impl Engine {
                 self.adopt(identity, seen.parent, seen.time_ns);
             }
             (State::Zombie { since_ns, at_least, .. }, TaskState::Zombie) => {
-                process.state = State::Zombie { since_ns, at_least, held_by: seen.tracer };
+                process.state = State::Zombie { since_ns, at_least, held_by: tracer };
             }
             (State::Abandoned { since_ns, .. }, TaskState::Zombie)
                 if process.parent != seen.parent.identity =>
             {
                 self.adopt(identity, seen.parent, seen.time_ns);
-                self.set_zombie(identity, State::Zombie { since_ns, held_by: seen.tracer, at_least: false });
+                self.set_zombie(identity, State::Zombie { since_ns, held_by: tracer, at_least: false });
             }
             _ => {}
         }
@@ -723,6 +803,10 @@ impl Engine {
         // A process that only waited is no parent.
         let has_children = deaths.iter().any(|count| *count != 0) || (filtered && counters.forked != 0);
         if !known && (!has_children || self.root().is_some()) {
+            return;
+        }
+        // What is in a sum already is final.
+        if !known && self.finished.died_ns(&counters.parent.identity).is_some() {
             return;
         }
         let identity = counters.parent.identity;
@@ -748,7 +832,7 @@ impl Engine {
             return;
         }
         let filtered = self.is_filtered();
-        let Self { parents, processes, coarse_reaps, settled, .. } = self;
+        let Self { parents, processes, coarse_reaps, settled, finished, .. } = self;
         for parent in parents.values_mut() {
             let coarse = parent.heal(|zombie| match processes.get(zombie)?.state {
                 State::Zombie { since_ns, .. } => Some(since_ns),
@@ -759,5 +843,15 @@ impl Engine {
             }
         }
         *coarse_reaps += settled.coarse;
+        if filtered {
+            *coarse_reaps += finished.sums(true).all().map(|sum| sum.coarse).sum::<u64>();
+        }
+    }
+}
+
+/// A table in which many more were than are keeps the room of all.
+fn give_room_back<K: Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>) {
+    if table.capacity() > ROOM_KEPT && table.len() < table.capacity() / 4 {
+        table.shrink_to(2 * table.len());
     }
 }

@@ -7,6 +7,9 @@ use foldhash::HashSet;
 use super::distribution::Tally;
 use crate::model::{Counters, Detail, Identity, Task};
 
+/// Room for so many zombies is not worth giving back.
+const ROOM_KEPT: usize = 1_024;
+
 /// What was counted, before it is checked and summed up for a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Books {
@@ -16,6 +19,21 @@ pub struct Books {
     pub reaped: u64,
     pub autoreaped: u64,
     pub abandoned: u64,
+}
+
+impl std::ops::AddAssign for Books {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.forked, other.forked),
+            (&mut self.exited, other.exited),
+            (&mut self.adopted, other.adopted),
+            (&mut self.reaped, other.reaped),
+            (&mut self.autoreaped, other.autoreaped),
+            (&mut self.abandoned, other.abandoned),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 /// Wait calls it began.
@@ -51,6 +69,8 @@ pub struct Parent {
     /// A reaped child was older than the tracer: its latency is a lower bound.
     pub reaped_late_at_least: bool,
     pub(super) counters: Option<Box<Counters>>,
+    /// An input came for it after its ledger had gone into a sum: to which this one will be added.
+    pub(super) resumed: bool,
     /// Its counters were in the reading that is under way.
     pub(super) in_reading: bool,
 }
@@ -75,6 +95,7 @@ impl Parent {
             older: 0,
             reaped_late_at_least: false,
             counters: None,
+            resumed: false,
             in_reading: false,
         }
     }
@@ -84,6 +105,14 @@ impl Parent {
     pub(super) fn is_kept(&mut self) -> bool {
         let in_reading = std::mem::take(&mut self.in_reading);
         in_reading || self.counters.as_ref().is_none_or(|counters| counters.retired)
+    }
+
+    /// One of its zombies is gone. The room that tens of thousands took is given back.
+    pub(super) fn let_go(&mut self, zombie: &Identity) {
+        self.zombies.remove(zombie);
+        if self.zombies.capacity() > ROOM_KEPT && self.zombies.len() < self.zombies.capacity() / 8 {
+            self.zombies.shrink_to(2 * self.zombies.len());
+        }
     }
 
     /// Whether the program it runs now has reaped anything.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::model::{Detail, Identity, Task, WaitStatus};
+use crate::model::{Detail, Identity, Task};
 
 /// Where in its life a process is, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum State {
     Running,
     /// Its last thread is dying; not yet in any parent's ledger.
@@ -17,7 +17,7 @@ pub enum State {
     /// `at_least`). `held_by`: a tracer keeps it from the parent.
     Zombie {
         since_ns: u64,
-        held_by: Option<Task>,
+        held_by: Option<Box<Task>>,
         at_least: bool,
     },
     /// Its parent died over it; whether somebody adopted it is not known yet.
@@ -29,20 +29,18 @@ pub enum State {
     },
 }
 
-/// A process.
+/// A process. There may be tens of thousands of zombies: what is rare in it is boxed.
 #[derive(Clone, Debug)]
 pub struct Process {
     pub task: Task,
     /// The real parent now.
     pub parent: Identity,
-    /// The real parent at birth; `None` for those older than us.
-    pub born_to: Option<Task>,
+    /// The real parent at birth, of the processes of a tree; `None` for those older than us.
+    pub born_to: Option<Box<Task>>,
     pub detail: Option<Arc<Detail>>,
     pub state: State,
-    pub status: Option<WaitStatus>,
     /// Of the watched tree.
     pub member: bool,
-    pub execs: u32,
 }
 
 impl Process {
@@ -53,9 +51,7 @@ impl Process {
             born_to: None,
             detail: None,
             state: State::Running,
-            status: None,
             member: false,
-            execs: 0,
         }
     }
 
