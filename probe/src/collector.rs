@@ -45,6 +45,10 @@ const FREES_TAKE: Duration = Duration::from_millis(60);
 const LAST_FREES: Duration = Duration::from_secs(2);
 /// How often it is looked whether all have come.
 const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
+/// So many events are taken, and then applied: all that fit the kernel's buffer would take megabytes here too.
+const EVENTS_AT_ONCE: usize = 2_048;
+/// From so many parents and processes on, memory is given back when less than half of them are left.
+const MANY: usize = 4_096;
 /// Most parents looked up in /proc at a reading of the counters.
 const LOOK_UPS_MAX: usize = 200;
 /// Most identities remembered as looked up in /proc.
@@ -79,6 +83,13 @@ impl Observer for NoObserver {
     }
 }
 
+/// What was taken of the events that the kernel has sent.
+struct Taken {
+    /// None was left.
+    all: bool,
+    newest_ns: u64,
+}
+
 /// Why a collection ended early.
 #[derive(Debug)]
 pub enum CollectError {
@@ -106,6 +117,8 @@ pub struct Collector {
     unfreed: Vec<Death>,
     /// How many of the same it is not known of who reaped them.
     frees_missed: u64,
+    /// The most that the engine kept since memory was last given back.
+    most: usize,
 }
 
 impl Collector {
@@ -134,6 +147,7 @@ impl Collector {
             purpose,
             unfreed: Vec::new(),
             frees_missed: 0,
+            most: 0,
         };
         collector.order.push(begin.time_ns, Input::Begin(begin));
         let ended_ns = first.ended_ns;
@@ -193,6 +207,7 @@ impl Collector {
                 let snapshot = self.kernel.snapshot(SETTLE_AFTER_NS).map_err(CollectError::Setup)?;
                 self.order.push(snapshot.ended_ns, Input::Snapshot(snapshot));
             }
+            self.give_memory_back();
             if now >= next_counters {
                 next_counters = (next_counters + COUNTERS_EVERY).max(now);
                 self.read_counters(false);
@@ -201,6 +216,16 @@ impl Collector {
         };
         self.close(observer).await?;
         Ok(ended)
+    }
+
+    /// After many parents and processes have gone.
+    fn give_memory_back(&mut self) {
+        let size = self.engine.size();
+        self.most = self.most.max(size);
+        if self.most > MANY && size < self.most / 2 {
+            self.most = size;
+            own::give_small_pieces_back();
+        }
     }
 
     async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
@@ -281,10 +306,21 @@ impl Collector {
         }
     }
 
+    /// Takes and applies all that the kernel had sent by now: who sends faster than that does not keep us here.
     fn drain(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
-        let drained_ns = clock::boottime_ns();
-        self.take_events(&|event| Some(event.time_ns));
-        self.release(drained_ns, observer)
+        let called_ns = clock::boottime_ns();
+        loop {
+            let drained_ns = clock::boottime_ns();
+            let taken = self.take_some_events(&|event| Some(event.time_ns));
+            if taken.all {
+                return self.release(drained_ns, observer);
+            }
+            // What is still in the buffer came after what was taken.
+            self.release(taken.newest_ns, observer)?;
+            if taken.newest_ns > called_ns {
+                return Ok(());
+            }
+        }
     }
 
     /// Whether the kernel counts and next to nothing is streamed.
@@ -297,12 +333,24 @@ impl Collector {
         self.purpose == Purpose::Report || self.recording.is_some()
     }
 
-    /// Takes what the kernel has sent; `when` says at what time it counts as happened, if it counts.
+    /// Takes all that the kernel had sent by now; `when` says at what time it counts as happened, if it counts.
     fn take_events(&mut self, when: &impl Fn(&Lifecycle) -> Option<u64>) {
+        let called_ns = clock::boottime_ns();
+        loop {
+            let taken = self.take_some_events(when);
+            if taken.all || taken.newest_ns > called_ns {
+                return;
+            }
+        }
+    }
+
+    fn take_some_events(&mut self, when: &impl Fn(&Lifecycle) -> Option<u64>) -> Taken {
         self.kernel.flush_log();
         let needs_details = self.needs_details();
         let Self { kernel, order, looked_up, ticks_per_second, .. } = self;
-        kernel.drain(|mut event| {
+        let mut newest_ns = 0;
+        let all = kernel.drain(EVENTS_AT_ONCE, |mut event| {
+            newest_ns = newest_ns.max(event.time_ns);
             if let Some(time_ns) = when(&event) {
                 event.time_ns = time_ns;
                 if needs_details {
@@ -311,6 +359,7 @@ impl Collector {
                 order.push(event.time_ns, Input::Lifecycle(event));
             }
         });
+        Taken { all, newest_ns }
     }
 
     /// Reads what the kernel has counted and lost. True where anything was lost so far.
@@ -363,6 +412,7 @@ impl Collector {
                 observer.take(&observation).map_err(CollectError::Observer)?;
             }
         }
+        self.order.give_room_back();
         observer.batch_over().map_err(CollectError::Observer)
     }
 

@@ -13,7 +13,7 @@ use crate::{
     cli::{Cli, Command, HookChoice},
     collector::CollectError,
     record::RecordingError,
-    source::{SetupError, kernel},
+    source::{SetupError, kernel, own},
 };
 
 /// How a command ends, when it does not end well.
@@ -59,6 +59,7 @@ impl From<CollectError> for Failure {
 
 /// Runs the command; its exit code.
 pub fn execute(cli: Cli) -> Result<u8, Failure> {
+    own::give_large_pieces_back();
     let options = kernel::KernelOptions {
         btf: cli.global.btf,
         hooks: match cli.global.hooks {

@@ -172,7 +172,8 @@ impl From<Distribution> for Tally {
         if count == 1 && min_ns == max_ns {
             return Self::One(max_ns);
         }
-        let mut many = Durations { count, sum_ns, min_ns, max_ns, buckets: Vec::with_capacity(buckets.len()) };
+        let mut many =
+            Durations { count, sum_ns, min_ns, max_ns, buckets: Vec::with_capacity(buckets.len()) };
         for (index, count) in buckets {
             many.count_in(index.min(bucket::LAST as u16), count);
         }

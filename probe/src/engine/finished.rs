@@ -13,9 +13,6 @@ use foldhash::{HashMap, HashSet};
 use super::parent::{Books, Parent};
 use crate::model::{Identity, Settled};
 
-/// No input of a parent whose counters are not told comes this long after its death. Frees come 4 to 60 ms late.
-const UNCOUNTED_AFTER_NS: u64 = 10_000_000_000;
-
 /// Most given-up parents that are still known by name, should an input come for one of them all the same.
 const RECENT_MAX: usize = 8_192;
 
@@ -28,12 +25,14 @@ pub struct Bounds {
     pub quiet_max: usize,
     /// Most others: the worst are kept.
     pub telling_max: usize,
+    /// How long after a parent's death its counters are waited for. Most have come after 6 s, and frees after 60 ms.
+    pub counters_within_ns: u64,
 }
 
 impl Bounds {
     /// The usual ones.
     pub fn new(late_ns: u64) -> Self {
-        Self { late_ns, quiet_max: 1_024, telling_max: 1_024 }
+        Self { late_ns, quiet_max: 1_024, telling_max: 1_024, counters_within_ns: 10_000_000_000 }
     }
 }
 
@@ -212,12 +211,15 @@ impl Finished {
         let (mut quiet, mut telling, mut nobodys) = (Vec::new(), Vec::new(), Vec::new());
         for (identity, parent) in parents.iter() {
             let Some(died_ns) = parent.died_ns else { continue };
-            if !moment.is_end && (!is_final(parent, moment.now_ns) || with_children.contains(identity)) {
+            let is_final = self.is_final(parent, died_ns, moment.now_ns);
+            if !moment.is_end && (!is_final || with_children.contains(identity)) {
                 continue;
             }
             let (one, _) = if moment.is_counted { counted(parent) } else { (None, 0) };
             let one = one.as_ref().unwrap_or(parent);
-            if (moment.is_tree && !parent.member) || (parent.counters.is_none() && one.ledger == Books::default()) {
+            if (moment.is_tree && !parent.member)
+                || (parent.counters.is_none() && one.ledger == Books::default())
+            {
                 nobodys.push(*identity);
             } else if parent.resumed || is_quiet(one, late_ns) {
                 quiet.push((!parent.resumed, died_ns, *identity));
@@ -242,6 +244,14 @@ impl Finished {
         self.look_at = self.dead + self.kept_max().max(looked_at / 8);
     }
 
+    /// Whether no more is counted of a dead parent.
+    fn is_final(&self, parent: &Parent, died_ns: u64, now_ns: u64) -> bool {
+        match &parent.counters {
+            Some(counters) => counters.retired,
+            None => now_ns.saturating_sub(died_ns) >= self.bounds.counters_within_ns,
+        }
+    }
+
     fn sum_up(&mut self, identity: Identity, parent: &Parent) {
         let late_ns = self.bounds.late_ns;
         self.told.add(parent, 0, late_ns);
@@ -259,15 +269,6 @@ fn counted(parent: &Parent) -> (Option<Parent>, u64) {
     let mut counted = parent.clone();
     let coarse = counted.heal(|_| None);
     (Some(counted), coarse)
-}
-
-/// Whether no more is counted of a dead parent.
-fn is_final(parent: &Parent, now_ns: u64) -> bool {
-    match (&parent.counters, parent.died_ns) {
-        (Some(counters), _) => counters.retired,
-        (None, Some(died_ns)) => died_ns.saturating_add(UNCOUNTED_AFTER_NS) < now_ns,
-        (None, None) => false,
-    }
 }
 
 /// Who was given up of late, and when each had died.

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashSet, HashSetExt};
 
 pub use distribution::Tally;
-use finished::{Finished, Moment};
 pub use finished::{Bounds, Ending, Sum};
+use finished::{Finished, Moment};
 pub use parent::{Books, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
@@ -213,9 +213,7 @@ impl Engine {
     /// Deaths of children so far, as far as is known.
     pub fn deaths(&self) -> u64 {
         let given_up = self.finished.sums(self.is_counted()).all().map(|sum| sum.ledger.exited);
-        self.settled.exited
-            + given_up.sum::<u64>()
-            + self.parents.values().map(Parent::deaths).sum::<u64>()
+        self.settled.exited + given_up.sum::<u64>() + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
     fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
@@ -765,7 +763,8 @@ impl Engine {
                     && let State::Zombie { at_least, since_ns, .. } = &mut process.state
                 {
                     *at_least = seen.since_ns == 0;
-                    if let Some(told_ns) = Some(seen.since_ns).filter(|since_ns| *since_ns != 0).or(exited_ns) {
+                    if let Some(told_ns) = Some(seen.since_ns).filter(|since_ns| *since_ns != 0).or(exited_ns)
+                    {
                         *since_ns = told_ns;
                     }
                 }

@@ -45,14 +45,7 @@ pub struct Process {
 
 impl Process {
     pub(super) fn new(task: Task, parent: Identity) -> Self {
-        Self {
-            task,
-            parent,
-            born_to: None,
-            detail: None,
-            state: State::Running,
-            member: false,
-        }
+        Self { task, parent, born_to: None, detail: None, state: State::Running, member: false }
     }
 
     /// When the last stage that is known of it began.

@@ -59,6 +59,9 @@ const TASKS_READ_BYTES: usize = 32 << 10;
 
 /// A dead parent's record stays in its map this long, so that late releases still find it.
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
+/// The same where half of the room is taken: whoever leaks next needs a record more than late releases do, most of which
+/// come within 60 ms.
+const RECORD_KEPT_CROWDED_NS: u64 = 500_000_000;
 
 /// Programs without which events are missing, not merely late: what a reap hook misses, the free shows, and what
 /// the exit hook misses, the exact zombie hook.
@@ -190,6 +193,8 @@ pub struct Kernel {
     sizes: Sizes,
     losses: Losses,
     undecodable: u64,
+    /// How many parents had a record when they were last read.
+    records_read: u64,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// While it is open, the kernel counts runs of programs.
     _counting: Option<OwnedFd>,
@@ -265,6 +270,7 @@ impl Kernel {
             sizes,
             losses: Losses::default(),
             undecodable: 0,
+            records_read: 0,
             logger,
             _counting: counting,
         })
@@ -299,26 +305,27 @@ impl Kernel {
         unsafe { std::os::fd::BorrowedFd::borrow_raw(self.events.as_raw_fd()) }
     }
 
-    /// Hands out everything the ring buffer holds.
-    pub fn drain(&mut self, mut take: impl FnMut(Lifecycle)) -> usize {
-        let mut taken = 0;
-        while let Some(record) = self.events.next() {
-            taken += 1;
+    /// Hands out what the ring buffer holds, so much at most. True where that was all.
+    pub fn drain(&mut self, most: usize, mut take: impl FnMut(Lifecycle)) -> bool {
+        for _ in 0..most {
+            let Some(record) = self.events.next() else { return true };
             match decode::event(&record) {
                 Some(event) => take(event),
                 None => self.undecodable += 1,
             }
         }
-        taken
+        false
     }
 
     /// Walks the kernel's task list. Zombies whose death no hook has seen are entered into the maps as they are passed.
     pub fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
         let began_ns = clock::boottime_ns();
         let mut tasks = Vec::new();
-        each_task(&mut self.ebpf, |seen| tasks.extend(decode::seen_task(seen))).map_err(|error| SetupError {
-            what: format!("cannot walk the kernel's task list: {error}"),
-            remedy: "run `reapwatch doctor`".into(),
+        each_task(&mut self.ebpf, |seen| tasks.extend(decode::seen_task(seen))).map_err(|error| {
+            SetupError {
+                what: format!("cannot walk the kernel's task list: {error}"),
+                remedy: "run `reapwatch doctor`".into(),
+            }
         })?;
         let ended_ns = clock::boottime_ns();
         Ok(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
@@ -328,11 +335,18 @@ impl Kernel {
     /// back, unless the window is about to close. True where the reading was complete.
     pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) -> bool {
         let now_ns = clock::boottime_ns();
-        let long_dead =
-            |record: &ParentRecord| record.dead_ns != 0 && record.dead_ns + RECORD_KEPT_NS < now_ns;
+        let kept_ns = if self.records_read * 2 > u64::from(self.sizes.parents) {
+            RECORD_KEPT_CROWDED_NS
+        } else {
+            RECORD_KEPT_NS
+        };
+        let long_dead = |record: &ParentRecord| record.dead_ns != 0 && record.dead_ns + kept_ns < now_ns;
+        let records_read = &mut self.records_read;
+        *records_read = 0;
         self.parents.read(
             |record| !closing && long_dead(record),
             |record, retired| {
+                *records_read += 1;
                 if all || long_dead(record) {
                     // Not when the reading began: what happens between the two is counted.
                     let mut counters = decode::counters(clock::boottime_ns(), record);
