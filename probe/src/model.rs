@@ -373,6 +373,9 @@ pub struct TimeAnchor {
     pub realtime_minus_boottime_ns: i64,
 }
 
+/// The grace where none is asked for.
+pub const DEFAULT_GRACE_NS: u64 = 5_000_000_000;
+
 /// What is true for a whole recording or live run.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Session {

@@ -19,6 +19,12 @@ pub const SCHEMA: &str = "reapwatch.report/1";
 pub struct Report {
     pub schema: &'static str,
     pub window: Window,
+    /// Whose lives the report is about.
+    pub scope: Scope,
+    /// Which events it rests on.
+    pub coverage: Coverage,
+    /// What was not asked for, or is not known, a sentence each; empty where every event of the scope was asked for.
+    pub not_covered: Vec<String>,
     pub hooks: HooksUsed,
     /// False when anything was lost: the counts stay true, detail is missing.
     pub complete: bool,
@@ -68,6 +74,36 @@ pub struct Window {
     pub start: Rfc3339,
     pub end: Rfc3339,
     pub duration_ns: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Scope {
+    Host,
+    /// One command and its descendants.
+    Tree {
+        root: u32,
+    },
+    /// Events of these processes and their children; counts of every parent.
+    Pids {
+        pids: Vec<u32>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Coverage {
+    EveryEvent,
+    /// What is slow or wrong; the kernel counted the rest.
+    Exceptions {
+        slow_ns: u64,
+    },
+    /// Reaps at least this late; the kernel counted the rest.
+    LateReaps {
+        min_latency_ns: u64,
+    },
+    /// An old recording, which does not say.
+    Unstated,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

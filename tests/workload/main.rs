@@ -52,6 +52,7 @@ fn main() {
         "reap-threads" => reap::threads(&flags),
         "reap-delayed" => reap::delayed(&flags),
         "reap-batch" => reap::batch(&flags),
+        "batches" => reap::batches(&flags),
         "wnowait" => reap::wnowait(&flags),
         "big-memory" => reap::big_memory(&flags),
         "storm" => reap::storm(&flags),

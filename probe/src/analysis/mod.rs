@@ -3,6 +3,7 @@
 //! Owns verdicts, causes, order and totals. Must not change the engine, read a clock, or know a sink.
 
 mod cause;
+mod coverage;
 mod line;
 mod time;
 mod verdict;
@@ -41,6 +42,9 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
             end: time::rfc3339(session, end_ns),
             duration_ns: end_ns.saturating_sub(start_ns),
         },
+        scope: coverage::scope(&engine.begin().scope),
+        coverage: coverage::coverage(engine.begin().coverage),
+        not_covered: coverage::not_covered(engine.begin()),
         hooks: HooksUsed {
             exit: session.hooks.exit.clone(),
             zombie: session.hooks.zombie.clone(),

@@ -12,6 +12,11 @@ pub fn verdict(parent: &Parent, unreaped: &Unreaped, grace_ns: u64, complete: bo
     if parent.reap_latency.max_ns() > grace_ns {
         return Verdict::Slow;
     }
+    // How long an abandoned child had waited is told by an event, which may not have been asked for.
+    let of_known_age = parent.abandoned_after.count().saturating_add(parent.abandoned_held);
+    if parent.ledger.abandoned > of_known_age {
+        return Verdict::Undecided;
+    }
     let left = unreaped.own + parent.abandoned_after.count();
     // Dead for less than the grace, and nothing reaped yet to judge it by; or the detail to judge by was lost.
     if left > 0 && !(complete && parent.has_reaped()) {

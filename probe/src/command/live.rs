@@ -18,7 +18,7 @@ use crate::{
     cli::{Format, TraceArgs, WatchArgs},
     collector::{Collector, NoObserver, Observer, Purpose},
     engine::Observation,
-    model::{Identity, Session, Snapshot},
+    model::{DEFAULT_GRACE_NS, Identity, Session, Snapshot},
     record::RecordingFile,
     report::EventLine,
     sink,
@@ -127,7 +127,7 @@ pub async fn trace(mut options: KernelOptions, args: TraceArgs) -> Result<u8, Fa
     let min_latency_ns = nanoseconds(args.min_latency);
     options.asked = Asked::Events { pids: args.pid, min_latency_ns };
     let attached = attach(&options)?;
-    let session = session(&attached.kernel, Duration::ZERO);
+    let session = session(&attached.kernel, Duration::from_nanos(DEFAULT_GRACE_NS));
     let recording = recording(args.record.as_deref(), &session)?;
     let mut lines = Lines::new(session.clone(), args.format, false);
     let purpose = Purpose::Lines { for_a_person: io::stdout().is_terminal() };

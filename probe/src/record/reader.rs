@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{HEAD_LEN, MAGIC, MAJOR, MARKER, PAYLOAD_MAX, codec};
-use crate::model::{Input, Session};
+use crate::model::{DEFAULT_GRACE_NS, Input, Session};
 
 /// What could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,6 +119,10 @@ impl Reader {
                     reader.pids_of_format_2 = Some(pids);
                 }
                 reader.session = session;
+                // `trace` wrote no grace then.
+                if major <= FORMAT_2 && reader.session.grace_ns == 0 {
+                    reader.session.grace_ns = DEFAULT_GRACE_NS;
+                }
                 reader.at = next;
                 Ok(reader)
             }

@@ -36,6 +36,9 @@ fn sample(parents: Vec<Parent>) -> Report {
     Report {
         schema: SCHEMA,
         window: Window { start: Rfc3339::new(), end: Rfc3339::new(), duration_ns: 60_000_000_000 },
+        scope: Scope::Host,
+        coverage: Coverage::EveryEvent,
+        not_covered: Vec::new(),
         hooks: HooksUsed { exit: "e".into(), zombie: "z".into(), reap: "r".into(), precision: "exact" },
         complete: true,
         lost: Lost::default(),

@@ -250,6 +250,12 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
 }
 
 fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    for sentence in &report.not_covered {
+        writeln!(out)?;
+        for line in wrap(&escape(sentence), view.width) {
+            writeln!(out, "{}", view.paint("33", &line))?;
+        }
+    }
     if report.complete {
         return Ok(());
     }
