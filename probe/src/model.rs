@@ -14,6 +14,14 @@ pub struct Identity {
     pub start_boottime_ns: u64,
 }
 
+impl Identity {
+    /// Init of the initial PID namespace. It lives as long as the kernel, also where a sandbox keeps it out of the task
+    /// list.
+    pub fn is_init(&self) -> bool {
+        self.tgid == 1
+    }
+}
+
 /// `task_struct.comm`, raw: hostile bytes, NUL padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Comm(pub [u8; 16]);

@@ -42,26 +42,39 @@ impl Default for Bounds {
     }
 }
 
-/// What is known of how a parent ended.
+/// What a verdict on a parent rests on: yes or no, so that parents in any number can be summed up by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ending {
-    /// It abandoned children that had waited longer than the bound.
-    pub left_late: bool,
-    /// It abandoned children that no tracer held.
+pub struct Grounds {
+    /// Children that no tracer held have waited longer than is allowed.
+    pub late: bool,
+    /// Some of those are known to have died, or to have come to it, within the window.
+    pub late_in_window: bool,
+    /// It reaped a child later than is allowed.
+    pub reaped_late: bool,
+    /// A tracer has held a child for longer than is allowed.
+    pub held_late: bool,
+    /// Children that no tracer held are unreaped or abandoned.
     pub left: bool,
+    /// Some were abandoned of which only the kernel's counters tell.
+    pub left_unseen: bool,
     /// Its last program has reaped a child.
     pub has_reaped: bool,
-    /// It reaped a child later than the bound.
-    pub reaped_late: bool,
 }
 
-impl Ending {
-    fn of(parent: &Parent, late_ns: u64) -> Self {
+impl Grounds {
+    /// Those of a dead parent, which has abandoned what it had.
+    fn of_dead(parent: &Parent, late_ns: u64) -> Self {
+        let (free, held) = (&parent.abandoned_after, &parent.abandoned_held_after);
+        let (late, seen) = (free.count_over(late_ns), free.count().saturating_add(held.count()));
+        let left_unseen = parent.ledger.abandoned > seen;
         Self {
-            left_late: parent.abandoned_after.count_over(late_ns) > 0,
-            left: parent.abandoned_after.count() > 0,
-            has_reaped: parent.has_reaped(),
+            late: late > 0,
+            late_in_window: late > parent.abandoned_older,
             reaped_late: parent.reap_latency.max_ns() > late_ns,
+            held_late: held.count_over(late_ns) > 0,
+            left: free.count().min(parent.ledger.abandoned) > 0 || left_unseen,
+            left_unseen,
+            has_reaped: parent.has_reaped(),
         }
     }
 }
@@ -71,15 +84,12 @@ impl Ending {
 pub struct Sum {
     pub parents: u64,
     pub ledger: Books,
-    /// Of those reaped: seen only by their free.
-    pub coarse: u64,
 }
 
 impl Sum {
-    fn add(&mut self, parent: &Parent, coarse: u64) {
+    fn add(&mut self, parent: &Parent) {
         self.parents = self.parents.saturating_add(u64::from(!parent.resumed));
         self.ledger += parent.ledger;
-        self.coarse = self.coarse.saturating_add(coarse);
     }
 }
 
@@ -88,19 +98,19 @@ impl Sum {
 pub struct Sums {
     /// Those that left nothing to tell.
     pub quiet: Sum,
-    /// The others, by how they ended.
-    pub telling: BTreeMap<Ending, Sum>,
+    /// The others.
+    pub telling: BTreeMap<Grounds, Sum>,
 }
 
 impl Sums {
-    fn add(&mut self, parent: &Parent, coarse: u64, late_ns: u64) {
+    fn add(&mut self, parent: &Parent, late_ns: u64) {
         if parent.ledger == Books::default() {
             return;
         }
         if is_quiet(parent, late_ns) {
-            self.quiet.add(parent, coarse);
+            self.quiet.add(parent);
         } else {
-            self.telling.entry(Ending::of(parent, late_ns)).or_default().add(parent, coarse);
+            self.telling.entry(Grounds::of_dead(parent, late_ns)).or_default().add(parent);
         }
     }
 
@@ -111,8 +121,8 @@ impl Sums {
 
     /// Those that left nothing to tell, in the form in which the kernel sums up such.
     pub fn settled(&self) -> Settled {
-        let Sum { parents, ledger, coarse } = self.quiet;
-        let Books { forked, exited, adopted, reaped, autoreaped, abandoned: _ } = ledger;
+        let Sum { parents, ledger } = self.quiet;
+        let Books { forked, exited, adopted, reaped, autoreaped, abandoned: _, coarse } = ledger;
         Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse }
     }
 }
@@ -123,9 +133,11 @@ fn is_quiet(parent: &Parent, late_ns: u64) -> bool {
 
 /// Who is worse: the greater.
 fn gravity(parent: &Parent, late_ns: u64) -> impl Ord + use<> {
-    let Ending { left_late, left, has_reaped, reaped_late } = Ending::of(parent, late_ns);
+    let found = Grounds::of_dead(parent, late_ns);
+    let none_reaped = !found.has_reaped;
     (
-        (left_late && !has_reaped, left_late, reaped_late, left && !has_reaped),
+        (found.late_in_window && none_reaped, found.late, found.reaped_late, found.held_late),
+        found.left && (none_reaped || found.left_unseen),
         parent.ledger.abandoned,
         parent.abandoned_after.max_ns(),
         parent.reap_latency.max_ns(),
@@ -215,7 +227,7 @@ impl Finished {
             if !moment.is_end && (!is_final || with_children.contains(identity)) {
                 continue;
             }
-            let (one, _) = if moment.is_counted { counted(parent) } else { (None, 0) };
+            let one = if moment.is_counted { counted(parent) } else { None };
             let one = one.as_ref().unwrap_or(parent);
             if (moment.is_tree && !parent.member)
                 || (parent.counters.is_none() && one.ledger == Books::default())
@@ -254,21 +266,18 @@ impl Finished {
 
     fn sum_up(&mut self, identity: Identity, parent: &Parent) {
         let late_ns = self.bounds.late_ns;
-        self.told.add(parent, 0, late_ns);
-        let (as_counted, coarse) = counted(parent);
-        self.counted.add(as_counted.as_ref().unwrap_or(parent), coarse, late_ns);
+        self.told.add(parent, late_ns);
+        self.counted.add(counted(parent).as_ref().unwrap_or(parent), late_ns);
         self.recent.push(identity, parent.died_ns.unwrap_or(0));
     }
 }
 
-/// A dead parent with the ledger that the kernel counted, if it did; how many of its reaps were seen only by their free.
-fn counted(parent: &Parent) -> (Option<Parent>, u64) {
-    if parent.counters.is_none() {
-        return (None, 0);
-    }
+/// A dead parent with the ledger that the kernel counted, if it did.
+fn counted(parent: &Parent) -> Option<Parent> {
+    parent.counters.as_ref()?;
     let mut counted = parent.clone();
-    let coarse = counted.heal(|_| None);
-    (Some(counted), coarse)
+    counted.heal(|_| None);
+    Some(counted)
 }
 
 /// Who was given up of late, and when each had died.

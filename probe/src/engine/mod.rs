@@ -16,8 +16,9 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashSet, HashSetExt};
 
 pub use distribution::Tally;
-pub use finished::{Bounds, Ending, Sum};
+pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
+use parent::Left;
 pub use parent::{Books, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
@@ -66,8 +67,8 @@ pub struct Engine {
     settled: Settled,
     upkeep: Upkeep,
     not_followed: u64,
-    coarse_reaps: u64,
-    seen_first_snapshot: bool,
+    /// When the first walk of the task list ended.
+    first_walk_ns: Option<u64>,
     released: Released,
     finished: Finished,
     /// From how many processes on the eldest of those that run are no longer followed; 0: [`PROCESSES_MAX`].
@@ -183,9 +184,9 @@ impl Engine {
         Losses { map_full: self.losses.map_full + self.not_followed, ..self.losses }
     }
 
-    /// Reaps whose time is that of the free.
-    pub fn coarse_reaps(&self) -> u64 {
-        self.coarse_reaps
+    /// Whether this zombie was one before the window began.
+    pub fn is_older(&self, process: &Process) -> bool {
+        process.is_older(self.first_walk_ns)
     }
 
     /// What the tracer itself costs and holds, as last told.
@@ -201,7 +202,7 @@ impl Engine {
     }
 
     /// The ledgers of parents that are gone, left something to tell, and are not among those that are kept one by one.
-    pub fn others(&self) -> impl Iterator<Item = (&Ending, &Sum)> {
+    pub fn others(&self) -> impl Iterator<Item = (&Grounds, &Sum)> {
         self.finished.sums(self.is_counted()).telling.iter()
     }
 
@@ -333,7 +334,7 @@ impl Engine {
     /// Whether a process that is not known here has been released already: every process was seen by the first walk, or
     /// its birth or its death was told. Where events were lost, the kernel's counters take the place of the ledgers.
     fn is_released(&self, identity: Identity) -> bool {
-        self.seen_first_snapshot
+        self.first_walk_ns.is_some()
             && self.begin.coverage == Coverage::EveryEvent
             && !self.processes.contains_key(&identity)
     }
@@ -437,9 +438,10 @@ impl Engine {
         let in_tree = self.root().is_some();
         let process = self.entry(child, Some(*parent));
         process.parent = parent.identity;
+        process.born_to = parent.identity;
         process.member |= member;
         if in_tree && process.member {
-            process.born_to = Some(Box::new(*parent));
+            process.spawned_by = Some(Box::new(*parent));
         }
         if process.detail.is_none() {
             process.detail = detail;
@@ -452,6 +454,9 @@ impl Engine {
 
     /// A parent's last thread dies: its zombies are abandoned. Its running children go to an adopter unseen.
     fn parent_died(&mut self, identity: Identity, now: u64) {
+        if identity.is_init() {
+            return;
+        }
         let Some(parent) = self.parents.get_mut(&identity) else { return };
         if parent.died_ns.is_some() {
             return;
@@ -459,11 +464,11 @@ impl Engine {
         parent.died_ns = Some(now);
         self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
-            if let Some(process) = self.processes.get_mut(&child) {
-                let State::Zombie { since_ns, held_by, .. } = &process.state else { continue };
-                let (since_ns, held_by) = (*since_ns, held_by.as_ref());
-                let (waited_ns, held) = (now.saturating_sub(since_ns), held_by.is_some());
-                parent.abandon(waited_ns, held);
+            if let Some(process) = self.processes.get_mut(&child)
+                && let Some(left) = process.left_at(now, self.first_walk_ns)
+            {
+                parent.abandon(left);
+                let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
                 process.state = State::Abandoned { since_ns: now, waited_ns, held };
             }
         }
@@ -480,7 +485,6 @@ impl Engine {
     ) {
         let Some(process) = self.processes.get(&identity) else { return };
         let owner = process.parent;
-        let held = held_by.is_some();
         let zombie = State::Zombie { since_ns: now, held_by: held_by.map(Box::new), at_least: false };
         match process.state {
             State::Zombie { .. } if owner == parent.identity => {
@@ -500,13 +504,24 @@ impl Engine {
                 entry.ledger.exited += 1;
                 entry.teardown.extend(teardown_ns);
                 if let Some(died_ns) = entry.died_ns {
-                    let waited_ns = died_ns.saturating_sub(now);
-                    entry.abandon(waited_ns, held);
-                    self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns, held });
+                    self.abandoned_at_once(identity, parent.identity, now, died_ns.saturating_sub(now));
                 } else {
                     entry.zombies.insert(identity);
                 }
             }
+        }
+    }
+
+    /// A process became a zombie of `parent`, or came to it as one, which had died already.
+    fn abandoned_at_once(&mut self, identity: Identity, parent: Identity, now: u64, waited_ns: u64) {
+        let (Some(process), Some(parent)) =
+            (self.processes.get_mut(&identity), self.parents.get_mut(&parent))
+        else {
+            return;
+        };
+        if let Some(left) = process.left_at(now, self.first_walk_ns) {
+            parent.abandon(Left { waited_ns, ..left });
+            process.state = State::Abandoned { since_ns: now, waited_ns, held: left.held_by.is_some() };
         }
     }
 
@@ -525,22 +540,23 @@ impl Engine {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
         }
+        let left = process.left_at(now, self.first_walk_ns);
         process.parent = parent.identity;
         process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };
-        if let State::Zombie { since_ns, held_by, .. } = state {
+        if let Some(left) = left {
             if former == parent.identity {
                 return;
             }
             if let Some(former) = self.parents.get_mut(&former) {
                 former.let_go(&identity);
-                former.abandon(now.saturating_sub(since_ns), held_by.is_some());
+                former.abandon(left);
             }
         }
+        process.handed_on = true;
         let Some(entry) = self.parent_entry(parent) else { return };
         entry.ledger.adopted += 1;
         if entry.died_ns.is_some() {
-            entry.abandon(0, false);
-            self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns: 0, held: false });
+            self.abandoned_at_once(identity, parent.identity, now, 0);
         } else {
             entry.zombies.insert(identity);
         }
@@ -569,9 +585,8 @@ impl Engine {
             Some(parent) => parent.died_ns.is_some(),
             None => self.finished.died_ns(&by.identity).is_some(),
         };
-        if precision == Precision::Coarse && how == ReapHow::Wait {
-            self.coarse_reaps += 1;
-        }
+        let adopted = self.processes.get(&task.identity).is_some_and(Process::is_adopted);
+        let coarse = u64::from(precision == Precision::Coarse);
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
                 let latency = (how == ReapHow::Wait).then(|| now.saturating_sub(since_ns));
@@ -580,9 +595,11 @@ impl Engine {
                 entry.let_go(&task.identity);
                 entry.reaped_late_at_least |= at_least && latency.is_some();
                 entry.reap_latency.extend(latency);
-                match latency {
-                    Some(_) => entry.ledger.reaped += 1,
-                    None => entry.ledger.autoreaped += 1,
+                if latency.is_some() {
+                    entry.ledger.reaped += 1;
+                    entry.ledger.coarse += coarse;
+                } else {
+                    entry.ledger.autoreaped += 1;
                 }
                 latency
             }
@@ -595,6 +612,7 @@ impl Engine {
                 let latency = Some(waited_ns.min(now.saturating_sub(since_ns)));
                 let Some(entry) = self.parents.get_mut(&owner) else { return latency };
                 entry.take_back(waited_ns, held);
+                entry.ledger.coarse += coarse;
                 entry.reap_latency.extend(latency);
                 latency
             }
@@ -605,6 +623,7 @@ impl Engine {
                 let Some(entry) = self.parent_entry(by) else { return latency };
                 entry.ledger.adopted += 1;
                 entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
                 entry.reap_latency.extend(latency);
                 latency
             }
@@ -620,10 +639,17 @@ impl Engine {
                 }
                 if dead && !taken {
                     let died_ns = entry.died_ns.unwrap_or(now);
-                    entry.abandon(if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) }, false);
+                    entry.abandon(Left {
+                        born_ns: task.identity.start_boottime_ns,
+                        waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
+                        held_by: None,
+                        older: false,
+                        adopted,
+                    });
                     return None;
                 }
                 entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
                 entry.reap_latency.extend(latency);
                 latency
             }
@@ -646,6 +672,9 @@ impl Engine {
     /// The kernel's task list no longer has it, and no event said so: released, time unknown.
     fn release_unseen(&mut self, identity: Identity, now: u64, observations: &mut Vec<Observation>) {
         let Some(process) = self.processes.get(&identity) else { return };
+        if identity.is_init() {
+            return;
+        }
         let task = process.task;
         let owner = process.parent;
         let how = match process.state {
@@ -664,7 +693,7 @@ impl Engine {
                 if let Some(entry) = self.parents.get_mut(&owner) {
                     entry.let_go(&identity);
                     entry.ledger.reaped += 1;
-                    self.coarse_reaps += 1;
+                    entry.ledger.coarse += 1;
                 }
             }
         }
@@ -690,7 +719,8 @@ impl Engine {
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
-        let first = !std::mem::replace(&mut self.seen_first_snapshot, true);
+        let first = self.first_walk_ns.is_none();
+        self.first_walk_ns.get_or_insert(snapshot.ended_ns);
         self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
         let mut present = HashSet::with_capacity(snapshot.tasks.len());
         let released = self.released.take_since(snapshot.began_ns);
@@ -830,20 +860,12 @@ impl Engine {
         if !self.is_counted() {
             return;
         }
-        let filtered = self.is_filtered();
-        let Self { parents, processes, coarse_reaps, settled, finished, .. } = self;
+        let Self { parents, processes, .. } = self;
         for parent in parents.values_mut() {
-            let coarse = parent.heal(|zombie| match processes.get(zombie)?.state {
+            parent.heal(|zombie| match processes.get(zombie)?.state {
                 State::Zombie { since_ns, .. } => Some(since_ns),
                 _ => None,
             });
-            if filtered {
-                *coarse_reaps += coarse;
-            }
-        }
-        *coarse_reaps += settled.coarse;
-        if filtered {
-            *coarse_reaps += finished.sums(true).all().map(|sum| sum.coarse).sum::<u64>();
         }
     }
 }

@@ -19,6 +19,20 @@ pub struct Books {
     pub reaped: u64,
     pub autoreaped: u64,
     pub abandoned: u64,
+    /// Of `reaped`: seen only by their free.
+    pub coarse: u64,
+}
+
+/// A zombie, as its parent leaves it behind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    pub born_ns: u64,
+    pub waited_ns: u64,
+    pub held_by: Option<Task>,
+    /// It was dead before the window began.
+    pub older: bool,
+    /// It had another parent before.
+    pub adopted: bool,
 }
 
 impl std::ops::AddAssign for Books {
@@ -30,6 +44,7 @@ impl std::ops::AddAssign for Books {
             (&mut self.reaped, other.reaped),
             (&mut self.autoreaped, other.autoreaped),
             (&mut self.abandoned, other.abandoned),
+            (&mut self.coarse, other.coarse),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -57,9 +72,17 @@ pub struct Parent {
     pub ledger: Books,
     /// Its unreaped children; `unreaped` is their number.
     pub zombies: HashSet<Identity>,
-    /// How long each abandoned child had waited, for those no tracer held.
+    /// How long each abandoned child had waited, for those no tracer held, and for those one held.
     pub abandoned_after: Tally,
-    pub abandoned_held: u64,
+    pub abandoned_held_after: Tally,
+    /// Of the abandoned: dead before the window began.
+    pub abandoned_older: u64,
+    /// Of the abandoned: known to have had another parent before.
+    pub abandoned_adopted: u64,
+    /// When the youngest of the abandoned was born, 0: there is none.
+    pub abandoned_youngest_ns: u64,
+    /// The last tracer that held one of the abandoned.
+    pub abandoned_to: Option<Box<Task>>,
     pub reap_latency: Tally,
     pub teardown: Tally,
     /// `None`: not counted yet.
@@ -88,7 +111,11 @@ impl Parent {
             ledger: Books::default(),
             zombies: HashSet::default(),
             abandoned_after: Tally::default(),
-            abandoned_held: 0,
+            abandoned_held_after: Tally::default(),
+            abandoned_older: 0,
+            abandoned_adopted: 0,
+            abandoned_youngest_ns: 0,
+            abandoned_to: None,
             reap_latency: Tally::default(),
             teardown: Tally::default(),
             waits: None,
@@ -121,12 +148,16 @@ impl Parent {
     }
 
     /// One of its zombies outlived it.
-    pub(super) fn abandon(&mut self, waited_ns: u64, held: bool) {
+    pub(super) fn abandon(&mut self, left: Left) {
         self.ledger.abandoned += 1;
-        if held {
-            self.abandoned_held += 1;
+        self.abandoned_older += u64::from(left.older);
+        self.abandoned_adopted += u64::from(left.adopted);
+        self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
+        if left.held_by.is_some() {
+            self.abandoned_to = left.held_by.map(Box::new);
+            self.abandoned_held_after.record(left.waited_ns);
         } else {
-            self.abandoned_after.record(waited_ns);
+            self.abandoned_after.record(left.waited_ns);
         }
     }
 
@@ -135,7 +166,7 @@ impl Parent {
         self.ledger.abandoned = self.ledger.abandoned.saturating_sub(1);
         self.ledger.reaped += 1;
         if held {
-            self.abandoned_held = self.abandoned_held.saturating_sub(1);
+            self.abandoned_held_after.remove(waited_ns);
         } else {
             self.abandoned_after.remove(waited_ns);
         }
@@ -147,10 +178,9 @@ impl Parent {
     }
 
     /// Takes over what the kernel counted. What is unreaped comes from the task list, which was walked after the counters
-    /// were read; `zombie_since` says when one of them became a zombie. Returns how many of the reaps were seen only by
-    /// their free.
-    pub(super) fn heal(&mut self, zombie_since: impl Fn(&Identity) -> Option<u64>) -> u64 {
-        let Some(counters) = self.counters.take() else { return 0 };
+    /// were read; `zombie_since` says when one of them became a zombie.
+    pub(super) fn heal(&mut self, zombie_since: impl Fn(&Identity) -> Option<u64>) {
+        let Some(counters) = self.counters.take() else { return };
         // Those that died after the reading are not in it.
         self.zombies
             .retain(|zombie| zombie_since(zombie).is_none_or(|since_ns| since_ns <= counters.time_ns));
@@ -159,6 +189,7 @@ impl Parent {
         books.adopted = counters.adopted;
         books.reaped = counters.reaped;
         books.autoreaped = counters.autoreaped;
+        books.coarse = counters.coarse;
         self.reap_latency = Tally::from(counters.reap_latency.clone());
         self.teardown = Tally::from(counters.teardown.clone());
         let unreaped = self.zombies.len() as u64;
@@ -178,12 +209,12 @@ impl Parent {
         // Whom the events took for abandoned had been reaped after all.
         if books.abandoned == 0 {
             self.abandoned_after = Tally::default();
-            self.abandoned_held = 0;
+            self.abandoned_held_after = Tally::default();
+            (self.abandoned_older, self.abandoned_adopted, self.abandoned_youngest_ns) = (0, 0, 0);
         }
         // A zombie whose death no program saw is in the task list all the same.
         books.exited = (books.reaped.saturating_add(books.autoreaped))
             .saturating_add(unreaped.saturating_add(books.abandoned))
             .saturating_sub(books.adopted);
-        counters.coarse
     }
 }

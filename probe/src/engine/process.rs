@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::parent::Left;
 use crate::model::{Detail, Identity, Task};
 
 /// Where in its life a process is, as far as is known.
@@ -35,8 +36,12 @@ pub struct Process {
     pub task: Task,
     /// The real parent now.
     pub parent: Identity,
-    /// The real parent at birth, of the processes of a tree; `None` for those older than us.
-    pub born_to: Option<Box<Task>>,
+    /// The real parent at birth; nobody for those older than us.
+    pub born_to: Identity,
+    /// The same by name, of the processes of a tree.
+    pub spawned_by: Option<Box<Task>>,
+    /// It came to its parent as a zombie, from another.
+    pub handed_on: bool,
     pub detail: Option<Arc<Detail>>,
     pub state: State,
     /// Of the watched tree.
@@ -45,7 +50,40 @@ pub struct Process {
 
 impl Process {
     pub(super) fn new(task: Task, parent: Identity) -> Self {
-        Self { task, parent, born_to: None, detail: None, state: State::Running, member: false }
+        Self {
+            task,
+            parent,
+            born_to: Identity::default(),
+            spawned_by: None,
+            handed_on: false,
+            detail: None,
+            state: State::Running,
+            member: false,
+        }
+    }
+
+    /// Whether its parent now is known not to have started it.
+    pub fn is_adopted(&self) -> bool {
+        self.handed_on || (self.born_to.tgid != 0 && self.born_to != self.parent)
+    }
+
+    /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_walk_ns`: the end of the
+    /// first walk of the task list.
+    pub(super) fn left_at(&self, now: u64, first_walk_ns: Option<u64>) -> Option<Left> {
+        let State::Zombie { since_ns, held_by, .. } = &self.state else { return None };
+        Some(Left {
+            born_ns: self.task.identity.start_boottime_ns,
+            waited_ns: now.saturating_sub(*since_ns),
+            held_by: held_by.as_deref().copied(),
+            older: self.is_older(first_walk_ns),
+            adopted: self.is_adopted(),
+        })
+    }
+
+    /// Whether it was a zombie already when the task list was first walked, until `first_walk_ns`.
+    pub(super) fn is_older(&self, first_walk_ns: Option<u64>) -> bool {
+        matches!(self.state, State::Zombie { since_ns, at_least: true, .. }
+            if first_walk_ns.is_some_and(|walk_ns| since_ns <= walk_ns))
     }
 
     /// When the last stage that is known of it began.

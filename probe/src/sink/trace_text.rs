@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, count, duration, escape, left, right, signal};
+use super::{
+    headline::in_namespace,
+    terminal::{View, count, duration, escape, left, right, signal},
+};
 use crate::report::{EventLine, Named};
 
 /// Writes it.
@@ -31,12 +34,12 @@ pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<(
         left(event.event, 9),
         right(&process.pid.to_string(), 7),
         left(&escape(&process.comm), 15),
-        detail(event)
+        detail(event) + &in_namespace(process.ns_pid)
     )
 }
 
 fn who(named: &Named) -> String {
-    format!("{} ({})", escape(&named.comm), named.pid)
+    format!("{} ({}{})", escape(&named.comm), named.pid, in_namespace(named.ns_pid))
 }
 
 fn detail(event: &EventLine) -> String {
