@@ -6,6 +6,7 @@ mod cause;
 mod coverage;
 mod finding;
 mod line;
+mod listed;
 mod time;
 mod unreaped;
 mod verdict;
@@ -20,7 +21,7 @@ use crate::{
     engine::{Engine, Parent as Known, State, Tally},
     model::{self, Detail, Identity, Session, Task},
     report::{
-        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Parent, ProgramCost, Report,
+        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, ProgramCost, Report,
         SCHEMA, Settled, Tracer, Verdict, Waits, Window,
     },
 };
@@ -33,17 +34,18 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
     let complete = lost == Lost::default();
     let of_scope =
         || engine.parents().map(|(_, known)| known).filter(|known| engine.root().is_none() || known.member);
-    let coarse =
-        engine.settled().coarse.saturating_add(of_scope().map(|known| known.ledger.coarse).sum::<u64>());
+    let coarse = (of_scope().map(|known| known.ledger.coarse))
+        .chain(engine.others().map(|(_, sum)| sum.ledger.coarse))
+        .fold(engine.settled().coarse, u64::saturating_add);
     let mut parents: Vec<Parent> = of_scope()
         .map(|known| parent(engine, session, known, complete))
         .filter(|parent| parent.ledger != Ledger::default())
         .collect();
-    parents.sort_by_key(badness);
-    let settled = settled(engine.settled());
+    let (settled, mut other) = (settled(engine.settled()), others(engine, complete));
+    listed::worst(&mut parents, &mut other, listed::PARENTS_MAX);
     Report {
         schema: SCHEMA,
-        finding: finding::finding(&parents),
+        finding: finding::finding(&parents, &other),
         grace_ns: session.grace_ns,
         window: Window {
             start: time::rfc3339(session, start_ns),
@@ -61,26 +63,16 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
         },
         complete,
         lost,
-        totals: totals(settled.ledger, &parents),
+        totals: parents
+            .iter()
+            .map(|parent| parent.ledger)
+            .fold(listed::sum(settled.ledger, other.ledger), listed::sum),
         settled,
+        other,
         parents,
         left_running: if engine.root().is_some() { left_running(engine) } else { Vec::new() },
         tracer: tracer(engine.upkeep()),
     }
-}
-
-/// Sort key, worst first and the same every time.
-fn badness(parent: &Parent) -> impl Ord + use<> {
-    use std::cmp::Reverse;
-    (
-        Reverse(parent.verdict),
-        Reverse(parent.ledger.unreaped + parent.ledger.abandoned),
-        Reverse(parent.oldest_unreaped_ns),
-        Reverse(parent.reap_latency.max_ns),
-        Reverse(parent.ledger.exited),
-        parent.pid,
-        parent.start_time,
-    )
 }
 
 /// What the tracer itself cost and held.
@@ -112,16 +104,23 @@ fn settled(sum: model::Settled) -> Settled {
     Settled { parents, ledger }
 }
 
-fn totals(settled: Ledger, parents: &[Parent]) -> Ledger {
-    parents.iter().fold(settled, |sum, parent| Ledger {
-        forked: sum.forked + parent.ledger.forked,
-        exited: sum.exited + parent.ledger.exited,
-        adopted: sum.adopted + parent.ledger.adopted,
-        reaped: sum.reaped + parent.ledger.reaped,
-        autoreaped: sum.autoreaped + parent.ledger.autoreaped,
-        unreaped: sum.unreaped + parent.ledger.unreaped,
-        abandoned: sum.abandoned + parent.ledger.abandoned,
-    })
+/// The sum over those that left something to tell and are no longer kept one by one.
+fn others(engine: &Engine, complete: bool) -> Other {
+    let mut other = Other::default();
+    for (grounds, sum) in engine.others() {
+        let books = &sum.ledger;
+        let ledger = Ledger {
+            forked: books.forked,
+            exited: books.exited,
+            adopted: books.adopted,
+            reaped: books.reaped,
+            autoreaped: books.autoreaped,
+            unreaped: 0,
+            abandoned: books.abandoned,
+        };
+        listed::add(&mut other, sum.parents, ledger, verdict::verdict(grounds, complete));
+    }
+    other
 }
 
 fn parent(engine: &Engine, session: &Session, known: &Known, complete: bool) -> Parent {
@@ -137,7 +136,7 @@ fn parent(engine: &Engine, session: &Session, known: &Known, complete: bool) -> 
         unreaped: known.zombies.len() as u64,
         abandoned: books.abandoned,
     };
-    let verdict = verdict::verdict(known, &unreaped, session.grace_ns, complete);
+    let verdict = verdict::verdict(&verdict::grounds(known, &unreaped, session.grace_ns), complete);
     let detail = known.detail.clone().unwrap_or_default();
     Parent {
         pid: known.task.identity.tgid,
