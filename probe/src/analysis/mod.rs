@@ -21,8 +21,8 @@ use crate::{
     engine::{Engine, Parent as Known, State, Tally},
     model::{self, Detail, Identity, Session, Task},
     report::{
-        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, ProgramCost, Report,
-        SCHEMA, Settled, Tracer, Verdict, Waits, Window,
+        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, ProgramCost,
+        Report, SCHEMA, Settled, Tracer, Verdict, Waits, Window,
     },
 };
 

@@ -16,14 +16,16 @@ use crate::model::{Identity, Settled};
 /// Most given-up parents that are still known by name, should an input come for one of them all the same.
 const RECENT_MAX: usize = 8_192;
 
-/// How many finished parents are kept one by one.
+/// How many parents are kept one by one.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// A child that waited longer for its reap is something to tell of its parent.
     pub late_ns: u64,
-    /// Most parents that left nothing to tell: the youngest are kept.
+    /// Most parents in all: of those that live, no more are followed.
+    pub parents_max: usize,
+    /// Most finished ones that left nothing to tell: the youngest are kept.
     pub quiet_max: usize,
-    /// Most others: the worst are kept.
+    /// Most other finished ones: the worst are kept.
     pub telling_max: usize,
     /// How long after a parent's death its counters are waited for. Most have come after 6 s, and frees after 60 ms.
     pub counters_within_ns: u64,
@@ -32,7 +34,13 @@ pub struct Bounds {
 impl Bounds {
     /// The usual ones.
     pub fn new(late_ns: u64) -> Self {
-        Self { late_ns, quiet_max: 1_024, telling_max: 1_024, counters_within_ns: 10_000_000_000 }
+        Self {
+            late_ns,
+            parents_max: 1 << 17,
+            quiet_max: 1_024,
+            telling_max: 1_024,
+            counters_within_ns: 10_000_000_000,
+        }
     }
 }
 

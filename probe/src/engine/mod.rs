@@ -5,6 +5,8 @@
 
 mod distribution;
 mod finished;
+#[cfg(test)]
+mod finished_tests;
 mod parent;
 mod process;
 mod released;
@@ -30,8 +32,6 @@ use crate::model::{
 
 /// Most processes followed at once.
 const PROCESSES_MAX: usize = 1 << 20;
-/// Most parents remembered.
-const PARENTS_MAX: usize = 1 << 17;
 /// Room for so many is not worth giving back.
 const ROOM_KEPT: usize = 4_096;
 
@@ -398,7 +398,9 @@ impl Engine {
         if task.identity.tgid == 0 {
             return None;
         }
-        if self.parents.len() >= PARENTS_MAX && !self.parents.contains_key(&task.identity) {
+        if self.parents.len() >= self.finished.bounds.parents_max
+            && !self.parents.contains_key(&task.identity)
+        {
             self.not_followed += 1;
             return None;
         }

@@ -58,7 +58,8 @@ fn parents(number: u64) -> String {
 /// What was reaped, where all was.
 fn all_reaped(report: &Report) -> String {
     let (settled, totals) = (&report.settled, &report.totals);
-    let all = (report.parents.len() as u64).saturating_add(settled.parents).saturating_add(report.other.parents);
+    let all =
+        (report.parents.len() as u64).saturating_add(settled.parents).saturating_add(report.other.parents);
     if all == 0 {
         return "no process with children was seen.".into();
     }
