@@ -59,6 +59,12 @@ impl<'a> Case<'a> {
         self.unreaped.adopted.max(not_its_own)
     }
 
+    /// At least how many of those left it started itself. One that adopts may have any of those whose birth was not seen
+    /// from others.
+    fn started_left(&self) -> u64 {
+        if self.adopted_left() > 0 { self.unreaped.started } else { self.left }
+    }
+
     fn inherited(&self) -> Option<Cause> {
         let inherited = self.unreaped.born_before_exec;
         (inherited > 0).then(|| {
@@ -117,7 +123,7 @@ impl<'a> Case<'a> {
     fn waits(&self) -> Option<Cause> {
         let waits = self.parent.waits?;
         // Those inherited or adopted are explained by that.
-        let own = self.left.saturating_sub(self.unreaped.born_before_exec + self.adopted_left());
+        let own = self.started_left().saturating_sub(self.unreaped.born_before_exec);
         if own == 0 || waits.any > 0 {
             return None;
         }
@@ -134,7 +140,8 @@ impl<'a> Case<'a> {
             let autoreaped = self.parent.ledger.autoreaped;
             if autoreaped > 0 {
                 evidence.push(format!(
-                    "it ignored SIGCHLD when {} more died, which the kernel reaped; not when these died",
+                    "the kernel reaped {} more at once: it ignored SIGCHLD (or had SA_NOCLDWAIT set) when those died, not \
+                     when these did",
                     dead_children(autoreaped)
                 ));
             }

@@ -11,6 +11,9 @@ mod time;
 mod unreaped;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use line::event_line;
 
 use std::borrow::Cow;

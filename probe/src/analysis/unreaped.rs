@@ -3,7 +3,7 @@
 //! Must not judge: that is `verdict`'s and `cause`'s.
 
 use crate::{
-    engine::{Engine, Parent, State},
+    engine::{Engine, Origin, Parent, State},
     model::Task,
 };
 
@@ -23,8 +23,9 @@ pub struct Unreaped {
     pub past_grace_in_window: u64,
     /// Of `own` and `abandoned`: dead before the window began.
     pub older: u64,
-    /// Of `own` and `abandoned`: known to have had another parent before.
+    /// Of `own` and `abandoned`: known to have had another parent before, and known to have been started by this one.
     pub adopted: u64,
+    pub started: u64,
     /// Of `own` and `abandoned`, but not of the adopted: born before this parent's last exec.
     pub born_before_exec: u64,
     /// When the youngest was born.
@@ -57,13 +58,14 @@ impl Unreaped {
                 }
                 continue;
             }
-            let (older, adopted) = (engine.is_older(process), process.is_adopted());
+            let (older, origin) = (engine.is_older(process), process.origin());
             let born_ns = process.task.identity.start_boottime_ns;
             found.own += 1;
             found.older += u64::from(older);
-            found.adopted += u64::from(adopted);
+            found.adopted += u64::from(origin == Origin::Adopted);
+            found.started += u64::from(origin == Origin::Own);
             found.youngest_ns = found.youngest_ns.max(born_ns);
-            if !adopted && parent.exec_ns.is_some_and(|exec_ns| born_ns < exec_ns) {
+            if origin != Origin::Adopted && parent.exec_ns.is_some_and(|exec_ns| born_ns < exec_ns) {
                 found.born_before_exec += 1;
             }
             if waited_ns > grace_ns {
@@ -96,6 +98,7 @@ impl Unreaped {
             past_grace_in_window: past_grace.saturating_sub(older),
             older,
             adopted,
+            started: parent.abandoned_own.min(free.count()),
             born_before_exec: if before_exec { free.count() - adopted } else { 0 },
             youngest_ns,
             oldest_ns: free.max_ns(),

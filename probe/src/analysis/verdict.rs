@@ -28,11 +28,15 @@ pub fn verdict(on: &Grounds, complete: bool) -> Verdict {
     if on.reaped_late {
         return Verdict::Slow;
     }
+    // How long an abandoned child had waited is told by an event, which may be lost, or not have been asked for.
+    if on.left_unseen {
+        return Verdict::Undecided;
+    }
     if on.held_late {
         return Verdict::Held;
     }
     // Dead for less than the grace, and nothing reaped yet to judge it by; or what to judge it by was lost.
-    if on.left && !(complete && on.has_reaped) || on.left_unseen {
+    if on.left && !(complete && on.has_reaped) {
         return Verdict::Undecided;
     }
     Verdict::Healthy

@@ -144,7 +144,8 @@ fn gravity(parent: &Parent, late_ns: u64) -> impl Ord + use<> {
     let found = Grounds::of_dead(parent, late_ns);
     let none_reaped = !found.has_reaped;
     (
-        (found.late_in_window && none_reaped, found.late, found.reaped_late, found.held_late),
+        (found.late_in_window && none_reaped, found.late, found.reaped_late),
+        found.held_late && !found.left_unseen,
         found.left && (none_reaped || found.left_unseen),
         parent.ledger.abandoned,
         parent.abandoned_after.max_ns(),

@@ -11,7 +11,7 @@ mod parent;
 mod process;
 mod released;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use foldhash::{HashMap, HashSet, HashSetExt};
 pub use distribution::Tally;
 pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
-use parent::Left;
-pub use parent::{Books, Parent, Waits};
+pub use parent::{Books, Origin, Parent, Waits};
+use parent::{Left, Untold};
 pub use process::{Process, State};
 use released::Released;
 
@@ -463,14 +463,14 @@ impl Engine {
         if parent.died_ns.is_some() {
             return;
         }
-        parent.died_ns = Some(now);
+        parent.died(now);
         self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child)
                 && let Some(left) = process.left_at(now, self.first_walk_ns)
             {
-                parent.abandon(left);
                 let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
+                parent.abandon(left);
                 process.state = State::Abandoned { since_ns: now, waited_ns, held };
             }
         }
@@ -522,8 +522,9 @@ impl Engine {
             return;
         };
         if let Some(left) = process.left_at(now, self.first_walk_ns) {
+            let held = left.held_by.is_some();
             parent.abandon(Left { waited_ns, ..left });
-            process.state = State::Abandoned { since_ns: now, waited_ns, held: left.held_by.is_some() };
+            process.state = State::Abandoned { since_ns: now, waited_ns, held };
         }
     }
 
@@ -587,7 +588,10 @@ impl Engine {
             Some(parent) => parent.died_ns.is_some(),
             None => self.finished.died_ns(&by.identity).is_some(),
         };
-        let adopted = self.processes.get(&task.identity).is_some_and(Process::is_adopted);
+        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, Process::origin);
+        if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
+            self.released_untold(task, by, origin, since_ns, now);
+        }
         let coarse = u64::from(precision == Precision::Coarse);
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
@@ -646,7 +650,7 @@ impl Engine {
                         waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
                         held_by: None,
                         older: false,
-                        adopted,
+                        origin,
                     });
                     return None;
                 }
@@ -655,6 +659,24 @@ impl Engine {
                 entry.reap_latency.extend(latency);
                 latency
             }
+        }
+    }
+
+    /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
+    /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
+    fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
+        let (since_ns, held_by, older) = match self.processes.get(&task.identity) {
+            Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
+                (*since_ns, held_by.clone(), self.is_older(process))
+            }
+            _ => (since_ns, None, false),
+        };
+        let born_ns = task.identity.start_boottime_ns;
+        if since_ns != 0
+            && let Some(parent) = self.parent_entry(by)
+        {
+            let left = Left { born_ns, waited_ns: 0, held_by, older, origin };
+            parent.released_untold(Untold { since_ns, released_ns: now, left });
         }
     }
 
@@ -847,11 +869,13 @@ impl Engine {
                 parent.exec_ns = Some(counters.exec_ns);
                 parent.reaped_before_exec = counters.reaped_before_exec;
             }
-            let died_ns = counters.died_ns;
+            let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));
             parent.in_reading = true;
             if died_ns != 0 {
                 self.parent_died(identity, died_ns);
+            } else {
+                parent.lived_at(time_ns);
             }
         }
     }

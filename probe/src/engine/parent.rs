@@ -24,15 +24,14 @@ pub struct Books {
 }
 
 /// A zombie, as its parent leaves it behind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Left {
     pub born_ns: u64,
     pub waited_ns: u64,
-    pub held_by: Option<Task>,
+    pub held_by: Option<Box<Task>>,
     /// It was dead before the window began.
     pub older: bool,
-    /// It had another parent before.
-    pub adopted: bool,
+    pub origin: Origin,
 }
 
 impl std::ops::AddAssign for Books {
@@ -50,6 +49,27 @@ impl std::ops::AddAssign for Books {
         }
     }
 }
+
+/// Where a parent has a child from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Its birth was seen.
+    Own,
+    /// It had another parent before.
+    Adopted,
+    Unknown,
+}
+
+/// A child that was released, it was not seen by whom.
+#[derive(Clone, Debug)]
+pub(super) struct Untold {
+    pub since_ns: u64,
+    pub released_ns: u64,
+    pub left: Left,
+}
+
+/// Most of those remembered for one parent, until its counters say whether it lives.
+const UNTOLD_MAX: usize = 4096;
 
 /// Wait calls it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,8 +97,9 @@ pub struct Parent {
     pub abandoned_held_after: Tally,
     /// Of the abandoned: dead before the window began.
     pub abandoned_older: u64,
-    /// Of the abandoned: known to have had another parent before.
+    /// Of the abandoned: known to have had another parent before, and known to be its own.
     pub abandoned_adopted: u64,
+    pub abandoned_own: u64,
     /// When the youngest of the abandoned was born, 0: there is none.
     pub abandoned_youngest_ns: u64,
     /// The last tracer that held one of the abandoned.
@@ -91,6 +112,8 @@ pub struct Parent {
     pub older: u64,
     /// A reaped child was older than the tracer: its latency is a lower bound.
     pub reaped_late_at_least: bool,
+    /// Where not every event is told: released by somebody, perhaps for it by the kernel, when it had died.
+    pub(super) untold: Vec<Untold>,
     pub(super) counters: Option<Box<Counters>>,
     /// An input came for it after its ledger had gone into a sum: to which this one will be added.
     pub(super) resumed: bool,
@@ -114,6 +137,8 @@ impl Parent {
             abandoned_held_after: Tally::default(),
             abandoned_older: 0,
             abandoned_adopted: 0,
+            abandoned_own: 0,
+            untold: Vec::new(),
             abandoned_youngest_ns: 0,
             abandoned_to: None,
             reap_latency: Tally::default(),
@@ -151,13 +176,37 @@ impl Parent {
     pub(super) fn abandon(&mut self, left: Left) {
         self.ledger.abandoned += 1;
         self.abandoned_older += u64::from(left.older);
-        self.abandoned_adopted += u64::from(left.adopted);
+        self.abandoned_adopted += u64::from(left.origin == Origin::Adopted);
+        self.abandoned_own += u64::from(left.origin == Origin::Own);
         self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
         if left.held_by.is_some() {
-            self.abandoned_to = left.held_by.map(Box::new);
+            self.abandoned_to = left.held_by;
             self.abandoned_held_after.record(left.waited_ns);
         } else {
             self.abandoned_after.record(left.waited_ns);
+        }
+    }
+
+    /// One was released, it was not seen by whom, and whether this parent had died by then is not known yet.
+    pub(super) fn released_untold(&mut self, untold: Untold) {
+        if self.untold.len() < UNTOLD_MAX {
+            self.untold.push(untold);
+        }
+    }
+
+    /// It lived at that time: what was released by then it may have reaped.
+    pub(super) fn lived_at(&mut self, time_ns: u64) {
+        self.untold.retain(|untold| untold.released_ns > time_ns);
+        self.untold.shrink_to_fit();
+    }
+
+    /// It died at that time: what was released since, the kernel took.
+    pub(super) fn died(&mut self, died_ns: u64) {
+        self.died_ns = Some(died_ns);
+        for Untold { since_ns, released_ns, left } in std::mem::take(&mut self.untold) {
+            if released_ns >= died_ns {
+                self.abandon(Left { waited_ns: died_ns.saturating_sub(since_ns), ..left });
+            }
         }
     }
 
@@ -210,7 +259,8 @@ impl Parent {
         if books.abandoned == 0 {
             self.abandoned_after = Tally::default();
             self.abandoned_held_after = Tally::default();
-            (self.abandoned_older, self.abandoned_adopted, self.abandoned_youngest_ns) = (0, 0, 0);
+            (self.abandoned_older, self.abandoned_adopted, self.abandoned_own) = (0, 0, 0);
+            self.abandoned_youngest_ns = 0;
         }
         // A zombie whose death no program saw is in the task list all the same.
         books.exited = (books.reaped.saturating_add(books.autoreaped))

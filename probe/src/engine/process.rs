@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::parent::Left;
+use super::parent::{Left, Origin};
 use crate::model::{Detail, Identity, Task};
 
 /// Where in its life a process is, as far as is known.
@@ -62,9 +62,14 @@ impl Process {
         }
     }
 
-    /// Whether its parent now is known not to have started it.
-    pub fn is_adopted(&self) -> bool {
-        self.handed_on || (self.born_to.tgid != 0 && self.born_to != self.parent)
+    /// Where the parent it has now has it from.
+    pub fn origin(&self) -> Origin {
+        match self.born_to {
+            _ if self.handed_on => Origin::Adopted,
+            born_to if born_to.tgid == 0 => Origin::Unknown,
+            born_to if born_to == self.parent => Origin::Own,
+            _ => Origin::Adopted,
+        }
     }
 
     /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_walk_ns`: the end of the
@@ -74,9 +79,9 @@ impl Process {
         Some(Left {
             born_ns: self.task.identity.start_boottime_ns,
             waited_ns: now.saturating_sub(*since_ns),
-            held_by: held_by.as_deref().copied(),
+            held_by: held_by.clone(),
             older: self.is_older(first_walk_ns),
-            adopted: self.is_adopted(),
+            origin: self.origin(),
         })
     }
 

@@ -67,7 +67,7 @@ fn all_reaped(report: &Report) -> String {
     let autoreaped = children(totals.autoreaped, "dead ");
     match (totals.reaped, totals.autoreaped) {
         (0, 0) => format!("{who}, and no dead child that anybody had to reap."),
-        (0, _) => format!("{who}; the kernel reaped {autoreaped} at once, as SIGCHLD was ignored."),
+        (0, _) => format!("{who}; the kernel reaped {autoreaped} at once (SIGCHLD ignored or SA_NOCLDWAIT)."),
         (reaped, autoreaped_count) => {
             let slowest_ns =
                 report.parents.iter().map(|parent| parent.reap_latency.max_ns).max().unwrap_or(0);
@@ -78,7 +78,7 @@ fn all_reaped(report: &Report) -> String {
                 slowest_ns => format!("; the slowest reap took {}", duration(slowest_ns)),
             };
             let also = if autoreaped_count > 0 {
-                format!(" The kernel reaped {autoreaped} at once, as SIGCHLD was ignored.")
+                format!(" The kernel reaped {autoreaped} at once (SIGCHLD ignored or SA_NOCLDWAIT).")
             } else {
                 String::new()
             };
@@ -156,8 +156,8 @@ fn undecided(report: &Report, worst: &Parent, left: u64, oldest: &str) -> String
             duration(grace_ns)
         );
     }
-    if !report.complete {
-        return format!("Undecided, because what was seen is not complete: {has_not_reaped}.");
+    if !report.complete || !report.not_covered.is_empty() {
+        return format!("Undecided, because not everything was seen: {has_not_reaped}.");
     }
     format!("Undecided: {has_not_reaped}, dead for {oldest}; that is not long enough to call it a leak.")
 }
