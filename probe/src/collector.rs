@@ -35,6 +35,8 @@ const DRAIN_EVERY_COUNTING: Duration = COUNTERS_EVERY;
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
 /// How often losses and finished counters are read.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+/// The same where the kernel has hardly any room left for the counters of more parents.
+const COUNTERS_EVERY_WHEN_CROWDED: Duration = Duration::from_millis(200);
 /// The dead who are missing from a walk this long are released.
 const SETTLE_AFTER_NS: u64 = 1_000_000_000;
 /// After the last walk, stragglers get this long.
@@ -47,8 +49,8 @@ const LAST_FREES: Duration = Duration::from_secs(2);
 const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
 /// So many events are taken, and then applied: all that fit the kernel's buffer would take megabytes here too.
 const EVENTS_AT_ONCE: usize = 2_048;
-/// From so many parents and processes on, memory is given back when less than half of them are left.
-const MANY: usize = 4_096;
+/// When so many parents and processes have gone, the memory that they took is given back.
+const MANY_GONE: usize = 1_024;
 /// Most parents looked up in /proc at a reading of the counters.
 const LOOK_UPS_MAX: usize = 200;
 /// Most identities remembered as looked up in /proc.
@@ -180,6 +182,7 @@ impl Collector {
         let readiness = readiness.map_err(CollectError::Observer)?;
         // From before the first tick, so that the tick of a second never comes just too early.
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
+        let mut not_before = Instant::now() + COUNTERS_EVERY_WHEN_CROWDED;
         let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
         let every = match self.purpose {
             _ if self.counting() => DRAIN_EVERY_COUNTING,
@@ -206,12 +209,19 @@ impl Collector {
                 next_snapshot = (next_snapshot + SNAPSHOT_EVERY).max(now);
                 let snapshot = self.kernel.snapshot(SETTLE_AFTER_NS).map_err(CollectError::Setup)?;
                 self.order.push(snapshot.ended_ns, Input::Snapshot(snapshot));
+                self.give_memory_back();
             }
-            self.give_memory_back();
+            self.most = self.most.max(self.engine.size());
             if now >= next_counters {
                 next_counters = (next_counters + COUNTERS_EVERY).max(now);
+                not_before = now + COUNTERS_EVERY_WHEN_CROWDED;
                 self.read_counters(false);
                 self.show_status();
+            } else if now >= not_before {
+                not_before = now + COUNTERS_EVERY_WHEN_CROWDED;
+                if self.kernel.is_crowded() {
+                    self.read_counters(false);
+                }
             }
         };
         self.close(observer).await?;
@@ -221,8 +231,7 @@ impl Collector {
     /// After many parents and processes have gone.
     fn give_memory_back(&mut self) {
         let size = self.engine.size();
-        self.most = self.most.max(size);
-        if self.most > MANY && size < self.most / 2 {
+        if self.most > size + MANY_GONE {
             self.most = size;
             own::give_small_pieces_back();
         }

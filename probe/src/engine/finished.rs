@@ -207,9 +207,9 @@ impl Finished {
         if is_counted { &self.counted } else { &self.told }
     }
 
-    /// Whether to look through them: twice as many as may be kept, so that it is cheap for each.
+    /// Whether to look through them: so many more than may be kept that it is cheap for each.
     pub fn is_due(&self) -> bool {
-        self.dead > self.look_at.max(2 * self.kept_max())
+        self.dead > self.look_at.max(self.kept_max() + self.kept_max() / 2)
     }
 
     fn kept_max(&self) -> usize {
@@ -262,7 +262,7 @@ impl Finished {
             }
         }
         self.dead = parents.values().filter(|parent| parent.died_ns.is_some()).count();
-        self.look_at = self.dead + self.kept_max().max(looked_at / 8);
+        self.look_at = self.dead + (self.kept_max() / 2).max(looked_at / 8);
     }
 
     /// Whether no more is counted of a dead parent.

@@ -59,9 +59,10 @@ const TASKS_READ_BYTES: usize = 32 << 10;
 
 /// A dead parent's record stays in its map this long, so that late releases still find it.
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
-/// The same where half of the room is taken: whoever leaks next needs a record more than late releases do, most of which
+/// The same where a third of the room is taken: whoever leaks next needs a record more than late releases do, most of which
 /// come within 60 ms.
 const RECORD_KEPT_CROWDED_NS: u64 = 500_000_000;
+const CROWDED_SHARE: u64 = 3;
 
 /// Programs without which events are missing, not merely late: what a reap hook misses, the free shows, and what
 /// the exit hook misses, the exact zombie hook.
@@ -193,8 +194,6 @@ pub struct Kernel {
     sizes: Sizes,
     losses: Losses,
     undecodable: u64,
-    /// How many parents had a record when they were last read.
-    records_read: u64,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// While it is open, the kernel counts runs of programs.
     _counting: Option<OwnedFd>,
@@ -270,7 +269,6 @@ impl Kernel {
             sizes,
             losses: Losses::default(),
             undecodable: 0,
-            records_read: 0,
             logger,
             _counting: counting,
         })
@@ -331,22 +329,20 @@ impl Kernel {
         Ok(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
     }
 
+    /// Whether much of the room for counters of parents is taken.
+    pub fn is_crowded(&self) -> bool {
+        self.parents.taken() > u64::from(self.sizes.parents) / CROWDED_SHARE
+    }
+
     /// The counters of parents: of all, or of those long dead, whose counters are final. The records of these are given
     /// back, unless the window is about to close. True where the reading was complete.
     pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) -> bool {
         let now_ns = clock::boottime_ns();
-        let kept_ns = if self.records_read * 2 > u64::from(self.sizes.parents) {
-            RECORD_KEPT_CROWDED_NS
-        } else {
-            RECORD_KEPT_NS
-        };
+        let kept_ns = if self.is_crowded() { RECORD_KEPT_CROWDED_NS } else { RECORD_KEPT_NS };
         let long_dead = |record: &ParentRecord| record.dead_ns != 0 && record.dead_ns + kept_ns < now_ns;
-        let records_read = &mut self.records_read;
-        *records_read = 0;
         self.parents.read(
             |record| !closing && long_dead(record),
             |record, retired| {
-                *records_read += 1;
                 if all || long_dead(record) {
                     // Not when the reading began: what happens between the two is counted.
                     let mut counters = decode::counters(clock::boottime_ns(), record);
