@@ -13,6 +13,11 @@ use foldhash::{HashMap, HashSet};
 use super::parent::{Books, Parent};
 use crate::model::{Identity, Settled};
 
+/// So many times as many dead parents as may be kept are too many to wait for the counters of each,
+const MANY: usize = 8;
+/// so that those that have none are waited for only as long as it takes to read all.
+const COUNTERS_SOON_NS: u64 = 1_000_000_000;
+
 /// Most given-up parents that are still known by name, should an input come for one of them all the same.
 const RECENT_MAX: usize = 8_192;
 
@@ -27,7 +32,7 @@ pub struct Bounds {
     pub quiet_max: usize,
     /// Most other finished ones: the worst are kept.
     pub telling_max: usize,
-    /// How long after a parent's death its counters are waited for. Most have come after 6 s, and frees after 60 ms.
+    /// How long after a parent's death its counters are waited for: they come within 6 s, and frees within 60 ms.
     pub counters_within_ns: u64,
 }
 
@@ -39,7 +44,7 @@ impl Bounds {
             parents_max: 1 << 17,
             quiet_max: 1_024,
             telling_max: 1_024,
-            counters_within_ns: 10_000_000_000,
+            counters_within_ns: 7_000_000_000,
         }
     }
 }
@@ -269,8 +274,14 @@ impl Finished {
     fn is_final(&self, parent: &Parent, died_ns: u64, now_ns: u64) -> bool {
         match &parent.counters {
             Some(counters) => counters.retired,
-            None => now_ns.saturating_sub(died_ns) >= self.bounds.counters_within_ns,
+            None => now_ns.saturating_sub(died_ns) >= self.counters_within_ns(),
         }
+    }
+
+    /// The more there are, the less the kernel had room for: most will never come.
+    fn counters_within_ns(&self) -> u64 {
+        let usual_ns = self.bounds.counters_within_ns;
+        if self.dead > MANY * self.kept_max() { usual_ns.min(COUNTERS_SOON_NS) } else { usual_ns }
     }
 
     fn sum_up(&mut self, identity: Identity, parent: &Parent) {
