@@ -2,6 +2,7 @@
 
 mod filtered;
 mod judging;
+mod naming;
 mod support;
 mod watching;
 

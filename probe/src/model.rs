@@ -59,6 +59,9 @@ pub struct Task {
     pub comm: Comm,
 }
 
+/// Most bytes kept of a command line, the NULs between its arguments included.
+pub const COMMAND_LINE_MAX: usize = 4096;
+
 /// What a process runs, from its exec or from /proc. Raw bytes: hostile text.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Detail {
@@ -122,7 +125,7 @@ pub enum Stage {
     Zombie { parent: Task, held_by: Option<Task>, exit_ns: u64, again: bool },
     /// A zombie changed hands: `parent` is the adopter, `from` the parent it had, `since_ns` when it became one (0: not
     /// known).
-    Reparent { parent: Task, from: Identity, since_ns: u64 },
+    Reparent { parent: Task, from: Task, since_ns: u64 },
     /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
     Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
 }
@@ -251,13 +254,17 @@ pub struct Settled {
 
 impl std::ops::AddAssign for Settled {
     fn add_assign(&mut self, other: Self) {
-        self.parents += other.parents;
-        self.forked += other.forked;
-        self.exited += other.exited;
-        self.adopted += other.adopted;
-        self.reaped += other.reaped;
-        self.autoreaped += other.autoreaped;
-        self.coarse += other.coarse;
+        for (sum, more) in [
+            (&mut self.parents, other.parents),
+            (&mut self.forked, other.forked),
+            (&mut self.exited, other.exited),
+            (&mut self.adopted, other.adopted),
+            (&mut self.reaped, other.reaped),
+            (&mut self.autoreaped, other.autoreaped),
+            (&mut self.coarse, other.coarse),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
     }
 }
 
@@ -270,6 +277,8 @@ pub struct Losses {
     pub map_full: u64,
     /// Hits a program missed (recursion on the same CPU), and frees that had to tell who reaped and did not come.
     pub probe_missed: u64,
+    /// Places of a recording that could not be read. Whoever reads it says so; it is never recorded.
+    pub damaged: u64,
 }
 
 /// What the tracer itself costs and holds. Cumulative since the start.

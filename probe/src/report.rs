@@ -126,6 +126,8 @@ pub struct Lost {
     pub events: u64,
     pub map_full: u64,
     pub probe_missed: u64,
+    /// Places of a recording that could not be read (`replay` only, else 0).
+    pub damaged: u64,
 }
 
 /// `exited + adopted = reaped + autoreaped + unreaped + abandoned`; `forked` is no part of the balance.
@@ -187,6 +189,22 @@ impl VerdictCounts {
     }
 }
 
+impl std::ops::AddAssign for Ledger {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.forked, other.forked),
+            (&mut self.exited, other.exited),
+            (&mut self.adopted, other.adopted),
+            (&mut self.reaped, other.reaped),
+            (&mut self.autoreaped, other.autoreaped),
+            (&mut self.unreaped, other.unreaped),
+            (&mut self.abandoned, other.abandoned),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
 impl Ledger {
     /// Whether the books are in order.
     pub fn balances(&self) -> bool {
@@ -201,10 +219,15 @@ pub struct Parent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
     pub start_time: Rfc3339,
+    /// Empty where it has none, or where nobody could be asked for it.
     pub comm: String,
+    /// Of the program it runs now: the beginning, 4 KiB or 256 arguments of it. Empty where that is not known: of kernel
+    /// threads, and of a parent that had gone before it could be asked.
     pub command_line: Vec<String>,
+    /// As /proc/PID/exe or the exec names it; empty where that is not known.
     pub executable: String,
-    /// systemd unit; absent when unknown.
+    /// The unit of the system's service manager that holds the process; absent where there is none, or it cannot be told.
+    /// Never one that a user names: whatever is within a user's manager or a container bears that unit's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     pub alive: bool,
@@ -258,13 +281,15 @@ pub enum Finding {
     Leak,
 }
 
+/// A quantile is null where it is not known: the kernel counts the durations of one bucket in 32 bits, so of a parent with
+/// billions of children it may have lost count of most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LatencySummary {
     pub count: u64,
     pub min_ns: u64,
-    pub p50_ns: u64,
-    pub p90_ns: u64,
-    pub p99_ns: u64,
+    pub p50_ns: Option<u64>,
+    pub p90_ns: Option<u64>,
+    pub p99_ns: Option<u64>,
     pub max_ns: u64,
     pub mean_ns: u64,
 }
@@ -289,6 +314,7 @@ pub struct Cause {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LeftRunning {
     pub pid: u32,
+    /// Present where the process lives in a PID namespace of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
     pub comm: String,

@@ -300,12 +300,14 @@ pub struct Telling {
 
 impl Telling {
     pub fn start(scenario: &[&str]) -> Self {
-        let mut child = Command::new(workload())
-            .args(scenario)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the workload");
+        let mut command = Command::new(workload());
+        command.args(scenario);
+        Self::start_command(command)
+    }
+
+    /// Started otherwise.
+    pub fn start_command(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the workload");
         let lines = BufReader::new(child.stdout.take().expect("piped"));
         Self { child, lines }
     }

@@ -19,7 +19,7 @@ pub fn worst(parents: &mut Vec<Parent>, other: &mut Other, most: usize) {
 /// Adds parents that are judged alike.
 pub fn add(other: &mut Other, parents: u64, ledger: Ledger, verdict: Verdict) {
     other.parents = other.parents.saturating_add(parents);
-    other.ledger = sum(other.ledger, ledger);
+    other.ledger += ledger;
     let VerdictCounts { never_reaps, leaking, slow, held, undecided, healthy } = &mut other.verdicts;
     let count = match verdict {
         Verdict::NeverReaps => never_reaps,
@@ -30,19 +30,6 @@ pub fn add(other: &mut Other, parents: u64, ledger: Ledger, verdict: Verdict) {
         Verdict::Healthy => healthy,
     };
     *count = count.saturating_add(parents);
-}
-
-/// Column by column.
-pub fn sum(one: Ledger, more: Ledger) -> Ledger {
-    Ledger {
-        forked: one.forked.saturating_add(more.forked),
-        exited: one.exited.saturating_add(more.exited),
-        adopted: one.adopted.saturating_add(more.adopted),
-        reaped: one.reaped.saturating_add(more.reaped),
-        autoreaped: one.autoreaped.saturating_add(more.autoreaped),
-        unreaped: one.unreaped.saturating_add(more.unreaped),
-        abandoned: one.abandoned.saturating_add(more.abandoned),
-    }
 }
 
 /// Sort key, worst first and the same every time.

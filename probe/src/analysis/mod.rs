@@ -33,7 +33,7 @@ use crate::{
 pub fn report(engine: &Engine, session: &Session) -> Report {
     let (start_ns, end_ns) = engine.window();
     let losses = engine.losses();
-    let lost = Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
+    let lost = lost(losses);
     let complete = lost == Lost::default();
     let of_scope =
         || engine.parents().map(|(_, known)| known).filter(|known| engine.root().is_none() || known.member);
@@ -66,10 +66,7 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
         },
         complete,
         lost,
-        totals: parents
-            .iter()
-            .map(|parent| parent.ledger)
-            .fold(listed::sum(settled.ledger, other.ledger), listed::sum),
+        totals: totals(settled.ledger, other.ledger, &parents),
         settled,
         other,
         parents,
@@ -124,6 +121,20 @@ fn others(engine: &Engine, complete: bool) -> Other {
         listed::add(&mut other, sum.parents, ledger, verdict::verdict(grounds, complete));
     }
     other
+}
+
+fn totals(settled: Ledger, other: Ledger, parents: &[Parent]) -> Ledger {
+    let mut totals = settled;
+    totals += other;
+    for parent in parents {
+        totals += parent.ledger;
+    }
+    totals
+}
+
+fn lost(losses: model::Losses) -> Lost {
+    let model::Losses { events, map_full, probe_missed, damaged } = losses;
+    Lost { events, map_full, probe_missed, damaged }
 }
 
 fn parent(engine: &Engine, session: &Session, known: &Known, complete: bool) -> Parent {

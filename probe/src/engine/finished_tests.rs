@@ -155,7 +155,7 @@ fn short_parent(pid: u32, time_ns: u64, reaped_after_ns: Option<u64>) -> Vec<Inp
     let end_ns = time_ns + 3 + after_ns;
     inputs.push(life(end_ns, pid, exit(1, false)));
     if reaped_after_ns.is_none() {
-        let stage = Stage::Reparent { parent: task(1), from: task(pid).identity, since_ns: 0 };
+        let stage = Stage::Reparent { parent: task(1), from: task(pid), since_ns: 0 };
         inputs.push(life(end_ns, child, stage));
     }
     inputs.push(life(end_ns, pid, zombie(1, 0)));

@@ -3,6 +3,7 @@
 //! Owns who is whose child, which dead child is unreaped, and every parent's ledger. Must not know verdicts, reports,
 //! sinks, or where inputs come from. Everything in it is bounded; what does not fit is counted.
 
+mod description;
 mod distribution;
 mod finished;
 #[cfg(test)]
@@ -12,8 +13,6 @@ mod process;
 mod released;
 #[cfg(test)]
 pub(crate) mod tests;
-
-use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet, HashSetExt};
 
@@ -26,8 +25,8 @@ pub use process::{Process, State};
 use released::Released;
 
 use crate::model::{
-    Begin, Counters, Coverage, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, Scope,
-    SeenTask, Settled, Snapshot, Stage, Task, TaskState, Upkeep,
+    Begin, Counters, Coverage, Identity, Input, Lifecycle, Losses, Precision, ReapHow, Scope, SeenTask,
+    Settled, Snapshot, Stage, Task, TaskState, Upkeep,
 };
 
 /// Most processes followed at once.
@@ -96,7 +95,7 @@ impl Engine {
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.lifecycle(event, observations);
             }
-            Input::Detail { identity, detail } => self.detail(identity, &Arc::new(detail)),
+            Input::Detail { identity, detail } => self.describe(identity, detail),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
             Input::Counters(counters) => self.counters(*counters),
             Input::Settled(settled) => {
@@ -217,15 +216,6 @@ impl Engine {
         self.settled.exited + given_up.sum::<u64>() + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
-    fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
-        if let Some(process) = self.processes.get_mut(&identity) {
-            process.detail = Some(detail.clone());
-        }
-        if let Some(parent) = self.parents.get_mut(&identity) {
-            parent.detail = Some(detail.clone());
-        }
-    }
-
     fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
         let identity = event.process.identity;
         let now = event.time_ns;
@@ -241,10 +231,11 @@ impl Engine {
             Stage::Exec { detail } => {
                 let process = self.entry(event.process, None);
                 process.task = event.process;
+                process.program_ns = now;
                 process.detail = Some(detail.clone());
                 if let Some(parent) = self.parents.get_mut(&identity) {
                     parent.task = event.process;
-                    parent.detail = Some(detail.clone());
+                    parent.runs(now, Some(detail.clone()));
                     parent.exec_ns = Some(now);
                     parent.reaped_before_exec = parent.ledger.reaped;
                 }
@@ -271,12 +262,11 @@ impl Engine {
                 );
             }
             Stage::Reparent { parent, from, since_ns } => {
+                self.name(from);
                 if *since_ns != 0 && !self.is_known_dead(identity) {
                     // Its first notice was not told: it became a zombie of the parent it had.
-                    let mut former = Task { identity: *from, ..Task::default() };
-                    self.name(&mut former);
-                    self.entry(event.process, Some(former));
-                    self.zombie(identity, former, *since_ns, None, None, false);
+                    self.entry(event.process, Some(*from));
+                    self.zombie(identity, *from, *since_ns, None, None, false);
                 }
                 self.entry(event.process, Some(*parent));
                 self.adopt(identity, *parent, now);
@@ -421,14 +411,11 @@ impl Engine {
             parent.member |= process.member;
             if parent.detail.is_none() {
                 parent.detail.clone_from(&process.detail);
+                parent.program_ns = parent.program_ns.max(process.program_ns);
             }
+            parent.name_if_nameless(&process.task);
         }
-        if task.comm.0[0] != 0 && parent.died_ns.is_none() {
-            parent.task.comm = task.comm;
-            if task.ns_pid != 0 {
-                parent.task.ns_pid = task.ns_pid;
-            }
-        }
+        parent.name(&task);
         Some(parent)
     }
 
@@ -792,6 +779,9 @@ impl Engine {
 
     fn seen(&mut self, seen: &SeenTask, first: bool) {
         let identity = seen.process.identity;
+        if let Some(parent) = self.parents.get_mut(&identity) {
+            parent.name_if_nameless(&seen.process);
+        }
         let known = self.processes.contains_key(&identity);
         // A process that ended between this look and now is not brought back: only what began before is news.
         if !known
@@ -868,6 +858,10 @@ impl Engine {
             if filtered && counters.exec_ns != 0 {
                 parent.exec_ns = Some(counters.exec_ns);
                 parent.reaped_before_exec = counters.reaped_before_exec;
+            }
+            if counters.exec_ns > parent.program_ns {
+                // It was not told of: what is known is of the program before.
+                parent.runs(counters.exec_ns, None);
             }
             let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));

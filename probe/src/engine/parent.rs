@@ -83,6 +83,10 @@ pub struct Waits {
 pub struct Parent {
     pub task: Task,
     pub detail: Option<Arc<Detail>>,
+    /// /proc was asked what it runs, since it runs it.
+    pub(super) is_described: bool,
+    /// When it began the program that `detail` is of; 0 where that was not seen.
+    pub(super) program_ns: u64,
     pub member: bool,
     pub died_ns: Option<u64>,
     pub exec_ns: Option<u64>,
@@ -126,6 +130,8 @@ impl Parent {
         Self {
             task,
             detail: None,
+            is_described: false,
+            program_ns: 0,
             member: false,
             died_ns: None,
             exec_ns: None,

@@ -46,6 +46,8 @@ pub struct Process {
     pub state: State,
     /// Of the watched tree.
     pub member: bool,
+    /// When it began the program it runs; 0 where that was not seen.
+    pub(super) program_ns: u64,
 }
 
 impl Process {
@@ -59,6 +61,7 @@ impl Process {
             detail: None,
             state: State::Running,
             member: false,
+            program_ns: 0,
         }
     }
 

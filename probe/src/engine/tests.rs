@@ -1,6 +1,6 @@
 //! The engine against scenarios written as text, and against random lives whose books are kept beside it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use proptest::prelude::*;
 
@@ -109,7 +109,7 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                 again: false,
             },
             "again" => Stage::Zombie { parent: task(parent), held_by: None, exit_ns: time - 1, again: true },
-            "reparent" => Stage::Reparent { parent: task(parent), from: task(1).identity, since_ns: 0 },
+            "reparent" => Stage::Reparent { parent: task(parent), from: task(1), since_ns: 0 },
             "reap" => reap(parent, ReapHow::Wait),
             "auto" => reap(parent, ReapHow::Auto),
             "free" => Stage::Reap {
@@ -369,7 +369,7 @@ pub(super) fn simulate(happenings: &[Happening], tell: &mut impl FnMut(Input)) -
                         tell(life(
                             time + 1,
                             child,
-                            Stage::Reparent { parent: task(1), from: task(who).identity, since_ns: 0 },
+                            Stage::Reparent { parent: task(1), from: task(who), since_ns: 0 },
                         ));
                     }
                 }

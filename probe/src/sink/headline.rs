@@ -1,12 +1,12 @@
 //! The one sentence of a report, for people. What it comes to is the report's own `finding`: here it is only worded.
 
-use super::terminal::{children, count, duration, escape};
+use super::terminal::{called, children, count, duration, escape};
 use crate::report::{Finding, Named, Parent, Report, Verdict};
 
 /// A parent with what tells it apart, escaped.
 pub fn name(parent: &Parent) -> String {
     let unit = parent.unit.as_ref().map(|unit| format!(", {}", escape(unit))).unwrap_or_default();
-    format!("{} (pid {}{}{unit})", escape(&parent.comm), parent.pid, in_namespace(parent.ns_pid))
+    format!("{} (pid {}{}{unit})", called(&parent.comm), parent.pid, in_namespace(parent.ns_pid))
 }
 
 /// What a process is called in its own PID namespace, after its pid.

@@ -1,7 +1,7 @@
 //! Golden outputs: what a person sees, from reports made by hand.
 
 use super::{
-    terminal::{View, count, cut, duration, escape, width},
+    terminal::{View, called, count, cut, duration, escape, width},
     text,
 };
 use crate::report::*;
@@ -216,6 +216,7 @@ fn who_has_the_kernel_reap_has_not_reaped_in_0_ns() {
 
 #[test]
 fn hostile_text_is_visible_and_harmless() {
+    assert_eq!((called(""), called("a\n")), ("?".into(), "a\\x0a".into()));
     assert_eq!(escape("a\u{1b}[0m\n\u{202e}\\é"), "a\\x1b[0m\\x0a\\u{202e}\\\\é");
 }
 

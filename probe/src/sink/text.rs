@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{
     headline::{colour, headline, in_namespace, name},
-    terminal::{View, count, cut, duration, escape, left, right, wrap},
+    terminal::{View, called, count, cut, duration, escape, left, right, wrap},
 };
 use crate::report::{Parent, Report, Verdict};
 
@@ -36,7 +36,7 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         duration(report.window.duration_ns),
         ledger(report),
         report.hooks.precision,
-        if report.hooks.reap.is_empty() { "no hook" } else { &report.hooks.reap }
+        if report.hooks.reap.is_empty() { "no hook".into() } else { escape(&report.hooks.reap) }
     );
     for line in wrap(&footer, view.width) {
         writeln!(out, "{line}")?;
@@ -101,8 +101,11 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
                 duration(parent.oldest_unreaped_ns)
             )
         };
-        let p99 =
-            if parent.reap_latency.count == 0 { "-".into() } else { duration(parent.reap_latency.p99_ns) };
+        let p99 = parent
+            .reap_latency
+            .p99_ns
+            .filter(|_| parent.reap_latency.count > 0)
+            .map_or_else(|| "-".into(), duration);
         let command = if view.width > WIDTH_MIN && !parent.command_line.is_empty() {
             parent.command_line.join(" ")
         } else {
@@ -113,7 +116,7 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
             "{}{} {}{}{}{}{}{}",
             view.paint(colour, &left(word, 12)),
             right(&parent.pid.to_string(), 7),
-            left(&cut(&escape(&command), command_width), command_width),
+            left(&cut(&called(&command), command_width), command_width),
             right(&count(books.exited + books.adopted), 8),
             right(&count(books.reaped + books.autoreaped), 8),
             right(&count(stuck), 9),
@@ -149,11 +152,11 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     writeln!(out)?;
     writeln!(out, "{}", view.paint("1", &cut(&name(parent), view.width)))?;
     for cause in &parent.causes {
-        let kind = cause.kind.replace('_', " ");
+        let kind = escape(&cause.kind.replace('_', " "));
         for evidence in &cause.evidence {
             indented(out, &format!("why: {kind}: {}", escape(evidence)), view)?;
         }
-        indented(out, &format!("fix: {}", cause.fix), view)?;
+        indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
     }
     Ok(())
 }
@@ -178,8 +181,8 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
             "  {}{} {}, started by {} ({}{})",
             entry.pid,
             in_namespace(entry.ns_pid),
-            cut(&escape(&command), view.width / 2),
-            escape(&entry.spawned_by.comm),
+            cut(&called(&command), view.width / 2),
+            called(&entry.spawned_by.comm),
             entry.spawned_by.pid,
             in_namespace(entry.spawned_by.ns_pid)
         );
@@ -213,6 +216,7 @@ fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> 
             lost.probe_missed,
             "hits were missed by a program: counts come from the task list, detail is missing",
         ),
+        (lost.damaged, "places of the recording could not be read: what they held is missing"),
     ] {
         if number > 0 {
             for line in wrap(&format!("{} {what}", count(number)), view.width) {
