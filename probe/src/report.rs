@@ -34,9 +34,11 @@ pub struct Report {
     pub complete: bool,
     pub lost: Lost,
     pub totals: Ledger,
-    /// Of the totals: parents that died and left nothing to tell, no longer kept one by one (`watch` only).
+    /// Of the totals: parents that died and left nothing to tell, and are not listed one by one.
     pub settled: Settled,
-    /// Worst first.
+    /// Of the totals: the other parents that are not listed. None of them is worse than those that are.
+    pub other: Other,
+    /// Worst first; at most 4,096, and of the dead at most 1,024 that left something to tell and 1,024 that did not.
     pub parents: Vec<Parent>,
     /// Descendants of the command still alive when it ended (`run` only, else empty).
     pub left_running: Vec<LeftRunning>,
@@ -145,6 +147,46 @@ pub struct Settled {
     pub parents: u64,
     #[serde(flatten)]
     pub ledger: Ledger,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Other {
+    pub parents: u64,
+    #[serde(flatten)]
+    pub ledger: Ledger,
+    /// How many parents got which verdict.
+    pub verdicts: VerdictCounts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerdictCounts {
+    pub never_reaps: u64,
+    pub leaking: u64,
+    pub slow: u64,
+    pub held: u64,
+    pub undecided: u64,
+    pub healthy: u64,
+}
+
+impl VerdictCounts {
+    /// Those that were found, the worst first.
+    pub fn found(&self) -> impl Iterator<Item = (Verdict, u64)> + use<> {
+        [
+            (Verdict::NeverReaps, self.never_reaps),
+            (Verdict::Leaking, self.leaking),
+            (Verdict::Slow, self.slow),
+            (Verdict::Held, self.held),
+            (Verdict::Undecided, self.undecided),
+            (Verdict::Healthy, self.healthy),
+        ]
+        .into_iter()
+        .filter(|(_, parents)| *parents > 0)
+    }
+
+    /// The worst that was found, and how often.
+    pub fn worst(&self) -> Option<(Verdict, u64)> {
+        self.found().next()
+    }
 }
 
 impl std::ops::AddAssign for Ledger {

@@ -48,12 +48,13 @@ impl Unreaped {
         let mut found = Self::abandoned(parent, grace_ns);
         let (mut oldest_held_ns, mut held_at_least) = (parent.abandoned_held_after.max_ns(), false);
         for process in parent.zombies.iter().filter_map(|child| engine.process(*child)) {
-            let State::Zombie { since_ns, held_by, at_least } = process.state else { continue };
+            let State::Zombie { since_ns, held_by, at_least } = &process.state else { continue };
+            let (since_ns, at_least) = (*since_ns, *at_least);
             let waited_ns = end_ns.saturating_sub(since_ns);
             if let Some(tracer) = held_by {
                 found.held += 1;
                 found.held_past_grace += u64::from(waited_ns > grace_ns);
-                found.hold(tracer);
+                found.hold(**tracer);
                 if waited_ns >= oldest_held_ns {
                     (oldest_held_ns, held_at_least) = (waited_ns, at_least);
                 }
@@ -109,7 +110,7 @@ impl Unreaped {
             held_past_grace: held.count_over(grace_ns),
             ..Self::default()
         };
-        if let Some(tracer) = parent.abandoned_to {
+        if let Some(tracer) = parent.abandoned_to.as_deref().copied() {
             found.tracers.push((tracer, held.count()));
         }
         found

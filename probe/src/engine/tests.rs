@@ -15,24 +15,24 @@ pub(crate) fn task(tgid: u32) -> Task {
     }
 }
 
-fn life(time_ns: u64, tgid: u32, stage: Stage) -> Input {
+pub(super) fn life(time_ns: u64, tgid: u32, stage: Stage) -> Input {
     Input::Lifecycle(Lifecycle { time_ns, process: task(tgid), stage })
 }
 
-fn fork(child: u32, parent: u32) -> Stage {
+pub(super) fn fork(child: u32, parent: u32) -> Stage {
     let _ = child;
     Stage::Fork { parent: task(parent), creator: task(parent) }
 }
 
-fn exit(parent: u32, autoreap: bool) -> Stage {
+pub(super) fn exit(parent: u32, autoreap: bool) -> Stage {
     Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap }
 }
 
-fn zombie(parent: u32, exit_ns: u64) -> Stage {
+pub(super) fn zombie(parent: u32, exit_ns: u64) -> Stage {
     Stage::Zombie { parent: task(parent), held_by: None, exit_ns, again: false }
 }
 
-fn reap(by: u32, how: ReapHow) -> Stage {
+pub(super) fn reap(by: u32, how: ReapHow) -> Stage {
     Stage::Reap {
         parent: task(by),
         reaper: task(by),
@@ -142,7 +142,7 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
 }
 
 /// forked, exited, adopted, reaped, autoreaped, unreaped, abandoned of one parent.
-fn books(engine: &Engine, tgid: u32) -> [u64; 7] {
+pub(super) fn books(engine: &Engine, tgid: u32) -> [u64; 7] {
     let parent = &engine.parents[&task(tgid).identity];
     let ledger = &parent.ledger;
     let unreaped = parent.zombies.len() as u64;
@@ -242,7 +242,7 @@ fn what_is_known_of_the_abandoned_is_kept_with_their_parent() {
     let parent = &engine.parents[&task(2).identity];
     assert_eq!((parent.abandoned_after.count(), parent.abandoned_held_after.count()), (3, 1));
     assert_eq!((parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_youngest_ns), (1, 0, 33));
-    assert_eq!(parent.abandoned_to.map(|tracer| tracer.identity.tgid), Some(7));
+    assert_eq!(parent.abandoned_to.as_ref().map(|tracer| tracer.identity.tgid), Some(7));
     let handed_on = "30 fork 31 3\n 40 exit 31 3\n 41 zombie 31 3\n 50 reparent 31 2\n 90 exit 2 1\n";
     assert_eq!(play(handed_on).parents[&task(2).identity].abandoned_adopted, 1);
     let orphan = "30 fork 31 3\n 39 exit 3 2\n 40 exit 31 2\n 41 zombie 31 2\n 90 exit 2 1\n";
@@ -316,14 +316,14 @@ fn who_is_reaped_while_the_list_is_walked_is_not_brought_back() {
 
 /// One random thing that may happen to the process table.
 #[derive(Clone, Debug)]
-enum Happening {
+pub(super) enum Happening {
     Fork { parent: usize },
     Die { who: usize },
     Reap { who: usize },
     Walk,
 }
 
-fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+pub(super) fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     prop::collection::vec(
         prop_oneof![
             4 => any::<usize>().prop_map(|parent| Happening::Fork { parent }),
@@ -337,13 +337,13 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 
 /// The process table as it is: the truth the engine is held to. Process 1 adopts and never dies.
 #[derive(Default)]
-struct Table {
-    parent: HashMap<u32, u32>,
-    alive: Vec<u32>,
-    zombies: Vec<u32>,
+pub(super) struct Table {
+    pub(super) parent: HashMap<u32, u32>,
+    pub(super) alive: Vec<u32>,
+    pub(super) zombies: Vec<u32>,
     /// exited, adopted, reaped, abandoned.
-    books: HashMap<u32, [u64; 4]>,
-    forked: HashMap<u32, u64>,
+    pub(super) books: HashMap<u32, [u64; 4]>,
+    pub(super) forked: HashMap<u32, u64>,
 }
 
 impl Table {
@@ -352,7 +352,7 @@ impl Table {
     }
 }
 
-fn simulate(happenings: &[Happening], tell: &mut impl FnMut(Input)) -> Table {
+pub(super) fn simulate(happenings: &[Happening], tell: &mut impl FnMut(Input)) -> Table {
     let mut table = Table { alive: vec![1], ..Table::default() };
     let (mut time, mut next) = (100u64, 2u32);
     for happening in happenings {
@@ -444,7 +444,7 @@ fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one
 }
 
 /// What the kernel's own counters would say.
-fn counters(table: &Table, tgid: u32) -> Input {
+pub(super) fn counters(table: &Table, tgid: u32) -> Input {
     let [exited, adopted, reaped, _] = table.books.get(&tgid).copied().unwrap_or_default();
     Input::Counters(Box::new(Counters {
         time_ns: 1_000_000,
@@ -458,7 +458,7 @@ fn counters(table: &Table, tgid: u32) -> Input {
     }))
 }
 
-fn walk(table: &Table, time: u64) -> Snapshot {
+pub(super) fn walk(table: &Table, time: u64) -> Snapshot {
     let seen = |tgid: &u32, state| SeenTask {
         time_ns: time,
         process: task(*tgid),

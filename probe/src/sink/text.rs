@@ -130,6 +130,21 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
         let kind = if healthy == more.len() { "healthy " } else { "" };
         writeln!(out, "… and {} more {kind}parents", count(more.len() as u64))?;
     }
+    not_listed(out, report, view)
+}
+
+fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let other = &report.other;
+    if other.parents == 0 {
+        return Ok(());
+    }
+    let found: Vec<String> = (other.verdicts.found())
+        .map(|(found, parents)| format!("{} {}", count(parents), verdict(found).0))
+        .collect();
+    let line = format!("… of {} others only the sum is kept: {}", count(other.parents), found.join(", "));
+    for line in wrap(&line, view.width) {
+        writeln!(out, "{line}")?;
+    }
     Ok(())
 }
 
