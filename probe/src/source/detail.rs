@@ -20,7 +20,7 @@ use crate::model::{Detail, Task};
 /// Longest command line kept, in bytes.
 const COMMAND_LINE_MAX: usize = 4_096;
 /// Most arguments kept: a command line can be all empty ones.
-const ARGUMENTS_MAX: usize = 256;
+const ARGUMENTS_MAX: usize = 128;
 /// Longest cgroup file read: a line for each hierarchy, whose path the kernel keeps under 4 KiB.
 const CGROUP_MAX: usize = 64 * 1_024;
 /// Threads asked where the main one has ended before the others.
