@@ -259,9 +259,8 @@ impl Collector {
         there: &HashMap<Identity, TaskState>,
         when: &impl Fn(&Lifecycle) -> Option<u64>,
     ) {
-        // Init lives as long as the kernel, even where a sandbox does not list it.
         let lives = |identity: &Identity| {
-            identity.tgid == 1 || there.get(identity).is_some_and(|state| *state != TaskState::Zombie)
+            identity.is_init() || there.get(identity).is_some_and(|state| *state != TaskState::Zombie)
         };
         let began = Instant::now();
         loop {

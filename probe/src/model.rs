@@ -14,6 +14,14 @@ pub struct Identity {
     pub start_boottime_ns: u64,
 }
 
+impl Identity {
+    /// Init of the initial PID namespace. It lives as long as the kernel, also where a sandbox keeps it out of the task
+    /// list.
+    pub fn is_init(&self) -> bool {
+        self.tgid == 1
+    }
+}
+
 /// `task_struct.comm`, raw: hostile bytes, NUL padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Comm(pub [u8; 16]);
@@ -50,6 +58,9 @@ pub struct Task {
     /// Its name at that moment.
     pub comm: Comm,
 }
+
+/// Most bytes kept of a command line, the NULs between its arguments included.
+pub const COMMAND_LINE_MAX: usize = 4096;
 
 /// What a process runs, from its exec or from /proc. Raw bytes: hostile text.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -243,13 +254,17 @@ pub struct Settled {
 
 impl std::ops::AddAssign for Settled {
     fn add_assign(&mut self, other: Self) {
-        self.parents += other.parents;
-        self.forked += other.forked;
-        self.exited += other.exited;
-        self.adopted += other.adopted;
-        self.reaped += other.reaped;
-        self.autoreaped += other.autoreaped;
-        self.coarse += other.coarse;
+        for (sum, more) in [
+            (&mut self.parents, other.parents),
+            (&mut self.forked, other.forked),
+            (&mut self.exited, other.exited),
+            (&mut self.adopted, other.adopted),
+            (&mut self.reaped, other.reaped),
+            (&mut self.autoreaped, other.autoreaped),
+            (&mut self.coarse, other.coarse),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
     }
 }
 
@@ -262,6 +277,8 @@ pub struct Losses {
     pub map_full: u64,
     /// Hits a program missed (recursion on the same CPU), and frees that had to tell who reaped and did not come.
     pub probe_missed: u64,
+    /// Places of a recording that could not be read. Whoever reads it says so; it is never recorded.
+    pub damaged: u64,
 }
 
 /// What the tracer itself costs and holds. Cumulative since the start.

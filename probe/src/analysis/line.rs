@@ -4,17 +4,15 @@ use super::{named, text, time};
 use crate::{
     engine::Observation,
     model::{Precision, ReapHow, Session, Stage},
-    report::{EventLine, EventProcess, ExitDetail, Lost},
+    report::{EventLine, EventProcess, ExitDetail},
 };
 
 /// The line, or `None` where it was not asked for.
 pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option<EventLine<'a>> {
     let (event, reap_latency_ns, teardown_ns) = match observation {
         Observation::Lost { time_ns, losses } => {
-            let lost =
-                Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
             return Some(EventLine {
-                lost: Some(lost),
+                lost: Some(super::lost(*losses)),
                 ..EventLine::blank("lost", time::rfc3339(session, *time_ns))
             });
         }

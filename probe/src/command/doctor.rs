@@ -43,7 +43,7 @@ fn examine(options: &KernelOptions) -> DoctorReport {
                 .collect();
             (true, format!("usable, without {}", lost.join("; ")))
         }
-        Err(error) => (false, error.to_string()),
+        Err(error) => (false, format!("{}; to do: {}", error.what, error.remedy)),
     };
     let pid_namespace = pid_namespace();
     // From a PID namespace of its own, a command can be watched all the same.

@@ -25,7 +25,7 @@ use crate::{
     cli::{RecordArgs, RunArgs},
     collector::{NoObserver, Purpose},
     model::Identity,
-    report::{Report, Verdict},
+    report::Finding,
     source::{
         kernel::{Asked, KernelOptions},
         namespace,
@@ -54,7 +54,7 @@ pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failur
         return Err(Failure::Other(failure));
     }
     match (ended, args.error_exitcode) {
-        (_, Some(code)) if leaks(&report) => Ok(code),
+        (_, Some(code)) if report.finding == Finding::Leak => Ok(code),
         (Ended::ByItself, _) => Ok(exit_code(reap(&mut child)?)),
         (Ended::Interrupted(signal), _) => Ok(128 + signal as u8),
     }
@@ -171,9 +171,4 @@ fn reap(child: &mut Child) -> Result<ExitStatus, Failure> {
 
 fn exit_code(status: ExitStatus) -> u8 {
     status.code().map_or_else(|| 128 + status.signal().unwrap_or(0) as u8, |code| code as u8)
-}
-
-/// Whether a parent in the tree leaks or abandons.
-fn leaks(report: &Report) -> bool {
-    report.totals.abandoned > 0 || report.parents.iter().any(|parent| parent.verdict >= Verdict::Leaking)
 }

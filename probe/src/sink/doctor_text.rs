@@ -12,7 +12,7 @@ pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Re
         Readiness::Degraded => "1;33",
         Readiness::Unusable => "1;31",
     };
-    for line in wrap(&report.summary, view.width) {
+    for line in wrap(&escape(&report.summary), view.width) {
         writeln!(out, "{}", view.paint(colour, &line))?;
     }
     writeln!(out, "\nkernel      {} {}", escape(&report.kernel), escape(&report.architecture))?;

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, called, count, duration, escape, left, right, signal};
+use super::{
+    headline::in_namespace,
+    terminal::{View, called, count, duration, escape, left, right, signal},
+};
 use crate::report::{EventLine, Named};
 
 /// Writes it.
@@ -16,13 +19,16 @@ pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<(
     }
     let Some(process) = &event.process else {
         let lost = event.lost.unwrap_or_default();
-        let text = format!(
+        let mut text = format!(
             "{time} {} {} events did not fit, {} map entries, {} missed hits so far",
             left("lost", 8),
             count(lost.events),
             count(lost.map_full),
             count(lost.probe_missed)
         );
+        if lost.damaged > 0 {
+            text.push_str(&format!(", {} places of the recording could not be read", count(lost.damaged)));
+        }
         return writeln!(out, "{}", view.paint("33", &text));
     };
     writeln!(
@@ -31,12 +37,12 @@ pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<(
         left(event.event, 9),
         right(&process.pid.to_string(), 7),
         left(&called(&process.comm), 15),
-        detail(event)
+        detail(event) + &in_namespace(process.ns_pid)
     )
 }
 
 fn who(named: &Named) -> String {
-    format!("{} ({})", called(&named.comm), named.pid)
+    format!("{} ({}{})", called(&named.comm), named.pid, in_namespace(named.ns_pid))
 }
 
 fn detail(event: &EventLine) -> String {

@@ -15,10 +15,8 @@ use super::{
     decode::split_args,
     namespace,
 };
-use crate::model::{Detail, Task};
+use crate::model::{COMMAND_LINE_MAX, Detail, Task};
 
-/// Longest command line kept, in bytes.
-const COMMAND_LINE_MAX: usize = 4_096;
 /// Most arguments kept: a command line can be all empty ones.
 const ARGUMENTS_MAX: usize = 128;
 /// Longest cgroup file read: a line for each hierarchy, whose path the kernel keeps under 4 KiB.

@@ -201,7 +201,7 @@ fn add(record: &mut ParentRecord, twin: &ParentRecord) {
         (&mut record.autoreaped, twin.autoreaped),
         (&mut record.untracked, twin.untracked),
     ] {
-        *sum += more;
+        *sum = sum.saturating_add(more);
     }
     add_histogram(&mut record.reap_latency, &twin.reap_latency);
     add_histogram(&mut record.teardown, &twin.teardown);
@@ -213,10 +213,11 @@ fn add_histogram(sum: &mut Histogram, twin: &Histogram) {
     }
     sum.min_ns = if sum.count == 0 { twin.min_ns } else { sum.min_ns.min(twin.min_ns) };
     sum.max_ns = sum.max_ns.max(twin.max_ns);
-    sum.count += twin.count;
-    sum.sum_ns += twin.sum_ns;
+    sum.count = sum.count.saturating_add(twin.count);
+    // These wrap in the kernel too.
+    sum.sum_ns = sum.sum_ns.wrapping_add(twin.sum_ns);
     for (bucket, more) in sum.buckets.iter_mut().zip(twin.buckets) {
-        *bucket += more;
+        *bucket = bucket.wrapping_add(more);
     }
 }
 
