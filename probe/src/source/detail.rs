@@ -18,7 +18,7 @@ use super::{
 use crate::model::{COMMAND_LINE_MAX, Detail, Task};
 
 /// Most arguments kept: a command line can be all empty ones.
-const ARGUMENTS_MAX: usize = 256;
+const ARGUMENTS_MAX: usize = 128;
 /// Longest cgroup file read: a line for each hierarchy, whose path the kernel keeps under 4 KiB.
 const CGROUP_MAX: usize = 64 * 1_024;
 /// Threads asked where the main one has ended before the others.
