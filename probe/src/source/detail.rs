@@ -25,7 +25,7 @@ pub fn read(identity: Identity, ticks_per_second: u64) -> Option<Detail> {
 }
 
 /// The innermost systemd unit of a cgroup file.
-fn unit(cgroup: &[u8]) -> Vec<u8> {
+pub fn unit(cgroup: &[u8]) -> Vec<u8> {
     let is_unit = |part: &&[u8]| part.ends_with(b".service") || part.ends_with(b".scope");
     cgroup
         .split(|byte| *byte == b'\n')

@@ -2,7 +2,7 @@
 //!
 //! Owns everything that touches aya or the host. Must not know the engine, verdicts, reports or sinks.
 
-mod attach_types;
+pub mod attach_types;
 mod batch;
 pub mod clock;
 pub mod decode;
