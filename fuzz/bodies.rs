@@ -8,17 +8,22 @@ use std::io::Write;
 use probe::{
     analysis,
     engine::Engine,
-    model::{Input, Session},
+    model::{COMMAND_LINE_MAX, Input, Session},
     record::Reader,
     sink::{
         json, stats_text,
         terminal::{View, is_hidden},
         text, trace_text,
     },
-    source::{attach_types::attach_types, decode, offsets, tracefs::offset_in, types::Types},
+    source::{
+        attach_types::attach_types,
+        cgroup::{self, Viewpoint},
+        decode, detail, offsets,
+        tracefs::offset_in,
+        types::Types,
+    },
 };
 use probe_common::wire;
-use procfs::FromRead;
 
 /// What was printed, of which no character but the newline may be hidden.
 #[derive(Default)]
@@ -132,13 +137,18 @@ pub fn tracefs(bytes: &[u8]) {
 
 /// What /proc says of a process: stat, cmdline, cgroup.
 pub fn proc(bytes: &[u8]) {
-    let _ = procfs::process::Stat::from_read(bytes);
+    let _ = detail::start_ticks(bytes);
     for whole in [true, false] {
         let args = decode::split_args(bytes, whole);
         assert!(args.iter().map(|arg| arg.len() + 1).sum::<usize>() <= bytes.len() + 1);
     }
-    let unit = probe::source::detail::unit(bytes);
-    assert!(unit.is_empty() || bytes.windows(unit.len()).any(|window| window == unit));
+    let kept = detail::arguments(bytes);
+    assert!(kept.iter().map(|arg| arg.len() + 1).sum::<usize>() <= COMMAND_LINE_MAX + 1);
+    // The same text as that of PID 1 where the paths begin below the root.
+    for seen_from in [Viewpoint::Root, Viewpoint::Below { init: bytes.to_vec() }] {
+        let unit = cgroup::unit(bytes, &seen_from);
+        assert!(unit.is_empty() || bytes.windows(unit.len()).any(|window| window == unit));
+    }
 }
 
 /// What the kernel programs write, and the engine on a stream of it.

@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::{HashMap, HashSet};
+use foldhash::HashMap;
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     engine::{Engine, Observation},
     model::{
         Begin, Counters, Coverage, Death, Identity, Input, Lifecycle, Losses, Precision, Session, Snapshot,
-        Stage, TaskState, Upkeep,
+        Stage, Task, TaskState, Upkeep,
     },
     record::RecordingFile,
     sink,
@@ -45,10 +45,10 @@ const FREES_TAKE: Duration = Duration::from_millis(60);
 const LAST_FREES: Duration = Duration::from_secs(2);
 /// How often it is looked whether all have come.
 const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
-/// Most parents looked up in /proc at a reading of the counters.
+/// Most parents looked up in /proc at a time, in some 10 ms.
 const LOOK_UPS_MAX: usize = 200;
-/// Most identities remembered as looked up in /proc.
-const LOOKED_UP_MAX: usize = 65_536;
+/// The same at the end, for the report: some 60 ms.
+const LAST_LOOK_UPS_MAX: usize = 1_000;
 
 /// What a collection is for.
 #[derive(Clone, Copy, PartialEq)]
@@ -94,9 +94,8 @@ pub struct Collector {
     engine: Engine,
     session: Session,
     recording: Option<RecordingFile>,
-    looked_up: HashSet<Identity>,
     observations: Vec<Observation>,
-    ticks_per_second: u64,
+    proc: detail::Reader,
     began: Instant,
     status_line: bool,
     /// What the window covers.
@@ -126,9 +125,8 @@ impl Collector {
             engine: Engine::default(),
             session,
             recording,
-            looked_up: HashSet::default(),
             observations: Vec::new(),
-            ticks_per_second: procfs::ticks_per_second(),
+            proc: detail::Reader::open(),
             began: Instant::now(),
             status_line: purpose == Purpose::Report && std::io::stderr().is_terminal(),
             purpose,
@@ -196,6 +194,7 @@ impl Collector {
             if now >= next_counters {
                 next_counters = (next_counters + COUNTERS_EVERY).max(now);
                 self.read_counters(false);
+                self.look_up_undescribed(1, LOOK_UPS_MAX);
                 self.show_status();
             }
         };
@@ -238,6 +237,9 @@ impl Collector {
         }
         let ended_ns = snapshot.ended_ns;
         self.order.push(ended_ns, Input::Snapshot(snapshot));
+        // First of all the engine learns who leaves what: only then is it known whom to ask for.
+        self.release(u64::MAX, observer)?;
+        self.look_up_undescribed(0, LAST_LOOK_UPS_MAX);
         self.order.push(u64::MAX, Input::End { time_ns: ended_ns });
         self.release(u64::MAX, observer)?;
         if self.status_line {
@@ -257,9 +259,8 @@ impl Collector {
         there: &HashMap<Identity, TaskState>,
         when: &impl Fn(&Lifecycle) -> Option<u64>,
     ) {
-        // Init lives as long as the kernel, even where a sandbox does not list it.
         let lives = |identity: &Identity| {
-            identity.tgid == 1 || there.get(identity).is_some_and(|state| *state != TaskState::Zombie)
+            identity.is_init() || there.get(identity).is_some_and(|state| *state != TaskState::Zombie)
         };
         let began = Instant::now();
         loop {
@@ -301,38 +302,52 @@ impl Collector {
     fn take_events(&mut self, when: &impl Fn(&Lifecycle) -> Option<u64>) {
         self.kernel.flush_log();
         let needs_details = self.needs_details();
-        let Self { kernel, order, looked_up, ticks_per_second, .. } = self;
+        let Self { kernel, order, engine, .. } = self;
+        let mut bereaved = Vec::new();
         kernel.drain(|mut event| {
             if let Some(time_ns) = when(&event) {
                 event.time_ns = time_ns;
-                if needs_details {
-                    look_up(&event, looked_up, *ticks_per_second, order);
+                if let Stage::Exit { parent, .. } = &event.stage
+                    && needs_details
+                    && parent.identity.tgid != 0
+                    && engine.is_undescribed(parent.identity)
+                {
+                    bereaved.push(*parent);
                 }
                 order.push(event.time_ns, Input::Lifecycle(event));
             }
         });
+        // Soon: a parent may not live until the next reading of the counters.
+        bereaved.sort_unstable_by_key(|parent| parent.identity);
+        bereaved.dedup_by_key(|parent| parent.identity);
+        bereaved.truncate(LOOK_UPS_MAX);
+        self.look_up(&bereaved);
+    }
+
+    /// Asks /proc for what the engine does not know of parents.
+    fn look_up_undescribed(&mut self, least_unreaped: u64, most: usize) {
+        if self.needs_details() {
+            let undescribed = self.engine.undescribed(least_unreaped, most);
+            self.look_up(&undescribed);
+        }
+    }
+
+    fn look_up(&mut self, tasks: &[Task]) {
+        for task in tasks {
+            // Of before the look: an exec meanwhile comes after what may be of the program before it.
+            let time_ns = clock::boottime_ns();
+            let detail = self.proc.read(task).unwrap_or_default();
+            self.order.push(time_ns, Input::Detail { identity: task.identity, detail });
+        }
     }
 
     /// Reads what the kernel has counted and lost. True where anything was lost so far.
     fn read_counters(&mut self, closing: bool) -> bool {
         let counting = self.counting();
-        let Self { kernel, order, looked_up, ticks_per_second, unfreed, .. } = self;
-        let ticks_per_second = *ticks_per_second;
-        let mut look_ups = LOOK_UPS_MAX;
-        if looked_up.len() >= LOOKED_UP_MAX {
-            looked_up.clear();
-        }
+        let Self { kernel, order, unfreed, .. } = self;
         let complete = kernel.counters(counting || closing, closing, |mut counters| {
             add_unfreed(&mut counters, unfreed);
-            let time_ns = counters.time_ns;
-            let identity = counters.parent.identity;
-            if counting && counters.died_ns == 0 && look_ups > 0 && looked_up.insert(identity) {
-                look_ups -= 1;
-                if let Some(detail) = detail::read(identity, ticks_per_second) {
-                    order.push(time_ns, Input::Detail { identity, detail });
-                }
-            }
-            order.push(time_ns, Input::Counters(Box::new(counters)));
+            order.push(counters.time_ns, Input::Counters(Box::new(counters)));
         });
         let time_ns = clock::boottime_ns();
         if counting && complete {
@@ -404,29 +419,5 @@ fn add_unfreed(counters: &mut Counters, unfreed: &[Death]) {
             counters.reaped += 1;
             counters.coarse += 1;
         }
-    }
-}
-
-/// A parent whose first child dies is looked up once, while it is there; after an exec, once more.
-fn look_up(event: &Lifecycle, looked_up: &mut HashSet<Identity>, ticks_per_second: u64, order: &mut Order) {
-    match &event.stage {
-        Stage::Exit { parent, .. } => {
-            if looked_up.len() >= LOOKED_UP_MAX {
-                looked_up.clear();
-            }
-            if parent.identity.tgid != 0
-                && looked_up.insert(parent.identity)
-                && let Some(detail) = detail::read(parent.identity, ticks_per_second)
-            {
-                order.push(event.time_ns, Input::Detail { identity: parent.identity, detail });
-            }
-        }
-        Stage::Exec { .. } => {
-            looked_up.remove(&event.process.identity);
-        }
-        Stage::Reap { .. } => {
-            looked_up.remove(&event.process.identity);
-        }
-        _ => {}
     }
 }

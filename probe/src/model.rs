@@ -14,6 +14,14 @@ pub struct Identity {
     pub start_boottime_ns: u64,
 }
 
+impl Identity {
+    /// Init of the initial PID namespace. It lives as long as the kernel, also where a sandbox keeps it out of the task
+    /// list.
+    pub fn is_init(&self) -> bool {
+        self.tgid == 1
+    }
+}
+
 /// `task_struct.comm`, raw: hostile bytes, NUL padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Comm(pub [u8; 16]);
@@ -117,7 +125,7 @@ pub enum Stage {
     Zombie { parent: Task, held_by: Option<Task>, exit_ns: u64, again: bool },
     /// A zombie changed hands: `parent` is the adopter, `from` the parent it had, `since_ns` when it became one (0: not
     /// known).
-    Reparent { parent: Task, from: Identity, since_ns: u64 },
+    Reparent { parent: Task, from: Task, since_ns: u64 },
     /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
     Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
 }

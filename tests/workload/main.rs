@@ -7,6 +7,7 @@ mod hold;
 mod latency;
 mod leak;
 mod load;
+mod namespace;
 mod odd;
 mod process;
 mod reap;
@@ -27,6 +28,9 @@ fn main() {
     let scenario = args.next().unwrap_or_default();
     let mut flags = HashMap::new();
     let rest: Vec<String> = args.collect();
+    if scenario == "in-pid-namespace" {
+        namespace::run(&rest);
+    }
     for pair in rest.chunks(2) {
         if let [name, value] = pair {
             flags.insert(name.trim_start_matches("--").to_owned(), value.parse().expect("a number"));
@@ -59,6 +63,7 @@ fn main() {
         "load" => load::load(&flags),
         "latency" => latency::latency(&flags),
         "leak-all" => leak::all(&flags),
+        "leak-without-leader" => leak::without_leader(&flags),
         "leak-some" => leak::some(&flags),
         "leak-until-told" => leak::until_told(&flags),
         "exec-leaker" => leak::exec_leaker(&flags),

@@ -1,12 +1,10 @@
 //! One observation as one event line.
 
-use std::borrow::Cow;
-
 use super::{named, text, time};
 use crate::{
     engine::Observation,
     model::{Precision, ReapHow, Session, Stage},
-    report::{EventLine, EventProcess, ExitDetail, Named},
+    report::{EventLine, EventProcess, ExitDetail},
 };
 
 /// The line, or `None` where it was not asked for.
@@ -63,7 +61,7 @@ pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option
             line.teardown_ns = teardown_ns;
         }
         Stage::Reparent { from, .. } => {
-            line.from = Some(Named { pid: from.tgid, ns_pid: None, comm: Cow::default() });
+            line.from = Some(named(from));
         }
         Stage::Reap { how, precision, reaper, .. } => {
             line.how = Some(match how {

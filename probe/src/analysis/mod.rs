@@ -4,13 +4,20 @@
 
 mod cause;
 mod coverage;
+mod finding;
 mod line;
 mod time;
+mod unreaped;
 mod verdict;
+
+#[cfg(test)]
+mod tests;
 
 pub use line::event_line;
 
 use std::borrow::Cow;
+
+use unreaped::Unreaped;
 
 use crate::{
     engine::{Engine, Parent as Known, State, Tally},
@@ -27,16 +34,20 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
     let losses = engine.losses();
     let lost = lost(losses);
     let complete = lost == Lost::default();
-    let mut parents: Vec<Parent> = engine
-        .parents()
-        .filter(|(_, parent)| engine.root().is_none() || parent.member)
-        .map(|(_, known)| parent(engine, session, known, end_ns, complete))
+    let of_scope =
+        || engine.parents().map(|(_, known)| known).filter(|known| engine.root().is_none() || known.member);
+    let coarse =
+        engine.settled().coarse.saturating_add(of_scope().map(|known| known.ledger.coarse).sum::<u64>());
+    let mut parents: Vec<Parent> = of_scope()
+        .map(|known| parent(engine, session, known, complete))
         .filter(|parent| parent.ledger != Ledger::default())
         .collect();
     parents.sort_by_key(badness);
     let settled = settled(engine.settled());
     Report {
         schema: SCHEMA,
+        finding: finding::finding(&parents),
+        grace_ns: session.grace_ns,
         window: Window {
             start: time::rfc3339(session, start_ns),
             end: time::rfc3339(session, end_ns),
@@ -49,7 +60,7 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
             exit: session.hooks.exit.clone(),
             zombie: session.hooks.zombie.clone(),
             reap: session.hooks.reap.clone(),
-            precision: if session.hooks.exact || engine.coarse_reaps() == 0 { "exact" } else { "coarse" },
+            precision: if session.hooks.exact || coarse == 0 { "exact" } else { "coarse" },
         },
         complete,
         lost,
@@ -116,7 +127,8 @@ fn lost(losses: model::Losses) -> Lost {
     Lost { events, map_full, probe_missed, damaged }
 }
 
-fn parent(engine: &Engine, session: &Session, known: &Known, end_ns: u64, complete: bool) -> Parent {
+fn parent(engine: &Engine, session: &Session, known: &Known, complete: bool) -> Parent {
+    let (began_ns, end_ns) = engine.window();
     let unreaped = Unreaped::of(engine, known, session.grace_ns, end_ns);
     let books = &known.ledger;
     let ledger = Ledger {
@@ -141,6 +153,8 @@ fn parent(engine: &Engine, session: &Session, known: &Known, end_ns: u64, comple
         alive: known.died_ns.is_none(),
         ledger,
         held: unreaped.held,
+        held_by: unreaped.tracers.first().map(|(tracer, _)| owned(tracer)),
+        older: unreaped.older,
         oldest_unreaped_ns: unreaped.oldest_ns,
         oldest_at_least: unreaped.at_least,
         reap_latency: summary(&known.reap_latency),
@@ -149,56 +163,7 @@ fn parent(engine: &Engine, session: &Session, known: &Known, end_ns: u64, comple
             .waits
             .map_or(Waits::default(), |waits| Waits { any: waits.any, specific: waits.specific }),
         verdict,
-        causes: if verdict >= Verdict::Slow { cause::causes(known, &unreaped) } else { Vec::new() },
-    }
-}
-
-/// What a parent leaves unreaped, sorted out.
-pub(crate) struct Unreaped {
-    /// The parent's own: no tracer holds them.
-    pub own: u64,
-    pub held: u64,
-    /// Of the own ones, past the grace.
-    pub past_grace: u64,
-    /// Abandoned ones that had waited past the grace.
-    pub abandoned_past_grace: u64,
-    pub oldest_ns: u64,
-    pub at_least: bool,
-    /// A tracer that holds some.
-    pub tracer: Option<Task>,
-}
-
-impl Unreaped {
-    fn of(engine: &Engine, known: &Known, grace_ns: u64, end_ns: u64) -> Self {
-        let mut found = Self {
-            own: 0,
-            held: 0,
-            past_grace: 0,
-            abandoned_past_grace: known.abandoned_after.count_over(grace_ns),
-            oldest_ns: known.abandoned_after.max_ns(),
-            at_least: false,
-            tracer: None,
-        };
-        for child in &known.zombies {
-            let Some(State::Zombie { since_ns, held_by, at_least }) =
-                engine.process(*child).map(|one| one.state)
-            else {
-                continue;
-            };
-            if held_by.is_some() {
-                found.held += 1;
-                found.tracer = held_by;
-                continue;
-            }
-            let waited_ns = end_ns.saturating_sub(since_ns);
-            found.own += 1;
-            found.past_grace += u64::from(waited_ns > grace_ns);
-            if waited_ns >= found.oldest_ns {
-                found.oldest_ns = waited_ns;
-                found.at_least = at_least;
-            }
-        }
-        found
+        causes: if verdict >= Verdict::Held { cause::causes(known, &unreaped, began_ns) } else { Vec::new() },
     }
 }
 
@@ -228,9 +193,10 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
             let spawned_by = process.born_to.unwrap_or_default();
             let entry = LeftRunning {
                 pid: process.task.identity.tgid,
+                ns_pid: ns_pid(&process.task),
                 comm: process.task.comm.text().into_owned(),
                 command_line: command_line(&detail),
-                spawned_by: Named { comm: spawned_by.comm.text().into_owned().into(), ..named(&spawned_by) },
+                spawned_by: owned(&spawned_by),
             };
             (process.task.identity, entry)
         })
@@ -253,4 +219,8 @@ fn ns_pid(task: &Task) -> Option<u32> {
 
 fn named(task: &Task) -> Named<'_> {
     Named { pid: task.identity.tgid, ns_pid: ns_pid(task), comm: task.comm.text() }
+}
+
+fn owned(task: &Task) -> Named<'static> {
+    Named { pid: task.identity.tgid, ns_pid: ns_pid(task), comm: task.comm.text().into_owned().into() }
 }

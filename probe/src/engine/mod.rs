@@ -3,25 +3,25 @@
 //! Owns who is whose child, which dead child is unreaped, and every parent's ledger. Must not know verdicts, reports,
 //! sinks, or where inputs come from. Everything in it is bounded; what does not fit is counted.
 
+mod description;
 mod distribution;
 mod parent;
 mod process;
 mod released;
 #[cfg(test)]
-mod tests;
-
-use std::sync::Arc;
+pub(crate) mod tests;
 
 use foldhash::{HashMap, HashSet, HashSetExt};
 
 pub use distribution::Tally;
-pub use parent::{Parent, Waits};
+use parent::{Left, Untold};
+pub use parent::{Origin, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
 
 use crate::model::{
-    Begin, Counters, Coverage, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, Scope,
-    SeenTask, Settled, Snapshot, Stage, Task, TaskState, Upkeep,
+    Begin, Counters, Coverage, Identity, Input, Lifecycle, Losses, Precision, ReapHow, Scope, SeenTask,
+    Settled, Snapshot, Stage, Task, TaskState, Upkeep,
 };
 
 /// Most processes followed at once.
@@ -61,8 +61,8 @@ pub struct Engine {
     settled: Settled,
     upkeep: Upkeep,
     not_followed: u64,
-    coarse_reaps: u64,
-    seen_first_snapshot: bool,
+    /// When the first walk of the task list ended.
+    first_walk_ns: Option<u64>,
     released: Released,
 }
 
@@ -82,7 +82,7 @@ impl Engine {
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.lifecycle(event, observations);
             }
-            Input::Detail { identity, detail } => self.detail(identity, &Arc::new(detail)),
+            Input::Detail { identity, detail } => self.describe(identity, detail),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
             Input::Counters(counters) => self.counters(*counters),
             Input::Settled(settled) => {
@@ -147,9 +147,9 @@ impl Engine {
         Losses { map_full: self.losses.map_full + self.not_followed, ..self.losses }
     }
 
-    /// Reaps whose time is that of the free.
-    pub fn coarse_reaps(&self) -> u64 {
-        self.coarse_reaps
+    /// Whether this zombie was one before the window began.
+    pub fn is_older(&self, process: &Process) -> bool {
+        process.is_older(self.first_walk_ns)
     }
 
     /// What the tracer itself costs and holds, as last told.
@@ -167,15 +167,6 @@ impl Engine {
         self.settled.exited + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
-    fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
-        if let Some(process) = self.processes.get_mut(&identity) {
-            process.detail = Some(detail.clone());
-        }
-        if let Some(parent) = self.parents.get_mut(&identity) {
-            parent.detail = Some(detail.clone());
-        }
-    }
-
     fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
         let identity = event.process.identity;
         let now = event.time_ns;
@@ -191,11 +182,11 @@ impl Engine {
             Stage::Exec { detail } => {
                 let process = self.entry(event.process, None);
                 process.task = event.process;
-                process.execs += 1;
+                process.program_ns = now;
                 process.detail = Some(detail.clone());
                 if let Some(parent) = self.parents.get_mut(&identity) {
                     parent.task = event.process;
-                    parent.detail = Some(detail.clone());
+                    parent.runs(now, Some(detail.clone()));
                     parent.exec_ns = Some(now);
                     parent.reaped_before_exec = parent.ledger.reaped;
                 }
@@ -223,12 +214,11 @@ impl Engine {
                 );
             }
             Stage::Reparent { parent, from, since_ns } => {
+                self.name(from);
                 if *since_ns != 0 && !self.is_known_dead(identity) {
                     // Its first notice was not told: it became a zombie of the parent it had.
-                    let mut former = Task { identity: *from, ..Task::default() };
-                    self.name(&mut former);
-                    self.entry(event.process, Some(former));
-                    self.zombie(identity, former, *since_ns, None, None, false);
+                    self.entry(event.process, Some(*from));
+                    self.zombie(identity, *from, *since_ns, None, None, false);
                 }
                 self.entry(event.process, Some(*parent));
                 self.adopt(identity, *parent, now);
@@ -286,7 +276,7 @@ impl Engine {
     /// Whether a process that is not known here has been released already: every process was seen by the first walk, or
     /// its birth or its death was told. Where events were lost, the kernel's counters take the place of the ledgers.
     fn is_released(&self, identity: Identity) -> bool {
-        self.seen_first_snapshot
+        self.first_walk_ns.is_some()
             && self.begin.coverage == Coverage::EveryEvent
             && !self.processes.contains_key(&identity)
     }
@@ -349,14 +339,11 @@ impl Engine {
             parent.member |= process.member;
             if parent.detail.is_none() {
                 parent.detail.clone_from(&process.detail);
+                parent.program_ns = parent.program_ns.max(process.program_ns);
             }
+            parent.name_if_nameless(&process.task);
         }
-        if task.comm.0[0] != 0 && parent.died_ns.is_none() {
-            parent.task.comm = task.comm;
-            if task.ns_pid != 0 {
-                parent.task.ns_pid = task.ns_pid;
-            }
-        }
+        parent.name(&task);
         Some(parent)
     }
 
@@ -380,16 +367,20 @@ impl Engine {
 
     /// A parent's last thread dies: its zombies are abandoned. Its running children go to an adopter unseen.
     fn parent_died(&mut self, identity: Identity, now: u64) {
+        if identity.is_init() {
+            return;
+        }
         let Some(parent) = self.parents.get_mut(&identity) else { return };
         if parent.died_ns.is_some() {
             return;
         }
-        parent.died_ns = Some(now);
+        parent.died(now);
         for child in std::mem::take(&mut parent.zombies) {
-            if let Some(process) = self.processes.get_mut(&child) {
-                let State::Zombie { since_ns, held_by, .. } = process.state else { continue };
-                let (waited_ns, held) = (now.saturating_sub(since_ns), held_by.is_some());
-                parent.abandon(waited_ns, held);
+            if let Some(process) = self.processes.get_mut(&child)
+                && let Some(left) = process.left_at(now, self.first_walk_ns)
+            {
+                parent.abandon(left);
+                let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
                 process.state = State::Abandoned { since_ns: now, waited_ns, held };
             }
         }
@@ -425,14 +416,24 @@ impl Engine {
                 entry.ledger.exited += 1;
                 entry.teardown.extend(teardown_ns);
                 if let Some(died_ns) = entry.died_ns {
-                    let held = held_by.is_some();
-                    let waited_ns = died_ns.saturating_sub(now);
-                    entry.abandon(waited_ns, held);
-                    self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns, held });
+                    self.abandoned_at_once(identity, parent.identity, now, died_ns.saturating_sub(now));
                 } else {
                     entry.zombies.insert(identity);
                 }
             }
+        }
+    }
+
+    /// A process became a zombie of `parent`, or came to it as one, which had died already.
+    fn abandoned_at_once(&mut self, identity: Identity, parent: Identity, now: u64, waited_ns: u64) {
+        let (Some(process), Some(parent)) =
+            (self.processes.get_mut(&identity), self.parents.get_mut(&parent))
+        else {
+            return;
+        };
+        if let Some(left) = process.left_at(now, self.first_walk_ns) {
+            parent.abandon(Left { waited_ns, ..left });
+            process.state = State::Abandoned { since_ns: now, waited_ns, held: left.held_by.is_some() };
         }
     }
 
@@ -451,22 +452,23 @@ impl Engine {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
         }
+        let left = process.left_at(now, self.first_walk_ns);
         process.parent = parent.identity;
         process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };
-        if let State::Zombie { since_ns, held_by, .. } = state {
+        if let Some(left) = left {
             if former == parent.identity {
                 return;
             }
             if let Some(former) = self.parents.get_mut(&former) {
                 former.zombies.remove(&identity);
-                former.abandon(now.saturating_sub(since_ns), held_by.is_some());
+                former.abandon(left);
             }
         }
+        process.handed_on = true;
         let Some(entry) = self.parent_entry(parent) else { return };
         entry.ledger.adopted += 1;
         if entry.died_ns.is_some() {
-            entry.abandon(0, false);
-            self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns: 0, held: false });
+            self.abandoned_at_once(identity, parent.identity, now, 0);
         } else {
             entry.zombies.insert(identity);
         }
@@ -492,9 +494,11 @@ impl Engine {
             return None;
         }
         let dead = self.parents.get(&by.identity).is_some_and(|parent| parent.died_ns.is_some());
-        if precision == Precision::Coarse && how == ReapHow::Wait {
-            self.coarse_reaps += 1;
+        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, Process::origin);
+        if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
+            self.released_untold(task, by, origin, since_ns, now);
         }
+        let coarse = u64::from(precision == Precision::Coarse);
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
                 let latency = now.saturating_sub(since_ns);
@@ -505,6 +509,7 @@ impl Engine {
                     return None;
                 }
                 entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
                 entry.reaped_late_at_least |= at_least;
                 entry.reap_latency.record(latency);
                 Some(latency)
@@ -517,6 +522,7 @@ impl Engine {
             State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
                 let entry = self.parents.get_mut(&owner)?;
                 entry.take_back(waited_ns, held);
+                entry.ledger.coarse += coarse;
                 let latency = waited_ns.min(now.saturating_sub(since_ns));
                 entry.reap_latency.record(latency);
                 Some(latency)
@@ -527,6 +533,7 @@ impl Engine {
                 let entry = self.parent_entry(by)?;
                 entry.ledger.adopted += 1;
                 entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
                 let latency = now.saturating_sub(since_ns);
                 entry.reap_latency.record(latency);
                 Some(latency)
@@ -541,10 +548,17 @@ impl Engine {
                 }
                 if dead && !taken {
                     let died_ns = entry.died_ns.unwrap_or(now);
-                    entry.abandon(if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) }, false);
+                    entry.abandon(Left {
+                        born_ns: task.identity.start_boottime_ns,
+                        waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
+                        held_by: None,
+                        older: false,
+                        origin,
+                    });
                     return None;
                 }
                 entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
                 if since_ns == 0 {
                     return None;
                 }
@@ -552,6 +566,24 @@ impl Engine {
                 entry.reap_latency.record(latency);
                 Some(latency)
             }
+        }
+    }
+
+    /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
+    /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
+    fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
+        let (since_ns, held_by, older) = match self.processes.get(&task.identity) {
+            Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
+                (*since_ns, *held_by, self.is_older(process))
+            }
+            _ => (since_ns, None, false),
+        };
+        let born_ns = task.identity.start_boottime_ns;
+        if since_ns != 0
+            && let Some(parent) = self.parent_entry(by)
+        {
+            let left = Left { born_ns, waited_ns: 0, held_by, older, origin };
+            parent.released_untold(Untold { since_ns, released_ns: now, left });
         }
     }
 
@@ -571,6 +603,9 @@ impl Engine {
     /// The kernel's task list no longer has it, and no event said so: released, time unknown.
     fn release_unseen(&mut self, identity: Identity, now: u64, observations: &mut Vec<Observation>) {
         let Some(process) = self.processes.get(&identity) else { return };
+        if identity.is_init() {
+            return;
+        }
         let task = process.task;
         let owner = process.parent;
         let how = match process.state {
@@ -589,7 +624,7 @@ impl Engine {
                 if let Some(entry) = self.parents.get_mut(&owner) {
                     entry.zombies.remove(&identity);
                     entry.ledger.reaped += 1;
-                    self.coarse_reaps += 1;
+                    entry.ledger.coarse += 1;
                 }
             }
         }
@@ -615,7 +650,8 @@ impl Engine {
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
-        let first = !std::mem::replace(&mut self.seen_first_snapshot, true);
+        let first = self.first_walk_ns.is_none();
+        self.first_walk_ns.get_or_insert(snapshot.ended_ns);
         self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
         let mut present = HashSet::with_capacity(snapshot.tasks.len());
         let released = self.released.take_since(snapshot.began_ns);
@@ -660,6 +696,9 @@ impl Engine {
 
     fn seen(&mut self, seen: &SeenTask, first: bool) {
         let identity = seen.process.identity;
+        if let Some(parent) = self.parents.get_mut(&identity) {
+            parent.name_if_nameless(&seen.process);
+        }
         let known = self.processes.contains_key(&identity);
         // A process that ended between this look and now is not brought back: only what began before is news.
         if !known
@@ -732,11 +771,17 @@ impl Engine {
                 parent.exec_ns = Some(counters.exec_ns);
                 parent.reaped_before_exec = counters.reaped_before_exec;
             }
-            let died_ns = counters.died_ns;
+            if counters.exec_ns > parent.program_ns {
+                // It was not told of: what is known is of the program before.
+                parent.runs(counters.exec_ns, None);
+            }
+            let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));
             parent.in_reading = true;
             if died_ns != 0 {
                 self.parent_died(identity, died_ns);
+            } else {
+                parent.lived_at(time_ns);
             }
         }
     }
@@ -747,17 +792,12 @@ impl Engine {
         if !self.is_counted() {
             return;
         }
-        let filtered = self.is_filtered();
-        let Self { parents, processes, coarse_reaps, settled, .. } = self;
+        let Self { parents, processes, .. } = self;
         for parent in parents.values_mut() {
-            let coarse = parent.heal(|zombie| match processes.get(zombie)?.state {
+            parent.heal(|zombie| match processes.get(zombie)?.state {
                 State::Zombie { since_ns, .. } => Some(since_ns),
                 _ => None,
             });
-            if filtered {
-                *coarse_reaps += coarse;
-            }
         }
-        *coarse_reaps += settled.coarse;
     }
 }

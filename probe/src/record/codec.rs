@@ -260,8 +260,10 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) {
         Stage::Reparent { parent, from, since_ns } => {
             out.put_u8(5);
             put_task(out, parent);
-            put_identity(out, from);
+            put_identity(out, &from.identity);
             out.put_u64_le(*since_ns);
+            out.put_u32_le(from.ns_pid);
+            out.put_slice(&from.comm.0);
         }
         Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
             out.put_u8(6);
@@ -559,11 +561,18 @@ fn decode_stage(from: &mut &[u8], process: &Task) -> Option<Stage> {
             exit_ns: time(from)?,
             again: flag(from)?,
         },
-        5 => Stage::Reparent {
-            parent: other(from, process)?,
-            from: identity(from).filter(|from| *from != process.identity)?,
-            since_ns: time(from)?,
-        },
+        5 => {
+            let parent = other(from, process)?;
+            let former = identity(from).filter(|former| *former != process.identity)?;
+            let since_ns = time(from)?;
+            // Its name stands at the end: format 2 did not have it.
+            let mut former = Task { identity: former, ..Task::default() };
+            if from.has_remaining() {
+                former.ns_pid = pid(from)?;
+                from.try_copy_to_slice(&mut former.comm.0).ok()?;
+            }
+            Stage::Reparent { parent, from: former, since_ns }
+        }
         6 => Stage::Reap {
             parent: other(from, process)?,
             reaper: task(from)?,

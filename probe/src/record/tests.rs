@@ -53,7 +53,7 @@ fn stage() -> impl Strategy<Value = Stage> {
             .prop_map(|(parent, held_by, exit_ns, again)| Stage::Zombie { parent, held_by, exit_ns, again }),
         (task(), task(), time()).prop_map(|(parent, from, since_ns)| Stage::Reparent {
             parent,
-            from: from.identity,
+            from,
             since_ns
         }),
         (task(), task(), any::<bool>(), any::<bool>(), time(), time()).prop_map(

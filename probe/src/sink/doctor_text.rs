@@ -21,6 +21,10 @@ pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Re
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
     let privileges = format!("{}; kept while watching: {kept}", report.privileges.detail);
     hanging(out, "privileges", &privileges, view)?;
+    // Where it is wrong, the first sentence says it.
+    let namespace =
+        if report.pid_namespace.ok { &report.pid_namespace.detail } else { "not the host's PID namespace" };
+    hanging(out, "namespace", namespace, view)?;
     writeln!(out)?;
     for hook in &report.hooks {
         let mark = if hook.ok { view.paint("32", "yes") } else { view.paint("33", "no ") };
@@ -74,6 +78,7 @@ mod tests {
                 ok: true,
                 detail: hostile(),
             },
+            pid_namespace: NamespaceCheck { ok: true, detail: hostile() },
             rung: Rung::None,
             precision: ReapPrecision::None,
             hooks: vec![hook],
@@ -84,6 +89,6 @@ mod tests {
         report(&mut out, &doctor, View { width: 80, colour: false }).expect("a Vec takes everything");
         let text = String::from_utf8(out).expect("UTF-8");
         assert_eq!(text.chars().find(|one| *one != '\n' && is_hidden(*one)), None, "{text}");
-        assert_eq!(text.matches("x\\x1b[2J\\x0a\\u{202e}").count(), 11, "{text}");
+        assert_eq!(text.matches("x\\x1b[2J\\x0a\\u{202e}").count(), 12, "{text}");
     }
 }

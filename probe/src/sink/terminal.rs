@@ -49,6 +49,11 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// What a process is called, escaped; `?` where it has no name or none is known.
+pub fn called(name: &str) -> String {
+    if name.is_empty() { "?".into() } else { escape(name) }
+}
+
 /// Columns that a text takes.
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)

@@ -28,7 +28,7 @@ use probe_common::{
 use super::{
     SetupError,
     attach_types::{attach_types, loader},
-    batch, clock, decode, lives, load, object, offsets,
+    batch, clock, decode, lives, load, namespace, object, offsets,
     parents::Parents,
     tracefs,
     types::Types,
@@ -151,8 +151,8 @@ pub enum Asked {
     Everything,
     /// Counters; of the stages only what is slow, a reap this late, or wrong.
     Counters { slow_ns: u64 },
-    /// Every stage of this process's descendants, nothing of anybody else.
-    TreeOf { pid: u32 },
+    /// Every stage of the descendants of whom [`Kernel::follow_descendants`] is told, nothing of anybody else.
+    Tree,
     /// Stages of these processes and of their children, all where empty; with a latency, only reaps that late.
     Events { pids: Vec<u32>, min_latency_ns: u64 },
 }
@@ -215,6 +215,11 @@ unsafe impl aya::Pod for Shared<wire::Settled> {}
 impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
+        match options.asked {
+            // All of the tree is in our PID namespace, or in one below it.
+            Asked::Tree => namespace::require_known_pid()?,
+            _ => namespace::require_initial_pid()?,
+        }
         let Located { found, wait_hooks, types } = locate(options)?;
         // Side by side: while the maps are made, the types are put into the form aya wants.
         let (attachable, ebpf) = thread::scope(|scope| {
@@ -265,6 +270,11 @@ impl Kernel {
             logger,
             _counting: counting,
         })
+    }
+
+    /// Follows the processes that this one starts from now on, and their descendants.
+    pub fn follow_descendants(&mut self, process: Identity) -> Result<(), SetupError> {
+        follow_one(&mut self.ebpf, process)
     }
 
     /// What a window over these programs covers, see [`Asked::begin`].
@@ -556,7 +566,7 @@ fn settings(options: &KernelOptions) -> Settings {
     match &options.asked {
         Asked::Everything => {}
         Asked::Counters { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, *slow_ns),
-        Asked::TreeOf { .. } => settings.scope = scope::TREE,
+        Asked::Tree => settings.scope = scope::TREE,
         Asked::Events { pids, min_latency_ns } => {
             settings.min_latency_ns = *min_latency_ns;
             settings.scope = if pids.is_empty() { scope::HOST } else { scope::PIDS };
@@ -568,7 +578,7 @@ fn settings(options: &KernelOptions) -> Settings {
 /// Entries of the FOLLOWED map.
 fn followed_max(options: &KernelOptions) -> u32 {
     match &options.asked {
-        Asked::TreeOf { .. } => FOLLOWED_MAX,
+        Asked::Tree => FOLLOWED_MAX,
         Asked::Events { pids, .. } => (pids.len() as u32).max(1),
         Asked::Everything | Asked::Counters { .. } => 1,
     }
@@ -577,21 +587,22 @@ fn followed_max(options: &KernelOptions) -> u32 {
 /// Tells the programs whom to follow.
 fn follow(ebpf: &mut Ebpf, asked: &Asked) -> Result<(), SetupError> {
     let pids: &[u32] = match asked {
-        Asked::TreeOf { pid } => std::slice::from_ref(pid),
         Asked::Events { pids, .. } => pids,
-        Asked::Everything | Asked::Counters { .. } => &[],
+        Asked::Tree | Asked::Everything | Asked::Counters { .. } => &[],
     };
+    pids.iter().try_for_each(|pid| follow_one(ebpf, Identity { tgid: *pid, start_boottime_ns: 0 }))
+}
+
+fn follow_one(ebpf: &mut Ebpf, process: Identity) -> Result<(), SetupError> {
     let mut followed = ebpf
         .map_mut("FOLLOWED")
         .and_then(|map| HashMap::<_, u32, Shared<Followed>>::try_from(map).ok())
         .ok_or_else(|| broken_object("the map FOLLOWED is missing"))?;
-    for pid in pids {
-        followed.insert(pid, Shared(Followed::default()), 0).map_err(|error| SetupError {
-            what: format!("cannot follow process {pid}: {}", cause(&error)),
-            remedy: "run `reapwatch doctor`".into(),
-        })?;
-    }
-    Ok(())
+    let entry = Followed { start_boottime_ns: process.start_boottime_ns };
+    followed.insert(process.tgid, Shared(entry), 0).map_err(|error| SetupError {
+        what: format!("cannot follow process {}: {}", process.tgid, cause(&error)),
+        remedy: "run `reapwatch doctor`".into(),
+    })
 }
 
 /// Reads the offsets that tracefs knows; true when all are there.

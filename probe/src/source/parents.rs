@@ -184,6 +184,9 @@ impl Drop for Claims {
 
 /// Adds the books of one parent that were begun twice.
 fn add(record: &mut ParentRecord, twin: &ParentRecord) {
+    if record.comm[0] == 0 {
+        (record.comm, record.ns_pid) = (twin.comm, twin.ns_pid);
+    }
     record.dead_ns = record.dead_ns.max(twin.dead_ns);
     record.exec_ns = record.exec_ns.max(twin.exec_ns);
     for (sum, more) in [
