@@ -1,5 +1,6 @@
 //! The promise, on the real kernel: each row of the table of scenarios, judged by the workload's own truth.
 
+mod hostile;
 mod support;
 mod watching;
 
