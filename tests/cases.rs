@@ -139,7 +139,7 @@ fn go_starts_and_never_waits() {
 
 /// What the host's PID 1, which lives, is said to have done while a program ran.
 fn init_while(program: &str) -> (Value, case::Seen) {
-    let watching = Watching::start_with("10m", GRACE, &[]);
+    let watching = Watching::start_graced("10m", GRACE);
     let seen = Case::new(program).run(&[]);
     let report = watching.end();
     let init = parent_in(&report, &1.into()).clone();
@@ -205,7 +205,7 @@ fn a_dead_leader_that_ps_shows_as_a_zombie_is_none() {
     // Nor for a watch that begins when the leader is dead already.
     let case = Case::new("leader_exited.c");
     let alive = case.start(&["120000"]);
-    let report = Watching::start_with("1600ms", GRACE, &[]).report();
+    let report = Watching::start_graced("1600ms", GRACE).report();
     let parents = report["parents"].as_array().expect("parents");
     assert!(!parents.iter().any(|parent| parent["pid"] == alive.pid()), "{report:#}");
     let latency = seen.parent()["reap_latency"]["max_ns"].as_u64().expect("a latency");

@@ -1,6 +1,9 @@
 //! The promise, on the real kernel: each row of the table of scenarios, judged by the workload's own truth.
 
+mod filtered;
 mod hostile;
+mod judging;
+mod naming;
 mod support;
 mod watching;
 
@@ -302,7 +305,9 @@ fn a_child_held_by_a_tracer_is_not_blamed_on_its_parent() {
     let ran = run(&["traced", "--hold-ms", HOLD_MS]);
     let middle = &ran.truth["middle"];
     ran.expect(middle, &[("forked", 2), ("exited", 1), ("unreaped", 1), ("held", 1), ("reaped", 0)]);
-    assert_eq!(ran.parent(middle)["verdict"], "healthy");
+    assert_eq!((&ran.parent(middle)["verdict"], &ran.report["finding"]), (&json!("held"), &json!("held")));
+    assert_eq!(ran.parent(middle)["held_by"]["pid"], ran.truth["tracer"]);
+    assert_eq!(ran.parent(middle)["causes"][0]["kind"], "held_by_tracer");
     let zombies = trace_of(&ran, "zombie", &ran.truth["child"]);
     assert_eq!(zombies[0]["held_by"]["pid"], ran.truth["tracer"]);
 }
@@ -361,7 +366,9 @@ fn zombies_older_than_the_tracer_are_counted_with_their_parent() {
     check_invariants(&report);
     let parent = parent_in(&report, &truth["pid"]);
     assert_eq!((&parent["unreaped"], &parent["exited"]), (&json!(9), &json!(9)), "{parent:#}");
-    assert_eq!(parent["verdict"], "never_reaps");
+    // What it did before is not known.
+    assert_eq!((&parent["verdict"], &parent["older"]), (&json!("leaking"), &json!(9)), "{parent:#}");
+    assert_eq!(parent["causes"][0]["kind"], "unknown", "{parent:#}");
     assert_eq!(parent["oldest_at_least"], true);
     assert!(parent["oldest_unreaped_ns"].as_u64().is_some_and(|ns| ns >= 900_000_000), "{parent:#}");
 }
@@ -437,7 +444,31 @@ fn the_exit_code_is_the_commands_or_the_leaks() {
     assert_eq!(code(&["--", workload, "exit-now", "--signal", "15"]), Some(128 + 15));
     assert_eq!(code(&["--error-exitcode", "9", "--", workload, "reap-wait4", "--count", "3"]), Some(0));
     assert_eq!(code(&["--error-exitcode", "9", "--", workload, "leak-all", "--hold-ms", HOLD_MS]), Some(9));
-    assert_eq!(code(&["--error-exitcode", "9", "--", workload, "parent-dies-zombies"]), Some(9));
+    assert_eq!(
+        code(&["--error-exitcode", "9", "--", workload, "parent-dies-zombies", "--hold-ms", HOLD_MS]),
+        Some(9)
+    );
+    // A tracer's doing, and what was left running, are no leak of the command's.
+    assert_eq!(code(&["--error-exitcode", "9", "--", workload, "traced", "--hold-ms", HOLD_MS]), Some(0));
+    assert_eq!(code(&["--error-exitcode", "9", "--", workload, "double-fork", "--child-ms", "500"]), Some(0));
+}
+
+#[test]
+fn a_parent_that_dies_over_a_child_that_has_just_died_is_undecided_and_so_is_the_exit_code() {
+    require_root();
+    let output = reapwatch()
+        .args(["run", "--grace", "60s", "--error-exitcode", "9", "--format", "json", "--"])
+        .arg(workload())
+        .arg("parent-dies-zombies")
+        .output()
+        .expect("reapwatch");
+    assert_eq!(output.status.code(), Some(0));
+    let report: Value = serde_json::from_slice(&output.stderr).expect("a report");
+    check_invariants(&report);
+    let truth: Value = serde_json::from_slice(&output.stdout).expect("truth");
+    let middle = parent_in(&report, &truth["middle"]);
+    assert_eq!((&middle["verdict"], &middle["abandoned"]), (&json!("undecided"), &json!(6)), "{middle:#}");
+    assert_eq!(report["finding"], "undecided");
 }
 
 /// Ids of all loaded programs of ours: their names are those of the functions.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::{HOLD_MS, Watching, parent_in, workload};
+use super::support::{HOLD_MS, Telling, Watching, parent_in, workload};
 
 /// The report of a `watch` during which the workload ran, and the workload's truth.
 fn watch(scenario: &[&str]) -> (Value, Value) {
@@ -96,4 +96,19 @@ fn watching_ignored_sigchld_is_autoreap() {
     let books = kept.unwrap_or(&report["settled"]);
     assert!(books["autoreaped"].as_u64().is_some_and(|autoreaped| autoreaped >= 20), "{report:#}");
     assert_eq!((&books["unreaped"], &books["abandoned"]), (&0.into(), &0.into()), "{books:#}");
+}
+
+/// A zombie that is reaped while `watch` ends must not stand as unreaped and once more as reaped.
+#[test]
+fn watching_ends_in_the_middle_of_batches_of_reaps_and_counts_each_death_once() {
+    for duration_ms in (0..8).map(|number| 400 + 37 * number) {
+        let watching = Watching::start_for(&format!("{duration_ms}ms"), &[]);
+        let mut parent = Telling::start(&["batches", "--count", "200", "--ms", "30"]);
+        let truth = parent.truth();
+        let report = watching.report();
+        let found = parent_in(&report, &truth["pid"]);
+        let number = |field: &str| found[field].as_u64().expect("a number");
+        assert!(number("exited") > 0, "{duration_ms} ms: {found:#}");
+        assert!(number("exited") <= number("forked"), "{duration_ms} ms: {found:#}");
+    }
 }

@@ -314,6 +314,8 @@ fn tell(tgid: u32, parent: u64, tracer: u64, notice: &Notice) {
     }
     let (first, moved) = (notice.what & FIRST != 0, notice.what & MOVED != 0);
     let held = life.flags & flag::HELD;
+    // A zombie is handed on by its dying parent itself.
+    let handing_on = TaskPtr::current().leader();
     // SAFETY: a reserved Event of ours, written whole.
     send_event(|event| unsafe {
         (*event).time_ns = life.zombie_ns;
@@ -323,6 +325,8 @@ fn tell(tgid: u32, parent: u64, tracer: u64, notice: &Notice) {
         describe_process(TaskPtr::at(parent), &mut (*event).parent);
         if tracer != 0 {
             describe_process(TaskPtr::at(tracer), &mut (*event).other);
+        } else if moved && handing_on.tgid() == notice.old.tgid {
+            describe_process(handing_on, &mut (*event).other);
         } else {
             let old = if moved { notice.old } else { ParentKey::default() };
             name_task(&raw mut (*event).other, &old);

@@ -22,6 +22,10 @@ pub fn process_wait(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn began<M: Memory>(caller: TaskPtr<M>, any: bool) {
+    // The kernel itself waits for all that is left in the PID namespace of a dying init (zap_pid_ns_processes).
+    if caller.is_exiting() {
+        return;
+    }
     let key = caller.identity();
     if !follow::in_scope(&key) {
         return;

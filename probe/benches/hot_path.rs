@@ -8,7 +8,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use probe::{
     analysis::event_line,
     engine::{Engine, Observation},
-    model::{Input, Session},
+    model::{Begin, Input, Session},
     sink::json,
     source::decode,
 };
@@ -95,7 +95,7 @@ fn engine(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("a life: fork, exec, exit, zombie, reap", |bench| {
         let (mut engine, mut observations, mut n) = (Engine::default(), Vec::new(), 0);
-        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
         bench.iter_batched(
             || {
                 n += 1;

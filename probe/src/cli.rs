@@ -206,7 +206,12 @@ pub struct RunArgs {
     #[command(flatten)]
     pub grace: Grace,
 
-    /// Exit with N (1 to 255) when a parent leaks or abandons dead children
+    /// Exit with N (1 to 255) when the report finds a leak
+    ///
+    /// A leak is a parent whose verdict is 'leaking' or 'never_reaps': it left a dead child unreaped for longer than the
+    /// grace, whether it still lives or died meanwhile. What does not make N: reaps that came late, zombies that a
+    /// tracer holds, processes left running, and what is 'undecided', such as a parent that died over a child that had
+    /// just died. In JSON: "finding": "leak".
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     pub error_exitcode: Option<u8>,
 

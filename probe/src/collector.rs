@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::{HashMap, HashSet};
+use foldhash::HashMap;
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     engine::{Engine, Observation},
     model::{
-        Counters, Death, Identity, Input, Lifecycle, Precision, Session, Settled, Snapshot, Stage, TaskState,
-        Upkeep,
+        Begin, Counters, Coverage, Death, Identity, Input, Lifecycle, Losses, Precision, Session, Snapshot,
+        Stage, Task, TaskState, Upkeep,
     },
     record::RecordingFile,
     sink,
@@ -45,10 +45,10 @@ const FREES_TAKE: Duration = Duration::from_millis(60);
 const LAST_FREES: Duration = Duration::from_secs(2);
 /// How often it is looked whether all have come.
 const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
-/// Most parents looked up in /proc at a reading of the counters.
+/// Most parents looked up in /proc at a time, in some 10 ms.
 const LOOK_UPS_MAX: usize = 200;
-/// Most identities remembered as looked up in /proc.
-const LOOKED_UP_MAX: usize = 65_536;
+/// The same at the end, for the report: some 60 ms.
+const LAST_LOOK_UPS_MAX: usize = 1_000;
 
 /// What a collection is for.
 #[derive(Clone, Copy, PartialEq)]
@@ -94,13 +94,12 @@ pub struct Collector {
     engine: Engine,
     session: Session,
     recording: Option<RecordingFile>,
-    looked_up: HashSet<Identity>,
     observations: Vec<Observation>,
-    ticks_per_second: u64,
+    proc: detail::Reader,
     began: Instant,
     status_line: bool,
-    /// The kernel counts; little is streamed.
-    counting: bool,
+    /// What the window covers.
+    begin: Begin,
     purpose: Purpose,
     /// At the end: those of the dead who were released, it is known how, and whose free did not come.
     unfreed: Vec<Death>,
@@ -118,29 +117,25 @@ impl Collector {
         root: Option<Identity>,
         purpose: Purpose,
     ) -> Self {
+        let begin = kernel.begin(first.began_ns, root);
         let mut collector = Self {
-            counting: kernel.counts(),
+            begin: begin.clone(),
             kernel,
             order: Order::default(),
             engine: Engine::default(),
             session,
             recording,
-            looked_up: HashSet::default(),
             observations: Vec::new(),
-            ticks_per_second: procfs::ticks_per_second(),
+            proc: detail::Reader::open(),
             began: Instant::now(),
             status_line: purpose == Purpose::Report && std::io::stderr().is_terminal(),
             purpose,
             unfreed: Vec::new(),
             frees_missed: 0,
         };
-        let time_ns = first.began_ns;
-        collector.order.push(time_ns, Input::Begin { time_ns, root });
+        collector.order.push(begin.time_ns, Input::Begin(begin));
         let ended_ns = first.ended_ns;
         collector.order.push(ended_ns, Input::Snapshot(first));
-        if collector.counting {
-            collector.order.push(ended_ns, Input::Settled(Settled::default()));
-        }
         collector
     }
 
@@ -171,7 +166,7 @@ impl Collector {
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
         let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
         let every = match self.purpose {
-            _ if self.counting => DRAIN_EVERY_COUNTING,
+            _ if self.counting() => DRAIN_EVERY_COUNTING,
             Purpose::Lines { for_a_person: false } if !self.needs_details() => DRAIN_EVERY_FOR_PROGRAMS,
             Purpose::Report | Purpose::Lines { .. } => DRAIN_EVERY,
         };
@@ -199,6 +194,7 @@ impl Collector {
             if now >= next_counters {
                 next_counters = (next_counters + COUNTERS_EVERY).max(now);
                 self.read_counters(false);
+                self.look_up_undescribed(1, LOOK_UPS_MAX);
                 self.show_status();
             }
         };
@@ -208,19 +204,21 @@ impl Collector {
 
     async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
         self.drain(observer)?;
-        let snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
+        let mut snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
         let (began_ns, ended_ns) = (snapshot.began_ns, snapshot.ended_ns);
         let there: HashMap<Identity, TaskState> =
             snapshot.tasks.iter().map(|seen| (seen.process.identity, seen.state)).collect();
-        // Only what happened within the window: later events would unbalance the books against the last walk. A free
-        // tells of a release before it; of one before the walk where the walk did not find the process any more.
+        // Only what happened within the window: later events would unbalance the ledgers against the last walk. A free
+        // tells of a release before it; of one before the walk where the walk did not find the process any more. Where
+        // the kernel counts, the window ends with the last reading of the counters.
+        let counting = self.counting();
         let when = |event: &Lifecycle| match event.stage {
             Stage::Reap { precision: Precision::Coarse, .. }
                 if !there.contains_key(&event.process.identity) =>
             {
                 Some(event.time_ns.min(began_ns))
             }
-            _ => (event.time_ns <= ended_ns).then_some(event.time_ns),
+            _ => (counting || event.time_ns <= ended_ns).then_some(event.time_ns),
         };
         if !self.kernel.hooks().exact {
             self.wait_for_frees(began_ns, &there, &when).await;
@@ -231,8 +229,17 @@ impl Collector {
             let followed = self.kernel.deaths();
             self.unfreed.retain(|death| followed.contains(death));
         }
-        self.read_counters(true);
+        let lost = self.read_counters(true);
+        // The ledgers will be what the kernel counted: a child that it counted as dead and that a walk *after* the reading
+        // does not find has been reaped. After a walk before it, a reap in between would be counted twice.
+        if lost || self.engine.is_counted() {
+            snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
+        }
+        let ended_ns = snapshot.ended_ns;
         self.order.push(ended_ns, Input::Snapshot(snapshot));
+        // First of all the engine learns who leaves what: only then is it known whom to ask for.
+        self.release(u64::MAX, observer)?;
+        self.look_up_undescribed(0, LAST_LOOK_UPS_MAX);
         self.order.push(u64::MAX, Input::End { time_ns: ended_ns });
         self.release(u64::MAX, observer)?;
         if self.status_line {
@@ -252,9 +259,8 @@ impl Collector {
         there: &HashMap<Identity, TaskState>,
         when: &impl Fn(&Lifecycle) -> Option<u64>,
     ) {
-        // Init lives as long as the kernel, even where a sandbox does not list it.
         let lives = |identity: &Identity| {
-            identity.tgid == 1 || there.get(identity).is_some_and(|state| *state != TaskState::Zombie)
+            identity.is_init() || there.get(identity).is_some_and(|state| *state != TaskState::Zombie)
         };
         let began = Instant::now();
         loop {
@@ -282,6 +288,11 @@ impl Collector {
         self.release(drained_ns, observer)
     }
 
+    /// Whether the kernel counts and next to nothing is streamed.
+    fn counting(&self) -> bool {
+        matches!(self.begin.coverage, Coverage::Exceptions { .. })
+    }
+
     /// Whether what /proc knows will be told: no line says it.
     fn needs_details(&self) -> bool {
         self.purpose == Purpose::Report || self.recording.is_some()
@@ -291,36 +302,52 @@ impl Collector {
     fn take_events(&mut self, when: &impl Fn(&Lifecycle) -> Option<u64>) {
         self.kernel.flush_log();
         let needs_details = self.needs_details();
-        let Self { kernel, order, looked_up, ticks_per_second, .. } = self;
+        let Self { kernel, order, engine, .. } = self;
+        let mut bereaved = Vec::new();
         kernel.drain(|mut event| {
             if let Some(time_ns) = when(&event) {
                 event.time_ns = time_ns;
-                if needs_details {
-                    look_up(&event, looked_up, *ticks_per_second, order);
+                if let Stage::Exit { parent, .. } = &event.stage
+                    && needs_details
+                    && parent.identity.tgid != 0
+                    && engine.is_undescribed(parent.identity)
+                {
+                    bereaved.push(*parent);
                 }
                 order.push(event.time_ns, Input::Lifecycle(event));
             }
         });
+        // Soon: a parent may not live until the next reading of the counters.
+        bereaved.sort_unstable_by_key(|parent| parent.identity);
+        bereaved.dedup_by_key(|parent| parent.identity);
+        bereaved.truncate(LOOK_UPS_MAX);
+        self.look_up(&bereaved);
     }
 
-    fn read_counters(&mut self, closing: bool) {
-        let Self { kernel, order, looked_up, ticks_per_second, counting, unfreed, .. } = self;
-        let (counting, ticks_per_second) = (*counting, *ticks_per_second);
-        let mut look_ups = LOOK_UPS_MAX;
-        if looked_up.len() >= LOOKED_UP_MAX {
-            looked_up.clear();
+    /// Asks /proc for what the engine does not know of parents.
+    fn look_up_undescribed(&mut self, least_unreaped: u64, most: usize) {
+        if self.needs_details() {
+            let undescribed = self.engine.undescribed(least_unreaped, most);
+            self.look_up(&undescribed);
         }
+    }
+
+    fn look_up(&mut self, tasks: &[Task]) {
+        for task in tasks {
+            // Of before the look: an exec meanwhile comes after what may be of the program before it.
+            let time_ns = clock::boottime_ns();
+            let detail = self.proc.read(task).unwrap_or_default();
+            self.order.push(time_ns, Input::Detail { identity: task.identity, detail });
+        }
+    }
+
+    /// Reads what the kernel has counted and lost. True where anything was lost so far.
+    fn read_counters(&mut self, closing: bool) -> bool {
+        let counting = self.counting();
+        let Self { kernel, order, unfreed, .. } = self;
         let complete = kernel.counters(counting || closing, closing, |mut counters| {
             add_unfreed(&mut counters, unfreed);
-            let time_ns = counters.time_ns;
-            let identity = counters.parent.identity;
-            if counting && counters.died_ns == 0 && look_ups > 0 && looked_up.insert(identity) {
-                look_ups -= 1;
-                if let Some(detail) = detail::read(identity, ticks_per_second) {
-                    order.push(time_ns, Input::Detail { identity, detail });
-                }
-            }
-            order.push(time_ns, Input::Counters(Box::new(counters)));
+            order.push(counters.time_ns, Input::Counters(Box::new(counters)));
         });
         let time_ns = clock::boottime_ns();
         if counting && complete {
@@ -335,6 +362,7 @@ impl Collector {
             let upkeep = Upkeep { cpu_ns, resident_bytes, programs, maps };
             self.order.push(time_ns, Input::Upkeep(Box::new(upkeep)));
         }
+        losses != Losses::default()
     }
 
     fn release(&mut self, drained_ns: u64, observer: &mut dyn Observer) -> Result<(), CollectError> {
@@ -391,29 +419,5 @@ fn add_unfreed(counters: &mut Counters, unfreed: &[Death]) {
             counters.reaped += 1;
             counters.coarse += 1;
         }
-    }
-}
-
-/// A parent whose first child dies is looked up once, while it is there; after an exec, once more.
-fn look_up(event: &Lifecycle, looked_up: &mut HashSet<Identity>, ticks_per_second: u64, order: &mut Order) {
-    match &event.stage {
-        Stage::Exit { parent, .. } => {
-            if looked_up.len() >= LOOKED_UP_MAX {
-                looked_up.clear();
-            }
-            if parent.identity.tgid != 0
-                && looked_up.insert(parent.identity)
-                && let Some(detail) = detail::read(parent.identity, ticks_per_second)
-            {
-                order.push(event.time_ns, Input::Detail { identity: parent.identity, detail });
-            }
-        }
-        Stage::Exec { .. } => {
-            looked_up.remove(&event.process.identity);
-        }
-        Stage::Reap { .. } => {
-            looked_up.remove(&event.process.identity);
-        }
-        _ => {}
     }
 }

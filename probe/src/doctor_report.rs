@@ -19,6 +19,7 @@ pub struct DoctorReport {
     pub architecture: String,
     pub btf: BtfCheck,
     pub privileges: PrivilegeCheck,
+    pub pid_namespace: NamespaceCheck,
     /// The rung that `--hooks auto` would use.
     pub rung: Rung,
     /// How good its reap times are.
@@ -49,6 +50,14 @@ pub struct PrivilegeCheck {
     pub kept: Vec<String>,
     pub ok: bool,
     /// What is missing and how to get it.
+    pub detail: String,
+}
+
+/// Whether this is the host's own PID namespace, the only one from which every process can be seen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NamespaceCheck {
+    pub ok: bool,
+    /// Which it is, or what is wrong and what to do.
     pub detail: String,
 }
 

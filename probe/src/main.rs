@@ -25,18 +25,12 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
         Err(Failure::Setup(error)) => {
-            complain(&error.to_string());
+            command::complain(&error.what, Some(&error.remedy));
             ExitCode::from(3)
         }
         Err(Failure::Other(what)) => {
-            complain(&what);
+            command::complain(&what, None);
             ExitCode::from(1)
         }
     }
-}
-
-/// A closed standard error must not turn a message into a panic.
-fn complain(what: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "reapwatch: {what}");
 }

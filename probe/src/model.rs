@@ -14,6 +14,14 @@ pub struct Identity {
     pub start_boottime_ns: u64,
 }
 
+impl Identity {
+    /// Init of the initial PID namespace. It lives as long as the kernel, also where a sandbox keeps it out of the task
+    /// list.
+    pub fn is_init(&self) -> bool {
+        self.tgid == 1
+    }
+}
+
 /// `task_struct.comm`, raw: hostile bytes, NUL padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Comm(pub [u8; 16]);
@@ -50,6 +58,9 @@ pub struct Task {
     /// Its name at that moment.
     pub comm: Comm,
 }
+
+/// Most bytes kept of a command line, the NULs between its arguments included.
+pub const COMMAND_LINE_MAX: usize = 4096;
 
 /// What a process runs, from its exec or from /proc. Raw bytes: hostile text.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -114,9 +125,23 @@ pub enum Stage {
     Zombie { parent: Task, held_by: Option<Task>, exit_ns: u64, again: bool },
     /// A zombie changed hands: `parent` is the adopter, `from` the parent it had, `since_ns` when it became one (0: not
     /// known).
-    Reparent { parent: Task, from: Identity, since_ns: u64 },
+    Reparent { parent: Task, from: Task, since_ns: u64 },
     /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
     Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
+}
+
+impl Stage {
+    /// The parent that this stage names.
+    pub fn parent(&self) -> Option<&Task> {
+        match self {
+            Self::Fork { parent, .. }
+            | Self::Exit { parent, .. }
+            | Self::Zombie { parent, .. }
+            | Self::Reparent { parent, .. }
+            | Self::Reap { parent, .. } => Some(parent),
+            Self::Exec { .. } => None,
+        }
+    }
 }
 
 /// One lifecycle event; all times are CLOCK_BOOTTIME ns.
@@ -229,13 +254,17 @@ pub struct Settled {
 
 impl std::ops::AddAssign for Settled {
     fn add_assign(&mut self, other: Self) {
-        self.parents += other.parents;
-        self.forked += other.forked;
-        self.exited += other.exited;
-        self.adopted += other.adopted;
-        self.reaped += other.reaped;
-        self.autoreaped += other.autoreaped;
-        self.coarse += other.coarse;
+        for (sum, more) in [
+            (&mut self.parents, other.parents),
+            (&mut self.forked, other.forked),
+            (&mut self.exited, other.exited),
+            (&mut self.adopted, other.adopted),
+            (&mut self.reaped, other.reaped),
+            (&mut self.autoreaped, other.autoreaped),
+            (&mut self.coarse, other.coarse),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
     }
 }
 
@@ -248,6 +277,8 @@ pub struct Losses {
     pub map_full: u64,
     /// Hits a program missed (recursion on the same CPU), and frees that had to tell who reaped and did not come.
     pub probe_missed: u64,
+    /// Places of a recording that could not be read. Whoever reads it says so; it is never recorded.
+    pub damaged: u64,
 }
 
 /// What the tracer itself costs and holds. Cumulative since the start.
@@ -282,14 +313,45 @@ pub struct MapUpkeep {
     pub refused: u64,
 }
 
+/// Whose lives are told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Every process of the host.
+    #[default]
+    Host,
+    /// This process and its descendants: nothing of anybody else is sent or counted.
+    Tree(Identity),
+    /// Events of the processes with these pids and of their children. The kernel counts for every parent.
+    Pids(Vec<u32>),
+}
+
+/// Which stages of a life are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of them.
+    #[default]
+    EveryEvent,
+    /// Only what is slow (a reap at least this late) or wrong; the kernel counts the rest.
+    Exceptions { slow_ns: u64 },
+    /// Only reaps at least this late; the kernel counts the rest.
+    LateReaps { min_latency_ns: u64 },
+    /// The recording is too old to say.
+    Unstated,
+}
+
+/// What was asked for when the window was opened. Everything that depends on it is derived from here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    pub time_ns: u64,
+    pub scope: Scope,
+    pub coverage: Coverage,
+}
+
 /// All the engine is ever told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// The hooks are attached and the window is open. `root`: only this process and its descendants are reported.
-    Begin {
-        time_ns: u64,
-        root: Option<Identity>,
-    },
+    /// The hooks are attached and the window is open.
+    Begin(Begin),
     Lifecycle(Lifecycle),
     /// What a process runs, read from /proc.
     Detail {
@@ -298,8 +360,8 @@ pub enum Input {
     },
     Snapshot(Snapshot),
     Counters(Box<Counters>),
-    /// Not every stage is told: the counters are the books, and these those of parents already forgotten. It ends a
-    /// reading of all counters: whose were told before, and now are not, nor were retired, is among the forgotten.
+    /// The books of parents that the kernel has already forgotten. It ends a reading of all counters: a parent whose
+    /// counters were told before, and now are not, nor were retired, is among the forgotten.
     Settled(Settled),
     Losses {
         time_ns: u64,
@@ -328,6 +390,9 @@ pub struct TimeAnchor {
     pub realtime_minus_boottime_ns: i64,
 }
 
+/// The grace where none is asked for.
+pub const DEFAULT_GRACE_NS: u64 = 5_000_000_000;
+
 /// What is true for a whole recording or live run.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Session {
@@ -335,8 +400,4 @@ pub struct Session {
     pub hooks: Hooks,
     /// A child unreaped for longer than this counts against its parent.
     pub grace_ns: u64,
-    /// `run`: the report covers one command and its descendants, and lists what it left running.
-    pub tree: bool,
-    /// `trace --pid`: only these processes and their children; empty means all.
-    pub pids: Vec<u32>,
 }

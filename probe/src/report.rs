@@ -18,7 +18,17 @@ pub const SCHEMA: &str = "reapwatch.report/1";
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub schema: &'static str,
+    /// What it all comes to: `leak`, `slow`, `held`, `undecided`, `none`.
+    pub finding: Finding,
+    /// A dead child that is left unreaped for longer than this counts against its parent.
+    pub grace_ns: u64,
     pub window: Window,
+    /// Whose lives the report is about.
+    pub scope: Scope,
+    /// Which events it rests on.
+    pub coverage: Coverage,
+    /// What was not asked for, or is not known, a sentence each; empty where every event of the scope was asked for.
+    pub not_covered: Vec<String>,
     pub hooks: HooksUsed,
     /// False when anything was lost: the counts stay true, detail is missing.
     pub complete: bool,
@@ -70,6 +80,36 @@ pub struct Window {
     pub duration_ns: u64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Scope {
+    Host,
+    /// One command and its descendants.
+    Tree {
+        root: u32,
+    },
+    /// Events of these processes and their children; counts of every parent.
+    Pids {
+        pids: Vec<u32>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Coverage {
+    EveryEvent,
+    /// What is slow or wrong; the kernel counted the rest.
+    Exceptions {
+        slow_ns: u64,
+    },
+    /// Reaps at least this late; the kernel counted the rest.
+    LateReaps {
+        min_latency_ns: u64,
+    },
+    /// An old recording, which does not say.
+    Unstated,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HooksUsed {
     pub exit: String,
@@ -84,6 +124,8 @@ pub struct Lost {
     pub events: u64,
     pub map_full: u64,
     pub probe_missed: u64,
+    /// Places of a recording that could not be read (`replay` only, else 0).
+    pub damaged: u64,
 }
 
 /// `exited + adopted = reaped + autoreaped + unreaped + abandoned`; `forked` is no part of the balance.
@@ -105,6 +147,22 @@ pub struct Settled {
     pub ledger: Ledger,
 }
 
+impl std::ops::AddAssign for Ledger {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.forked, other.forked),
+            (&mut self.exited, other.exited),
+            (&mut self.adopted, other.adopted),
+            (&mut self.reaped, other.reaped),
+            (&mut self.autoreaped, other.autoreaped),
+            (&mut self.unreaped, other.unreaped),
+            (&mut self.abandoned, other.abandoned),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
 impl Ledger {
     /// Whether the books are in order.
     pub fn balances(&self) -> bool {
@@ -119,10 +177,15 @@ pub struct Parent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ns_pid: Option<u32>,
     pub start_time: Rfc3339,
+    /// Empty where it has none, or where nobody could be asked for it.
     pub comm: String,
+    /// Of the program it runs now: the beginning, 4 KiB or 256 arguments of it. Empty where that is not known: of kernel
+    /// threads, and of a parent that had gone before it could be asked.
     pub command_line: Vec<String>,
+    /// As /proc/PID/exe or the exec names it; empty where that is not known.
     pub executable: String,
-    /// systemd unit; absent when unknown.
+    /// The unit of the system's service manager that holds the process; absent where there is none, or it cannot be told.
+    /// Never one that a user names: whatever is within a user's manager or a container bears that unit's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     pub alive: bool,
@@ -130,35 +193,61 @@ pub struct Parent {
     pub ledger: Ledger,
     /// Of `unreaped`: zombies a tracer holds, which the parent cannot reap.
     pub held: u64,
-    /// How long the oldest zombie has waited (for a dead parent: had waited when it died).
+    /// The tracer that holds, or held, the most of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Named<'static>>,
+    /// Of `unreaped` and `abandoned`, those no tracer holds: dead before the window began.
+    pub older: u64,
+    /// How long the oldest zombie that no tracer holds has waited, or where there is none the oldest held one (for a dead parent: had waited when it died).
     pub oldest_unreaped_ns: u64,
     /// True when that age is a lower bound: the zombie is older than the tracer.
     pub oldest_at_least: bool,
     pub reap_latency: LatencySummary,
     pub teardown: LatencySummary,
     pub waits: Waits,
-    /// `healthy`, `slow`, `leaking`, `never_reaps`, `undecided`.
+    /// `healthy`, `undecided`, `held`, `slow`, `leaking`, `never_reaps`.
     pub verdict: Verdict,
     pub causes: Vec<Cause>,
 }
 
+/// In order, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Healthy,
+    /// Not enough was seen, or inputs were lost.
     Undecided,
+    /// Nothing stays past the grace but what a tracer holds: the parent is not to blame.
+    Held,
+    /// It reaps, but late.
     Slow,
+    /// Dead children stay past the grace, and it reaped others; or all of them are older than the window.
     Leaking,
+    /// Children died in the window and past the grace, and it reaped none.
     NeverReaps,
 }
 
+/// What a whole report comes to: of the worst verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    None,
+    Undecided,
+    Held,
+    Slow,
+    /// A parent is `leaking` or `never_reaps`: `run --error-exitcode` goes by it.
+    Leak,
+}
+
+/// A quantile is null where it is not known: the kernel counts the durations of one bucket in 32 bits, so of a parent with
+/// billions of children it may have lost count of most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LatencySummary {
     pub count: u64,
     pub min_ns: u64,
-    pub p50_ns: u64,
-    pub p90_ns: u64,
-    pub p99_ns: u64,
+    pub p50_ns: Option<u64>,
+    pub p90_ns: Option<u64>,
+    pub p99_ns: Option<u64>,
     pub max_ns: u64,
     pub mean_ns: u64,
 }
@@ -183,6 +272,9 @@ pub struct Cause {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LeftRunning {
     pub pid: u32,
+    /// Present where the process lives in a PID namespace of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_pid: Option<u32>,
     pub comm: String,
     pub command_line: Vec<String>,
     /// The parent it was born to.

@@ -135,7 +135,7 @@ impl Case {
 
     /// Two watches of one life of it, whose reports are made while it lives.
     pub fn watch(&self) -> Watched {
-        let before = Watching::start_with("10m", GRACE, &[]);
+        let before = Watching::start_graced("10m", GRACE);
         let leaking = self.start(&[FOR_LONG_MS]);
         until("its children are dead", || (zombies(leaking.pid()) == leaking.truth["left"]).then_some(()));
         let proc = |name: &str| PathBuf::from(format!("/proc/{}/{name}", leaking.pid()));
@@ -143,7 +143,7 @@ impl Case {
         let command_line = fs::read_to_string(proc("cmdline")).expect("it lives");
         let command_line: Vec<String> = command_line.split_terminator('\0').map(str::to_owned).collect();
         // Longer than the grace: what a shorter one could tell is another question.
-        let after = Watching::start_with("1600ms", GRACE, &[]).report();
+        let after = Watching::start_graced("1600ms", GRACE).report();
         let before = before.end();
         let truth = leaking.truth.clone();
         drop(leaking);

@@ -6,7 +6,7 @@
 use std::{
     ffi::OsStr,
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -228,6 +228,14 @@ pub fn until_it_watches(child: &mut Child) {
     });
 }
 
+/// The report that a recording gives.
+pub fn replayed(recording: &Path) -> Value {
+    let output =
+        reapwatch().args(["replay", "--format", "json"]).arg(recording).output().expect("replay runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("a report")
+}
+
 /// A `watch` under way. Killed if the test fails meanwhile.
 pub struct Watching {
     pub child: Child,
@@ -240,19 +248,31 @@ impl Watching {
         Self::start_for("10m", options)
     }
 
+    /// Until it is told to end, also recording to this file.
+    pub fn start_recording(recording: &Path) -> Self {
+        let recording = recording.to_str().expect("UTF-8");
+        Self::start_with("10m", GRACE, &[], &["--record", recording])
+    }
+
     /// For so long.
     pub fn start_for(duration: &str, options: &[&str]) -> Self {
-        Self::start_with(duration, GRACE, options)
+        Self::start_with(duration, GRACE, options, &[])
     }
 
     /// For so long, with this grace.
-    pub fn start_with(duration: &str, grace: &str, options: &[&str]) -> Self {
+    pub fn start_graced(duration: &str, grace: &str) -> Self {
+        Self::start_with(duration, grace, &[], &[])
+    }
+
+    /// For so long; with global options and those of `watch`.
+    fn start_with(duration: &str, grace: &str, options: &[&str], more: &[&str]) -> Self {
         require_root();
         let directory = tempfile::tempdir().expect("a directory");
         let mut child = reapwatch()
             .args(options)
             .args(["watch", "--duration", duration, "--grace", grace, "--format", "json", "--output"])
             .arg(directory.path().join("r.json"))
+            .args(more)
             .stdin(Stdio::null())
             .spawn()
             .expect("reapwatch");
@@ -291,12 +311,14 @@ pub struct Telling {
 
 impl Telling {
     pub fn start(scenario: &[&str]) -> Self {
-        let mut child = Command::new(workload())
-            .args(scenario)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the workload");
+        let mut command = Command::new(workload());
+        command.args(scenario);
+        Self::start_command(command)
+    }
+
+    /// Started otherwise.
+    pub fn start_command(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the workload");
         let lines = BufReader::new(child.stdout.take().expect("piped"));
         Self { child, lines }
     }

@@ -12,8 +12,12 @@ fn zombies(count: u64) -> Vec<Pid> {
     pids
 }
 
+/// With `--wait-first 1` once a line comes in.
 pub fn all(flags: &Flags) -> Value {
     let count = flags.get("count", 10);
+    if flags.get("wait-first", 0) != 0 {
+        std::io::stdin().read_line(&mut String::new()).expect("a line");
+    }
     zombies(count);
     let truth = json!({"pid": own_pid(), "forked": count, "exited": count, "reaped": 0, "left": count});
     if flags.get("tell-first", 0) != 0 {
@@ -21,6 +25,24 @@ pub fn all(flags: &Flags) -> Value {
     }
     hold(flags.get("hold-ms", 0));
     truth
+}
+
+/// The same, by a thread that outlives the main one.
+pub fn without_leader(flags: &Flags) -> Value {
+    let (count, hold_ms) = (flags.get("count", 3), flags.get("hold-ms", 0));
+    std::thread::spawn(move || {
+        until_leader_is_dead();
+        zombies(count);
+        println!(
+            "{}",
+            json!({"pid": own_pid(), "forked": count, "exited": count, "reaped": 0, "left": count})
+        );
+        hold(hold_ms);
+        exit(0)
+    });
+    // SAFETY: ends this thread alone.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+    unreachable!()
 }
 
 pub fn some(flags: &Flags) -> Value {

@@ -8,6 +8,7 @@ mod hostile;
 mod latency;
 mod leak;
 mod load;
+mod namespace;
 mod odd;
 mod process;
 mod reap;
@@ -28,6 +29,9 @@ fn main() {
     let scenario = args.next().unwrap_or_default();
     let mut flags = HashMap::new();
     let rest: Vec<String> = args.collect();
+    if scenario == "in-pid-namespace" {
+        namespace::run(&rest);
+    }
     for pair in rest.chunks(2) {
         // A scenario may give itself arguments that are no flags.
         if let [name, value] = pair
@@ -56,12 +60,14 @@ fn main() {
         "reap-threads" => reap::threads(&flags),
         "reap-delayed" => reap::delayed(&flags),
         "reap-batch" => reap::batch(&flags),
+        "batches" => reap::batches(&flags),
         "wnowait" => reap::wnowait(&flags),
         "big-memory" => reap::big_memory(&flags),
         "storm" => reap::storm(&flags),
         "load" => load::load(&flags),
         "latency" => latency::latency(&flags),
         "leak-all" => leak::all(&flags),
+        "leak-without-leader" => leak::without_leader(&flags),
         "leak-some" => leak::some(&flags),
         "leak-until-told" => leak::until_told(&flags),
         "exec-leaker" => leak::exec_leaker(&flags),

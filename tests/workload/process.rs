@@ -68,6 +68,14 @@ pub fn until_dead_unasked(pid: Pid) {
     }
 }
 
+/// Blocks until the main thread of this process has ended.
+pub fn until_leader_is_dead() {
+    let stat = || std::fs::read_to_string(format!("/proc/self/task/{}/stat", own_pid())).expect("our own");
+    while !stat().rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')) {
+        std::thread::yield_now();
+    }
+}
+
 /// Reaps it by wait4; the status.
 pub fn wait(pid: Pid) -> i32 {
     wait_with(pid, 0)

@@ -146,6 +146,20 @@ pub fn batch(flags: &Flags) -> Value {
     healthy(count, &bounds)
 }
 
+/// Batches of children that die at once, each reaped as a whole some time later, until it is killed. Says its pid first.
+pub fn batches(flags: &Flags) -> Value {
+    let (count, ms) = (flags.get("count", 200), flags.get("ms", 30));
+    println!("{}", json!({"pid": own_pid()}));
+    loop {
+        let children: Vec<Pid> = (0..count).map(|_| fork(|| 0)).collect();
+        hold(ms);
+        for child in children {
+            wait(child);
+        }
+        hold(ms);
+    }
+}
+
 /// Looks without reaping, reaps later.
 pub fn wnowait(flags: &Flags) -> Value {
     delayed(flags)

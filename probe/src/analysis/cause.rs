@@ -1,77 +1,219 @@
-//! Why a parent leaks, as far as what was seen can tell. What cannot be known is `unknown`, never a guess.
+//! Why a parent leaks, as far as what was seen can tell. What cannot be known is `unknown`, never a guess: each cause
+//! rests on what would not have been seen without it, and each sentence is true whatever the cause.
 
-use super::Unreaped;
+use super::unreaped::Unreaped;
 use crate::{engine::Parent, report::Cause};
+
+/// The most tracers that are named.
+const TRACERS_NAMED: usize = 3;
 
 fn cause(kind: &str, evidence: Vec<String>, fix: &str) -> Cause {
     Cause { kind: kind.into(), evidence, fix: fix.into() }
 }
 
-/// All that apply, the strongest first; never empty.
-pub fn causes(parent: &Parent, unreaped: &Unreaped) -> Vec<Cause> {
-    let mut found = Vec::new();
-    let left = unreaped.own + parent.ledger.abandoned;
-    let inherited =
-        parent.exec_ns.filter(|exec_ns| parent.last_fork_ns != 0 && *exec_ns > parent.last_fork_ns);
-    if inherited.is_some() && left > 0 {
-        found.push(cause(
-            "children_inherited_through_exec",
-            vec![
-                "it started its children, then ran another program by exec, which does not know of them"
-                    .into(),
-            ],
-            "wait for the background jobs before the exec, or do not exec: let the shell stay as the parent",
-        ));
+/// `1 dead child`, `2 dead children`.
+fn dead_children(count: u64) -> String {
+    format!("{count} dead {}", if count == 1 { "child" } else { "children" })
+}
+
+/// All that apply, the strongest first; never empty. `began_ns`: when the window began.
+pub fn causes(parent: &Parent, unreaped: &Unreaped, began_ns: u64) -> Vec<Cause> {
+    let case = Case::new(parent, unreaped, began_ns);
+    let found: Vec<Cause> =
+        [case.inherited(), case.adopted(), case.waits(), case.held()].into_iter().flatten().collect();
+    if found.is_empty() { vec![case.unknown()] } else { found }
+}
+
+/// One parent, and what the causes have in common to ask of it.
+struct Case<'a> {
+    parent: &'a Parent,
+    unreaped: &'a Unreaped,
+    began_ns: u64,
+    /// How many it is to blame for.
+    left: u64,
+    /// All that it did since its birth was seen.
+    is_seen_whole: bool,
+}
+
+impl<'a> Case<'a> {
+    fn new(parent: &'a Parent, unreaped: &'a Unreaped, began_ns: u64) -> Self {
+        let is_seen_whole = parent.task.identity.start_boottime_ns >= began_ns;
+        Self { parent, unreaped, began_ns, left: unreaped.left(), is_seen_whole }
     }
-    if let Some(waits) = parent.waits
-        && left > 0
-        && inherited.is_none()
-    {
-        if waits.any + waits.specific == 0 {
-            found.push(cause(
-                "never_waits",
-                vec![format!("it made no wait call while {left} children died on it")],
-                "call waitpid for each child, or waitpid(-1, …, WNOHANG) in a loop on SIGCHLD; where the exit status \
-                 does not matter, ignore SIGCHLD (sigaction SIG_IGN) and the kernel reaps",
-            ));
-        } else if waits.any == 0 && waits.specific > 0 {
-            found.push(cause(
-                "waits_only_for_specific_children",
-                vec![format!(
-                    "all its {} wait calls named a child; none asked for any child",
-                    waits.specific
-                )],
-                "wait for every child that is started, also on the error path and after a timeout",
-            ));
+
+    /// Since when its wait calls are counted.
+    fn since(&self) -> &'static str {
+        if self.parent.exec_ns.is_some() {
+            "since its last exec"
+        } else if self.is_seen_whole {
+            "since it was started"
+        } else {
+            "since the watch began"
         }
     }
-    if parent.ledger.adopted > 0 && unreaped.own + unreaped.abandoned_past_grace > 0 {
-        found.push(cause(
+
+    /// At least how many of those left were adopted: those that are known to be, and those it cannot have started.
+    fn adopted_left(&self) -> u64 {
+        let not_its_own =
+            if self.is_seen_whole { self.left.saturating_sub(self.parent.ledger.forked) } else { 0 };
+        self.unreaped.adopted.max(not_its_own)
+    }
+
+    /// At least how many of those left it started itself. One that adopts may have any of those whose birth was not seen
+    /// from others.
+    fn started_left(&self) -> u64 {
+        if self.adopted_left() > 0 { self.unreaped.started } else { self.left }
+    }
+
+    fn inherited(&self) -> Option<Cause> {
+        let inherited = self.unreaped.born_before_exec;
+        (inherited > 0).then(|| {
+            cause(
+                "children_inherited_through_exec",
+                vec![format!(
+                    "{} of its {} were born before its last exec: the program it runs now did not start them",
+                    inherited,
+                    dead_children(self.left)
+                )],
+                "wait for the background jobs before the exec, or do not exec: let the shell stay as the parent",
+            )
+        })
+    }
+
+    fn adopted(&self) -> Option<Cause> {
+        let adopted = self.adopted_left();
+        let books = &self.parent.ledger;
+        // If it reaped more than it can have started, it does reap those it adopts.
+        let may_reap_them = self.parent.has_reaped() && !(self.is_seen_whole && books.reaped <= books.forked);
+        if adopted == 0 || may_reap_them {
+            return None;
+        }
+        let mut evidence = vec![format!(
+            "at least {adopted} of its {} were started by other processes, which died before them",
+            dead_children(self.left)
+        )];
+        if self.parent.task.ns_pid == 1 {
+            evidence.push("it is PID 1 of a PID namespace, which gets every orphan in it".into());
+        }
+        evidence.extend(self.waits_counted());
+        Some(cause(
             "does_not_reap_adopted_children",
-            vec![format!("{} dead children came to it from parents that died first", parent.ledger.adopted)],
+            evidence,
             "a PID 1 or subreaper must reap any child: loop on waitpid(-1, …); in a container use an init (tini, \
              docker run --init)",
-        ));
+        ))
     }
-    if unreaped.held > 0 {
-        let tracer =
-            unreaped.tracer.map(|tracer| format!("{} (pid {})", tracer.comm.text(), tracer.identity.tgid));
-        found.push(cause(
-            "held_by_tracer",
-            vec![format!(
-                "{} of its dead children are held by the tracer {}",
-                unreaped.held,
-                tracer.unwrap_or_default()
-            )],
-            "let the tracer wait for the child or detach; the parent cannot reap it before",
-        ));
+
+    /// How it waited, where that was counted.
+    fn waits_counted(&self) -> Option<String> {
+        let since = self.since();
+        self.parent.waits.map(|waits| match (waits.any, waits.specific) {
+            (0, 0) => format!("it began no wait call {since}"),
+            (0, specific) => {
+                format!("{since} it began {specific} wait calls, each for one process or process group")
+            }
+            (any, 0) => format!("{since} it began {any} wait calls for any child"),
+            (any, specific) => {
+                format!("{since} it began {any} wait calls for any child and {specific} for certain ones")
+            }
+        })
     }
-    if found.is_empty() {
-        found.push(cause(
-            "unknown",
-            vec!["nothing that was seen tells why".into()],
-            "look at where it starts children and where it waits for them",
-        ));
+
+    /// What can be said from its wait calls alone.
+    fn waits(&self) -> Option<Cause> {
+        let waits = self.parent.waits?;
+        // Those inherited or adopted are explained by that.
+        let own = self.started_left().saturating_sub(self.unreaped.born_before_exec);
+        if own == 0 || waits.any > 0 {
+            return None;
+        }
+        // A wait call that began before the window may still be under way: but not one for a child born since. Whoever
+        // reaps without wait calls (io_uring) has another way to wait.
+        let since_ns = self.began_ns.max(self.parent.exec_ns.unwrap_or(0));
+        let is_known = self.is_seen_whole || self.unreaped.youngest_ns >= since_ns;
+        let mut evidence: Vec<String> = self.waits_counted().into_iter().collect();
+        if waits.specific == 0 {
+            if self.parent.has_reaped() || !is_known || own == self.unreaped.older {
+                return None;
+            }
+            evidence[0].push_str(&format!(", and {} stayed unreaped", dead_children(self.left)));
+            let autoreaped = self.parent.ledger.autoreaped;
+            if autoreaped > 0 {
+                evidence.push(format!(
+                    "the kernel reaped {} more at once: it ignored SIGCHLD (or had SA_NOCLDWAIT set) when those died, not \
+                     when these did",
+                    dead_children(autoreaped)
+                ));
+            }
+            return Some(cause(
+                "never_waits",
+                evidence,
+                if autoreaped > 0 {
+                    "call waitpid for each child; or ignore SIGCHLD before the first child is started: the kernel \
+                     does not reap those that are dead already"
+                } else {
+                    "call waitpid for each child, or waitpid(-1, …, WNOHANG) in a loop on SIGCHLD; if it has such \
+                     code, see why that does not run (SigBlk in /proc/PID/status, a stopped process); where the exit \
+                     status does not matter, ignore SIGCHLD (sigaction SIG_IGN) and the kernel reaps"
+                },
+            ));
+        }
+        (own > self.unreaped.older).then(|| {
+            cause(
+                "waits_only_for_specific_children",
+                evidence,
+                "wait for every child that is started, also on the error path and after a timeout",
+            )
+        })
     }
-    found
+
+    fn held(&self) -> Option<Cause> {
+        let tracers = &self.unreaped.tracers;
+        let named = tracers.iter().take(TRACERS_NAMED).map(|(tracer, count)| {
+            format!(
+                "the tracer {} (pid {}) holds {} of it",
+                tracer.comm.text(),
+                tracer.identity.tgid,
+                dead_children(*count)
+            )
+        });
+        let mut evidence: Vec<String> = named.collect();
+        if let more @ 1.. = tracers.len().saturating_sub(TRACERS_NAMED) {
+            evidence.push(format!("so do {more} more tracers"));
+        }
+        (!evidence.is_empty()).then(|| {
+            cause(
+                "held_by_tracer",
+                evidence,
+                "let the tracer wait for these children, or detach, or end it: their parent cannot reap them before",
+            )
+        })
+    }
+
+    /// What is known all the same.
+    fn unknown(&self) -> Cause {
+        let (parent, unreaped) = (self.parent, self.unreaped);
+        let mut evidence = Vec::new();
+        if unreaped.older > 0 && unreaped.older == self.left {
+            let them = if self.left == 1 { "its dead child is" } else { "all its dead children are" };
+            evidence.push(format!("{them} older than the watch: how it waited before is not known"));
+        } else if self.left > 0
+            && parent.waits.is_some_and(|waits| waits.any + waits.specific == 0)
+            && parent.has_reaped()
+        {
+            evidence.push(format!(
+                "it reaped {} though no wait call of it was seen to begin: it waits by other means (io_uring), or in a \
+                 call that began earlier",
+                parent.ledger.reaped
+            ));
+        } else if self.left > 0 {
+            evidence.extend(self.waits_counted());
+        } else if parent.ledger.reaped > 0 {
+            evidence.push("it reaps, but not at once".into());
+        }
+        if evidence.is_empty() {
+            evidence.push("nothing that was seen tells why".into());
+        }
+        cause("unknown", evidence, "look at where it starts children and where it waits for them")
+    }
 }

@@ -1,46 +1,29 @@
 //! One observation as one event line.
 
-use std::borrow::Cow;
-
 use super::{named, text, time};
 use crate::{
     engine::Observation,
-    model::{Precision, ReapHow, Session, Stage, Task},
-    report::{EventLine, EventProcess, ExitDetail, Lost, Named},
+    model::{Precision, ReapHow, Session, Stage},
+    report::{EventLine, EventProcess, ExitDetail},
 };
 
-/// The line, or `None` where the session does not ask for it.
+/// The line, or `None` where it was not asked for.
 pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option<EventLine<'a>> {
     let (event, reap_latency_ns, teardown_ns) = match observation {
         Observation::Lost { time_ns, losses } => {
-            let lost =
-                Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
             return Some(EventLine {
-                lost: Some(lost),
+                lost: Some(super::lost(*losses)),
                 ..EventLine::blank("lost", time::rfc3339(session, *time_ns))
             });
         }
-        Observation::Stage { event, reap_latency_ns, teardown_ns, member } => {
-            if !member {
+        Observation::Stage { event, reap_latency_ns, teardown_ns, in_scope } => {
+            if !in_scope {
                 return None;
             }
             (event, *reap_latency_ns, *teardown_ns)
         }
     };
-    let parent = match &event.stage {
-        Stage::Fork { parent, .. }
-        | Stage::Exit { parent, .. }
-        | Stage::Zombie { parent, .. }
-        | Stage::Reparent { parent, .. }
-        | Stage::Reap { parent, .. } => Some(parent),
-        Stage::Exec { .. } => None,
-    };
-    if !session.pids.is_empty() {
-        let asked = |task: &Task| session.pids.contains(&task.identity.tgid);
-        if !asked(&event.process) && !parent.is_some_and(asked) {
-            return None;
-        }
-    }
+    let parent = event.stage.parent();
     let name = match event.stage {
         Stage::Fork { .. } => "fork",
         Stage::Exec { .. } => "exec",
@@ -78,7 +61,7 @@ pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option
             line.teardown_ns = teardown_ns;
         }
         Stage::Reparent { from, .. } => {
-            line.from = Some(Named { pid: from.tgid, ns_pid: None, comm: Cow::default() });
+            line.from = Some(named(from));
         }
         Stage::Reap { how, precision, reaper, .. } => {
             line.how = Some(match how {

@@ -3,13 +3,21 @@
 //! Owns verdicts, causes, order and totals. Must not change the engine, read a clock, or know a sink.
 
 mod cause;
+mod coverage;
+mod finding;
 mod line;
 mod time;
+mod unreaped;
 mod verdict;
+
+#[cfg(test)]
+mod tests;
 
 pub use line::event_line;
 
 use std::borrow::Cow;
+
+use unreaped::Unreaped;
 
 use crate::{
     engine::{Engine, Parent as Known, State, Tally},
@@ -24,35 +32,42 @@ use crate::{
 pub fn report(engine: &Engine, session: &Session) -> Report {
     let (start_ns, end_ns) = engine.window();
     let losses = engine.losses();
-    let lost = Lost { events: losses.events, map_full: losses.map_full, probe_missed: losses.probe_missed };
+    let lost = lost(losses);
     let complete = lost == Lost::default();
-    let mut parents: Vec<Parent> = engine
-        .parents()
-        .filter(|(_, parent)| engine.root().is_none() || parent.member)
-        .map(|(_, known)| parent(engine, session, known, end_ns, complete))
+    let of_scope =
+        || engine.parents().map(|(_, known)| known).filter(|known| engine.root().is_none() || known.member);
+    let coarse =
+        engine.settled().coarse.saturating_add(of_scope().map(|known| known.ledger.coarse).sum::<u64>());
+    let mut parents: Vec<Parent> = of_scope()
+        .map(|known| parent(engine, session, known, complete))
         .filter(|parent| parent.ledger != Ledger::default())
         .collect();
     parents.sort_by_key(badness);
     let settled = settled(engine.settled());
     Report {
         schema: SCHEMA,
+        finding: finding::finding(&parents),
+        grace_ns: session.grace_ns,
         window: Window {
             start: time::rfc3339(session, start_ns),
             end: time::rfc3339(session, end_ns),
             duration_ns: end_ns.saturating_sub(start_ns),
         },
+        scope: coverage::scope(&engine.begin().scope),
+        coverage: coverage::coverage(engine.begin().coverage),
+        not_covered: coverage::not_covered(engine.begin()),
         hooks: HooksUsed {
             exit: session.hooks.exit.clone(),
             zombie: session.hooks.zombie.clone(),
             reap: session.hooks.reap.clone(),
-            precision: if session.hooks.exact || engine.coarse_reaps() == 0 { "exact" } else { "coarse" },
+            precision: if session.hooks.exact || coarse == 0 { "exact" } else { "coarse" },
         },
         complete,
         lost,
         totals: totals(settled.ledger, &parents),
         settled,
         parents,
-        left_running: if session.tree { left_running(engine) } else { Vec::new() },
+        left_running: if engine.root().is_some() { left_running(engine) } else { Vec::new() },
         tracer: tracer(engine.upkeep()),
     }
 }
@@ -101,18 +116,19 @@ fn settled(sum: model::Settled) -> Settled {
 }
 
 fn totals(settled: Ledger, parents: &[Parent]) -> Ledger {
-    parents.iter().fold(settled, |sum, parent| Ledger {
-        forked: sum.forked + parent.ledger.forked,
-        exited: sum.exited + parent.ledger.exited,
-        adopted: sum.adopted + parent.ledger.adopted,
-        reaped: sum.reaped + parent.ledger.reaped,
-        autoreaped: sum.autoreaped + parent.ledger.autoreaped,
-        unreaped: sum.unreaped + parent.ledger.unreaped,
-        abandoned: sum.abandoned + parent.ledger.abandoned,
+    parents.iter().fold(settled, |mut sum, parent| {
+        sum += parent.ledger;
+        sum
     })
 }
 
-fn parent(engine: &Engine, session: &Session, known: &Known, end_ns: u64, complete: bool) -> Parent {
+fn lost(losses: model::Losses) -> Lost {
+    let model::Losses { events, map_full, probe_missed, damaged } = losses;
+    Lost { events, map_full, probe_missed, damaged }
+}
+
+fn parent(engine: &Engine, session: &Session, known: &Known, complete: bool) -> Parent {
+    let (began_ns, end_ns) = engine.window();
     let unreaped = Unreaped::of(engine, known, session.grace_ns, end_ns);
     let books = &known.ledger;
     let ledger = Ledger {
@@ -137,6 +153,8 @@ fn parent(engine: &Engine, session: &Session, known: &Known, end_ns: u64, comple
         alive: known.died_ns.is_none(),
         ledger,
         held: unreaped.held,
+        held_by: unreaped.tracers.first().map(|(tracer, _)| owned(tracer)),
+        older: unreaped.older,
         oldest_unreaped_ns: unreaped.oldest_ns,
         oldest_at_least: unreaped.at_least,
         reap_latency: summary(&known.reap_latency),
@@ -145,56 +163,7 @@ fn parent(engine: &Engine, session: &Session, known: &Known, end_ns: u64, comple
             .waits
             .map_or(Waits::default(), |waits| Waits { any: waits.any, specific: waits.specific }),
         verdict,
-        causes: if verdict >= Verdict::Slow { cause::causes(known, &unreaped) } else { Vec::new() },
-    }
-}
-
-/// What a parent leaves unreaped, sorted out.
-pub(crate) struct Unreaped {
-    /// The parent's own: no tracer holds them.
-    pub own: u64,
-    pub held: u64,
-    /// Of the own ones, past the grace.
-    pub past_grace: u64,
-    /// Abandoned ones that had waited past the grace.
-    pub abandoned_past_grace: u64,
-    pub oldest_ns: u64,
-    pub at_least: bool,
-    /// A tracer that holds some.
-    pub tracer: Option<Task>,
-}
-
-impl Unreaped {
-    fn of(engine: &Engine, known: &Known, grace_ns: u64, end_ns: u64) -> Self {
-        let mut found = Self {
-            own: 0,
-            held: 0,
-            past_grace: 0,
-            abandoned_past_grace: known.abandoned_after.count_over(grace_ns),
-            oldest_ns: known.abandoned_after.max_ns(),
-            at_least: false,
-            tracer: None,
-        };
-        for child in &known.zombies {
-            let Some(State::Zombie { since_ns, held_by, at_least }) =
-                engine.process(*child).map(|one| one.state)
-            else {
-                continue;
-            };
-            if held_by.is_some() {
-                found.held += 1;
-                found.tracer = held_by;
-                continue;
-            }
-            let waited_ns = end_ns.saturating_sub(since_ns);
-            found.own += 1;
-            found.past_grace += u64::from(waited_ns > grace_ns);
-            if waited_ns >= found.oldest_ns {
-                found.oldest_ns = waited_ns;
-                found.at_least = at_least;
-            }
-        }
-        found
+        causes: if verdict >= Verdict::Held { cause::causes(known, &unreaped, began_ns) } else { Vec::new() },
     }
 }
 
@@ -224,9 +193,10 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
             let spawned_by = process.born_to.unwrap_or_default();
             let entry = LeftRunning {
                 pid: process.task.identity.tgid,
+                ns_pid: ns_pid(&process.task),
                 comm: process.task.comm.text().into_owned(),
                 command_line: command_line(&detail),
-                spawned_by: Named { comm: spawned_by.comm.text().into_owned().into(), ..named(&spawned_by) },
+                spawned_by: owned(&spawned_by),
             };
             (process.task.identity, entry)
         })
@@ -249,4 +219,8 @@ fn ns_pid(task: &Task) -> Option<u32> {
 
 fn named(task: &Task) -> Named<'_> {
     Named { pid: task.identity.tgid, ns_pid: ns_pid(task), comm: task.comm.text() }
+}
+
+fn owned(task: &Task) -> Named<'static> {
+    Named { pid: task.identity.tgid, ns_pid: ns_pid(task), comm: task.comm.text().into_owned().into() }
 }

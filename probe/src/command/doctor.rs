@@ -6,13 +6,14 @@ use super::{Failure, output};
 use crate::{
     cli::{DoctorArgs, Format},
     doctor_report::{
-        BtfCheck, DoctorReport, HookCheck, HookStage, PrivilegeCheck, Readiness, ReapPrecision, Rung, SCHEMA,
+        BtfCheck, DoctorReport, HookCheck, HookStage, NamespaceCheck, PrivilegeCheck, Readiness,
+        ReapPrecision, Rung, SCHEMA,
     },
     sink,
     source::{
         SetupError,
-        kernel::{self, Kernel, KernelOptions},
-        offsets, privileges,
+        kernel::{self, Asked, Kernel, KernelOptions},
+        namespace, offsets, privileges,
     },
 };
 
@@ -42,9 +43,12 @@ fn examine(options: &KernelOptions) -> DoctorReport {
                 .collect();
             (true, format!("usable, without {}", lost.join("; ")))
         }
-        Err(error) => (false, error.to_string()),
+        Err(error) => (false, format!("{}; to do: {}", error.what, error.remedy)),
     };
-    let (hooks, rung, precision, failed) = match Kernel::attach(options) {
+    let pid_namespace = pid_namespace();
+    // From a PID namespace of its own, a command can be watched all the same.
+    let asked = if pid_namespace.ok { Asked::Everything } else { Asked::Tree };
+    let (hooks, rung, precision, failed) = match Kernel::attach(&KernelOptions { asked, ..options.clone() }) {
         Ok(kernel) => {
             let (hooks, rung) = checks(&kernel);
             let precision = if kernel.hooks().exact { ReapPrecision::Exact } else { ReapPrecision::Coarse };
@@ -52,13 +56,14 @@ fn examine(options: &KernelOptions) -> DoctorReport {
         }
         Err(error) => (Vec::new(), Rung::None, ReapPrecision::None, Some(error)),
     };
-    let (verdict, summary) = conclusion(rung, precision, failed.as_ref());
+    let (verdict, summary) = conclusion(rung, precision, failed.as_ref(), &pid_namespace);
     DoctorReport {
         schema: SCHEMA,
         kernel: release,
         architecture,
         btf: BtfCheck { path: options.btf.display().to_string(), ok: btf.0, detail: btf.1 },
         privileges: privileges(failed.as_ref()),
+        pid_namespace,
         rung,
         precision,
         hooks,
@@ -67,8 +72,16 @@ fn examine(options: &KernelOptions) -> DoctorReport {
     }
 }
 
-fn conclusion(rung: Rung, precision: ReapPrecision, failed: Option<&SetupError>) -> (Readiness, String) {
+fn conclusion(
+    rung: Rung,
+    precision: ReapPrecision,
+    failed: Option<&SetupError>,
+    pid_namespace: &NamespaceCheck,
+) -> (Readiness, String) {
     match (failed, precision) {
+        (None, _) if !pid_namespace.ok => {
+            (Readiness::Degraded, format!("Of this host reapwatch sees only a part: {}.", pid_namespace.detail))
+        }
         (Some(error), _) => (Readiness::Unusable, format!("reapwatch cannot work here: {}. To do: {}", error.what, error.remedy)),
         (None, ReapPrecision::Exact) => {
             (Readiness::Ready, format!("reapwatch works here, exactly, on the {} rung.", rung.name()))
@@ -146,6 +159,15 @@ fn refused(stage: HookStage, hook: &str, error: &str) -> HookCheck {
         error: Some(error.to_owned()),
         consequence: consequence.into(),
         remedy: remedy.into(),
+    }
+}
+
+fn pid_namespace() -> NamespaceCheck {
+    match namespace::require_initial_pid() {
+        Ok(()) => NamespaceCheck { ok: true, detail: "the host's PID namespace".into() },
+        Err(error) => {
+            NamespaceCheck { ok: false, detail: format!("{}. To do: {}", error.what, error.remedy) }
+        }
     }
 }
 

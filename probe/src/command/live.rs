@@ -18,7 +18,7 @@ use crate::{
     cli::{Format, TraceArgs, WatchArgs},
     collector::{Collector, NoObserver, Observer, Purpose},
     engine::Observation,
-    model::{Identity, Session, Snapshot},
+    model::{DEFAULT_GRACE_NS, Identity, Session, Snapshot},
     record::RecordingFile,
     report::EventLine,
     sink,
@@ -43,8 +43,8 @@ pub fn attach(options: &KernelOptions) -> Result<Attached, Failure> {
 }
 
 /// What is true for the whole of a live command.
-pub fn session(kernel: &Kernel, grace: Duration, tree: bool, pids: Vec<u32>) -> Session {
-    Session { anchor: clock::anchor(), hooks: kernel.hooks(), grace_ns: nanoseconds(grace), tree, pids }
+pub fn session(kernel: &Kernel, grace: Duration) -> Session {
+    Session { anchor: clock::anchor(), hooks: kernel.hooks(), grace_ns: nanoseconds(grace) }
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
@@ -110,7 +110,7 @@ pub async fn watch(mut options: KernelOptions, args: WatchArgs) -> Result<u8, Fa
         options.asked = Asked::Counters { slow_ns: nanoseconds(args.grace.grace) };
     }
     let attached = attach(&options)?;
-    let session = session(&attached.kernel, args.grace.grace, false, Vec::new());
+    let session = session(&attached.kernel, args.grace.grace);
     let recording = recording(args.record.as_deref(), &session)?;
     let mut collector = collector(attached, session, recording, None, Purpose::Report);
     collector.run(for_a_while(Some(args.duration)), &mut NoObserver).await?;
@@ -125,9 +125,9 @@ pub async fn watch(mut options: KernelOptions, args: WatchArgs) -> Result<u8, Fa
 /// `reapwatch trace`.
 pub async fn trace(mut options: KernelOptions, args: TraceArgs) -> Result<u8, Failure> {
     let min_latency_ns = nanoseconds(args.min_latency);
-    options.asked = Asked::Events { pids: args.pid.clone(), min_latency_ns };
+    options.asked = Asked::Events { pids: args.pid, min_latency_ns };
     let attached = attach(&options)?;
-    let session = session(&attached.kernel, Duration::ZERO, false, args.pid);
+    let session = session(&attached.kernel, Duration::from_nanos(DEFAULT_GRACE_NS));
     let recording = recording(args.record.as_deref(), &session)?;
     let mut lines = Lines::new(session.clone(), args.format, false);
     let purpose = Purpose::Lines { for_a_person: io::stdout().is_terminal() };

@@ -7,12 +7,16 @@ mod output;
 mod replay;
 mod run;
 
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 use crate::{
     cli::{Cli, Command, HookChoice},
     collector::CollectError,
     record::RecordingError,
+    sink::terminal::escape,
     source::{SetupError, kernel},
 };
 
@@ -96,6 +100,16 @@ fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failu
         .build()
         .map_err(|error| Failure::other(format!("cannot start the event loop: {error}")))?
         .block_on(work)
+}
+
+/// To standard error: what failed, and what to do about it. File names and other texts from outside may be in it. A closed
+/// standard error must not turn a message into a panic.
+pub fn complain(what: &str, remedy: Option<&str>) {
+    let mut out = io::stderr().lock();
+    let _ = writeln!(out, "reapwatch: {}", escape(what));
+    if let Some(remedy) = remedy {
+        let _ = writeln!(out, "  to do: {}", escape(remedy));
+    }
 }
 
 /// A recording that cannot be used.

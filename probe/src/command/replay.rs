@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::{Failure, live::Lines, output::Target, unreadable};
+use super::{Failure, complain, live::Lines, output::Target, unreadable};
 use crate::{
     analysis,
     cli::{ReplayArgs, ReplayView},
@@ -28,7 +28,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         ReplayView::Report => None,
     };
     for input in reader.by_ref() {
-        inputs += 1;
+        inputs += u64::from(!matches!(input, Input::Losses { .. }));
         engine.apply(input, &mut observations);
         for observation in observations.drain(..) {
             if let Some(lines) = &mut lines {
@@ -49,7 +49,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         engine.apply(Input::End { time_ns }, &mut observations);
     }
     if damage != crate::record::Damage::default() {
-        eprintln!("reapwatch: {}: {damage}", args.file.display());
+        complain(&format!("{}: {damage}", args.file.display()), None);
     }
     match lines {
         Some(lines) => lines.finish()?,

@@ -17,7 +17,7 @@ use nix::{
 
 use super::{
     Failure,
-    live::{attach, collector, for_a_while, interrupted, recording, session},
+    live::{Attached, attach, collector, for_a_while, interrupted, recording, session},
     output::{self, Target},
 };
 use crate::{
@@ -25,8 +25,11 @@ use crate::{
     cli::{RecordArgs, RunArgs},
     collector::{NoObserver, Purpose},
     model::Identity,
-    report::{Report, Verdict},
-    source::kernel::{Asked, Kernel, KernelOptions},
+    report::Finding,
+    source::{
+        kernel::{Asked, KernelOptions},
+        namespace,
+    },
 };
 
 /// After a signal the command gets this long to end before the report is made without it.
@@ -35,12 +38,11 @@ const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// `reapwatch run`.
 pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failure> {
     let target = Target::open(args.output.as_deref(), Target::StandardError)?;
-    // The command will be our own child.
-    options.asked = Asked::TreeOf { pid: std::process::id() };
+    options.asked = Asked::Tree;
     let mut attached = attach(&options)?;
-    let session = session(&attached.kernel, args.grace.grace, true, Vec::new());
+    let session = session(&attached.kernel, args.grace.grace);
     let recording = recording(args.record.as_deref(), &session)?;
-    let (mut child, root) = spawn(&args.command, &mut attached.kernel)?;
+    let (mut child, root) = spawn(&args.command, &mut attached)?;
     let mut collector = collector(attached, session, recording, Some(root), Purpose::Report);
     let ended = collector.run(command_ends(child.id()), &mut NoObserver).await?;
     let failure = collector.recording_failure();
@@ -52,7 +54,7 @@ pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failur
         return Err(Failure::Other(failure));
     }
     match (ended, args.error_exitcode) {
-        (_, Some(code)) if leaks(&report) => Ok(code),
+        (_, Some(code)) if report.finding == Finding::Leak => Ok(code),
         (Ended::ByItself, _) => Ok(exit_code(reap(&mut child)?)),
         (Ended::Interrupted(signal), _) => Ok(128 + signal as u8),
     }
@@ -62,12 +64,12 @@ pub async fn run(mut options: KernelOptions, args: RunArgs) -> Result<u8, Failur
 pub async fn record(mut options: KernelOptions, args: RecordArgs) -> Result<u8, Failure> {
     let tree = !args.command.is_empty();
     if tree {
-        options.asked = Asked::TreeOf { pid: std::process::id() };
+        options.asked = Asked::Tree;
     }
     let mut attached = attach(&options)?;
-    let session = session(&attached.kernel, args.grace.grace, tree, Vec::new());
+    let session = session(&attached.kernel, args.grace.grace);
     let recording = recording(Some(&args.output), &session)?;
-    let child = if tree { Some(spawn(&args.command, &mut attached.kernel)?) } else { None };
+    let child = if tree { Some(spawn(&args.command, &mut attached)?) } else { None };
     let root = child.as_ref().map(|(_, root)| *root);
     let mut collector = collector(attached, session, recording, root, Purpose::Report);
     let code = match child {
@@ -101,12 +103,15 @@ async fn time_up(duration: Option<Duration>) {
     }
 }
 
-/// Starts the command. Its identity comes from the kernel's task list: it stays there, our unreaped child, until
-/// the report is made.
-fn spawn(command: &[OsString], kernel: &mut Kernel) -> Result<(Child, Identity), Failure> {
+/// Starts the command, our own child, and follows it. Its identity comes from the kernel's task list: it stays there,
+/// unreaped, until the report is made.
+fn spawn(command: &[OsString], attached: &mut Attached) -> Result<(Child, Identity), Failure> {
+    let Attached { kernel, first } = attached;
     let Some((program, args)) = command.split_first() else {
         return Err(Failure::other("no command given"));
     };
+    let own = namespace::own_process(&first.tasks)?;
+    kernel.follow_descendants(own.identity)?;
     let child = Command::new(program)
         .args(args)
         .spawn()
@@ -115,15 +120,18 @@ fn spawn(command: &[OsString], kernel: &mut Kernel) -> Result<(Child, Identity),
         .snapshot(0)?
         .tasks
         .iter()
-        .map(|seen| seen.process.identity)
-        .find(|identity| identity.tgid == child.id())
+        .filter(|seen| seen.parent.identity == own.identity)
+        .map(|seen| seen.process)
+        // By the pid it has in our PID namespace, which is ours to know it by.
+        .find(|process| process.ns_pid == child.id() || process.identity.tgid == child.id())
         .ok_or_else(|| {
             Failure::other(format!(
-                "{} (pid {}) is not in the kernel's task list: is this a PID namespace of its own? Run on the host",
+                "{} (pid {}) is not in the kernel's task list",
                 program.display(),
                 child.id()
             ))
-        })?;
+        })?
+        .identity;
     Ok((child, root))
 }
 
@@ -163,9 +171,4 @@ fn reap(child: &mut Child) -> Result<ExitStatus, Failure> {
 
 fn exit_code(status: ExitStatus) -> u8 {
     status.code().map_or_else(|| 128 + status.signal().unwrap_or(0) as u8, |code| code as u8)
-}
-
-/// Whether a parent in the tree leaks or abandons.
-fn leaks(report: &Report) -> bool {
-    report.totals.abandoned > 0 || report.parents.iter().any(|parent| parent.verdict >= Verdict::Leaking)
 }

@@ -10,7 +10,7 @@ use crate::model::Distribution;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     count: u64,
-    sum_ns: u64,
+    sum_ns: u128,
     min_ns: u64,
     max_ns: u64,
     buckets: BTreeMap<u16, u64>,
@@ -22,14 +22,14 @@ impl Tally {
         self.min_ns = if self.count == 0 { duration_ns } else { self.min_ns.min(duration_ns) };
         self.max_ns = self.max_ns.max(duration_ns);
         self.count += 1;
-        self.sum_ns = self.sum_ns.saturating_add(duration_ns);
+        self.sum_ns += u128::from(duration_ns);
         *self.buckets.entry(bucket::index(duration_ns) as u16).or_default() += 1;
     }
 
     /// Takes back one that was recorded. The extremes stay: which they were without it is not known.
     pub fn remove(&mut self, duration_ns: u64) {
         self.count = self.count.saturating_sub(1);
-        self.sum_ns = self.sum_ns.saturating_sub(duration_ns);
+        self.sum_ns = self.sum_ns.saturating_sub(duration_ns.into());
         let bucket = bucket::index(duration_ns) as u16;
         if let Some(count) = self.buckets.get_mut(&bucket) {
             *count -= 1;
@@ -59,7 +59,8 @@ impl Tally {
         self.max_ns
     }
     pub fn mean_ns(&self) -> u64 {
-        self.sum_ns.checked_div(self.count).unwrap_or(0)
+        let mean_ns = self.sum_ns.checked_div(self.count.into()).unwrap_or(0);
+        u64::try_from(mean_ns).unwrap_or(u64::MAX).clamp(self.min_ns, self.max_ns)
     }
 
     /// How many lasted longer: exact where all or none did, else to the bucket.
@@ -74,35 +75,86 @@ impl Tally {
         self.buckets.range(limit + 1..).map(|(_, count)| count).sum::<u64>().max(1)
     }
 
-    /// The duration below which a share of all lie: the middle of its bucket, within the extremes.
-    pub fn quantile_ns(&self, share: f64) -> u64 {
+    /// The duration below which a share of all lie: the middle of its bucket, within the extremes. `None` where the
+    /// buckets do not tell: they have not all that were counted, and those that are missing may lie anywhere.
+    pub fn quantile_ns(&self, share: f64) -> Option<u64> {
         if self.count == 0 {
-            return 0;
+            return Some(0);
         }
         let rank = ((share * self.count as f64).ceil() as u64).clamp(1, self.count);
+        let known: u64 = self.buckets.values().sum();
+        // At the lowest if all that are missing lie below, at the highest if all that are too many do.
+        let lowest = rank.saturating_sub(self.count.saturating_sub(known));
+        let highest = rank.saturating_add(known.saturating_sub(self.count));
+        let low = if lowest == 0 { bucket::index(self.min_ns) } else { self.bucket_at(lowest) };
+        let high = self.bucket_at(highest);
+        if high > low + 1 {
+            return None;
+        }
+        let (low, high) = (bucket::lower_bound_ns(low), bucket::lower_bound_ns(high + 1));
+        Some((low + high.saturating_sub(low) / 2).clamp(self.min_ns, self.max_ns))
+    }
+
+    /// Of the one that so many are not longer than, itself among them.
+    fn bucket_at(&self, rank: u64) -> usize {
         let mut passed = 0;
         for (index, count) in &self.buckets {
             passed += count;
             if passed >= rank {
-                let low = bucket::lower_bound_ns(usize::from(*index));
-                let high = bucket::lower_bound_ns(usize::from(*index) + 1);
-                return (low + (high - low) / 2).clamp(self.min_ns, self.max_ns);
+                return usize::from(*index);
             }
         }
-        self.max_ns
+        bucket::index(self.max_ns)
     }
 }
 
 impl From<Distribution> for Tally {
+    /// What the kernel counted. Several CPUs write it at once, and it is read meanwhile; a bucket has 32 bits, and the sum
+    /// wraps after 584 years of waiting. So nothing in it need agree with the rest; but each of the extremes was a
+    /// duration, and so was each that is in a bucket.
     fn from(distribution: Distribution) -> Self {
-        Self {
-            count: distribution.count,
-            sum_ns: distribution.sum_ns,
-            min_ns: distribution.min_ns,
-            max_ns: distribution.max_ns,
-            buckets: distribution.buckets.into_iter().collect(),
+        let Distribution { count, sum_ns, min_ns, max_ns, buckets } = distribution;
+        if count == 0 {
+            return Self::default();
         }
+        let mut tally = Self {
+            count,
+            sum_ns: sum_ns.into(),
+            min_ns: min_ns.min(max_ns),
+            max_ns: min_ns.max(max_ns),
+            buckets: buckets.into_iter().collect(),
+        };
+        let (Some((first, _)), Some((last, _))) =
+            (tally.buckets.first_key_value(), tally.buckets.last_key_value())
+        else {
+            return tally;
+        };
+        let (first, last) = (usize::from(*first), usize::from(*last));
+        tally.min_ns = tally.min_ns.min(longest_ns(first));
+        tally.max_ns = tally.max_ns.max(bucket::lower_bound_ns(last));
+        if tally.buckets.values().sum::<u64>() == count {
+            tally.min_ns = tally.min_ns.max(bucket::lower_bound_ns(first));
+            tally.max_ns = tally.max_ns.min(longest_ns(last));
+            tally.sum_ns = tally
+                .sum_ns
+                .clamp(tally.sum_if_all_are(bucket::lower_bound_ns), tally.sum_if_all_are(longest_ns));
+        }
+        tally
     }
+}
+
+impl Tally {
+    /// The sum, if every duration were as long as its bucket's index says.
+    fn sum_if_all_are(&self, duration_ns: impl Fn(usize) -> u64) -> u128 {
+        let each =
+            |(index, count): (&u16, &u64)| u128::from(duration_ns(usize::from(*index))) * u128::from(*count);
+        self.buckets.iter().map(each).sum()
+    }
+}
+
+/// The longest duration that falls into a bucket.
+fn longest_ns(index: usize) -> u64 {
+    if index >= bucket::LAST { u64::MAX } else { bucket::lower_bound_ns(index + 1) - 1 }
 }
 
 #[cfg(test)]
@@ -115,7 +167,7 @@ mod tests {
         tally.extend((1..=1000).map(|n| n * 1_000_000));
         assert_eq!((tally.count(), tally.min_ns(), tally.max_ns()), (1000, 1_000_000, 1_000_000_000));
         for (share, truth) in [(0.5, 500e6), (0.9, 900e6), (0.99, 990e6)] {
-            let found = tally.quantile_ns(share) as f64;
+            let found = tally.quantile_ns(share).expect("all are in buckets") as f64;
             assert!((found / truth - 1.0).abs() < 0.07, "{share}: {found} vs {truth}");
         }
         assert_eq!(tally.mean_ns(), 500_500_000);
@@ -124,10 +176,72 @@ mod tests {
     #[test]
     fn an_empty_tally_is_all_zero_and_one_value_is_every_quantile() {
         let mut tally = Tally::default();
-        assert_eq!((tally.quantile_ns(0.5), tally.mean_ns()), (0, 0));
+        assert_eq!((tally.quantile_ns(0.5), tally.mean_ns()), (Some(0), 0));
         tally.record(123_456_789);
-        assert_eq!(tally.quantile_ns(0.01), 123_456_789);
+        assert_eq!(tally.quantile_ns(0.01), Some(123_456_789));
         assert_eq!(tally.count_over(100_000_000), 1);
         assert_eq!(tally.count_over(200_000_000), 0);
+    }
+
+    fn counted(count: u64, sum_ns: u64, extremes: (u64, u64), buckets: &[(u16, u64)]) -> Tally {
+        let (min_ns, max_ns) = extremes;
+        Tally::from(Distribution { count, sum_ns, min_ns, max_ns, buckets: buckets.to_vec() })
+    }
+
+    #[test]
+    fn extremes_that_two_cpus_wrote_at_once_are_brought_in_order_by_what_the_buckets_have() {
+        // Bucket 3 holds 3,072 to 4,095 ns.
+        let tally = counted(2, 7_000, (3_900, 3_100), &[(3, 2)]);
+        assert_eq!((tally.min_ns(), tally.max_ns(), tally.mean_ns()), (3_100, 3_900, 3_500));
+        assert_eq!(tally.quantile_ns(0.5), Some(3_584));
+        // The longest was not written; its bucket is.
+        let tally = counted(2, 9_000_003_500, (3_500, 3_500), &[(3, 1), (160, 1)]);
+        assert_eq!(tally.max_ns(), bucket::lower_bound_ns(160));
+        assert_eq!(counted(0, 5, (7, 9), &[(3, 1)]), Tally::default());
+    }
+
+    #[test]
+    fn of_a_bucket_that_wrapped_the_quantiles_are_not_known_and_the_mean_is() {
+        let wrapped = (1 << 32) + 10;
+        let tally = counted(wrapped, wrapped * 5_000, (1_000, 9_000_000_000), &[(4, 10), (200, 1)]);
+        assert_eq!([0.5, 0.9, 0.99].map(|share| tally.quantile_ns(share)), [None; 3]);
+        assert_eq!((tally.mean_ns(), tally.count()), (5_000, wrapped));
+    }
+
+    #[test]
+    fn one_that_is_read_between_its_count_and_its_bucket_leaves_the_quantiles_known() {
+        for (count, in_bucket) in [(1_000, 999), (999, 1_000)] {
+            let tally = counted(count, count * 5_000, (4_100, 5_100), &[(4, in_bucket)]);
+            assert_eq!(tally.quantile_ns(0.99), Some(4_608));
+        }
+    }
+
+    #[test]
+    fn a_sum_that_wrapped_is_not_believed_against_the_buckets() {
+        // A million that waited six hours each: 684 years.
+        let hours_ns = 6 * 3_600_000_000_000;
+        let index = bucket::index(hours_ns) as u16;
+        let sum_ns = hours_ns.wrapping_mul(1_000_000);
+        let tally = counted(1_000_000, sum_ns, (hours_ns, hours_ns), &[(index, 1_000_000)]);
+        assert_eq!(tally.mean_ns(), hours_ns);
+    }
+
+    #[test]
+    fn nothing_in_a_distribution_makes_it_fail() {
+        let edges = [0, 1, 1 << 20, 1 << 44, u64::MAX];
+        for (count, sum_ns) in edges.into_iter().flat_map(|one| edges.map(|other| (one, other))) {
+            for extremes in edges.into_iter().flat_map(|one| edges.map(|other| (one, other))) {
+                for buckets in [&[][..], &[(0, 1)], &[(3, 1 << 44), (239, 1 << 44)], &[(255, 1)]] {
+                    let tally = counted(count, sum_ns, extremes, buckets);
+                    assert!(tally.min_ns() <= tally.max_ns());
+                    assert!((tally.min_ns()..=tally.max_ns()).contains(&tally.mean_ns()));
+                    for known in
+                        [0.0, 0.5, 0.99, 1.0].into_iter().filter_map(|share| tally.quantile_ns(share))
+                    {
+                        assert!((tally.min_ns()..=tally.max_ns()).contains(&known));
+                    }
+                }
+            }
+        }
     }
 }

@@ -3,25 +3,25 @@
 //! Owns who is whose child, which dead child is unreaped, and every parent's ledger. Must not know verdicts, reports,
 //! sinks, or where inputs come from. Everything in it is bounded; what does not fit is counted.
 
+mod description;
 mod distribution;
 mod parent;
 mod process;
 mod released;
 #[cfg(test)]
-mod tests;
-
-use std::sync::Arc;
+pub(crate) mod tests;
 
 use foldhash::{HashMap, HashSet, HashSetExt};
 
 pub use distribution::Tally;
-pub use parent::{Parent, Waits};
+use parent::{Left, Untold};
+pub use parent::{Origin, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
 
 use crate::model::{
-    Counters, Detail, Identity, Input, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled, Snapshot,
-    Stage, Task, TaskState, Upkeep,
+    Begin, Counters, Coverage, Identity, Input, Lifecycle, Losses, Precision, ReapHow, Scope, SeenTask,
+    Settled, Snapshot, Stage, Task, TaskState, Upkeep,
 };
 
 /// Most processes followed at once.
@@ -38,8 +38,8 @@ pub enum Observation {
         reap_latency_ns: Option<u64>,
         /// On a reap or zombie: exit → zombie.
         teardown_ns: Option<u64>,
-        /// Whether the process belongs to the watched tree (true when the whole host is watched).
-        member: bool,
+        /// Whether it was asked for: of the process and its stage.
+        in_scope: bool,
     },
     Lost {
         time_ns: u64,
@@ -54,16 +54,15 @@ pub struct Engine {
     /// The youngest identity that bears a tgid.
     by_tgid: HashMap<u32, Identity>,
     parents: HashMap<Identity, Parent>,
-    root: Option<Identity>,
-    began_ns: u64,
+    begin: Begin,
     ended_ns: u64,
     losses: Losses,
-    /// Where only what is slow or wrong is told: what parents had that are forgotten already.
-    settled: Option<Settled>,
+    /// What parents had that the kernel has forgotten already.
+    settled: Settled,
     upkeep: Upkeep,
     not_followed: u64,
-    coarse_reaps: u64,
-    seen_first_snapshot: bool,
+    /// When the first walk of the task list ended.
+    first_walk_ns: Option<u64>,
     released: Released,
 }
 
@@ -71,20 +70,23 @@ impl Engine {
     /// Takes one input; appends what was observed.
     pub fn apply(&mut self, input: Input, observations: &mut Vec<Observation>) {
         match input {
-            Input::Begin { time_ns, root } => {
-                self.began_ns = time_ns;
-                self.ended_ns = time_ns;
-                self.root = root;
+            Input::Begin(begin) => {
+                self.ended_ns = begin.time_ns;
+                self.begin = begin;
             }
             Input::Lifecycle(event) => {
+                // A filter for late reaps lets nothing else through.
+                if self.begin.coverage == Coverage::Unstated && !matches!(event.stage, Stage::Reap { .. }) {
+                    self.begin.coverage = Coverage::EveryEvent;
+                }
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.lifecycle(event, observations);
             }
-            Input::Detail { identity, detail } => self.detail(identity, &Arc::new(detail)),
+            Input::Detail { identity, detail } => self.describe(identity, detail),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
             Input::Counters(counters) => self.counters(*counters),
             Input::Settled(settled) => {
-                self.settled = Some(settled);
+                self.settled = settled;
                 self.parents.retain(|_, parent| parent.is_kept());
             }
             Input::Losses { time_ns, losses } => {
@@ -116,14 +118,28 @@ impl Engine {
         self.processes.get(&identity)
     }
 
+    /// What was asked for.
+    pub fn begin(&self) -> &Begin {
+        &self.begin
+    }
+
     /// The root of the watched tree, if only a tree is watched.
     pub fn root(&self) -> Option<Identity> {
-        self.root
+        if let Scope::Tree(root) = self.begin.scope { Some(root) } else { None }
     }
 
     /// Start and end of the window.
     pub fn window(&self) -> (u64, u64) {
-        (self.began_ns, self.ended_ns)
+        (self.begin.time_ns, self.ended_ns)
+    }
+
+    /// Whether the ledgers are those that the kernel counted: not every event was asked for, or some were lost.
+    pub fn is_counted(&self) -> bool {
+        self.is_filtered() || self.losses() != Losses::default()
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.begin.coverage != Coverage::EveryEvent || matches!(self.begin.scope, Scope::Pids(_))
     }
 
     /// Everything lost, our own bounds included.
@@ -131,9 +147,9 @@ impl Engine {
         Losses { map_full: self.losses.map_full + self.not_followed, ..self.losses }
     }
 
-    /// Reaps whose time is that of the free.
-    pub fn coarse_reaps(&self) -> u64 {
-        self.coarse_reaps
+    /// Whether this zombie was one before the window began.
+    pub fn is_older(&self, process: &Process) -> bool {
+        process.is_older(self.first_walk_ns)
     }
 
     /// What the tracer itself costs and holds, as last told.
@@ -143,21 +159,12 @@ impl Engine {
 
     /// The books of parents that are gone and left nothing to tell.
     pub fn settled(&self) -> Settled {
-        self.settled.unwrap_or_default()
+        self.settled
     }
 
     /// Deaths of children so far, as far as is known.
     pub fn deaths(&self) -> u64 {
-        self.settled().exited + self.parents.values().map(Parent::deaths).sum::<u64>()
-    }
-
-    fn detail(&mut self, identity: Identity, detail: &Arc<Detail>) {
-        if let Some(process) = self.processes.get_mut(&identity) {
-            process.detail = Some(detail.clone());
-        }
-        if let Some(parent) = self.parents.get_mut(&identity) {
-            parent.detail = Some(detail.clone());
-        }
+        self.settled.exited + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
     fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
@@ -166,16 +173,20 @@ impl Engine {
         let mut reap_latency_ns = None;
         let mut teardown_ns = None;
         self.evict_former_owner(identity, now, observations);
+        // The free of a process that a walk of the task list has found gone before.
+        if matches!(event.stage, Stage::Reap { .. }) && self.is_released(identity) {
+            return;
+        }
         match &mut event.stage {
             Stage::Fork { parent, creator } => self.fork(event.process, parent, creator, now),
             Stage::Exec { detail } => {
                 let process = self.entry(event.process, None);
                 process.task = event.process;
-                process.execs += 1;
+                process.program_ns = now;
                 process.detail = Some(detail.clone());
                 if let Some(parent) = self.parents.get_mut(&identity) {
                     parent.task = event.process;
-                    parent.detail = Some(detail.clone());
+                    parent.runs(now, Some(detail.clone()));
                     parent.exec_ns = Some(now);
                     parent.reaped_before_exec = parent.ledger.reaped;
                 }
@@ -203,12 +214,11 @@ impl Engine {
                 );
             }
             Stage::Reparent { parent, from, since_ns } => {
+                self.name(from);
                 if *since_ns != 0 && !self.is_known_dead(identity) {
                     // Its first notice was not told: it became a zombie of the parent it had.
-                    let mut former = Task { identity: *from, ..Task::default() };
-                    self.name(&mut former);
-                    self.entry(event.process, Some(former));
-                    self.zombie(identity, former, *since_ns, None, None, false);
+                    self.entry(event.process, Some(*from));
+                    self.zombie(identity, *from, *since_ns, None, None, false);
                 }
                 self.entry(event.process, Some(*parent));
                 self.adopt(identity, *parent, now);
@@ -229,11 +239,11 @@ impl Engine {
                 }
             }
         }
-        let member = self.is_member(&event);
+        let in_scope = self.is_in_scope(&event, reap_latency_ns);
         if matches!(event.stage, Stage::Reap { .. }) {
             self.release(identity, now);
         }
-        observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, member });
+        observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, in_scope });
     }
 
     fn is_known_dead(&self, identity: Identity) -> bool {
@@ -242,9 +252,33 @@ impl Engine {
             .is_some_and(|process| matches!(process.state, State::Zombie { .. } | State::Abandoned { .. }))
     }
 
-    fn is_member(&self, event: &Lifecycle) -> bool {
-        self.root.is_none()
-            || self.processes.get(&event.process.identity).is_some_and(|process| process.member)
+    /// Whether this stage of this process was asked for.
+    fn is_in_scope(&self, event: &Lifecycle, reap_latency_ns: Option<u64>) -> bool {
+        let process = event.process.identity;
+        let of_whom = match &self.begin.scope {
+            Scope::Host => true,
+            Scope::Tree(_) => self.processes.get(&process).is_some_and(|process| process.member),
+            Scope::Pids(pids) => {
+                let parent = event.stage.parent().map_or(0, |parent| parent.identity.tgid);
+                pids.contains(&process.tgid) || pids.contains(&parent)
+            }
+        };
+        let of_what = match self.begin.coverage {
+            Coverage::LateReaps { min_latency_ns } => {
+                matches!(event.stage, Stage::Reap { .. })
+                    && reap_latency_ns.is_some_and(|latency_ns| latency_ns >= min_latency_ns)
+            }
+            Coverage::EveryEvent | Coverage::Exceptions { .. } | Coverage::Unstated => true,
+        };
+        of_whom && of_what
+    }
+
+    /// Whether a process that is not known here has been released already: every process was seen by the first walk, or
+    /// its birth or its death was told. Where events were lost, the kernel's counters take the place of the ledgers.
+    fn is_released(&self, identity: Identity) -> bool {
+        self.first_walk_ns.is_some()
+            && self.begin.coverage == Coverage::EveryEvent
+            && !self.processes.contains_key(&identity)
     }
 
     /// Fills in a comm that the kernel had no chance to read.
@@ -280,7 +314,7 @@ impl Engine {
             }
         }
         self.by_tgid.insert(task.identity.tgid, task.identity);
-        let root = self.root;
+        let root = self.root();
         let parent_identity = parent.map(|parent| parent.identity).unwrap_or_default();
         let member = root == Some(task.identity)
             || (!self.processes.contains_key(&task.identity)
@@ -305,14 +339,11 @@ impl Engine {
             parent.member |= process.member;
             if parent.detail.is_none() {
                 parent.detail.clone_from(&process.detail);
+                parent.program_ns = parent.program_ns.max(process.program_ns);
             }
+            parent.name_if_nameless(&process.task);
         }
-        if task.comm.0[0] != 0 && parent.died_ns.is_none() {
-            parent.task.comm = task.comm;
-            if task.ns_pid != 0 {
-                parent.task.ns_pid = task.ns_pid;
-            }
-        }
+        parent.name(&task);
         Some(parent)
     }
 
@@ -336,16 +367,20 @@ impl Engine {
 
     /// A parent's last thread dies: its zombies are abandoned. Its running children go to an adopter unseen.
     fn parent_died(&mut self, identity: Identity, now: u64) {
+        if identity.is_init() {
+            return;
+        }
         let Some(parent) = self.parents.get_mut(&identity) else { return };
         if parent.died_ns.is_some() {
             return;
         }
-        parent.died_ns = Some(now);
+        parent.died(now);
         for child in std::mem::take(&mut parent.zombies) {
-            if let Some(process) = self.processes.get_mut(&child) {
-                let State::Zombie { since_ns, held_by, .. } = process.state else { continue };
-                let (waited_ns, held) = (now.saturating_sub(since_ns), held_by.is_some());
-                parent.abandon(waited_ns, held);
+            if let Some(process) = self.processes.get_mut(&child)
+                && let Some(left) = process.left_at(now, self.first_walk_ns)
+            {
+                parent.abandon(left);
+                let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
                 process.state = State::Abandoned { since_ns: now, waited_ns, held };
             }
         }
@@ -381,14 +416,24 @@ impl Engine {
                 entry.ledger.exited += 1;
                 entry.teardown.extend(teardown_ns);
                 if let Some(died_ns) = entry.died_ns {
-                    let held = held_by.is_some();
-                    let waited_ns = died_ns.saturating_sub(now);
-                    entry.abandon(waited_ns, held);
-                    self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns, held });
+                    self.abandoned_at_once(identity, parent.identity, now, died_ns.saturating_sub(now));
                 } else {
                     entry.zombies.insert(identity);
                 }
             }
+        }
+    }
+
+    /// A process became a zombie of `parent`, or came to it as one, which had died already.
+    fn abandoned_at_once(&mut self, identity: Identity, parent: Identity, now: u64, waited_ns: u64) {
+        let (Some(process), Some(parent)) =
+            (self.processes.get_mut(&identity), self.parents.get_mut(&parent))
+        else {
+            return;
+        };
+        if let Some(left) = process.left_at(now, self.first_walk_ns) {
+            parent.abandon(Left { waited_ns, ..left });
+            process.state = State::Abandoned { since_ns: now, waited_ns, held: left.held_by.is_some() };
         }
     }
 
@@ -407,22 +452,23 @@ impl Engine {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
         }
+        let left = process.left_at(now, self.first_walk_ns);
         process.parent = parent.identity;
         process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };
-        if let State::Zombie { since_ns, held_by, .. } = state {
+        if let Some(left) = left {
             if former == parent.identity {
                 return;
             }
             if let Some(former) = self.parents.get_mut(&former) {
                 former.zombies.remove(&identity);
-                former.abandon(now.saturating_sub(since_ns), held_by.is_some());
+                former.abandon(left);
             }
         }
+        process.handed_on = true;
         let Some(entry) = self.parent_entry(parent) else { return };
         entry.ledger.adopted += 1;
         if entry.died_ns.is_some() {
-            entry.abandon(0, false);
-            self.set_zombie(identity, State::Abandoned { since_ns: now, waited_ns: 0, held: false });
+            self.abandoned_at_once(identity, parent.identity, now, 0);
         } else {
             entry.zombies.insert(identity);
         }
@@ -444,13 +490,15 @@ impl Engine {
             (State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity),
             |process| (process.state, process.parent),
         );
-        if !self.processes.contains_key(&task.identity) && self.root.is_some() {
+        if !self.processes.contains_key(&task.identity) && self.root().is_some() {
             return None;
         }
         let dead = self.parents.get(&by.identity).is_some_and(|parent| parent.died_ns.is_some());
-        if precision == Precision::Coarse && how == ReapHow::Wait {
-            self.coarse_reaps += 1;
+        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, Process::origin);
+        if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
+            self.released_untold(task, by, origin, since_ns, now);
         }
+        let coarse = u64::from(precision == Precision::Coarse);
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
                 let latency = now.saturating_sub(since_ns);
@@ -461,6 +509,7 @@ impl Engine {
                     return None;
                 }
                 entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
                 entry.reaped_late_at_least |= at_least;
                 entry.reap_latency.record(latency);
                 Some(latency)
@@ -473,6 +522,7 @@ impl Engine {
             State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
                 let entry = self.parents.get_mut(&owner)?;
                 entry.take_back(waited_ns, held);
+                entry.ledger.coarse += coarse;
                 let latency = waited_ns.min(now.saturating_sub(since_ns));
                 entry.reap_latency.record(latency);
                 Some(latency)
@@ -483,6 +533,7 @@ impl Engine {
                 let entry = self.parent_entry(by)?;
                 entry.ledger.adopted += 1;
                 entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
                 let latency = now.saturating_sub(since_ns);
                 entry.reap_latency.record(latency);
                 Some(latency)
@@ -497,10 +548,17 @@ impl Engine {
                 }
                 if dead && !taken {
                     let died_ns = entry.died_ns.unwrap_or(now);
-                    entry.abandon(if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) }, false);
+                    entry.abandon(Left {
+                        born_ns: task.identity.start_boottime_ns,
+                        waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
+                        held_by: None,
+                        older: false,
+                        origin,
+                    });
                     return None;
                 }
                 entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
                 if since_ns == 0 {
                     return None;
                 }
@@ -508,6 +566,24 @@ impl Engine {
                 entry.reap_latency.record(latency);
                 Some(latency)
             }
+        }
+    }
+
+    /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
+    /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
+    fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
+        let (since_ns, held_by, older) = match self.processes.get(&task.identity) {
+            Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
+                (*since_ns, *held_by, self.is_older(process))
+            }
+            _ => (since_ns, None, false),
+        };
+        let born_ns = task.identity.start_boottime_ns;
+        if since_ns != 0
+            && let Some(parent) = self.parent_entry(by)
+        {
+            let left = Left { born_ns, waited_ns: 0, held_by, older, origin };
+            parent.released_untold(Untold { since_ns, released_ns: now, left });
         }
     }
 
@@ -527,9 +603,11 @@ impl Engine {
     /// The kernel's task list no longer has it, and no event said so: released, time unknown.
     fn release_unseen(&mut self, identity: Identity, now: u64, observations: &mut Vec<Observation>) {
         let Some(process) = self.processes.get(&identity) else { return };
+        if identity.is_init() {
+            return;
+        }
         let task = process.task;
         let owner = process.parent;
-        let member = self.root.is_none() || process.member;
         let how = match process.state {
             State::Exited { autoreap: true, .. } => ReapHow::Auto,
             _ => ReapHow::Wait,
@@ -546,7 +624,7 @@ impl Engine {
                 if let Some(entry) = self.parents.get_mut(&owner) {
                     entry.zombies.remove(&identity);
                     entry.ledger.reaped += 1;
-                    self.coarse_reaps += 1;
+                    entry.ledger.coarse += 1;
                 }
             }
         }
@@ -560,13 +638,20 @@ impl Engine {
                 zombie_ns: 0,
             };
             let event = Lifecycle { time_ns: now, process: task, stage };
-            observations.push(Observation::Stage { event, reap_latency_ns: None, teardown_ns: None, member });
+            let in_scope = self.is_in_scope(&event, None);
+            observations.push(Observation::Stage {
+                event,
+                reap_latency_ns: None,
+                teardown_ns: None,
+                in_scope,
+            });
         }
         self.release(identity, now);
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
-        let first = !std::mem::replace(&mut self.seen_first_snapshot, true);
+        let first = self.first_walk_ns.is_none();
+        self.first_walk_ns.get_or_insert(snapshot.ended_ns);
         self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
         let mut present = HashSet::with_capacity(snapshot.tasks.len());
         let released = self.released.take_since(snapshot.began_ns);
@@ -611,11 +696,14 @@ impl Engine {
 
     fn seen(&mut self, seen: &SeenTask, first: bool) {
         let identity = seen.process.identity;
+        if let Some(parent) = self.parents.get_mut(&identity) {
+            parent.name_if_nameless(&seen.process);
+        }
         let known = self.processes.contains_key(&identity);
         // A process that ended between this look and now is not brought back: only what began before is news.
         if !known
             && !first
-            && seen.process.identity.start_boottime_ns >= self.began_ns
+            && seen.process.identity.start_boottime_ns >= self.begin.time_ns
             && seen.state != TaskState::Zombie
         {
             return;
@@ -640,7 +728,11 @@ impl Engine {
                         _ => {}
                     }
                 }
-                if first && let Some(parent) = self.parents.get_mut(&seen.parent.identity) {
+                // Whose death the programs have seen is among what they counted.
+                if first
+                    && seen.since_ns == 0
+                    && let Some(parent) = self.parents.get_mut(&seen.parent.identity)
+                {
                     parent.older += 1;
                 }
             }
@@ -665,40 +757,47 @@ impl Engine {
 
     fn counters(&mut self, counters: Counters) {
         let known = self.parents.contains_key(&counters.parent.identity);
-        let deaths = counters.exited + counters.adopted + counters.reaped + counters.autoreaped;
-        let children = if self.settled.is_some() { deaths + counters.forked } else { deaths };
-        // Somebody who only waited is no parent.
-        if !known && (children == 0 || self.root.is_some()) {
+        let filtered = self.is_filtered();
+        let deaths = [counters.exited, counters.adopted, counters.reaped, counters.autoreaped];
+        // A process that only waited is no parent.
+        let has_children = deaths.iter().any(|count| *count != 0) || (filtered && counters.forked != 0);
+        if !known && (!has_children || self.root().is_some()) {
             return;
         }
         let identity = counters.parent.identity;
-        let counted = self.settled.is_some();
         if let Some(parent) = self.parent_entry(counters.parent) {
             parent.waits = Some(Waits { any: counters.waits_any, specific: counters.waits_specific });
-            if counted && counters.exec_ns != 0 {
+            if filtered && counters.exec_ns != 0 {
                 parent.exec_ns = Some(counters.exec_ns);
                 parent.reaped_before_exec = counters.reaped_before_exec;
             }
-            let died_ns = counters.died_ns;
+            if counters.exec_ns > parent.program_ns {
+                // It was not told of: what is known is of the program before.
+                parent.runs(counters.exec_ns, None);
+            }
+            let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));
             parent.in_reading = true;
             if died_ns != 0 {
                 self.parent_died(identity, died_ns);
+            } else {
+                parent.lived_at(time_ns);
             }
         }
     }
 
-    /// Where events were lost, or never told, what the kernel counted takes the place of what we counted.
+    /// Where not every event was asked for, or some were lost, what the kernel counted takes the place of what the events
+    /// told.
     fn heal(&mut self) {
-        if self.losses() == Losses::default() && self.settled.is_none() {
+        if !self.is_counted() {
             return;
         }
-        for parent in self.parents.values_mut() {
-            let coarse = parent.heal();
-            if self.settled.is_some() {
-                self.coarse_reaps += coarse;
-            }
+        let Self { parents, processes, .. } = self;
+        for parent in parents.values_mut() {
+            parent.heal(|zombie| match processes.get(zombie)?.state {
+                State::Zombie { since_ns, .. } => Some(since_ns),
+                _ => None,
+            });
         }
-        self.coarse_reaps += self.settled().coarse;
     }
 }

@@ -16,7 +16,41 @@ pub struct Books {
     pub reaped: u64,
     pub autoreaped: u64,
     pub abandoned: u64,
+    /// Of `reaped`: seen only by their free.
+    pub coarse: u64,
 }
+
+/// A zombie, as its parent leaves it behind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    pub born_ns: u64,
+    pub waited_ns: u64,
+    pub held_by: Option<Task>,
+    /// It was dead before the window began.
+    pub older: bool,
+    pub origin: Origin,
+}
+
+/// Where a parent has a child from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Its birth was seen.
+    Own,
+    /// It had another parent before.
+    Adopted,
+    Unknown,
+}
+
+/// A child that was released, it was not seen by whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Untold {
+    pub since_ns: u64,
+    pub released_ns: u64,
+    pub left: Left,
+}
+
+/// Most of those remembered for one parent, until its counters say whether it lives.
+const UNTOLD_MAX: usize = 4096;
 
 /// Wait calls it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +64,10 @@ pub struct Waits {
 pub struct Parent {
     pub task: Task,
     pub detail: Option<Arc<Detail>>,
+    /// /proc was asked what it runs, since it runs it.
+    pub(super) is_described: bool,
+    /// When it began the program that `detail` is of; 0 where that was not seen.
+    pub(super) program_ns: u64,
     pub member: bool,
     pub died_ns: Option<u64>,
     pub exec_ns: Option<u64>,
@@ -39,9 +77,18 @@ pub struct Parent {
     pub ledger: Books,
     /// Its unreaped children; `unreaped` is their number.
     pub zombies: HashSet<Identity>,
-    /// How long each abandoned child had waited, for those no tracer held.
+    /// How long each abandoned child had waited, for those no tracer held, and for those one held.
     pub abandoned_after: Tally,
-    pub abandoned_held: u64,
+    pub abandoned_held_after: Tally,
+    /// Of the abandoned: dead before the window began.
+    pub abandoned_older: u64,
+    /// Of the abandoned: known to have had another parent before, and known to be its own.
+    pub abandoned_adopted: u64,
+    pub abandoned_own: u64,
+    /// When the youngest of the abandoned was born, 0: there is none.
+    pub abandoned_youngest_ns: u64,
+    /// The last tracer that held one of the abandoned.
+    pub abandoned_to: Option<Task>,
     pub reap_latency: Tally,
     pub teardown: Tally,
     /// `None`: not counted yet.
@@ -50,6 +97,8 @@ pub struct Parent {
     pub older: u64,
     /// A reaped child was older than the tracer: its latency is a lower bound.
     pub reaped_late_at_least: bool,
+    /// Where not every event is told: released by somebody, perhaps for it by the kernel, when it had died.
+    untold: Vec<Untold>,
     pub(super) counters: Option<Box<Counters>>,
     /// Its counters were in the reading that is under way.
     pub(super) in_reading: bool,
@@ -60,6 +109,8 @@ impl Parent {
         Self {
             task,
             detail: None,
+            is_described: false,
+            program_ns: 0,
             member: false,
             died_ns: None,
             exec_ns: None,
@@ -68,7 +119,13 @@ impl Parent {
             ledger: Books::default(),
             zombies: HashSet::default(),
             abandoned_after: Tally::default(),
-            abandoned_held: 0,
+            abandoned_held_after: Tally::default(),
+            abandoned_older: 0,
+            abandoned_adopted: 0,
+            abandoned_own: 0,
+            untold: Vec::new(),
+            abandoned_youngest_ns: 0,
+            abandoned_to: None,
             reap_latency: Tally::default(),
             teardown: Tally::default(),
             waits: None,
@@ -92,12 +149,39 @@ impl Parent {
     }
 
     /// One of its zombies outlived it.
-    pub(super) fn abandon(&mut self, waited_ns: u64, held: bool) {
+    pub(super) fn abandon(&mut self, left: Left) {
         self.ledger.abandoned += 1;
-        if held {
-            self.abandoned_held += 1;
+        self.abandoned_older += u64::from(left.older);
+        self.abandoned_adopted += u64::from(left.origin == Origin::Adopted);
+        self.abandoned_own += u64::from(left.origin == Origin::Own);
+        self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
+        if left.held_by.is_some() {
+            self.abandoned_to = left.held_by;
+            self.abandoned_held_after.record(left.waited_ns);
         } else {
-            self.abandoned_after.record(waited_ns);
+            self.abandoned_after.record(left.waited_ns);
+        }
+    }
+
+    /// One was released, it was not seen by whom, and whether this parent had died by then is not known yet.
+    pub(super) fn released_untold(&mut self, untold: Untold) {
+        if self.untold.len() < UNTOLD_MAX {
+            self.untold.push(untold);
+        }
+    }
+
+    /// It lived at that time: what was released by then it may have reaped.
+    pub(super) fn lived_at(&mut self, time_ns: u64) {
+        self.untold.retain(|untold| untold.released_ns > time_ns);
+    }
+
+    /// It died at that time: what was released since, the kernel took.
+    pub(super) fn died(&mut self, died_ns: u64) {
+        self.died_ns = Some(died_ns);
+        for Untold { since_ns, released_ns, left } in std::mem::take(&mut self.untold) {
+            if released_ns >= died_ns {
+                self.abandon(Left { waited_ns: died_ns.saturating_sub(since_ns), ..left });
+            }
         }
     }
 
@@ -106,7 +190,7 @@ impl Parent {
         self.ledger.abandoned = self.ledger.abandoned.saturating_sub(1);
         self.ledger.reaped += 1;
         if held {
-            self.abandoned_held = self.abandoned_held.saturating_sub(1);
+            self.abandoned_held_after.remove(waited_ns);
         } else {
             self.abandoned_after.remove(waited_ns);
         }
@@ -117,33 +201,45 @@ impl Parent {
         self.counters.as_ref().map_or(self.ledger.exited, |counters| counters.exited)
     }
 
-    /// Takes over what the kernel counted. What was unreaped comes from the task list; the books are closed with it.
-    /// Returns how many of its reaps were seen only by their free.
-    pub(super) fn heal(&mut self) -> u64 {
-        let Some(counters) = self.counters.take() else { return 0 };
+    /// Takes over what the kernel counted. What is unreaped comes from the task list, which was walked after the counters
+    /// were read; `zombie_since` says when one of them became a zombie.
+    pub(super) fn heal(&mut self, zombie_since: impl Fn(&Identity) -> Option<u64>) {
+        let Some(counters) = self.counters.take() else { return };
+        // Those that died after the reading are not in it.
+        self.zombies
+            .retain(|zombie| zombie_since(zombie).is_none_or(|since_ns| since_ns <= counters.time_ns));
         let books = &mut self.ledger;
         books.forked = counters.forked;
         books.adopted = counters.adopted;
         books.reaped = counters.reaped;
         books.autoreaped = counters.autoreaped;
+        books.coarse = counters.coarse;
         self.reap_latency = Tally::from(counters.reap_latency.clone());
         self.teardown = Tally::from(counters.teardown.clone());
         let unreaped = self.zombies.len() as u64;
-        let received = self.older + counters.exited + books.adopted;
-        // Whoever could not be followed and is not in the task list has been reaped.
-        if counters.untracked > 0 {
-            let open = received.saturating_sub(books.reaped + books.autoreaped + unreaped);
-            books.reaped += open.min(counters.untracked);
+        // Dead by the reading, not known to be reaped by then, and no longer in the task list.
+        let gone = (self.older.saturating_add(counters.exited).saturating_add(books.adopted))
+            .saturating_sub(books.reaped.saturating_add(books.autoreaped).saturating_add(unreaped));
+        if self.died_ns.is_some() {
+            // Those that could not be followed have been reaped.
+            let reaped = gone.min(counters.untracked);
+            books.reaped += reaped;
+            books.abandoned = gone - reaped;
+        } else {
+            // A parent that lives has reaped them since, or their free is still to come.
+            books.reaped += gone;
+            books.abandoned = 0;
         }
-        let settled = books.reaped + books.autoreaped + unreaped;
-        books.abandoned = if self.died_ns.is_some() { received.saturating_sub(settled) } else { 0 };
         // Whom the events took for abandoned had been reaped after all.
         if books.abandoned == 0 {
             self.abandoned_after = Tally::default();
-            self.abandoned_held = 0;
+            self.abandoned_held_after = Tally::default();
+            (self.abandoned_older, self.abandoned_adopted, self.abandoned_own) = (0, 0, 0);
+            self.abandoned_youngest_ns = 0;
         }
-        // The last walk and the last reading of the counters are moments apart: what is unreaped is the walk's.
-        books.exited = (settled + books.abandoned).saturating_sub(books.adopted);
-        counters.coarse
+        // A zombie whose death no program saw is in the task list all the same.
+        books.exited = (books.reaped.saturating_add(books.autoreaped))
+            .saturating_add(unreaped.saturating_add(books.abandoned))
+            .saturating_sub(books.adopted);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::parent::{Left, Origin};
 use crate::model::{Detail, Identity, Task, WaitStatus};
 
 /// Where in its life a process is, as far as is known.
@@ -37,12 +38,15 @@ pub struct Process {
     pub parent: Identity,
     /// The real parent at birth; `None` for those older than us.
     pub born_to: Option<Task>,
+    /// It came to its parent as a zombie, from another.
+    pub handed_on: bool,
     pub detail: Option<Arc<Detail>>,
     pub state: State,
     pub status: Option<WaitStatus>,
     /// Of the watched tree.
     pub member: bool,
-    pub execs: u32,
+    /// When it began the program it runs; 0 where that was not seen.
+    pub(super) program_ns: u64,
 }
 
 impl Process {
@@ -51,12 +55,42 @@ impl Process {
             task,
             parent,
             born_to: None,
+            handed_on: false,
             detail: None,
             state: State::Running,
             status: None,
             member: false,
-            execs: 0,
+            program_ns: 0,
         }
+    }
+
+    /// Where the parent it has now has it from.
+    pub fn origin(&self) -> Origin {
+        match self.born_to {
+            _ if self.handed_on => Origin::Adopted,
+            Some(parent) if parent.identity == self.parent => Origin::Own,
+            Some(_) => Origin::Adopted,
+            None => Origin::Unknown,
+        }
+    }
+
+    /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_walk_ns`: the end of the
+    /// first walk of the task list.
+    pub(super) fn left_at(&self, now: u64, first_walk_ns: Option<u64>) -> Option<Left> {
+        let State::Zombie { since_ns, held_by, .. } = self.state else { return None };
+        Some(Left {
+            born_ns: self.task.identity.start_boottime_ns,
+            waited_ns: now.saturating_sub(since_ns),
+            held_by,
+            older: self.is_older(first_walk_ns),
+            origin: self.origin(),
+        })
+    }
+
+    /// Whether it was a zombie already when the task list was first walked, until `first_walk_ns`.
+    pub(super) fn is_older(&self, first_walk_ns: Option<u64>) -> bool {
+        matches!(self.state, State::Zombie { since_ns, at_least: true, .. }
+            if first_walk_ns.is_some_and(|walk_ns| since_ns <= walk_ns))
     }
 
     /// When the last stage that is known of it began.

@@ -1,13 +1,13 @@
 //! The engine against scenarios written as text, and against random lives whose books are kept beside it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Comm, WaitStatus};
+use crate::model::{Begin, Comm, WaitStatus};
 
-fn task(tgid: u32) -> Task {
+pub(crate) fn task(tgid: u32) -> Task {
     Task {
         identity: Identity { tgid, start_boottime_ns: u64::from(tgid) },
         ns_pid: tgid,
@@ -45,11 +45,16 @@ fn reap(by: u32, how: ReapHow) -> Stage {
 
 /// Lines of `time verb pid [pid]`: fork C P, exit C P, ignored C P (exit under a parent that ignores SIGCHLD),
 /// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, free C P (nobody knows who reaped), walk (a task list: `C:P` a zombie, `P` a running child of 1;
-/// walk@T: begun at T, when all were seen).
+/// walk@T: begun at T, when all were seen; `C:P:T` one held by T), exec P 0, waits P ANY SPECIFIC (as the kernel counted
+/// them). A process is born at the time that is its pid; the window ends at 1,000,000.
 fn play(script: &str) -> Engine {
+    play_in(Begin { time_ns: 1, ..Begin::default() }, script)
+}
+
+pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
     let mut engine = Engine::default();
     let mut observations = Vec::new();
-    engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+    engine.apply(Input::Begin(begin), &mut observations);
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split_whitespace();
         let time: u64 = words.next().and_then(|word| word.parse().ok()).expect("a time");
@@ -59,13 +64,17 @@ fn play(script: &str) -> Engine {
             let tasks = words
                 .map(|word| {
                     let (child, parent) = word.split_once(':').unwrap_or((word, "1"));
+                    let (parent, tracer) = match parent.split_once(':') {
+                        Some((parent, tracer)) => (parent, Some(task(tracer.parse().expect("a pid")))),
+                        None => (parent, None),
+                    };
                     let state = if word.contains(':') { TaskState::Zombie } else { TaskState::Running };
                     SeenTask {
                         time_ns: began_ns,
                         process: task(child.parse().expect("a pid")),
                         parent: task(parent.parse().expect("a pid")),
                         state,
-                        tracer: None,
+                        tracer,
                         since_ns: 0,
                     }
                 })
@@ -76,7 +85,19 @@ fn play(script: &str) -> Engine {
         }
         let pids: Vec<u32> = words.map(|word| word.parse().expect("a pid")).collect();
         let (child, parent) = (pids[0], pids[1]);
+        if verb == "waits" {
+            let counters = Counters {
+                time_ns: time,
+                parent: task(child),
+                waits_any: u64::from(parent),
+                waits_specific: u64::from(pids[2]),
+                ..Counters::default()
+            };
+            engine.apply(Input::Counters(Box::new(counters)), &mut observations);
+            continue;
+        }
         let stage = match verb {
+            "exec" => Stage::Exec { detail: Arc::default() },
             "fork" => fork(child, parent),
             "exit" => exit(parent, false),
             "ignored" => exit(parent, true),
@@ -88,7 +109,7 @@ fn play(script: &str) -> Engine {
                 again: false,
             },
             "again" => Stage::Zombie { parent: task(parent), held_by: None, exit_ns: time - 1, again: true },
-            "reparent" => Stage::Reparent { parent: task(parent), from: task(1).identity, since_ns: 0 },
+            "reparent" => Stage::Reparent { parent: task(parent), from: task(1), since_ns: 0 },
             "reap" => reap(parent, ReapHow::Wait),
             "auto" => reap(parent, ReapHow::Auto),
             "free" => Stage::Reap {
@@ -187,6 +208,80 @@ fn a_walk_finds_what_was_lost_and_lets_go_of_what_is_gone() {
 }
 
 #[test]
+fn init_lives_though_no_walk_finds_it() {
+    // Five orphans come to it; it is not in the list, as in some sandboxes.
+    let engine = play(
+        "10 walk 2 20:1\n 30 reap 20 1\n 40 exit 21 1\n 41 zombie 21 1\n 50 walk 2 21:1\n 60 reap 21 1\n 70 walk 2",
+    );
+    assert_eq!(books(&engine, 1), [0, 2, 0, 2, 0, 0, 0]);
+    assert_eq!(engine.parents[&task(1).identity].died_ns, None);
+    // Another that is not there is dead, and has abandoned what it had.
+    let engine = play("10 walk 2 20:2\n 40 walk 20:1");
+    assert!(engine.parents[&task(2).identity].died_ns.is_some());
+}
+
+#[test]
+fn what_is_known_of_the_abandoned_is_kept_with_their_parent() {
+    let engine = play(
+        "10 walk 2 20:2\n 30 fork 31 2\n 31 fork 32 2\n 40 exit 31 2\n 41 held 31 2 7\n 42 exit 32 2\n 43 zombie 32 2
+         50 reparent 33 2\n 90 exit 2 1\n",
+    );
+    let parent = &engine.parents[&task(2).identity];
+    assert_eq!((parent.abandoned_after.count(), parent.abandoned_held_after.count()), (3, 1));
+    assert_eq!((parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_youngest_ns), (1, 0, 33));
+    assert_eq!(parent.abandoned_to.map(|tracer| tracer.identity.tgid), Some(7));
+    let handed_on = "30 fork 31 3\n 40 exit 31 3\n 41 zombie 31 3\n 50 reparent 31 2\n 90 exit 2 1\n";
+    assert_eq!(play(handed_on).parents[&task(2).identity].abandoned_adopted, 1);
+    let orphan = "30 fork 31 3\n 39 exit 3 2\n 40 exit 31 2\n 41 zombie 31 2\n 90 exit 2 1\n";
+    assert_eq!(play(orphan).parents[&task(2).identity].abandoned_adopted, 1);
+}
+
+#[test]
+fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the_parents_end() {
+    let begin = Begin { time_ns: 1, coverage: Coverage::Exceptions { slow_ns: 1 }, ..Begin::default() };
+    let free = |zombie_ns, time_ns, child| {
+        let stage = Stage::Reap {
+            parent: task(5),
+            reaper: Task::default(),
+            how: ReapHow::Wait,
+            precision: Precision::Coarse,
+            exit_ns: 0,
+            zombie_ns,
+        };
+        life(time_ns, child, stage)
+    };
+    let counters = |time_ns, died_ns| {
+        let counters =
+            Counters { time_ns, parent: task(5), died_ns, exited: 3, reaped: 1, ..Counters::default() };
+        Input::Counters(Box::new(counters))
+    };
+    let mut engine = Engine::default();
+    for input in [
+        Input::Begin(begin),
+        walk_of_zombies(2, 5, &[], 0),
+        free(20, 60, 10),
+        counters(100, 0),
+        free(30, 160, 11),
+        free(50, 170, 12),
+        counters(200, 150),
+        Input::End { time_ns: 300 },
+    ] {
+        engine.apply(input, &mut Vec::new());
+    }
+    let parent = &engine.parents[&task(5).identity];
+    assert_eq!(books(&engine, 5), [0, 3, 0, 1, 0, 0, 2]);
+    assert_eq!((parent.abandoned_after.count(), parent.abandoned_after.max_ns()), (2, 120));
+}
+
+#[test]
+fn a_reap_is_coarse_for_the_parent_that_it_is_booked_with() {
+    let engine =
+        play("2 walk 5:3 2 3\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n 30 reap 20 2\n 50 walk 2 3");
+    let coarse = |tgid| engine.parents[&task(tgid).identity].ledger.coarse;
+    assert_eq!((coarse(2), coarse(3)), (0, 1));
+}
+
+#[test]
 fn who_is_reaped_while_the_list_is_walked_is_not_brought_back() {
     let life = "10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n";
     let engine = play(&format!("{life} 30 reap 20 2\n 35 walk@25 20:2 2\n 50 walk 2"));
@@ -274,7 +369,7 @@ fn simulate(happenings: &[Happening], tell: &mut impl FnMut(Input)) -> Table {
                         tell(life(
                             time + 1,
                             child,
-                            Stage::Reparent { parent: task(1), from: task(who).identity, since_ns: 0 },
+                            Stage::Reparent { parent: task(1), from: task(who), since_ns: 0 },
                         ));
                     }
                 }
@@ -309,7 +404,7 @@ fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one
     };
     let settled = |exited| Input::Settled(Settled { exited, reaped: exited, ..Settled::default() });
     for input in [
-        Input::Begin { time_ns: 1, root: None },
+        Input::Begin(Begin { time_ns: 1, ..Begin::default() }),
         settled(0),
         counters(7, false),
         counters(8, true),
@@ -332,6 +427,7 @@ fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one
 fn counters(table: &Table, tgid: u32) -> Input {
     let [exited, adopted, reaped, _] = table.books.get(&tgid).copied().unwrap_or_default();
     Input::Counters(Box::new(Counters {
+        time_ns: 1_000_000,
         parent: task(tgid),
         died_ns: if table.alive.contains(&tgid) { 0 } else { 900 },
         forked: table.forked.get(&tgid).copied().unwrap_or(0),
@@ -362,7 +458,7 @@ proptest! {
     fn random_lives_are_booked_as_they_happened(happenings in happenings()) {
         let mut engine = Engine::default();
         let mut observations = Vec::new();
-        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
         let table = simulate(&happenings, &mut |input| engine.apply(input, &mut observations));
         for (tgid, [exited, adopted, reaped, abandoned]) in &table.books {
             let unreaped = table.zombies.iter().filter(|zombie| table.parent[*zombie] == *tgid).count() as u64;
@@ -378,7 +474,7 @@ proptest! {
     ) {
         let mut engine = Engine::default();
         let mut observations = Vec::new();
-        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
         let mut keep = keep.into_iter().cycle();
         let table = simulate(&happenings, &mut |input| {
             if matches!(input, Input::Lifecycle(_)) && keep.next() == Some(false) {
@@ -401,7 +497,7 @@ proptest! {
         let mut engine = Engine::default();
         let mut observations = Vec::new();
         let mut end = None;
-        engine.apply(Input::Begin { time_ns: 1, root: None }, &mut observations);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
         engine.apply(Input::Snapshot(walk(&Table { alive: vec![1], ..Table::default() }, 2)), &mut observations);
         let mut keep = keep.into_iter().cycle();
         let table = simulate(&happenings, &mut |input| match input {
@@ -420,5 +516,63 @@ proptest! {
             let forked = table.forked.get(tgid).copied().unwrap_or(0);
             prop_assert_eq!(books(&engine, *tgid), [forked, *exited, *adopted, *reaped, 0, unreaped, *abandoned]);
         }
+    }
+}
+
+/// Counters of a parent, read at a time.
+fn counted(time_ns: u64, tgid: u32, exited: u64, reaped: u64) -> Input {
+    let counters =
+        Counters { time_ns, parent: task(tgid), forked: exited, exited, reaped, ..Counters::default() };
+    Input::Counters(Box::new(counters))
+}
+
+/// A walk that finds these zombies of a parent that lives; `since_ns`: when they died.
+fn walk_of_zombies(time_ns: u64, parent: u32, zombies: &[u32], since_ns: u64) -> Input {
+    let seen = |process, of, state, since_ns| SeenTask {
+        time_ns,
+        process: task(process),
+        parent: task(of),
+        state,
+        tracer: None,
+        since_ns,
+    };
+    let tasks = [seen(parent, 1, TaskState::Running, 0)]
+        .into_iter()
+        .chain(zombies.iter().map(|zombie| seen(*zombie, parent, TaskState::Zombie, since_ns)))
+        .collect();
+    Input::Snapshot(Snapshot { began_ns: time_ns, ended_ns: time_ns, settle_after_ns: 0, tasks })
+}
+
+#[test]
+fn a_child_reaped_between_the_reading_of_the_counters_and_the_walk_is_counted_once() {
+    let begin = Begin { time_ns: 1, scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns: 1_000 } };
+    let play = |inputs: Vec<Input>| {
+        let mut engine = Engine::default();
+        let mut observations = Vec::new();
+        engine.apply(Input::Begin(begin.clone()), &mut observations);
+        engine.apply(walk_of_zombies(2, 7, &[], 0), &mut observations);
+        for input in inputs {
+            engine.apply(input, &mut observations);
+        }
+        engine.apply(Input::End { time_ns: 100 }, &mut observations);
+        books(&engine, 7)
+    };
+    // Five died, three were reaped by the reading; one more by the walk.
+    let inputs = vec![counted(50, 7, 5, 3), walk_of_zombies(60, 7, &[20], 40)];
+    assert_eq!(play(inputs), [5, 5, 0, 4, 0, 1, 0]);
+    // One that died after the reading is no part of it.
+    let inputs = vec![counted(50, 7, 5, 4), walk_of_zombies(60, 7, &[20, 21], 55)];
+    assert_eq!(play(inputs), [5, 5, 0, 5, 0, 0, 0]);
+    // A death that no program has seen is in the task list all the same.
+    let inputs = vec![counted(50, 7, 5, 5), walk_of_zombies(60, 7, &[20], 40)];
+    assert_eq!(play(inputs), [5, 6, 0, 5, 0, 1, 0]);
+}
+
+#[test]
+fn a_free_after_a_walk_has_found_the_process_gone_is_no_second_death() {
+    let life = "2 walk 2\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n";
+    for free in ["", "60 free 20 2"] {
+        let engine = play(&format!("{life} 50 walk 2\n {free}"));
+        assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
     }
 }

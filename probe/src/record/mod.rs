@@ -5,10 +5,12 @@
 //!
 //! A file is `REAPWREC`, u16 major, u16 minor, then frames: marker `0xF7 'R' 'W' 0x0A`, u8 kind, u32 length, payload,
 //! u32 CRC-32 of kind, length and payload; all little-endian. The first frame is the session. A reader that meets a
-//! bad frame looks for the next marker with a good checksum: damage loses only the frames it hit. A later minor
+//! bad frame looks for the next marker with a good checksum: damage loses only the frames it hit. A good frame that says
+//! what cannot be (`codec`) is left out too. A later minor
 //! version may append fields to a payload and add kinds; a reader ignores what it does not know.
 
 mod codec;
+mod frames;
 mod reader;
 mod writer;
 
@@ -17,7 +19,7 @@ pub use writer::{RecordingFile, Writer};
 
 const MAGIC: &[u8; 8] = b"REAPWREC";
 /// Changes when an old reader could misread a new file.
-const MAJOR: u16 = 2;
+const MAJOR: u16 = 3;
 /// Changes when something was added.
 const MINOR: u16 = 0;
 const MARKER: [u8; 4] = [0xf7, b'R', b'W', b'\n'];

@@ -3,10 +3,15 @@
 use std::{
     fmt,
     io::{self, Read},
+    ops::Range,
 };
 
-use super::{HEAD_LEN, MAGIC, MAJOR, MARKER, PAYLOAD_MAX, codec};
-use crate::model::{Input, Session};
+use super::{
+    MAGIC, MAJOR,
+    codec::{self, Unusable},
+    frames::{Found, Frames},
+};
+use crate::model::{DEFAULT_GRACE_NS, Input, Losses, Session};
 
 /// What could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,8 +20,12 @@ pub struct Damage {
     pub places: u64,
     /// Their length together.
     pub bytes_lost: u64,
+    /// Good frames that say what cannot be.
+    pub impossible: u64,
     /// The file ends inside a frame.
     pub torn_tail: bool,
+    /// The file could not be read to its end.
+    pub unreadable: Option<io::ErrorKind>,
     /// No end of the window was recorded: whoever recorded was killed, or the end is lost.
     pub no_end: bool,
     /// Good frames of a kind this version does not know.
@@ -27,19 +36,22 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if self.bytes_lost > 0 {
-            parts.push(format!(
-                "{} bytes in {} places are damaged and left out",
-                self.bytes_lost, self.places
-            ));
+            parts.push(format!("damaged bytes left out: {} (places: {})", self.bytes_lost, self.places));
+        }
+        if self.impossible > 0 {
+            parts.push(format!("frames left out because what they say is impossible: {}", self.impossible));
         }
         if self.torn_tail {
             parts.push("it ends in the middle of a frame".into());
+        }
+        if let Some(error) = self.unreadable {
+            parts.push(format!("its rest cannot be read ({error})"));
         }
         if self.no_end {
             parts.push("the end of the window is missing, so the numbers go up to the last input".into());
         }
         if self.unknown_frames > 0 {
-            parts.push(format!("{} frames of a newer version are left out", self.unknown_frames));
+            parts.push(format!("frames of a newer version left out: {}", self.unknown_frames));
         }
         f.write_str(&parts.join("; "))
     }
@@ -74,40 +86,64 @@ impl fmt::Display for RecordingError {
 
 impl std::error::Error for RecordingError {}
 
-/// A recording being read.
+/// The format whose recordings do not say what was left out.
+const FORMAT_2: u16 = 2;
+
+/// A recording being read: its inputs, and where some are missing [`Input::Losses`] that say so.
 #[derive(Debug)]
-pub struct Reader {
-    bytes: Vec<u8>,
-    at: usize,
+pub struct Reader<R> {
+    frames: Frames<R>,
     session: Session,
+    /// In format 2 the session said what the begin says now: these pids alone were asked for.
+    pids_of_format_2: Option<Vec<u32>>,
     damage: Damage,
     ended: bool,
+    /// The last time that was read, and the last losses that were recorded.
+    time_ns: u64,
+    losses: Losses,
+    /// Comes after the losses that were found before it.
+    next: Option<Input>,
 }
 
-impl Reader {
-    /// Reads the whole file and its session.
-    pub fn open(mut from: impl Read) -> Result<Self, RecordingError> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).map_err(RecordingError::Io)?;
-        if bytes.len() < MAGIC.len() + 4 || &bytes[..MAGIC.len()] != MAGIC {
+impl<R: Read> Reader<R> {
+    /// Reads the head of the file and its session.
+    pub fn open(mut from: R) -> Result<Self, RecordingError> {
+        let mut head = Vec::new();
+        from.by_ref().take(MAGIC.len() as u64 + 4).read_to_end(&mut head).map_err(RecordingError::Io)?;
+        let (magic, version) = head.split_at_checked(MAGIC.len()).ok_or(RecordingError::NotARecording)?;
+        let &[major_low, major_high, _, _] = version else { return Err(RecordingError::NotARecording) };
+        if magic != MAGIC {
             return Err(RecordingError::NotARecording);
         }
-        let major = u16::from_le_bytes([bytes[8], bytes[9]]);
+        let major = u16::from_le_bytes([major_low, major_high]);
         if major > MAJOR {
             return Err(RecordingError::Newer { major });
         }
-        let at = MAGIC.len() + 4;
-        let mut reader =
-            Self { bytes, at, session: Session::default(), damage: Damage::default(), ended: false };
-        match reader.frame_at(at) {
-            Some((codec::kind::SESSION, payload, next)) => {
-                reader.session =
-                    codec::decode_session(&reader.bytes[payload]).ok_or(RecordingError::NoSession)?;
-                reader.at = next;
-                Ok(reader)
+        let mut frames = Frames::new(from);
+        let Found::Frame { kind: codec::kind::SESSION, payload } = frames.next() else {
+            return Err(RecordingError::NoSession);
+        };
+        let payload = frames.payload(payload);
+        let mut session = codec::decode_session(payload).ok_or(RecordingError::NoSession)?;
+        let mut pids_of_format_2 = None;
+        if major <= FORMAT_2 {
+            let pids = codec::decode_pids_of_format_2(payload).ok_or(RecordingError::NoSession)?;
+            pids_of_format_2 = Some(pids);
+            // `trace` wrote no grace then.
+            if session.grace_ns == 0 {
+                session.grace_ns = DEFAULT_GRACE_NS;
             }
-            _ => Err(RecordingError::NoSession),
         }
+        Ok(Self {
+            frames,
+            session,
+            pids_of_format_2,
+            damage: Damage::default(),
+            ended: false,
+            time_ns: 0,
+            losses: Losses::default(),
+            next: None,
+        })
     }
 
     /// What was true for the whole recording.
@@ -120,63 +156,66 @@ impl Reader {
         self.damage
     }
 
-    /// Kind, payload and end of a good frame at this place.
-    fn frame_at(&self, at: usize) -> Option<(u8, std::ops::Range<usize>, usize)> {
-        let head = self.bytes.get(at..at + HEAD_LEN)?;
-        if head[..4] != MARKER {
-            return None;
+    fn decode(&self, kind: u8, payload: Range<usize>) -> Result<Input, Unusable> {
+        let payload = self.frames.payload(payload);
+        match &self.pids_of_format_2 {
+            Some(pids) if kind == codec::kind::BEGIN => codec::decode_begin_of_format_2(payload, pids),
+            _ => codec::decode(kind, payload),
         }
-        let len = u32::from_le_bytes([head[5], head[6], head[7], head[8]]) as usize;
-        if len > PAYLOAD_MAX {
-            return None;
-        }
-        let payload = at + HEAD_LEN..at + HEAD_LEN + len;
-        let sum = self.bytes.get(payload.end..payload.end + 4)?;
-        let good = crc32fast::hash(&self.bytes[at + 4..payload.end]).to_le_bytes() == *sum;
-        good.then_some((head[4], payload.clone(), payload.end + 4))
     }
 
-    /// The next place at or after `from` where a good frame begins.
-    fn next_good(&self, from: usize) -> Option<usize> {
-        let mut at = from;
-        while at + HEAD_LEN <= self.bytes.len() {
-            let found = self.bytes[at..].windows(MARKER.len()).position(|window| window == MARKER)?;
-            at += found;
-            if self.frame_at(at).is_some() {
-                return Some(at);
+    /// The next input as it was recorded. Whatever is in its way is counted.
+    fn recorded(&mut self) -> Option<Input> {
+        loop {
+            match self.frames.next() {
+                Found::Frame { kind, payload } => match self.decode(kind, payload) {
+                    Ok(input) => return Some(input),
+                    Err(Unusable::Impossible) => self.damage.impossible += 1,
+                    Err(Unusable::UnknownKind) => self.damage.unknown_frames += 1,
+                },
+                Found::Gap { torn: true, .. } => self.damage.torn_tail = true,
+                Found::Gap { bytes, torn: false } => {
+                    self.damage.places += 1;
+                    self.damage.bytes_lost += bytes;
+                }
+                Found::End => {
+                    self.damage.unreadable = self.frames.failure();
+                    self.damage.no_end = !self.ended;
+                    return None;
+                }
             }
-            at += 1;
         }
-        None
     }
 }
 
-impl Iterator for Reader {
+impl<R: Read> Iterator for Reader<R> {
     type Item = Input;
 
     fn next(&mut self) -> Option<Input> {
-        loop {
-            if self.at >= self.bytes.len() {
-                self.damage.no_end = !self.ended;
-                return None;
-            }
-            let Some((kind, payload, next)) = self.frame_at(self.at) else {
-                let good = self.next_good(self.at + 1);
-                let end = good.unwrap_or(self.bytes.len());
-                self.damage.torn_tail |= good.is_none();
-                self.damage.places += 1;
-                self.damage.bytes_lost += (end - self.at) as u64;
-                self.at = end;
-                continue;
-            };
-            self.at = next;
-            match codec::decode(kind, &self.bytes[payload]) {
-                Some(input) => {
-                    self.ended |= matches!(input, Input::End { .. });
-                    return Some(input);
-                }
-                None => self.damage.unknown_frames += 1,
-            }
+        if let Some(next) = self.next.take() {
+            return Some(next);
         }
+        let mut next = self.recorded();
+        match &mut next {
+            Some(Input::Begin(begin)) => self.time_ns = begin.time_ns,
+            Some(Input::End { time_ns }) => self.time_ns = *time_ns,
+            Some(Input::Lifecycle(event)) => self.time_ns = event.time_ns,
+            Some(Input::Snapshot(snapshot)) => self.time_ns = snapshot.ended_ns,
+            Some(Input::Counters(counters)) => self.time_ns = counters.time_ns,
+            Some(Input::Losses { time_ns, losses }) => {
+                self.time_ns = *time_ns;
+                losses.damaged = self.losses.damaged;
+                self.losses = *losses;
+            }
+            _ => {}
+        }
+        self.ended |= matches!(next, Some(Input::End { .. }));
+        let damaged = self.damage.places + self.damage.impossible;
+        if damaged == self.losses.damaged {
+            return next;
+        }
+        self.losses.damaged = damaged;
+        self.next = next;
+        Some(Input::Losses { time_ns: self.time_ns, losses: self.losses })
     }
 }

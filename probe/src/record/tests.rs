@@ -1,18 +1,38 @@
 //! The recording gives back what was written, and survives whatever happens to the file.
 
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{
+    array::{uniform3, uniform7, uniform13},
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+};
 
-use super::*;
+use probe_common::bucket;
+
+use super::{
+    codec::{COUNT_MAX, PID_LIMIT, TIME_MAX_NS},
+    *,
+};
 use crate::model::*;
 
+fn pid() -> impl Strategy<Value = u32> {
+    0..PID_LIMIT
+}
+
+fn time() -> impl Strategy<Value = u64> {
+    0..=TIME_MAX_NS
+}
+
+fn tally() -> impl Strategy<Value = u64> {
+    0..=COUNT_MAX
+}
+
 fn task() -> impl Strategy<Value = Task> {
-    (any::<u32>(), any::<u64>(), any::<u32>(), any::<[u8; 16]>()).prop_map(
-        |(tgid, start_boottime_ns, ns_pid, comm)| Task {
-            identity: Identity { tgid, start_boottime_ns },
-            ns_pid,
-            comm: Comm(comm),
-        },
-    )
+    (pid(), time(), pid(), any::<[u8; 16]>()).prop_map(|(tgid, start_boottime_ns, ns_pid, comm)| Task {
+        identity: Identity { tgid, start_boottime_ns },
+        ns_pid,
+        comm: Comm(comm),
+    })
 }
 
 fn detail() -> impl Strategy<Value = Detail> {
@@ -29,14 +49,14 @@ fn stage() -> impl Strategy<Value = Stage> {
             status: WaitStatus(status),
             autoreap
         }),
-        (task(), option::of(task()), any::<u64>(), any::<bool>())
+        (task(), option::of(task()), time(), any::<bool>())
             .prop_map(|(parent, held_by, exit_ns, again)| Stage::Zombie { parent, held_by, exit_ns, again }),
-        (task(), task(), any::<u64>()).prop_map(|(parent, from, since_ns)| Stage::Reparent {
+        (task(), task(), time()).prop_map(|(parent, from, since_ns)| Stage::Reparent {
             parent,
-            from: from.identity,
+            from,
             since_ns
         }),
-        (task(), task(), any::<bool>(), any::<bool>(), any::<u64>(), any::<u64>()).prop_map(
+        (task(), task(), any::<bool>(), any::<bool>(), time(), time()).prop_map(
             |(parent, reaper, auto, coarse, exit_ns, zombie_ns)| Stage::Reap {
                 parent,
                 reaper,
@@ -50,8 +70,15 @@ fn stage() -> impl Strategy<Value = Stage> {
 }
 
 fn distribution() -> impl Strategy<Value = Distribution> {
-    (any::<[u64; 4]>(), vec((any::<u16>(), any::<u64>()), 0..5)).prop_map(
-        |([count, sum_ns, min_ns, max_ns], buckets)| Distribution { count, sum_ns, min_ns, max_ns, buckets },
+    let buckets = btree_map(0..=bucket::LAST as u16, 1..=COUNT_MAX, 0..5);
+    (tally(), any::<u64>(), [time(), time()], buckets).prop_map(
+        |(count, sum_ns, [min_ns, max_ns], buckets)| Distribution {
+            count,
+            sum_ns,
+            min_ns,
+            max_ns,
+            buckets: buckets.into_iter().collect(),
+        },
     )
 }
 
@@ -62,7 +89,7 @@ fn seen() -> impl Strategy<Value = SeenTask> {
         Just(TaskState::DeadLeader),
         Just(TaskState::Zombie)
     ];
-    (any::<[u64; 2]>(), task(), task(), state, option::of(task())).prop_map(
+    ([time(), time()], task(), task(), state, option::of(task())).prop_map(
         |([time_ns, since_ns], process, parent, state, tracer)| SeenTask {
             time_ns,
             process,
@@ -74,20 +101,40 @@ fn seen() -> impl Strategy<Value = SeenTask> {
     )
 }
 
+fn scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::Host),
+        task().prop_map(|root| Scope::Tree(root.identity)),
+        vec(any::<u32>(), 1..5).prop_map(Scope::Pids),
+    ]
+}
+
+fn coverage() -> impl Strategy<Value = Coverage> {
+    prop_oneof![
+        Just(Coverage::EveryEvent),
+        any::<u64>().prop_map(|slow_ns| Coverage::Exceptions { slow_ns }),
+        any::<u64>().prop_map(|min_latency_ns| Coverage::LateReaps { min_latency_ns }),
+        Just(Coverage::Unstated),
+    ]
+}
+
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
-        (any::<u64>(), option::of(task()))
-            .prop_map(|(time_ns, root)| Input::Begin { time_ns, root: root.map(|root| root.identity) }),
-        (any::<u64>(), task(), stage()).prop_map(|(time_ns, process, stage)| Input::Lifecycle(Lifecycle {
+        (time(), scope(), coverage()).prop_map(|(time_ns, scope, coverage)| Input::Begin(Begin {
+            time_ns,
+            scope,
+            coverage
+        })),
+        (time(), task(), stage()).prop_map(|(time_ns, process, stage)| Input::Lifecycle(Lifecycle {
             time_ns,
             process,
             stage
         })),
         (task(), detail()).prop_map(|(task, detail)| Input::Detail { identity: task.identity, detail }),
-        (any::<[u64; 3]>(), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
+        (uniform3(time()), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
         }),
-        (any::<[u64; 13]>(), task(), distribution(), distribution()).prop_map(
+        (uniform13(tally()), task(), distribution(), distribution()).prop_map(
             |(n, parent, reap_latency, teardown)| {
                 Input::Counters(Box::new(Counters {
                     time_ns: n[0],
@@ -110,15 +157,15 @@ fn input() -> impl Strategy<Value = Input> {
                 }))
             }
         ),
-        any::<[u64; 7]>().prop_map(|[parents, forked, exited, adopted, reaped, autoreaped, coarse]| {
+        uniform7(tally()).prop_map(|[parents, forked, exited, adopted, reaped, autoreaped, coarse]| {
             Input::Settled(Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse })
         }),
-        any::<[u64; 4]>().prop_map(|[time_ns, events, map_full, probe_missed]| Input::Losses {
+        (time(), uniform3(tally())).prop_map(|(time_ns, [events, map_full, probe_missed])| Input::Losses {
             time_ns,
-            losses: Losses { events, map_full, probe_missed }
+            losses: Losses { events, map_full, probe_missed, damaged: 0 }
         }),
-        (any::<[u64; 2]>(), vec(("[a-z]{0,9}", any::<[u64; 3]>()), 0..3)).prop_map(
-            |([cpu_ns, resident_bytes], named)| {
+        (time(), tally(), vec(("[a-z]{0,9}", uniform3(tally())), 0..3)).prop_map(
+            |(cpu_ns, resident_bytes, named)| {
                 let programs = named.iter().cloned().map(|(name, n)| ProgramUpkeep {
                     name,
                     runs: n[0],
@@ -135,7 +182,7 @@ fn input() -> impl Strategy<Value = Input> {
                 Input::Upkeep(Box::new(Upkeep { cpu_ns, resident_bytes, programs, maps }))
             }
         ),
-        any::<u64>().prop_map(|time_ns| Input::End { time_ns }),
+        time().prop_map(|time_ns| Input::End { time_ns }),
     ]
 }
 
@@ -144,9 +191,14 @@ fn session() -> Session {
         anchor: TimeAnchor { realtime_minus_boottime_ns: -5 },
         hooks: Hooks { exit: "e".into(), zombie: "z".into(), reap: "r".into(), exact: true },
         grace_ns: 7,
-        tree: true,
-        pids: vec![1, 2],
     }
+}
+
+/// Everything that is read, and what could not be.
+fn read(bytes: &[u8]) -> (Vec<Input>, Damage) {
+    let mut reader = Reader::open(bytes).expect("the head is whole");
+    let read = reader.by_ref().collect();
+    (read, reader.damage())
 }
 
 fn write(inputs: &[Input]) -> Vec<u8> {
@@ -160,11 +212,12 @@ fn write(inputs: &[Input]) -> Vec<u8> {
 proptest! {
     #[test]
     fn what_was_written_is_read(inputs in vec(input(), 0..12)) {
-        let mut reader = Reader::open(write(&inputs).as_slice()).expect("readable");
+        let written = write(&inputs);
+        let mut reader = Reader::open(written.as_slice()).expect("readable");
         prop_assert_eq!(reader.session(), &session());
         let read: Vec<Input> = reader.by_ref().collect();
+        prop_assert_eq!(reader.damage(), Damage { no_end: reader.damage().no_end, ..Damage::default() });
         prop_assert_eq!(read, inputs);
-        prop_assert_eq!(reader.damage().bytes_lost, 0);
     }
 
     #[test]
@@ -174,8 +227,12 @@ proptest! {
         let place = first + place.index(whole.len() - first);
         let mut damaged = whole.clone();
         damaged[place] ^= 0x55;
-        let read: Vec<Input> = Reader::open(damaged.as_slice()).expect("the head is whole").collect();
-        prop_assert!(read.len() >= inputs.len() - 1, "{} of {}", read.len(), inputs.len());
+        let (read, damage) = read(&damaged);
+        prop_assert_eq!(damage.places + u64::from(damage.torn_tail) + damage.unknown_frames, 1);
+        let told = usize::from(damage.places > 0);
+        prop_assert_eq!(read.len(), inputs.len() - 1 + told);
+        let says_so = |input: &Input| matches!(input, Input::Losses { losses, .. } if losses.damaged == 1);
+        prop_assert_eq!(read.iter().any(says_so), told == 1);
     }
 
     #[test]
@@ -212,4 +269,172 @@ fn a_newer_format_is_refused_by_name() {
     bytes[8] = 9;
     let error = Reader::open(bytes.as_slice()).expect_err("newer");
     assert!(error.to_string().contains("format 9"), "{error}");
+}
+
+/// A frame with a good checksum.
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let head = [&[kind][..], &(payload.len() as u32).to_le_bytes(), payload].concat();
+    [&MARKER[..], &head, &crc32fast::hash(&head).to_le_bytes()].concat()
+}
+
+fn end(time_ns: u64) -> Input {
+    Input::End { time_ns }
+}
+
+#[test]
+fn false_markers_cost_one_look_each_and_what_is_behind_them_is_read() {
+    // Each claims the megabyte behind it. Checked one by one that would be a hundred gigabytes.
+    let count = 100_000;
+    let false_frame = [&MARKER[..], &[2], &1_000_000_u32.to_le_bytes()].concat();
+    let damaged =
+        [write(&[]), false_frame.repeat(count), frame(8, &7_u64.to_le_bytes()), vec![0; 1 << 20]].concat();
+    let (read, damage) = read(&damaged);
+    assert!(read.contains(&end(7)), "{read:?}");
+    assert_eq!((damage.places, damage.bytes_lost), (2, (9 * count + (1 << 20)) as u64));
+    assert!(!damage.torn_tail && !damage.no_end, "{damage}");
+}
+
+#[test]
+fn a_good_frame_inside_a_false_one_is_read_wherever_the_window_stands() {
+    for junk in [0, 1, 255, 256, 257, 65_000, 200_000] {
+        let false_head = [&MARKER[..], &[2], &(PAYLOAD_MAX as u32).to_le_bytes()].concat();
+        let junk: Vec<u8> = (0..junk).map(|place: usize| (place * 7) as u8).collect();
+        let good = frame(8, &5_u64.to_le_bytes());
+        let damaged = [&write(&[])[..], &false_head, &junk, &good, &junk, &good].concat();
+        let (read, damage) = read(&damaged);
+        assert_eq!(read.iter().filter(|input| **input == end(5)).count(), 2, "{} bytes", junk.len());
+        assert_eq!(damage.bytes_lost, (false_head.len() + 2 * junk.len()) as u64);
+    }
+}
+
+#[test]
+fn what_cannot_be_is_left_out_and_said() {
+    let lifecycle = |time_ns, process: Task, parent: Task, exit_ns| {
+        let stage = Stage::Zombie { parent, held_by: None, exit_ns, again: false };
+        Input::Lifecycle(Lifecycle { time_ns, process, stage })
+    };
+    let one =
+        |tgid, start_boottime_ns| Task { identity: Identity { tgid, start_boottime_ns }, ..Task::default() };
+    let detail = |command_line: Vec<Vec<u8>>| Input::Detail {
+        identity: Identity::default(),
+        detail: Detail { command_line, ..Detail::default() },
+    };
+    let counters = |counters: Counters| Input::Counters(Box::new(counters));
+    let counted = |buckets: &[(u16, u64)]| {
+        counters(Counters {
+            reap_latency: Distribution { buckets: buckets.to_vec(), ..Distribution::default() },
+            ..Counters::default()
+        })
+    };
+    let upkeep = |maps| Input::Upkeep(Box::new(Upkeep { maps, ..Upkeep::default() }));
+    let possible = [
+        lifecycle(TIME_MAX_NS, one(PID_LIMIT - 1, 1), one(2, 1), 0),
+        detail(vec![vec![b'a'; COMMAND_LINE_MAX]]),
+        detail(vec![Vec::new(); COMMAND_LINE_MAX]),
+        counted(&[(0, 1), (bucket::LAST as u16, COUNT_MAX)]),
+        // Read while two CPUs wrote it.
+        counters(Counters {
+            reap_latency: Distribution { count: 2, min_ns: 9, max_ns: 3, ..Distribution::default() },
+            ..Counters::default()
+        }),
+        upkeep(vec![MapUpkeep::default(); 1024]),
+    ];
+    let (read_back, damage) = read(&write(&possible));
+    assert_eq!(read_back, possible);
+    assert_eq!(damage.impossible, 0);
+    let impossible = [
+        lifecycle(TIME_MAX_NS + 1, one(3, 1), one(2, 1), 0),
+        lifecycle(1, one(3, TIME_MAX_NS + 1), one(2, 1), 0),
+        lifecycle(1, one(3, 1), one(2, 1), TIME_MAX_NS + 1),
+        lifecycle(1, one(PID_LIMIT, 1), one(2, 1), 0),
+        // Its own parent.
+        lifecycle(1, one(3, 1), one(3, 1), 0),
+        detail(vec![vec![b'a'; COMMAND_LINE_MAX + 1]]),
+        detail(vec![Vec::new(); COMMAND_LINE_MAX + 2]),
+        counted(&[(bucket::LAST as u16 + 1, 1)]),
+        counted(&[(3, 1), (3, 1)]),
+        counted(&[(3, 0)]),
+        counted(&[(3, COUNT_MAX + 1)]),
+        counters(Counters { exited: COUNT_MAX + 1, ..Counters::default() }),
+        Input::Settled(Settled { reaped: u64::MAX, ..Settled::default() }),
+        Input::Losses { time_ns: 1, losses: Losses { events: u64::MAX, ..Losses::default() } },
+        upkeep(vec![MapUpkeep::default(); 1025]),
+        end(u64::MAX),
+    ];
+    for (number, input) in impossible.into_iter().enumerate() {
+        let (read_back, damage) = read(&write(&[end(1), input.clone()]));
+        assert_eq!((damage.impossible, damage.bytes_lost), (1, 0), "{number}: {input:?}");
+        assert!(damage.to_string().contains("impossible: 1"), "{damage}");
+        let losses = Losses { damaged: 1, ..Losses::default() };
+        assert_eq!(read_back, [end(1), Input::Losses { time_ns: 1, losses }], "{number}");
+    }
+    // A second session.
+    let twice = [write(&[]), write(&[])[MAGIC.len() + 4..].to_vec()].concat();
+    assert_eq!(read(&twice).1.impossible, 1);
+}
+
+#[test]
+fn frames_of_a_later_minor_version_are_no_damage() {
+    let (read, damage) = read(&[write(&[]), frame(200, b"anything"), frame(8, &[0; 11])].concat());
+    assert_eq!(read, [end(0)]);
+    assert_eq!(damage, Damage { unknown_frames: 1, ..Damage::default() });
+}
+
+#[test]
+fn only_the_head_of_what_is_no_recording_is_read() {
+    struct Endless(u64);
+    impl std::io::Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0 += buffer.len() as u64;
+            assert!(self.0 < 1 << 20, "it is read on and on");
+            buffer.fill(0);
+            Ok(buffer.len())
+        }
+    }
+    assert!(matches!(Reader::open(Endless(0)), Err(RecordingError::NotARecording)));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_gives_what_it_has_and_says_so() {
+    struct Broken;
+    impl std::io::Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::TimedOut.into())
+        }
+    }
+    let written = write(&[end(3), end(4)]);
+    let mut reader = Reader::open(std::io::Read::chain(&written[..], Broken)).expect("the head is whole");
+    assert_eq!(reader.by_ref().collect::<Vec<_>>(), [end(3), end(4)]);
+    assert!(reader.damage().to_string().contains("its rest cannot be read"), "{}", reader.damage());
+}
+
+/// A recording of format 2, of `trace --pid 4 --pid 5` or of a tree.
+fn format_2(pids: &[u32], root: Option<Identity>) -> Vec<u8> {
+    let mut session = Vec::new();
+    codec::encode_session(&self::session(), &mut session);
+    session.push(u8::from(root.is_some()));
+    session.extend((pids.len() as u32).to_le_bytes());
+    session.extend(pids.iter().flat_map(|pid| pid.to_le_bytes()));
+    let mut begin = 3u64.to_le_bytes().to_vec();
+    begin.push(u8::from(root.is_some()));
+    let root = root.unwrap_or_default();
+    begin.extend(root.tgid.to_le_bytes());
+    begin.extend(root.start_boottime_ns.to_le_bytes());
+    let head = [MAGIC.as_slice(), &2u16.to_le_bytes(), &0u16.to_le_bytes()].concat();
+    [head, frame(codec::kind::SESSION, &session), frame(codec::kind::BEGIN, &begin)].concat()
+}
+
+#[test]
+fn format_2_is_read_and_what_it_left_out_is_unstated() {
+    let root = Identity { tgid: 9, start_boottime_ns: 8 };
+    for (bytes, scope) in [
+        (format_2(&[], None), Scope::Host),
+        (format_2(&[4, 5], None), Scope::Pids(vec![4, 5])),
+        (format_2(&[], Some(root)), Scope::Tree(root)),
+    ] {
+        let mut reader = Reader::open(bytes.as_slice()).expect("readable");
+        assert_eq!(reader.session(), &session());
+        let begin = Begin { time_ns: 3, scope, coverage: Coverage::Unstated };
+        assert_eq!(reader.next(), Some(Input::Begin(begin)));
+    }
 }

@@ -12,7 +12,7 @@ pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Re
         Readiness::Degraded => "1;33",
         Readiness::Unusable => "1;31",
     };
-    for line in wrap(&report.summary, view.width) {
+    for line in wrap(&escape(&report.summary), view.width) {
         writeln!(out, "{}", view.paint(colour, &line))?;
     }
     writeln!(out, "\nkernel      {} {}", escape(&report.kernel), escape(&report.architecture))?;
@@ -21,6 +21,10 @@ pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Re
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
     let privileges = format!("{}; kept while watching: {kept}", report.privileges.detail);
     hanging(out, "privileges", &privileges, view)?;
+    // Where it is wrong, the first sentence says it.
+    let namespace =
+        if report.pid_namespace.ok { &report.pid_namespace.detail } else { "not the host's PID namespace" };
+    hanging(out, "namespace", namespace, view)?;
     writeln!(out)?;
     for hook in &report.hooks {
         let mark = if hook.ok { view.paint("32", "yes") } else { view.paint("33", "no ") };

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{count, duration};
+use super::terminal::{count, duration, escape};
 use crate::report::Tracer;
 
 /// Writes it.
@@ -15,11 +15,11 @@ pub fn stats(out: &mut impl Write, tracer: &Tracer) -> io::Result<()> {
         count(tracer.recursion_misses)
     )?;
     writeln!(out, "{:16} {:>12} {:>12} {:>8} {:>8}", "PROGRAM", "RUNS", "TIME", "NS/RUN", "MISSED")?;
-    for one in tracer.programs.iter().filter(|one| one.runs + one.recursion_misses > 0) {
+    for one in tracer.programs.iter().filter(|one| one.runs > 0 || one.recursion_misses > 0) {
         writeln!(
             out,
             "{:16} {:>12} {:>12} {:>8} {:>8}",
-            one.name,
+            escape(&one.name),
             count(one.runs),
             duration(one.run_time_ns),
             one.run_time_ns / one.runs.max(1),
@@ -29,7 +29,7 @@ pub fn stats(out: &mut impl Write, tracer: &Tracer) -> io::Result<()> {
     writeln!(out, "{:16} {:>12} {:>12} {:>8}", "MAP", "ENTRIES", "OF", "REFUSED")?;
     for one in &tracer.maps {
         let (entries, most) = (count(one.entries), count(one.max_entries));
-        writeln!(out, "{:16} {entries:>12} {most:>12} {:>8}", one.name, count(one.refused))?;
+        writeln!(out, "{:16} {entries:>12} {most:>12} {:>8}", escape(&one.name), count(one.refused))?;
     }
     Ok(())
 }

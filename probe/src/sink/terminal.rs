@@ -16,25 +16,42 @@ impl View {
     }
 }
 
-/// Control, format and other invisible characters as visible escapes.
+/// Letters and symbols that take columns and show nothing there: the Hangul fillers, the empty Braille pattern, the
+/// musical null notehead. No property has them together.
+const BLANK: [char; 6] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{2800}', '\u{1d159}'];
+
+/// Whether a character is not to be seen as itself on a terminal: it controls it, hides, changes or joins its neighbours,
+/// or looks like a space. By what the standard library calls unprintable (control, format, private and unassigned
+/// characters, separators but the space) or a grapheme's extension, and by what takes no column of its own.
+pub fn is_hidden(character: char) -> bool {
+    match character {
+        ' '..='~' => false,
+        '\0'..='\u{9f}' => true,
+        _ => {
+            character.escape_debug().len() > 1
+                || UnicodeWidthChar::width(character).unwrap_or(0) == 0
+                || BLANK.contains(&character)
+        }
+    }
+}
+
+/// Whatever is hidden in a text as a visible escape. No text from outside is printed without.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        let invisible = matches!(character,
-            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}');
-        if character.is_control() && (character as u32) < 0x100 {
-            out.push_str(&format!("\\x{:02x}", character as u32));
-        } else if character == '\\' {
-            out.push_str("\\\\");
-        } else if invisible {
-            out.push_str(&format!("\\u{{{:x}}}", character as u32));
-        } else {
-            out.push(character);
+        match character as u32 {
+            _ if character == '\\' => out.push_str("\\\\"),
+            _ if !is_hidden(character) => out.push(character),
+            code @ ..0x100 => out.push_str(&format!("\\x{code:02x}")),
+            code => out.push_str(&format!("\\u{{{code:x}}}")),
         }
     }
     out
+}
+
+/// What a process is called, escaped; `?` where it has no name or none is known.
+pub fn called(name: &str) -> String {
+    if name.is_empty() { "?".into() } else { escape(name) }
 }
 
 /// Columns that a text takes.

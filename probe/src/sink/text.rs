@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, children, count, cut, duration, escape, left, right, wrap};
+use super::{
+    headline::{colour, headline, in_namespace, name},
+    terminal::{View, called, count, cut, duration, escape, left, right, wrap},
+};
 use crate::report::{Parent, Report, Verdict};
 
 /// Rows of the table, and entries of the list of what was left running.
@@ -15,14 +18,8 @@ const WIDTH_MIN: usize = 80;
 /// Writes the report.
 pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
     let view = View { width: view.width.max(WIDTH_MIN), ..view };
-    let headline = headline(report);
-    let colour = match report.parents.first().map(|worst| worst.verdict) {
-        Some(Verdict::NeverReaps | Verdict::Leaking) => "1;31",
-        Some(Verdict::Slow | Verdict::Undecided) => "1;33",
-        _ => "1;32",
-    };
-    for line in wrap(&headline, view.width) {
-        writeln!(out, "{}", view.paint(colour, &line))?;
+    for line in wrap(&headline(report), view.width) {
+        writeln!(out, "{}", view.paint(colour(report), &line))?;
     }
     if !report.parents.is_empty() {
         writeln!(out)?;
@@ -39,17 +36,12 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         duration(report.window.duration_ns),
         ledger(report),
         report.hooks.precision,
-        if report.hooks.reap.is_empty() { "no hook" } else { &report.hooks.reap }
+        if report.hooks.reap.is_empty() { "no hook".into() } else { escape(&report.hooks.reap) }
     );
     for line in wrap(&footer, view.width) {
         writeln!(out, "{line}")?;
     }
     Ok(())
-}
-
-fn in_time(parents: u64, reaped: u64) -> String {
-    let word = if parents == 1 { "parent" } else { "parents" };
-    format!("No leak: {} {word} reaped {}, each within the grace.", count(parents), children(reaped, "dead "))
 }
 
 fn ledger(report: &Report) -> String {
@@ -68,79 +60,12 @@ fn ledger(report: &Report) -> String {
     text
 }
 
-fn name(parent: &Parent) -> String {
-    let unit = parent.unit.as_ref().map(|unit| format!(", {}", escape(unit))).unwrap_or_default();
-    format!("{} (pid {}{unit})", escape(&parent.comm), parent.pid)
-}
-
-/// The one sentence.
-pub fn headline(report: &Report) -> String {
-    let settled = &report.settled;
-    let Some(worst) = report.parents.first() else {
-        return match settled.parents {
-            0 => "No process with children was seen.".into(),
-            parents => in_time(parents, report.totals.reaped + report.totals.autoreaped),
-        };
-    };
-    let who = name(worst);
-    let books = &worst.ledger;
-    let dead = books.exited + books.adopted;
-    let at_least = if worst.oldest_at_least { "at least " } else { "" };
-    let oldest = format!("{at_least}{}", duration(worst.oldest_unreaped_ns));
-    let stuck = books.unreaped - worst.held.min(books.unreaped) + books.abandoned;
-    match worst.verdict {
-        Verdict::NeverReaps if worst.alive => format!(
-            "{who} has not reaped any of {}; the oldest has waited {oldest}.",
-            children(stuck, "dead ")
-        ),
-        Verdict::NeverReaps => format!(
-            "{who} died and left {} it never reaped; the oldest had waited {oldest}.",
-            children(stuck, "dead ")
-        ),
-        Verdict::Leaking => format!(
-            "{who} reaped {} of {} and {} {}; the oldest {} waited {oldest}.",
-            count(books.reaped),
-            children(dead, "dead "),
-            if worst.alive { "leaves" } else { "left" },
-            count(stuck),
-            if worst.alive { "has" } else { "had" },
-        ),
-        Verdict::Slow => format!(
-            "No leak, but {who} reaps late: {} waited up to {}.",
-            children(books.reaped, "dead "),
-            duration(worst.reap_latency.max_ns)
-        ),
-        Verdict::Undecided => format!(
-            "Undecided: {who} has not reaped {}, dead for {oldest}; that is not long enough to call it a leak.",
-            children(stuck, "")
-        ),
-        Verdict::Healthy => {
-            let slowest = report.parents.iter().map(|parent| parent.reap_latency.max_ns).max().unwrap_or(0);
-            let parents = report.parents.len() as u64 + settled.parents;
-            let kept = report.totals.reaped + report.totals.autoreaped;
-            if kept == 0 {
-                return format!("No leak: {} parents, and none of their children has died.", count(parents));
-            }
-            // Of those no longer kept it is only known that none was slow.
-            if settled.parents > 0 {
-                return in_time(parents, kept);
-            }
-            format!(
-                "No leak: {} {} reaped {}; the slowest reap took {}.",
-                count(parents),
-                if parents == 1 { "parent" } else { "parents" },
-                children(kept, "dead "),
-                duration(slowest)
-            )
-        }
-    }
-}
-
 fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::NeverReaps => ("never reaps", "31"),
         Verdict::Leaking => ("leaking", "31"),
         Verdict::Slow => ("slow", "33"),
+        Verdict::Held => ("held", "33"),
         Verdict::Undecided => ("undecided", "33"),
         Verdict::Healthy => ("healthy", "32"),
     }
@@ -176,8 +101,11 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
                 duration(parent.oldest_unreaped_ns)
             )
         };
-        let p99 =
-            if parent.reap_latency.count == 0 { "-".into() } else { duration(parent.reap_latency.p99_ns) };
+        let p99 = parent
+            .reap_latency
+            .p99_ns
+            .filter(|_| parent.reap_latency.count > 0)
+            .map_or_else(|| "-".into(), duration);
         let command = if view.width > WIDTH_MIN && !parent.command_line.is_empty() {
             parent.command_line.join(" ")
         } else {
@@ -188,7 +116,7 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
             "{}{} {}{}{}{}{}{}",
             view.paint(colour, &left(word, 12)),
             right(&parent.pid.to_string(), 7),
-            left(&cut(&escape(&command), command_width), command_width),
+            left(&cut(&called(&command), command_width), command_width),
             right(&count(books.exited + books.adopted), 8),
             right(&count(books.reaped + books.autoreaped), 8),
             right(&count(stuck), 9),
@@ -209,11 +137,11 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     writeln!(out)?;
     writeln!(out, "{}", view.paint("1", &cut(&name(parent), view.width)))?;
     for cause in &parent.causes {
-        let kind = cause.kind.replace('_', " ");
+        let kind = escape(&cause.kind.replace('_', " "));
         for evidence in &cause.evidence {
             indented(out, &format!("why: {kind}: {}", escape(evidence)), view)?;
         }
-        indented(out, &format!("fix: {}", cause.fix), view)?;
+        indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
     }
     Ok(())
 }
@@ -235,11 +163,13 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
         let command =
             if entry.command_line.is_empty() { entry.comm.clone() } else { entry.command_line.join(" ") };
         let line = format!(
-            "  {} {}, started by {} ({})",
+            "  {}{} {}, started by {} ({}{})",
             entry.pid,
-            cut(&escape(&command), view.width / 2),
-            escape(&entry.spawned_by.comm),
-            entry.spawned_by.pid
+            in_namespace(entry.ns_pid),
+            cut(&called(&command), view.width / 2),
+            called(&entry.spawned_by.comm),
+            entry.spawned_by.pid,
+            in_namespace(entry.spawned_by.ns_pid)
         );
         writeln!(out, "{}", cut(&line, view.width))?;
     }
@@ -250,6 +180,12 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
 }
 
 fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    for sentence in &report.not_covered {
+        writeln!(out)?;
+        for line in wrap(&escape(sentence), view.width) {
+            writeln!(out, "{}", view.paint("33", &line))?;
+        }
+    }
     if report.complete {
         return Ok(());
     }
@@ -265,6 +201,7 @@ fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> 
             lost.probe_missed,
             "hits were missed by a program: counts come from the task list, detail is missing",
         ),
+        (lost.damaged, "places of the recording could not be read: what they held is missing"),
     ] {
         if number > 0 {
             for line in wrap(&format!("{} {what}", count(number)), view.width) {

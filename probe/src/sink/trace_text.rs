@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, count, duration, escape, left, right, signal};
+use super::{
+    headline::in_namespace,
+    terminal::{View, called, count, duration, escape, left, right, signal},
+};
 use crate::report::{EventLine, Named};
 
 /// Writes it.
@@ -16,13 +19,16 @@ pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<(
     }
     let Some(process) = &event.process else {
         let lost = event.lost.unwrap_or_default();
-        let text = format!(
+        let mut text = format!(
             "{time} {} {} events did not fit, {} map entries, {} missed hits so far",
             left("lost", 8),
             count(lost.events),
             count(lost.map_full),
             count(lost.probe_missed)
         );
+        if lost.damaged > 0 {
+            text.push_str(&format!(", {} places of the recording could not be read", count(lost.damaged)));
+        }
         return writeln!(out, "{}", view.paint("33", &text));
     };
     writeln!(
@@ -30,13 +36,13 @@ pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<(
         "{time} {}{} {} {}",
         left(event.event, 9),
         right(&process.pid.to_string(), 7),
-        left(&escape(&process.comm), 15),
-        detail(event)
+        left(&called(&process.comm), 15),
+        detail(event) + &in_namespace(process.ns_pid)
     )
 }
 
 fn who(named: &Named) -> String {
-    format!("{} ({})", escape(&named.comm), named.pid)
+    format!("{} ({}{})", called(&named.comm), named.pid, in_namespace(named.ns_pid))
 }
 
 fn detail(event: &EventLine) -> String {
@@ -61,7 +67,7 @@ fn detail(event: &EventLine) -> String {
             None => format!("waits for {parent}"),
         },
         "reparent" => {
-            let from = event.from.as_ref().map(|from| format!(", left by {}", from.pid)).unwrap_or_default();
+            let from = event.from.as_ref().map(|from| format!(", left by {}", who(from))).unwrap_or_default();
             format!("now waits for {parent}{from}")
         }
         "reap" => {

@@ -15,14 +15,16 @@ use super::types::{Kind, Types};
 pub fn attach_types(kernel: &Types, tracepoints: &[&str], functions: &[&str]) -> Result<Btf, BtfError> {
     let typedefs = tracepoints.iter().map(|name| format!("btf_trace_{name}"));
     let names: Vec<String> = typedefs.chain(functions.iter().map(|name| (*name).to_owned())).collect();
-    let mut wanted: BTreeMap<u32, (String, bool)> = BTreeMap::new();
+    // Who bears a name first has it: aya asks for no other.
+    let mut found = vec![None; names.len()];
     kernel.named(&names.iter().map(String::as_str).collect::<Vec<_>>(), |which, id, kind| {
         let typedef = which < tracepoints.len();
         if kind == if typedef { Kind::Typedef } else { Kind::Function } {
-            wanted.insert(id, (names[which].clone(), typedef));
+            found[which].get_or_insert(id);
         }
     });
-    encode(&wanted)
+    let wanted = names.into_iter().zip(found).enumerate();
+    encode(&wanted.filter_map(|(which, (name, id))| Some((id?, (name, which < tracepoints.len())))).collect())
 }
 
 /// In the kernel's format (include/uapi/linux/btf.h): struct btf_header, types of three words each, strings.

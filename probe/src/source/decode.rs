@@ -67,7 +67,7 @@ pub fn event(bytes: &[u8]) -> Option<Lifecycle> {
         },
         kind::REPARENT => Stage::Reparent {
             parent: task(&event.parent),
-            from: task(&event.other).identity,
+            from: task(&event.other),
             since_ns: event.zombie_ns,
         },
         kind::REAP => Stage::Reap {

@@ -1,54 +1,171 @@
-//! What a process runs, from /proc: for those that were there before us. A process that has gone is no error.
+//! What a process runs, from /proc. A process that has gone is no error.
+//!
+//! Owns how much is read of texts that their owner makes as long as it likes. Must not decide whom to look up.
 
-use std::{fs, os::unix::ffi::OsStrExt};
+use std::{
+    io::Read,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
-use super::decode::split_args;
-use crate::model::{Detail, Identity};
+use procfs::process::Process;
 
-/// Longest command line kept, in bytes.
-const COMMAND_LINE_MAX: usize = 4096;
+use super::{
+    cgroup::{self, Viewpoint},
+    decode::split_args,
+    namespace,
+};
+use crate::model::{COMMAND_LINE_MAX, Detail, Task};
 
-/// Reads it, if the pid still belongs to that identity (compared in clock ticks: /proc knows no finer).
-pub fn read(identity: Identity, ticks_per_second: u64) -> Option<Detail> {
-    let process = procfs::process::Process::new(identity.tgid as i32).ok()?;
-    let start_ticks = process.stat().ok()?.starttime;
-    let tick_ns = 1_000_000_000 / ticks_per_second.max(1);
-    if (identity.start_boottime_ns / tick_ns).abs_diff(start_ticks) > 1 {
-        return None;
-    }
-    let directory = format!("/proc/{}", identity.tgid);
-    let mut command_line = fs::read(format!("{directory}/cmdline")).unwrap_or_default();
-    let cut = command_line.len() > COMMAND_LINE_MAX;
-    command_line.truncate(COMMAND_LINE_MAX);
-    let executable = fs::read_link(format!("{directory}/exe"))
-        .map(|path| path.as_os_str().as_bytes().to_vec())
-        .unwrap_or_default();
-    let unit = fs::read(format!("{directory}/cgroup")).map(|text| unit(&text)).unwrap_or_default();
-    Some(Detail { command_line: split_args(&command_line, !cut), executable, unit })
+/// Most arguments kept: a command line can be all empty ones.
+const ARGUMENTS_MAX: usize = 256;
+/// Longest cgroup file read: a line for each hierarchy, whose path the kernel keeps under 4 KiB.
+const CGROUP_MAX: usize = 64 * 1_024;
+/// Threads asked where the main one has ended before the others.
+const THREADS_MAX: usize = 8;
+
+/// Looks processes up.
+pub struct Reader {
+    tick_ns: u64,
+    seen_from: Viewpoint,
+    number: fn(&Task) -> u32,
 }
 
-/// The innermost systemd unit of a cgroup file.
-fn unit(cgroup: &[u8]) -> Vec<u8> {
-    let is_unit = |part: &&[u8]| part.ends_with(b".service") || part.ends_with(b".scope");
-    cgroup
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| line.split(|byte| *byte == b'/').rev().find(is_unit))
-        .next()
-        .unwrap_or_default()
-        .to_vec()
+impl Reader {
+    /// Learns what this host's /proc counts in, and where its cgroup paths begin.
+    pub fn open() -> Self {
+        let seen_from = if namespace::is_initial("cgroup").unwrap_or(false) {
+            Viewpoint::Root
+        } else {
+            Viewpoint::Below { init: bounded(Path::new("/proc/1/cgroup"), CGROUP_MAX) }
+        };
+        let tick_ns = 1_000_000_000 / procfs::ticks_per_second().max(1);
+        Self { tick_ns, seen_from, number: namespace::number_in_proc() }
+    }
+
+    /// What this process runs; `None` where it has gone, or is hidden.
+    pub fn read(&self, task: &Task) -> Option<Detail> {
+        // An open directory of /proc stays that process's: once it has gone, reading fails, though its pid be given out
+        // again. So it is enough to know once whose directory it is.
+        let process = Process::new(i32::try_from((self.number)(task)).ok()?).ok()?;
+        let start_ticks = process.stat().ok()?.starttime;
+        // In clock ticks: /proc knows no finer.
+        if (task.identity.start_boottime_ns / self.tick_ns).abs_diff(start_ticks) > 1 {
+            return None;
+        }
+        let (command_line, executable) = program(&process);
+        let unit = cgroup::unit(&part(&process, "cgroup", CGROUP_MAX), &self.seen_from);
+        Some(Detail { command_line: arguments(&command_line), executable, unit })
+    }
+}
+
+/// Command line, as /proc has it, and path of the executable. A kernel thread has neither, and another user's path is
+/// hidden from those without CAP_SYS_PTRACE.
+fn program(process: &Process) -> (Vec<u8>, Vec<u8>) {
+    let of = |one: &Process| {
+        let executable = one.exe().map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default();
+        (part(one, "cmdline", COMMAND_LINE_MAX + 1), executable)
+    };
+    let known = of(process);
+    if known != Default::default() {
+        return known;
+    }
+    // A main thread that has ended has no memory, and knows neither; the others do.
+    let threads = PathBuf::from(format!("/proc/{}/task", process.pid));
+    let Ok(entries) = threads.read_dir() else { return known };
+    entries
+        .flatten()
+        .take(THREADS_MAX)
+        .filter_map(|entry| Process::new_with_root(entry.path()).ok())
+        // The pid is the process's own as long as it is there: then the thread is one of its.
+        .filter(|_| process.stat().is_ok())
+        .map(|thread| of(&thread))
+        .find(|found| *found != Default::default())
+        .unwrap_or(known)
+}
+
+fn arguments(command_line: &[u8]) -> Vec<Vec<u8>> {
+    let whole = command_line.len() <= COMMAND_LINE_MAX;
+    let mut arguments = split_args(&command_line[..command_line.len().min(COMMAND_LINE_MAX)], whole);
+    arguments.truncate(ARGUMENTS_MAX);
+    arguments.shrink_to_fit();
+    arguments
+}
+
+/// The beginning of a file of its; empty where it cannot be read.
+fn part(process: &Process, name: &str, most: usize) -> Vec<u8> {
+    process.open_relative(name).map(|file| beginning(file, most)).unwrap_or_default()
+}
+
+fn bounded(path: &Path, most: usize) -> Vec<u8> {
+    std::fs::File::open(path).map(|file| beginning(file, most)).unwrap_or_default()
+}
+
+fn beginning(file: impl Read, most: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What was read before an error is thrown away with it: half a path would name another.
+    if file.take(most as u64).read_to_end(&mut bytes).is_err() {
+        bytes.clear();
+    }
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Identity;
+
+    fn own_task() -> Task {
+        let own = Process::myself().expect("/proc");
+        let ticks = own.stat().expect("our own").starttime;
+        let start_boottime_ns = ticks * (1_000_000_000 / procfs::ticks_per_second());
+        let identity = Identity { tgid: own.pid as u32, start_boottime_ns };
+        Task { identity, ns_pid: own.pid as u32, ..Task::default() }
+    }
 
     #[test]
-    fn the_unit_is_the_innermost_service_of_the_cgroup_path() {
-        assert_eq!(unit(b"0::/system.slice/worker-manager.service\n"), b"worker-manager.service");
+    fn a_process_is_known_by_its_start_and_not_by_its_pid_alone() {
+        let reader = Reader::open();
+        let own = own_task();
+        let detail = reader.read(&own).expect("we are here");
+        let executable = std::env::current_exe().expect("a path");
+        assert_eq!(detail.executable, executable.as_os_str().as_bytes());
         assert_eq!(
-            unit(b"12:cpu:/\n0::/user.slice/user-0.slice/user@0.service/app.slice/a.service/sub\n"),
-            b"a.service"
+            detail.command_line.first().map(Vec::as_slice),
+            std::env::args_os().next().as_deref().map(OsStrExt::as_bytes)
         );
-        assert_eq!(unit(b"0::/\n"), b"");
+        let is_unknown = |tgid, start_boottime_ns| {
+            let task = Task { identity: Identity { tgid, start_boottime_ns }, ns_pid: tgid, ..own };
+            assert_eq!(reader.read(&task), None, "{task:?}");
+        };
+        let Identity { tgid, start_boottime_ns } = own.identity;
+        is_unknown(tgid, start_boottime_ns.saturating_sub(1_000_000_000));
+        is_unknown(u32::MAX, start_boottime_ns);
+        is_unknown(0, start_boottime_ns);
+    }
+
+    #[test]
+    fn a_command_line_is_kept_to_a_bounded_length_and_number_of_arguments() {
+        assert_eq!(arguments(b"a\0b c\0\0"), [b"a".to_vec(), b"b c".to_vec(), b"".to_vec()]);
+        assert_eq!(arguments(b""), Vec::<Vec<u8>>::new());
+        assert_eq!(arguments(&[0; COMMAND_LINE_MAX + 1]).len(), ARGUMENTS_MAX);
+        let long = arguments(&[b'x'; COMMAND_LINE_MAX + 1]);
+        assert_eq!((long.len(), long[0].len()), (1, COMMAND_LINE_MAX));
+    }
+
+    #[test]
+    fn half_a_file_is_none() {
+        struct Breaks(bool);
+        impl Read for Breaks {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Err(std::io::ErrorKind::Other.into());
+                }
+                buffer[0] = b'/';
+                Ok(1)
+            }
+        }
+        assert!(beginning(Breaks(false), 10).is_empty());
+        assert_eq!(beginning(&b"0123456789"[..], 4), b"0123");
     }
 }

@@ -28,12 +28,15 @@ use probe_common::{
 use super::{
     SetupError,
     attach_types::{attach_types, loader},
-    batch, clock, decode, lives, load, object, offsets,
+    batch, clock, decode, lives, load, namespace, object, offsets,
     parents::Parents,
     tracefs,
     types::Types,
 };
-use crate::model::{Counters, Death, Hooks, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled, Snapshot};
+use crate::model::{
+    Begin, Counters, Coverage, Death, Hooks, Identity, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Scope,
+    Settled, Snapshot,
+};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
@@ -148,10 +151,29 @@ pub enum Asked {
     Everything,
     /// Counters; of the stages only what is slow, a reap this late, or wrong.
     Counters { slow_ns: u64 },
-    /// Every stage of this process's descendants, nothing of anybody else.
-    TreeOf { pid: u32 },
+    /// Every stage of the descendants of whom [`Kernel::follow_descendants`] is told, nothing of anybody else.
+    Tree,
     /// Stages of these processes and of their children, all where empty; with a latency, only reaps that late.
     Events { pids: Vec<u32>, min_latency_ns: u64 },
+}
+
+impl Asked {
+    /// What the window covers, in the model's words. `root`: the command whose tree it is, once it has started.
+    pub fn begin(&self, time_ns: u64, root: Option<Identity>) -> Begin {
+        let scope = match (self, root) {
+            (_, Some(root)) => Scope::Tree(root),
+            (Self::Events { pids, .. }, None) if !pids.is_empty() => Scope::Pids(pids.clone()),
+            _ => Scope::Host,
+        };
+        let coverage = match *self {
+            Self::Counters { slow_ns } => Coverage::Exceptions { slow_ns },
+            Self::Events { min_latency_ns, .. } if min_latency_ns > 0 => {
+                Coverage::LateReaps { min_latency_ns }
+            }
+            _ => Coverage::EveryEvent,
+        };
+        Begin { time_ns, scope, coverage }
+    }
 }
 
 /// The attached programs and their maps.
@@ -161,7 +183,7 @@ pub struct Kernel {
     parents: Parents,
     attached: Vec<Attached>,
     exact: bool,
-    counts: bool,
+    asked: Asked,
     sizes: Sizes,
     losses: Losses,
     undecodable: u64,
@@ -193,6 +215,11 @@ unsafe impl aya::Pod for Shared<wire::Settled> {}
 impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
+        match options.asked {
+            // All of the tree is in our PID namespace, or in one below it.
+            Asked::Tree => namespace::require_known_pid()?,
+            _ => namespace::require_initial_pid()?,
+        }
         let Located { found, wait_hooks, types } = locate(options)?;
         // Side by side: while the maps are made, the types are put into the form aya wants.
         let (attachable, ebpf) = thread::scope(|scope| {
@@ -230,14 +257,13 @@ impl Kernel {
             parents: options.parents,
             followed: followed_max(options).into(),
         };
-        let counts = matches!(options.asked, Asked::Counters { .. });
         Ok(Self {
             ebpf,
             events,
             parents,
             attached,
             exact,
-            counts,
+            asked: options.asked.clone(),
             sizes,
             losses: Losses::default(),
             undecodable: 0,
@@ -246,9 +272,14 @@ impl Kernel {
         })
     }
 
-    /// Whether the counters are all that is told of what is as it should be.
-    pub fn counts(&self) -> bool {
-        self.counts
+    /// Follows the processes that this one starts from now on, and their descendants.
+    pub fn follow_descendants(&mut self, process: Identity) -> Result<(), SetupError> {
+        follow_one(&mut self.ebpf, process)
+    }
+
+    /// What a window over these programs covers, see [`Asked::begin`].
+    pub fn begin(&self, time_ns: u64, root: Option<Identity>) -> Begin {
+        self.asked.begin(time_ns, root)
     }
 
     /// What is attached, stage by stage.
@@ -310,7 +341,8 @@ impl Kernel {
             |record| !closing && long_dead(record),
             |record, retired| {
                 if all || long_dead(record) {
-                    let mut counters = decode::counters(now_ns, record);
+                    // Not when the reading began: what happens between the two is counted.
+                    let mut counters = decode::counters(clock::boottime_ns(), record);
                     counters.retired = retired;
                     take(counters);
                 }
@@ -534,7 +566,7 @@ fn settings(options: &KernelOptions) -> Settings {
     match &options.asked {
         Asked::Everything => {}
         Asked::Counters { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, *slow_ns),
-        Asked::TreeOf { .. } => settings.scope = scope::TREE,
+        Asked::Tree => settings.scope = scope::TREE,
         Asked::Events { pids, min_latency_ns } => {
             settings.min_latency_ns = *min_latency_ns;
             settings.scope = if pids.is_empty() { scope::HOST } else { scope::PIDS };
@@ -546,7 +578,7 @@ fn settings(options: &KernelOptions) -> Settings {
 /// Entries of the FOLLOWED map.
 fn followed_max(options: &KernelOptions) -> u32 {
     match &options.asked {
-        Asked::TreeOf { .. } => FOLLOWED_MAX,
+        Asked::Tree => FOLLOWED_MAX,
         Asked::Events { pids, .. } => (pids.len() as u32).max(1),
         Asked::Everything | Asked::Counters { .. } => 1,
     }
@@ -555,21 +587,22 @@ fn followed_max(options: &KernelOptions) -> u32 {
 /// Tells the programs whom to follow.
 fn follow(ebpf: &mut Ebpf, asked: &Asked) -> Result<(), SetupError> {
     let pids: &[u32] = match asked {
-        Asked::TreeOf { pid } => std::slice::from_ref(pid),
         Asked::Events { pids, .. } => pids,
-        Asked::Everything | Asked::Counters { .. } => &[],
+        Asked::Tree | Asked::Everything | Asked::Counters { .. } => &[],
     };
+    pids.iter().try_for_each(|pid| follow_one(ebpf, Identity { tgid: *pid, start_boottime_ns: 0 }))
+}
+
+fn follow_one(ebpf: &mut Ebpf, process: Identity) -> Result<(), SetupError> {
     let mut followed = ebpf
         .map_mut("FOLLOWED")
         .and_then(|map| HashMap::<_, u32, Shared<Followed>>::try_from(map).ok())
         .ok_or_else(|| broken_object("the map FOLLOWED is missing"))?;
-    for pid in pids {
-        followed.insert(pid, Shared(Followed::default()), 0).map_err(|error| SetupError {
-            what: format!("cannot follow process {pid}: {}", cause(&error)),
-            remedy: "run `reapwatch doctor`".into(),
-        })?;
-    }
-    Ok(())
+    let entry = Followed { start_boottime_ns: process.start_boottime_ns };
+    followed.insert(process.tgid, Shared(entry), 0).map_err(|error| SetupError {
+        what: format!("cannot follow process {}: {}", process.tgid, cause(&error)),
+        remedy: "run `reapwatch doctor`".into(),
+    })
 }
 
 /// Reads the offsets that tracefs knows; true when all are there.

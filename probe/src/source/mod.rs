@@ -4,12 +4,14 @@
 
 mod attach_types;
 mod batch;
+mod cgroup;
 pub mod clock;
 pub mod decode;
 pub mod detail;
 pub mod kernel;
 mod lives;
 mod load;
+pub mod namespace;
 mod object;
 pub mod offsets;
 pub mod order;

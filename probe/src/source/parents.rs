@@ -184,6 +184,9 @@ impl Drop for Claims {
 
 /// Adds the books of one parent that were begun twice.
 fn add(record: &mut ParentRecord, twin: &ParentRecord) {
+    if record.comm[0] == 0 {
+        (record.comm, record.ns_pid) = (twin.comm, twin.ns_pid);
+    }
     record.dead_ns = record.dead_ns.max(twin.dead_ns);
     record.exec_ns = record.exec_ns.max(twin.exec_ns);
     for (sum, more) in [
@@ -198,7 +201,7 @@ fn add(record: &mut ParentRecord, twin: &ParentRecord) {
         (&mut record.autoreaped, twin.autoreaped),
         (&mut record.untracked, twin.untracked),
     ] {
-        *sum += more;
+        *sum = sum.saturating_add(more);
     }
     add_histogram(&mut record.reap_latency, &twin.reap_latency);
     add_histogram(&mut record.teardown, &twin.teardown);
@@ -210,10 +213,11 @@ fn add_histogram(sum: &mut Histogram, twin: &Histogram) {
     }
     sum.min_ns = if sum.count == 0 { twin.min_ns } else { sum.min_ns.min(twin.min_ns) };
     sum.max_ns = sum.max_ns.max(twin.max_ns);
-    sum.count += twin.count;
-    sum.sum_ns += twin.sum_ns;
+    sum.count = sum.count.saturating_add(twin.count);
+    // These wrap in the kernel too.
+    sum.sum_ns = sum.sum_ns.wrapping_add(twin.sum_ns);
     for (bucket, more) in sum.buckets.iter_mut().zip(twin.buckets) {
-        *bucket += more;
+        *bucket = bucket.wrapping_add(more);
     }
 }
 

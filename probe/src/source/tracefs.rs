@@ -30,11 +30,30 @@ pub fn with<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
 /// Offset of a field of a tracepoint's record, from its format file.
 pub fn field_offset(tracepoint: &str, field: &str) -> Option<u32> {
     let (category, name) = tracepoint.split_once(':')?;
-    let format = fs::read_to_string(format!("{TRACEFS}/events/{category}/{name}/format")).ok()?;
+    offset_in(&fs::read_to_string(format!("{TRACEFS}/events/{category}/{name}/format")).ok()?, field)
+}
+
+/// The same, of the file's text. A line that is no field is none.
+pub fn offset_in(format: &str, field: &str) -> Option<u32> {
     format.lines().find_map(|line| {
         let mut parts = line.trim().strip_prefix("field:")?.split(';');
         let declared = parts.next()?.rsplit([' ', '*']).next()?;
         let offset = parts.next()?.trim().strip_prefix("offset:")?;
         (declared == field).then(|| offset.parse().ok())?
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_has_the_offset_of_its_line() {
+        let format = "name: sys_enter_waitid\nID: 9\nformat:\n\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n\n\
+                      \tfield:struct siginfo *infop;\toffset:32;\tsize:8;\tsigned:0;\n\tfield:int which;\toffset:-1;\n";
+        assert_eq!(offset_in(format, "__syscall_nr"), Some(8));
+        assert_eq!(offset_in(format, "infop"), Some(32));
+        assert_eq!(offset_in(format, "which"), None);
+        assert_eq!(offset_in(format, "upid"), None);
+    }
 }

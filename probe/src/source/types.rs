@@ -2,11 +2,21 @@
 //!
 //! The format is include/uapi/linux/btf.h. btf-rs reads it too, and serves the tests: by one search for each name, which
 //! are 7 ms more of each start. Must not know which types are wanted, nor load anything.
+//!
+//! The file may be anybody's (`--btf`): every place in it is checked before it is looked at. What a type refers to may be
+//! the type itself; whoever follows has to stop.
 
-use std::{fs, fs::File, io, ops::Range, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read},
+    ops::Range,
+    path::Path,
+};
 
 use memmap2::{Mmap, MmapOptions};
 
+/// No kernel's is larger: the kernel itself takes 16 MiB.
+const BYTES_MAX: u64 = 64 << 20;
 const MAGIC: u32 = 0xeb9f;
 const HEADER_BYTES: usize = 24;
 /// Name, kind and number of members, size or next type.
@@ -74,23 +84,39 @@ enum Bytes {
 impl Types {
     /// Reads it without copying, or, where it cannot be mapped (before 6.16), with copying.
     pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if file.metadata()?.len() > BYTES_MAX {
+            return Err(malformed("it is larger than any kernel's"));
+        }
         // SAFETY: the kernel's own never changes; of a file that somebody cuts meanwhile reading ends with a signal.
-        let mapped = unsafe { MmapOptions::new().map_copy_read_only(&File::open(path)?) };
-        Self::index(mapped.map_or_else(|_| fs::read(path).map(Bytes::Read), |map| Ok(Bytes::Mapped(map)))?)
+        if let Ok(map) = unsafe { MmapOptions::new().map_copy_read_only(&file) } {
+            return Self::index(Bytes::Mapped(map));
+        }
+        let mut bytes = Vec::new();
+        file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        Self::read(bytes)
+    }
+
+    /// Reads one from memory.
+    pub fn read(bytes: Vec<u8>) -> io::Result<Self> {
+        Self::index(Bytes::Read(bytes))
     }
 
     fn index(bytes: Bytes) -> io::Result<Self> {
-        let malformed = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let all: &[u8] = bytes.as_slice();
         let header: [u32; HEADER_BYTES / 4] = std::array::from_fn(|word| word_at(all, word * 4).unwrap_or(0));
         if all.len() < HEADER_BYTES || header[0] & 0xffff != MAGIC {
             return Err(malformed("this is no BTF of this machine"));
         }
+        if all.len() as u64 > BYTES_MAX {
+            return Err(malformed("it is larger than any kernel's"));
+        }
         let [_, header_len, types_at, types_len, strings_at, strings_len] = header.map(|word| word as usize);
         let section = |at: usize, len: usize| {
-            let start = header_len + at;
-            (start + len <= all.len())
-                .then_some(start..start + len)
+            let start = header_len.checked_add(at);
+            start
+                .and_then(|start| Some(start..start.checked_add(len)?))
+                .filter(|section| section.end <= all.len())
                 .ok_or_else(|| malformed("it is cut short"))
         };
         let (types, strings) = (section(types_at, types_len)?, section(strings_at, strings_len)?);
@@ -113,7 +139,7 @@ impl Types {
     /// Hands out every struct, typedef and function that bears one of these names: which name, the type's id, its kind.
     /// One pass for all of them. A name has three bytes at least.
     pub fn named(&self, names: &[&str], mut take: impl FnMut(usize, u32, Kind)) {
-        let bytes = self.bytes.as_slice();
+        let (bytes, strings) = (self.bytes.as_slice(), self.strings());
         let names: Vec<Vec<u8>> = names.iter().map(|name| [name.as_bytes(), b"\0"].concat()).collect();
         // Nearly all of a hundred thousand names are told from those wanted by how they begin.
         let mut beginnings: Vec<u32> = names.iter().filter_map(|name| word_at(name, 0)).collect();
@@ -126,9 +152,9 @@ impl Types {
             if !matches!(kind, Kind::Struct | Kind::Typedef | Kind::Function) {
                 continue;
             }
-            let name = self.strings.start + name as usize;
-            if word_at(bytes, name).is_some_and(|beginning| beginnings.contains(&beginning))
-                && let Some(which) = names.iter().position(|wanted| bytes[name..].starts_with(wanted))
+            let name = strings.get(name as usize..).unwrap_or_default();
+            if word_at(name, 0).is_some_and(|beginning| beginnings.contains(&beginning))
+                && let Some(which) = names.iter().position(|wanted| name.starts_with(wanted))
             {
                 take(which, id, kind);
             }
@@ -168,9 +194,12 @@ impl Types {
         if array.kind == Kind::Array { word_at(self.bytes.as_slice(), array.rest) } else { None }
     }
 
+    fn strings(&self) -> &[u8] {
+        &self.bytes.as_slice()[self.strings.clone()]
+    }
+
     fn name(&self, offset: u32) -> &[u8] {
-        let strings = &self.bytes.as_slice()[self.strings.clone()];
-        let name = strings.get(offset as usize..).unwrap_or_default();
+        let name = self.strings().get(offset as usize..).unwrap_or_default();
         &name[..name.iter().position(|byte| *byte == 0).unwrap_or(name.len())]
     }
 }
@@ -182,6 +211,10 @@ impl Bytes {
             Self::Read(bytes) => bytes,
         }
     }
+}
+
+fn malformed(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
 
 fn word_at(bytes: &[u8], at: usize) -> Option<u32> {

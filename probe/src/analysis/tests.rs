@@ -1,0 +1,205 @@
+//! Verdicts and causes from scenarios written as text: the engine's own, judged.
+
+use super::report;
+use crate::{
+    engine::tests::{play_in, task},
+    model::{Begin, Coverage, Scope, Session},
+    report::{Finding, Parent, Report, Verdict},
+};
+
+/// All that dies before half of the window has passed is past the grace at its end.
+const GRACE_NS: u64 = 500_000;
+/// Most windows begin before any process is born that matters.
+const EARLY: u64 = 1;
+
+fn judge_in(begin: Begin, script: &str) -> Report {
+    let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+    report(&play_in(begin, script), &session)
+}
+
+fn judge(began_ns: u64, script: &str) -> Report {
+    judge_in(Begin { time_ns: began_ns, ..Begin::default() }, script)
+}
+
+fn entry(report: &Report, pid: u32) -> &Parent {
+    report.parents.iter().find(|parent| parent.pid == pid).unwrap_or_else(|| panic!("no {pid}: {report:#?}"))
+}
+
+/// A life of a child of 2 up to its zombie.
+fn dead(child: u32, at: u64) -> String {
+    format!("{} fork {child} 2\n {at} exit {child} 2\n {} zombie {child} 2\n", child, at + 1)
+}
+
+fn kinds(parent: &Parent) -> Vec<&str> {
+    parent.causes.iter().map(|cause| cause.kind.as_str()).collect()
+}
+
+/// Verdict on 2, and what the report comes to.
+fn verdict(began_ns: u64, script: &str) -> (Verdict, Finding) {
+    let report = judge(began_ns, script);
+    (entry(&report, 2).verdict, report.finding)
+}
+
+#[test]
+fn a_verdict_goes_by_how_long_and_the_finding_by_the_worst_verdict() {
+    let (old, young) = (dead(20, 30), dead(21, 900_000));
+    let reaped = dead(22, 40) + "60 reap 22 2\n";
+    let late = dead(23, 40) + "900000 reap 23 2\n";
+    let dies = "950000 exit 2 1\n";
+    for (script, expected, finding) in [
+        (reaped.clone(), Verdict::Healthy, Finding::None),
+        (young.clone(), Verdict::Undecided, Finding::Undecided),
+        (reaped.clone() + &young, Verdict::Healthy, Finding::None),
+        (late.clone(), Verdict::Slow, Finding::Slow),
+        (old.clone(), Verdict::NeverReaps, Finding::Leak),
+        (reaped.clone() + &old, Verdict::Leaking, Finding::Leak),
+        // One young zombie abandoned is no more of a leak than one unreaped.
+        (young.clone() + dies, Verdict::Undecided, Finding::Undecided),
+        (old.clone() + dies, Verdict::NeverReaps, Finding::Leak),
+        // What a program reaped before an exec is no credit to the next.
+        (reaped.clone() + "70 exec 2 0\n" + &old, Verdict::NeverReaps, Finding::Leak),
+    ] {
+        assert_eq!(verdict(EARLY, &script), (expected, finding), "{script}");
+    }
+}
+
+#[test]
+fn zombies_older_than_the_watch_are_a_leak_of_a_parent_of_which_nothing_else_is_known() {
+    let report = judge(100, "101 walk 2 20:2 21:2\n");
+    let parent = entry(&report, 2);
+    assert_eq!((parent.verdict, parent.older, parent.oldest_at_least), (Verdict::Leaking, 2, true));
+    assert_eq!(kinds(parent), ["unknown"]);
+    assert!(parent.causes[0].evidence[0].contains("older than the watch"), "{:?}", parent.causes);
+    // The same where it dies meanwhile.
+    assert_eq!(verdict(100, "101 walk 2 20:2\n 900000 exit 2 1\n").0, Verdict::Leaking);
+    // One more dies, past the grace: that one was not reaped either.
+    let one_more = "101 walk 2 20:2\n 110 fork 120 2\n 130 exit 120 2\n 131 zombie 120 2\n";
+    assert_eq!(verdict(100, one_more).0, Verdict::NeverReaps);
+    // One that is found late by a walk died in the window.
+    assert_eq!(verdict(100, "101 walk 2\n 200 walk 2 20:2\n").0, Verdict::NeverReaps);
+}
+
+#[test]
+fn what_a_tracer_holds_is_held_and_the_tracer_is_named() {
+    let held = |child: u32, at: u64, tracer: u32| {
+        format!("{child} fork {child} 2\n {at} exit {child} 2\n {} held {child} 2 {tracer}\n", at + 1)
+    };
+    let report = judge(EARLY, &(held(20, 30, 7) + &held(21, 30, 8) + &held(22, 30, 8)));
+    let parent = entry(&report, 2);
+    assert_eq!((parent.verdict, report.finding), (Verdict::Held, Finding::Held));
+    assert_eq!(parent.held, 3);
+    assert_eq!(parent.held_by.as_ref().map(|tracer| (tracer.pid, &*tracer.comm)), Some((8, "p8")));
+    assert_eq!(parent.oldest_unreaped_ns, 1_000_000 - 31);
+    assert_eq!(kinds(parent), ["held_by_tracer"]);
+    assert_eq!(
+        parent.causes[0].evidence,
+        [
+            "the tracer p8 (pid 8) holds 2 dead children of it",
+            "the tracer p7 (pid 7) holds 1 dead child of it"
+        ]
+    );
+    // Just now, or beside a leak of its own.
+    assert_eq!(verdict(EARLY, &held(20, 900_000, 7)).0, Verdict::Healthy);
+    let both = judge(EARLY, &(held(20, 30, 7) + &dead(21, 40)));
+    assert_eq!(entry(&both, 2).verdict, Verdict::NeverReaps);
+    assert!(kinds(entry(&both, 2)).contains(&"held_by_tracer"));
+    // As the walk finds it, and where the parent died over it.
+    assert_eq!(verdict(100, "101 walk 2 20:2:7\n").0, Verdict::Held);
+    let report = judge(EARLY, &(held(20, 30, 7) + "900000 exit 2 1\n"));
+    assert_eq!((entry(&report, 2).verdict, report.finding), (Verdict::Held, Finding::Held));
+    assert_eq!(entry(&report, 2).held_by.as_ref().map(|tracer| tracer.pid), Some(7));
+}
+
+/// Kinds of causes of 2, which was started at the time 2.
+#[track_caller]
+fn expect_causes(began_ns: u64, script: &str, expected: &[&str]) {
+    let report = judge(began_ns, script);
+    let parent = entry(&report, 2);
+    assert_eq!(kinds(parent), expected, "{script}{:#?}", parent.causes);
+}
+
+#[test]
+fn causes_rest_on_what_was_seen() {
+    let left = dead(20, 30) + &dead(21, 31);
+    let reaped = dead(15, 16) + "17 reap 15 2\n";
+    for (script, expected) in [
+        (left.clone() + "90 waits 2 0 0\n", "never_waits"),
+        (left.clone() + "90 waits 2 0 4\n", "waits_only_for_specific_children"),
+        // It asks for any child, and does not get these: stopped, without __WALL, one wait per signal.
+        (left.clone() + "90 waits 2 30 0\n", "unknown"),
+        // How it waited was not counted.
+        (left.clone(), "unknown"),
+        // It reaps without a wait call: io_uring.
+        (reaped.clone() + &left + "90 waits 2 0 0\n", "unknown"),
+        (reaped.clone() + &left + "90 waits 2 0 1\n", "waits_only_for_specific_children"),
+        // Inherited through exec are those that were born before it,
+        (left.clone() + "40 exec 2 0\n 90 waits 2 0 0\n", "children_inherited_through_exec"),
+        (
+            left.clone() + "40 exec 2 0\n 90 waits 2 0 0\n 900000 exit 2 1\n",
+            "children_inherited_through_exec",
+        ),
+        // not what came to it later: a PID 1 that ran its entry point's commands and reaped them.
+        (
+            reaped.clone()
+                + "18 exec 2 0\n 19 fork 30 3\n 31 exit 3 1\n 32 zombie 3 1\n 33 reparent 30 2\n 34 exit 30 2\n 35 zombie 30 2\n 90 waits 2 0 0\n",
+            "does_not_reap_adopted_children",
+        ),
+        // Slow and nothing else.
+        (dead(23, 40) + "900000 reap 23 2\n", "unknown"),
+    ] {
+        expect_causes(EARLY, &script, &[expected]);
+    }
+    // Some were born before the exec, some after.
+    let both = left + "60 exec 2 0\n 70 fork 80 2\n 90 exit 80 2\n 91 zombie 80 2\n 95 waits 2 0 0\n";
+    expect_causes(EARLY, &both, &["children_inherited_through_exec", "never_waits"]);
+}
+
+#[test]
+fn what_a_parent_did_before_the_watch_is_not_made_up() {
+    // It may wait since before the watch for another child: of one born before the watch nothing can be said,
+    let born_before = "101 walk 2 20\n 110 exit 20 2\n 111 zombie 20 2\n 200 waits 2 0 0\n";
+    expect_causes(100, born_before, &["unknown"]);
+    // of one that was born since it can.
+    let born_since = "101 walk 2\n 110 fork 120 2\n 130 exit 120 2\n 131 zombie 120 2\n 200 waits 2 0 0\n";
+    expect_causes(100, born_since, &["never_waits"]);
+    // How many children it had before is not known either: more died than were forked, and none need be adopted.
+    let script = "101 walk 2 20\n 110 exit 20 2\n 111 zombie 20 2\n 200 waits 2 0 3\n";
+    expect_causes(100, script, &["waits_only_for_specific_children"]);
+}
+
+#[test]
+fn adopted_children_are_told_from_its_own() {
+    let orphan = |child: u32| {
+        format!(
+            "{child} fork {child} 3\n {} exit 3 2\n {} exit {child} 2\n {} zombie {child} 2\n",
+            60, 70, 71
+        )
+    };
+    expect_causes(EARLY, &(orphan(20) + "90 waits 2 0 0\n"), &["does_not_reap_adopted_children"]);
+    // Its own child is reaped, the orphan is not.
+    let own = dead(15, 30) + "40 reap 15 2\n";
+    expect_causes(
+        EARLY,
+        &(own.clone() + &orphan(20) + "90 waits 2 0 1\n"),
+        &["does_not_reap_adopted_children"],
+    );
+    // It reaps more than it started: it does reap those it adopts.
+    let reaps_orphans = own + &orphan(20) + "80 reap 20 2\n" + &orphan(21) + "90 waits 2 5 0\n";
+    expect_causes(EARLY, &reaps_orphans, &["unknown"]);
+    // Its own are left beside the orphan.
+    let both = dead(25, 30) + &orphan(20) + "90 waits 2 0 0\n";
+    expect_causes(EARLY, &both, &["does_not_reap_adopted_children", "never_waits"]);
+}
+
+#[test]
+fn only_the_reaps_of_the_tree_make_its_report_coarse() {
+    // 3 has a zombie from before, which somebody reaps unseen; the tree of 2 reaps by wait calls.
+    let script =
+        |walk: &str| "5 walk 3 4:3\n 6 fork 2 1\n".to_owned() + &dead(20, 30) + "40 reap 20 2\n" + walk;
+    let tree = Begin { time_ns: 4, scope: Scope::Tree(task(2).identity), coverage: Coverage::EveryEvent };
+    assert_eq!(judge_in(tree.clone(), &script("50 walk 2 3\n")).hooks.precision, "exact");
+    assert_eq!(
+        judge_in(Begin { scope: Scope::Host, ..tree }, &script("50 walk 2 3\n")).hooks.precision,
+        "coarse"
+    );
+}

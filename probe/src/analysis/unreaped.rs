@@ -1,0 +1,124 @@
+//! What a parent leaves unreaped, sorted by whose doing that is and by how much is known of it.
+//!
+//! Must not judge: that is `verdict`'s and `cause`'s.
+
+use crate::{
+    engine::{Engine, Origin, Parent, State},
+    model::Task,
+};
+
+/// The unreaped children of a living parent and the abandoned ones of a dead one. But for `held*`, none of them is held
+/// by a tracer.
+#[derive(Clone, Debug, Default)]
+pub struct Unreaped {
+    /// Unreaped now.
+    pub own: u64,
+    /// Abandoned; how long each had waited is known.
+    pub abandoned: u64,
+    /// Abandoned as the kernel's counters have it; nothing else is known of them.
+    pub abandoned_unseen: u64,
+    /// Of `own` and `abandoned`: waited past the grace.
+    pub past_grace: u64,
+    /// Of those: known to have died, or to have come to this parent, within the window.
+    pub past_grace_in_window: u64,
+    /// Of `own` and `abandoned`: dead before the window began.
+    pub older: u64,
+    /// Of `own` and `abandoned`: known to have had another parent before, and known to have been started by this one.
+    pub adopted: u64,
+    pub started: u64,
+    /// Of `own` and `abandoned`, but not of the adopted: born before this parent's last exec.
+    pub born_before_exec: u64,
+    /// When the youngest was born.
+    pub youngest_ns: u64,
+    /// How long the oldest has waited, and whether it may be longer. Of those held, where all are.
+    pub oldest_ns: u64,
+    pub at_least: bool,
+    /// Held by a tracer now.
+    pub held: u64,
+    /// Held for longer than the grace, or when the parent died.
+    pub held_past_grace: u64,
+    /// Tracers and how many each holds, the most first.
+    pub tracers: Vec<(Task, u64)>,
+}
+
+impl Unreaped {
+    pub fn of(engine: &Engine, parent: &Parent, grace_ns: u64, end_ns: u64) -> Self {
+        let mut found = Self::abandoned(parent, grace_ns);
+        let (mut oldest_held_ns, mut held_at_least) = (parent.abandoned_held_after.max_ns(), false);
+        for process in parent.zombies.iter().filter_map(|child| engine.process(*child)) {
+            let State::Zombie { since_ns, held_by, at_least } = process.state else { continue };
+            let waited_ns = end_ns.saturating_sub(since_ns);
+            if let Some(tracer) = held_by {
+                found.held += 1;
+                found.held_past_grace += u64::from(waited_ns > grace_ns);
+                found.hold(tracer);
+                if waited_ns >= oldest_held_ns {
+                    (oldest_held_ns, held_at_least) = (waited_ns, at_least);
+                }
+                continue;
+            }
+            let (older, origin) = (engine.is_older(process), process.origin());
+            let born_ns = process.task.identity.start_boottime_ns;
+            found.own += 1;
+            found.older += u64::from(older);
+            found.adopted += u64::from(origin == Origin::Adopted);
+            found.started += u64::from(origin == Origin::Own);
+            found.youngest_ns = found.youngest_ns.max(born_ns);
+            if origin != Origin::Adopted && parent.exec_ns.is_some_and(|exec_ns| born_ns < exec_ns) {
+                found.born_before_exec += 1;
+            }
+            if waited_ns > grace_ns {
+                found.past_grace += 1;
+                found.past_grace_in_window += u64::from(!older);
+            }
+            if waited_ns >= found.oldest_ns {
+                (found.oldest_ns, found.at_least) = (waited_ns, at_least);
+            }
+        }
+        if found.left() == 0 {
+            (found.oldest_ns, found.at_least) = (oldest_held_ns, held_at_least);
+        }
+        found.tracers.sort_by_key(|(tracer, count)| (std::cmp::Reverse(*count), tracer.identity));
+        found
+    }
+
+    /// What a dead parent's books say of those it left.
+    fn abandoned(parent: &Parent, grace_ns: u64) -> Self {
+        let (free, held) = (&parent.abandoned_after, &parent.abandoned_held_after);
+        let past_grace = free.count_over(grace_ns);
+        let (older, adopted) =
+            (parent.abandoned_older.min(free.count()), parent.abandoned_adopted.min(free.count()));
+        let youngest_ns = parent.abandoned_youngest_ns;
+        let before_exec = free.count() > 0 && parent.exec_ns.is_some_and(|exec_ns| youngest_ns < exec_ns);
+        let mut found = Self {
+            abandoned: free.count().min(parent.ledger.abandoned),
+            abandoned_unseen: parent.ledger.abandoned.saturating_sub(free.count() + held.count()),
+            past_grace,
+            past_grace_in_window: past_grace.saturating_sub(older),
+            older,
+            adopted,
+            started: parent.abandoned_own.min(free.count()),
+            born_before_exec: if before_exec { free.count() - adopted } else { 0 },
+            youngest_ns,
+            oldest_ns: free.max_ns(),
+            held_past_grace: held.count_over(grace_ns),
+            ..Self::default()
+        };
+        if let Some(tracer) = parent.abandoned_to {
+            found.tracers.push((tracer, held.count()));
+        }
+        found
+    }
+
+    fn hold(&mut self, tracer: Task) {
+        match self.tracers.iter_mut().find(|(known, _)| known.identity == tracer.identity) {
+            Some((_, count)) => *count += 1,
+            None => self.tracers.push((tracer, 1)),
+        }
+    }
+
+    /// All that the parent is to blame for.
+    pub fn left(&self) -> u64 {
+        self.own + self.abandoned + self.abandoned_unseen
+    }
+}

@@ -1,0 +1,276 @@
+//! What parents run: what is known of it, and of whom /proc should be asked.
+//!
+//! Questions go up as queries; the answers come down as inputs, so that a replay has them and asks nothing.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use super::{Engine, Parent};
+use crate::model::{Counters, Detail, Identity, Task};
+
+impl Engine {
+    /// The living parents of which it is not known from /proc what they run, at most so many. Those that leave most
+    /// children unreaped come first, then the slowest; none that leaves fewer than `least_unreaped`.
+    pub fn undescribed(&self, least_unreaped: u64, most: usize) -> Vec<Task> {
+        let mut found: Vec<_> = self
+            .parents
+            .iter()
+            .filter(|(_, parent)| !parent.is_described && parent.died_ns.is_none())
+            .filter(|(_, parent)| self.root().is_none() || parent.member)
+            .map(|(identity, parent)| (Reverse(parent.leaves()), Reverse(parent.slowest_ns()), *identity))
+            .filter(|(Reverse(unreaped), ..)| *unreaped >= least_unreaped)
+            .collect();
+        if found.len() > most {
+            found.select_nth_unstable(most);
+            found.truncate(most);
+        }
+        found.sort_unstable();
+        found.iter().filter_map(|(.., identity)| Some(self.parents.get(identity)?.task)).collect()
+    }
+
+    /// Whether it is not known from /proc what this process, a parent or about to be one, runs.
+    pub fn is_undescribed(&self, identity: Identity) -> bool {
+        self.parents.get(&identity).is_none_or(|parent| !parent.is_described && parent.died_ns.is_none())
+    }
+
+    /// /proc was asked about it. An answer without anything says that it has gone: what is known stays.
+    pub(super) fn describe(&mut self, identity: Identity, mut detail: Detail) {
+        let parent = self.parents.get_mut(&identity);
+        let process = self.processes.get_mut(&identity);
+        let known =
+            parent.as_ref().map(|one| &one.detail).or(process.as_ref().map(|one| &one.detail)).cloned();
+        let is_known = detail != Detail::default();
+        if let Some(Some(known)) = known {
+            // What /proc hides from us an exec may have told.
+            if detail.command_line.is_empty() {
+                detail.command_line.clone_from(&known.command_line);
+            }
+            if detail.executable.is_empty() {
+                detail.executable.clone_from(&known.executable);
+            }
+        }
+        let detail = Arc::new(detail);
+        if let Some(process) = process
+            && is_known
+        {
+            process.detail = Some(detail.clone());
+        }
+        if let Some(parent) = parent {
+            parent.is_described = true;
+            if is_known {
+                parent.detail = Some(detail);
+            }
+        }
+    }
+}
+
+impl Parent {
+    /// It runs another program since `began_ns`, of which this is known.
+    pub(super) fn runs(&mut self, began_ns: u64, detail: Option<Arc<Detail>>) {
+        self.detail = detail;
+        self.program_ns = began_ns;
+        self.is_described = false;
+    }
+
+    /// Takes over the name it has now. The name that the dead had is the last they are known by, if there is one.
+    pub(super) fn name(&mut self, task: &Task) {
+        if task.comm.0[0] == 0 || (self.died_ns.is_some() && self.task.comm.0[0] != 0) {
+            return;
+        }
+        self.task.comm = task.comm;
+        if task.ns_pid != 0 {
+            self.task.ns_pid = task.ns_pid;
+        }
+    }
+
+    /// Takes over a name of its that is known from elsewhere, where no event told any.
+    pub(super) fn name_if_nameless(&mut self, task: &Task) {
+        if self.task.comm.0[0] == 0 {
+            self.name(task);
+        }
+    }
+
+    /// Children it leaves unreaped, as far as is known: what the last walk saw, or what the kernel has counted since.
+    fn leaves(&self) -> u64 {
+        let counted = self.counters.as_ref().map_or(0, |counted| {
+            let Counters { exited, adopted, reaped, autoreaped, untracked, .. } = **counted;
+            let released = reaped.saturating_add(autoreaped).saturating_add(untracked);
+            exited.saturating_add(adopted).saturating_sub(released)
+        });
+        counted.max(self.zombies.len() as u64)
+    }
+
+    fn slowest_ns(&self) -> u64 {
+        self.counters
+            .as_ref()
+            .map_or(0, |counted| counted.reap_latency.max_ns)
+            .max(self.reap_latency.max_ns())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Observation;
+    use super::*;
+    use crate::model::{
+        Begin, Comm, Coverage, Input, Lifecycle, Scope, SeenTask, Snapshot, Stage, TaskState,
+    };
+
+    fn task(tgid: u32, comm: &str) -> Task {
+        let identity = Identity { tgid, start_boottime_ns: u64::from(tgid) };
+        Task { identity, ns_pid: tgid, comm: Comm::from(comm.as_bytes()) }
+    }
+
+    fn detail(program: &str, executable: &str, unit: &str) -> Detail {
+        Detail {
+            command_line: program.split_whitespace().map(|arg| arg.as_bytes().to_vec()).collect(),
+            executable: executable.into(),
+            unit: unit.into(),
+        }
+    }
+
+    fn answer(tgid: u32, detail: Detail) -> Input {
+        Input::Detail { identity: task(tgid, "").identity, detail }
+    }
+
+    fn exec(time_ns: u64, tgid: u32, program: &str) -> Input {
+        let stage = Stage::Exec { detail: Arc::new(detail(program, "/event", "")) };
+        Input::Lifecycle(Lifecycle { time_ns, process: task(tgid, program), stage })
+    }
+
+    fn counted(tgid: u32, exited: u64, reaped: u64) -> Counters {
+        Counters { parent: task(tgid, "p"), exited, reaped, ..Counters::default() }
+    }
+
+    fn counters(tgid: u32, exited: u64, reaped: u64) -> Input {
+        Input::Counters(Box::new(counted(tgid, exited, reaped)))
+    }
+
+    fn walk(time_ns: u64, zombies: &[(u32, u32)], alive: &[u32]) -> Input {
+        let seen = |tgid, parent, state| SeenTask {
+            time_ns,
+            process: task(tgid, "z"),
+            parent: task(parent, "p"),
+            state,
+            tracer: None,
+            since_ns: 0,
+        };
+        let tasks = (zombies.iter().map(|(child, parent)| seen(*child, *parent, TaskState::Zombie)))
+            .chain(alive.iter().map(|tgid| seen(*tgid, 1, TaskState::Running)))
+            .collect();
+        Input::Snapshot(Snapshot { began_ns: time_ns, ended_ns: time_ns, settle_after_ns: 0, tasks })
+    }
+
+    /// An engine of `watch`, where the kernel counts.
+    fn watching(inputs: impl IntoIterator<Item = Input>) -> Engine {
+        let mut engine = Engine::default();
+        let coverage = Coverage::Exceptions { slow_ns: 1_000_000 };
+        let begin = Input::Begin(Begin { time_ns: 1_000, scope: Scope::Host, coverage });
+        tell(&mut engine, [begin].into_iter().chain(inputs));
+        engine
+    }
+
+    fn tell(engine: &mut Engine, inputs: impl IntoIterator<Item = Input>) {
+        let mut observations: Vec<Observation> = Vec::new();
+        for input in inputs {
+            engine.apply(input, &mut observations);
+        }
+    }
+
+    fn asked(engine: &Engine, least: u64, most: usize) -> Vec<u32> {
+        engine.undescribed(least, most).iter().map(|task| task.identity.tgid).collect()
+    }
+
+    fn known(engine: &Engine, tgid: u32) -> Option<Detail> {
+        engine.parents[&task(tgid, "").identity].detail.as_deref().cloned()
+    }
+
+    #[test]
+    fn who_leaves_most_is_asked_for_first_whether_its_zombies_are_old_or_new() {
+        let engine = watching([
+            walk(1_010, &[(20, 2), (21, 2), (30, 3)], &[2, 3, 4, 5]),
+            counters(4, 7, 1),
+            counters(5, 9, 9),
+        ]);
+        assert_eq!(asked(&engine, 1, 10), [4, 2, 3]);
+        assert_eq!(asked(&engine, 1, 2), [4, 2]);
+        assert_eq!(asked(&engine, 0, 10), [4, 2, 3, 5], "at the end, the healthy too");
+    }
+
+    #[test]
+    fn whoever_is_described_or_dead_is_not_asked_for_until_it_runs_another_program() {
+        let mut engine = watching([counters(4, 2, 0), counters(5, 2, 0)]);
+        tell(&mut engine, [answer(4, detail("four", "/four", "four.service"))]);
+        assert_eq!(asked(&engine, 1, 10), [5]);
+        tell(
+            &mut engine,
+            [
+                exec(1_100, 4, "other"),
+                Input::Counters(Box::new(Counters { died_ns: 1_200, ..counted(5, 2, 0) })),
+            ],
+        );
+        assert_eq!(asked(&engine, 1, 10), [4]);
+        assert_eq!(known(&engine, 4), Some(detail("other", "/event", "")), "until it is asked");
+        tell(&mut engine, [answer(4, detail("other --long", "/proc", "four.service"))]);
+        assert_eq!(known(&engine, 4), Some(detail("other --long", "/proc", "four.service")));
+        assert!(asked(&engine, 0, 10).is_empty());
+    }
+
+    #[test]
+    fn who_has_gone_before_it_was_asked_keeps_what_its_exec_told_and_is_not_asked_again() {
+        let mut engine = watching([counters(4, 2, 0), exec(1_100, 4, "four"), counters(5, 2, 0)]);
+        tell(&mut engine, [answer(4, Detail::default()), answer(5, Detail::default())]);
+        assert_eq!(known(&engine, 4), Some(detail("four", "/event", "")));
+        assert_eq!(known(&engine, 5), None);
+        assert!(asked(&engine, 0, 10).is_empty());
+    }
+
+    #[test]
+    fn what_proc_hides_is_what_the_exec_told() {
+        let mut engine = watching([counters(4, 2, 0), exec(1_100, 4, "four")]);
+        tell(&mut engine, [answer(4, detail("four --long", "", "a.service"))]);
+        assert_eq!(known(&engine, 4), Some(detail("four --long", "/event", "a.service")));
+    }
+
+    #[test]
+    fn an_exec_that_no_event_told_leaves_nothing_false() {
+        let mut engine = watching([counters(4, 2, 0), answer(4, detail("before", "/before", ""))]);
+        let since = |exec_ns| Input::Counters(Box::new(Counters { exec_ns, ..counted(4, 2, 0) }));
+        tell(&mut engine, [since(1_500)]);
+        assert_eq!(known(&engine, 4), None);
+        assert_eq!(asked(&engine, 1, 10), [4]);
+        tell(&mut engine, [answer(4, detail("after", "/after", "")), since(1_500)]);
+        assert_eq!(known(&engine, 4), Some(detail("after", "/after", "")));
+        // One that was told of by its event is not told of again by the counters.
+        tell(&mut engine, [exec(1_600, 4, "third"), since(1_600)]);
+        assert_eq!(known(&engine, 4), Some(detail("third", "/event", "")));
+        // Nor where it ran the program before it was a parent.
+        tell(
+            &mut engine,
+            [
+                exec(1_700, 6, "six"),
+                Input::Counters(Box::new(Counters { exec_ns: 1_700, ..counted(6, 2, 0) })),
+            ],
+        );
+        assert_eq!(known(&engine, 6), Some(detail("six", "/event", "")));
+    }
+
+    #[test]
+    fn a_parent_first_known_without_a_name_gets_it_from_its_counters_though_it_has_died() {
+        let nameless = Task { comm: Comm::default(), ns_pid: 0, ..task(4, "") };
+        let stage = Stage::Reap {
+            parent: nameless,
+            reaper: Task::default(),
+            how: crate::model::ReapHow::Wait,
+            precision: crate::model::Precision::Coarse,
+            exit_ns: 1_010,
+            zombie_ns: 1_020,
+        };
+        let released = Input::Lifecycle(Lifecycle { time_ns: 1_030, process: task(40, "c"), stage });
+        let dead = || Input::Counters(Box::new(Counters { died_ns: 1_040, ..counted(4, 1, 1) }));
+        let engine = watching([released.clone(), walk(1_050, &[], &[1]), dead()]);
+        assert_eq!(engine.parents[&task(4, "").identity].task, task(4, "p"));
+        // While it lives, the walk knows.
+        let engine = watching([released, walk(1_025, &[], &[4])]);
+        assert_eq!(engine.parents[&task(4, "").identity].task.comm, Comm::from(&b"z"[..]));
+    }
+}
