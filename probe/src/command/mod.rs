@@ -1,11 +1,17 @@
 //! What each command does, and with which exit code it ends. The syntax is `cli`'s.
 
+mod child;
 mod doctor;
+mod file;
 mod live;
 mod outlet;
 mod output;
+mod paced;
 mod replay;
 mod run;
+mod signals;
+
+pub use output::say;
 
 use std::{fmt, io};
 
@@ -13,8 +19,10 @@ use crate::{
     cli::{Cli, Command, HookChoice},
     collector::CollectError,
     record::RecordingError,
-    source::{SetupError, kernel},
+    source::{SetupError, kernel, shortage_of},
 };
+
+use signals::Signals;
 
 /// How a command ends, when it does not end well.
 #[derive(Debug)]
@@ -81,21 +89,25 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
             output::standard(text.as_bytes())?;
             Ok(0)
         }
-        Some(Command::Run(args)) => block_on(run::run(options, args)),
-        Some(Command::Trace(args)) => block_on(live::trace(options, args)),
-        Some(Command::Watch(args)) => block_on(live::watch(options, args)),
-        Some(Command::Record(args)) => block_on(run::record(options, args)),
+        Some(Command::Run(args)) => block_on(async |signals| run::run(options, args, signals).await),
+        Some(Command::Trace(args)) => block_on(async |signals| live::trace(options, args, signals).await),
+        Some(Command::Watch(args)) => block_on(async |signals| live::watch(options, args, signals).await),
+        Some(Command::Record(args)) => block_on(async |signals| run::record(options, args, signals).await),
         Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::Doctor(args)) => doctor::doctor(&options, &args),
     }
 }
 
-fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::other(format!("cannot start the event loop: {error}")))?
-        .block_on(work)
+/// From here on signals end the window, not the process.
+fn block_on(work: impl AsyncFnOnce(Signals) -> Result<u8, Failure>) -> Result<u8, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| SetupError {
+            what: format!("cannot start the event loop: {error}"),
+            remedy: shortage_of(&error)
+                .unwrap_or("allow epoll and eventfd where a filter refuses system calls")
+                .into(),
+        })?;
+    runtime.block_on(async { work(Signals::hear()?).await })
 }
 
 /// A recording that cannot be used.

@@ -7,7 +7,6 @@ use std::{
     io::Read,
     os::fd::{AsFd, FromRawFd, OwnedFd},
     path::Path,
-    thread,
 };
 
 use aya::{
@@ -30,7 +29,7 @@ use super::{
     attach_types::{attach_types, loader},
     batch, clock, decode, lives, load, object, offsets,
     parents::Parents,
-    tracefs,
+    shortage, tracefs,
     types::Types,
 };
 use crate::model::{
@@ -215,13 +214,13 @@ unsafe impl aya::Pod for Shared<wire::Settled> {}
 impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
+        let _raised = load::MemlockRaised::new();
         let Located { found, wait_hooks, types } = locate(options)?;
         // Side by side: while the maps are made, the types are put into the form aya wants.
-        let (attachable, ebpf) = thread::scope(|scope| {
-            let attachable = scope.spawn(|| attach_types(&types, TRACEPOINTS, FUNCTIONS));
-            let ebpf = load_object(options, &found.offsets);
-            (attachable.join(), ebpf)
-        });
+        let (attachable, ebpf) = load::beside(
+            || attach_types(&types, TRACEPOINTS, FUNCTIONS),
+            || load_object(options, &found.offsets),
+        );
         drop(types);
         let counting = if options.stats { Some(count_runs()?) } else { None };
         let mut ebpf = ebpf?;
@@ -313,8 +312,8 @@ impl Kernel {
     pub fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
         let began_ns = clock::boottime_ns();
         let bytes = read_tasks(&mut self.ebpf).map_err(|error| SetupError {
-            what: format!("cannot walk the kernel's task list: {error}"),
-            remedy: "run `reapwatch doctor`".into(),
+            what: format!("cannot walk the kernel's task list: {}", cause(&*error)),
+            remedy: errno(&*error).and_then(shortage).unwrap_or("run `reapwatch doctor`").into(),
         })?;
         let ended_ns = clock::boottime_ns();
         let tasks = bytes.chunks_exact(size_of::<wire::SeenTask>()).filter_map(decode::seen_task).collect();
@@ -479,23 +478,16 @@ struct Located {
 }
 
 fn locate(options: &KernelOptions) -> Result<Located, SetupError> {
-    // Harmless where it fails: from 5.11 on BPF memory is not charged to it.
-    let _ = nix::sys::resource::setrlimit(
-        nix::sys::resource::Resource::RLIMIT_MEMLOCK,
-        nix::sys::resource::RLIM_INFINITY,
-        nix::sys::resource::RLIM_INFINITY,
-    );
     let mut waits = Offsets::NONE;
-    let (found, wait_hooks) = thread::scope(|scope| {
-        let aside = scope.spawn(|| {
+    let (wait_hooks, found) = load::beside(
+        || {
             // aya tries out what the kernel can when it is first asked, and remembers it.
             aya::features();
             tracefs::with(|| read_wait_offsets(&mut waits)).is_ok_and(|all| all)
-        });
-        let found = offsets::open(&options.btf).and_then(|types| Ok((offsets::find(&types)?, types)));
-        (found, aside.join().unwrap_or(false))
-    });
-    let (mut found, types) = found?;
+        },
+        || offsets::open(&options.btf).and_then(|types| Ok((offsets::find(&types)?, types))),
+    );
+    let (wait_hooks, (mut found, types)) = (wait_hooks.unwrap_or(false), found?);
     for ((path, offset), (_, of_wait)) in found.offsets.paths().into_iter().zip(waits.paths()) {
         if offsets::is_in_tracefs(path) {
             *offset = *of_wait;
@@ -610,17 +602,12 @@ fn read_wait_offsets(waits: &mut Offsets) -> bool {
     all
 }
 
-fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, String> {
-    let program: &mut Iter = ebpf
-        .program_mut("task_snapshot")
-        .ok_or("the program task_snapshot is missing")?
-        .try_into()
-        .map_err(|error: ProgramError| error.to_string())?;
-    let link = program.attach().map_err(|error| cause(&error))?;
-    let link = program.take_link(link).map_err(|error| cause(&error))?;
-    let mut file = link.into_file().map_err(|error| error.to_string())?;
+fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let program: &mut Iter = ebpf.program_mut("task_snapshot").ok_or("its program is missing")?.try_into()?;
+    let link = program.attach()?;
+    let mut file = program.take_link(link)?.into_file()?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    file.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -709,10 +696,13 @@ fn errno(error: &(dyn std::error::Error + 'static)) -> Option<Errno> {
 }
 
 fn load_error(error: &(dyn std::error::Error + 'static)) -> SetupError {
-    let permitted = !matches!(errno(error), Some(Errno::EPERM | Errno::EACCES));
+    let errno = errno(error);
+    let permitted = !matches!(errno, Some(Errno::EPERM | Errno::EACCES));
     SetupError {
         what: format!("cannot load the programs into the kernel: {}", cause(error)),
-        remedy: if permitted {
+        remedy: if let Some(remedy) = errno.and_then(shortage) {
+            remedy.into()
+        } else if permitted {
             "run `reapwatch doctor`; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
                 .into()
         } else {
