@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
-    engine::{Engine, Observation},
+    engine::{Bounds, Engine, Observation},
     model::{
         Begin, Counters, Coverage, Death, Identity, Input, Lifecycle, Losses, Precision, Session, Snapshot,
         Stage, Task, TaskState, Upkeep,
@@ -35,6 +35,8 @@ const DRAIN_EVERY_COUNTING: Duration = COUNTERS_EVERY;
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
 /// How often losses and finished counters are read.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+/// The same where the kernel has hardly any room left for the counters of more parents.
+const COUNTERS_EVERY_WHEN_CROWDED: Duration = Duration::from_millis(200);
 /// The dead who are missing from a walk this long are released.
 const SETTLE_AFTER_NS: u64 = 1_000_000_000;
 /// After the last walk, stragglers get this long.
@@ -45,10 +47,14 @@ const FREES_TAKE: Duration = Duration::from_millis(60);
 const LAST_FREES: Duration = Duration::from_secs(2);
 /// How often it is looked whether all have come.
 const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
+/// So many events are taken, and then applied: all that fit the kernel's buffer would take megabytes here too.
+const EVENTS_AT_ONCE: usize = 2_048;
+/// When so many parents and processes have gone, the memory that they took is given back.
+const MANY_GONE: usize = 1_024;
 /// Most parents looked up in /proc at a time, in some 10 ms.
 const LOOK_UPS_MAX: usize = 200;
-/// The same at the end, for the report: some 60 ms.
-const LAST_LOOK_UPS_MAX: usize = 1_000;
+/// The same at the end: as many as a report has rows, in some 200 ms.
+const LAST_LOOK_UPS_MAX: usize = 4_096;
 
 /// What a collection is for.
 #[derive(Clone, Copy, PartialEq)]
@@ -79,6 +85,13 @@ impl Observer for NoObserver {
     }
 }
 
+/// What was taken of the events that the kernel has sent.
+struct Taken {
+    /// None was left.
+    all: bool,
+    newest_ns: u64,
+}
+
 /// Why a collection ended early.
 #[derive(Debug)]
 pub enum CollectError {
@@ -105,6 +118,8 @@ pub struct Collector {
     unfreed: Vec<Death>,
     /// How many of the same it is not known of who reaped them.
     frees_missed: u64,
+    /// The most that the engine kept since memory was last given back.
+    most: usize,
 }
 
 impl Collector {
@@ -122,7 +137,7 @@ impl Collector {
             begin: begin.clone(),
             kernel,
             order: Order::default(),
-            engine: Engine::default(),
+            engine: Engine::new(Bounds::new(session.grace_ns)),
             session,
             recording,
             observations: Vec::new(),
@@ -132,6 +147,7 @@ impl Collector {
             purpose,
             unfreed: Vec::new(),
             frees_missed: 0,
+            most: 0,
         };
         collector.order.push(begin.time_ns, Input::Begin(begin));
         let ended_ns = first.ended_ns;
@@ -164,6 +180,7 @@ impl Collector {
         let readiness = readiness.map_err(CollectError::Observer)?;
         // From before the first tick, so that the tick of a second never comes just too early.
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
+        let mut not_before = Instant::now() + COUNTERS_EVERY_WHEN_CROWDED;
         let mut next_snapshot = Instant::now() + SNAPSHOT_EVERY;
         let every = match self.purpose {
             _ if self.counting() => DRAIN_EVERY_COUNTING,
@@ -190,16 +207,33 @@ impl Collector {
                 next_snapshot = (next_snapshot + SNAPSHOT_EVERY).max(now);
                 let snapshot = self.kernel.snapshot(SETTLE_AFTER_NS).map_err(CollectError::Setup)?;
                 self.order.push(snapshot.ended_ns, Input::Snapshot(snapshot));
+                self.give_memory_back();
             }
+            self.most = self.most.max(self.engine.size());
             if now >= next_counters {
                 next_counters = (next_counters + COUNTERS_EVERY).max(now);
+                not_before = now + COUNTERS_EVERY_WHEN_CROWDED;
                 self.read_counters(false);
                 self.look_up_undescribed(1, LOOK_UPS_MAX);
                 self.show_status();
+            } else if now >= not_before {
+                not_before = now + COUNTERS_EVERY_WHEN_CROWDED;
+                if self.kernel.is_crowded() {
+                    self.read_counters(false);
+                }
             }
         };
         self.close(observer).await?;
         Ok(ended)
+    }
+
+    /// After many parents and processes have gone.
+    fn give_memory_back(&mut self) {
+        let size = self.engine.size();
+        if self.most > size + MANY_GONE {
+            self.most = size;
+            own::give_small_pieces_back();
+        }
     }
 
     async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
@@ -226,7 +260,7 @@ impl Collector {
         tokio::time::sleep(LAST_WORDS).await;
         self.take_events(&when);
         if !self.unfreed.is_empty() {
-            let followed = self.kernel.deaths();
+            let followed: HashSet<Death> = self.kernel.deaths().into_iter().collect();
             self.unfreed.retain(|death| followed.contains(death));
         }
         let lost = self.read_counters(true);
@@ -282,10 +316,21 @@ impl Collector {
         }
     }
 
+    /// Takes and applies all that the kernel had sent by now: who sends faster than that does not keep us here.
     fn drain(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
-        let drained_ns = clock::boottime_ns();
-        self.take_events(&|event| Some(event.time_ns));
-        self.release(drained_ns, observer)
+        let called_ns = clock::boottime_ns();
+        loop {
+            let drained_ns = clock::boottime_ns();
+            let taken = self.take_some_events(&|event| Some(event.time_ns));
+            if taken.all {
+                return self.release(drained_ns, observer);
+            }
+            // What is still in the buffer came after what was taken.
+            self.release(taken.newest_ns, observer)?;
+            if taken.newest_ns > called_ns {
+                return Ok(());
+            }
+        }
     }
 
     /// Whether the kernel counts and next to nothing is streamed.
@@ -298,13 +343,24 @@ impl Collector {
         self.purpose == Purpose::Report || self.recording.is_some()
     }
 
-    /// Takes what the kernel has sent; `when` says at what time it counts as happened, if it counts.
+    /// Takes all that the kernel had sent by now; `when` says at what time it counts as happened, if it counts.
     fn take_events(&mut self, when: &impl Fn(&Lifecycle) -> Option<u64>) {
+        let called_ns = clock::boottime_ns();
+        loop {
+            let taken = self.take_some_events(when);
+            if taken.all || taken.newest_ns > called_ns {
+                return;
+            }
+        }
+    }
+
+    fn take_some_events(&mut self, when: &impl Fn(&Lifecycle) -> Option<u64>) -> Taken {
         self.kernel.flush_log();
         let needs_details = self.needs_details();
         let Self { kernel, order, engine, .. } = self;
-        let mut bereaved = Vec::new();
-        kernel.drain(|mut event| {
+        let (mut newest_ns, mut bereaved) = (0, Vec::new());
+        let all = kernel.drain(EVENTS_AT_ONCE, |mut event| {
+            newest_ns = newest_ns.max(event.time_ns);
             if let Some(time_ns) = when(&event) {
                 event.time_ns = time_ns;
                 if let Stage::Exit { parent, .. } = &event.stage
@@ -322,6 +378,7 @@ impl Collector {
         bereaved.dedup_by_key(|parent| parent.identity);
         bereaved.truncate(LOOK_UPS_MAX);
         self.look_up(&bereaved);
+        Taken { all, newest_ns }
     }
 
     /// Asks /proc for what the engine does not know of parents.
@@ -345,8 +402,11 @@ impl Collector {
     fn read_counters(&mut self, closing: bool) -> bool {
         let counting = self.counting();
         let Self { kernel, order, unfreed, .. } = self;
+        let unfreed = Unfreed::by_parent(unfreed);
         let complete = kernel.counters(counting || closing, closing, |mut counters| {
-            add_unfreed(&mut counters, unfreed);
+            if let Some(unfreed) = unfreed.get(&counters.parent.identity) {
+                unfreed.add_to(&mut counters);
+            }
             order.push(counters.time_ns, Input::Counters(Box::new(counters)));
         });
         let time_ns = clock::boottime_ns();
@@ -375,6 +435,7 @@ impl Collector {
                 observer.take(&observation).map_err(CollectError::Observer)?;
             }
         }
+        self.order.give_room_back();
         observer.batch_over().map_err(CollectError::Observer)
     }
 
@@ -409,15 +470,30 @@ fn readable(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     Ok(registered?)
 }
 
-/// Adds the releases of which no free came.
-fn add_unfreed(counters: &mut Counters, unfreed: &[Death]) {
-    for death in unfreed.iter().filter(|death| death.parent == counters.parent.identity) {
-        counters.exited += u64::from(!death.counted);
-        if death.autoreap {
-            counters.autoreaped += 1;
-        } else {
-            counters.reaped += 1;
-            counters.coarse += 1;
+/// What one parent's counters lack: releases of which no free came.
+#[derive(Default)]
+struct Unfreed {
+    exited: u64,
+    reaped: u64,
+    autoreaped: u64,
+}
+
+impl Unfreed {
+    fn by_parent(deaths: &[Death]) -> HashMap<Identity, Self> {
+        let mut found: HashMap<Identity, Self> = HashMap::default();
+        for death in deaths {
+            let one = found.entry(death.parent).or_default();
+            one.exited += u64::from(!death.counted);
+            one.reaped += u64::from(!death.autoreap);
+            one.autoreaped += u64::from(death.autoreap);
         }
+        found
+    }
+
+    fn add_to(&self, counters: &mut Counters) {
+        counters.exited += self.exited;
+        counters.reaped += self.reaped;
+        counters.coarse += self.reaped;
+        counters.autoreaped += self.autoreaped;
     }
 }

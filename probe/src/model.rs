@@ -201,7 +201,7 @@ pub struct Distribution {
 }
 
 /// A death of which the kernel programs have not heard the release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Death {
     pub process: Identity,
     /// Whose child it died, or into whose hands it came since.

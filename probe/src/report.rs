@@ -34,9 +34,11 @@ pub struct Report {
     pub complete: bool,
     pub lost: Lost,
     pub totals: Ledger,
-    /// Of the totals: parents that died and left nothing to tell, no longer kept one by one (`watch` only).
+    /// Of the totals: parents that died and left nothing to tell, and are not listed one by one.
     pub settled: Settled,
-    /// Worst first.
+    /// Of the totals: the other parents that are not listed. None of them is worse than those that are.
+    pub other: Other,
+    /// Worst first; at most 4,096, and of the dead at most 1,024 that left something to tell and 1,024 that did not.
     pub parents: Vec<Parent>,
     /// Descendants of the command still alive when it ended (`run` only, else empty).
     pub left_running: Vec<LeftRunning>,
@@ -147,6 +149,46 @@ pub struct Settled {
     pub ledger: Ledger,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Other {
+    pub parents: u64,
+    #[serde(flatten)]
+    pub ledger: Ledger,
+    /// How many parents got which verdict.
+    pub verdicts: VerdictCounts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerdictCounts {
+    pub never_reaps: u64,
+    pub leaking: u64,
+    pub slow: u64,
+    pub held: u64,
+    pub undecided: u64,
+    pub healthy: u64,
+}
+
+impl VerdictCounts {
+    /// Those that were found, the worst first.
+    pub fn found(&self) -> impl Iterator<Item = (Verdict, u64)> + use<> {
+        [
+            (Verdict::NeverReaps, self.never_reaps),
+            (Verdict::Leaking, self.leaking),
+            (Verdict::Slow, self.slow),
+            (Verdict::Held, self.held),
+            (Verdict::Undecided, self.undecided),
+            (Verdict::Healthy, self.healthy),
+        ]
+        .into_iter()
+        .filter(|(_, parents)| *parents > 0)
+    }
+
+    /// The worst that was found, and how often.
+    pub fn worst(&self) -> Option<(Verdict, u64)> {
+        self.found().next()
+    }
+}
+
 impl std::ops::AddAssign for Ledger {
     fn add_assign(&mut self, other: Self) {
         for (sum, more) in [
@@ -179,7 +221,7 @@ pub struct Parent {
     pub start_time: Rfc3339,
     /// Empty where it has none, or where nobody could be asked for it.
     pub comm: String,
-    /// Of the program it runs now: the beginning, 4 KiB or 256 arguments of it. Empty where that is not known: of kernel
+    /// Of the program it runs now: the beginning, 4 KiB or 128 arguments of it. Empty where that is not known: of kernel
     /// threads, and of a parent that had gone before it could be asked.
     pub command_line: Vec<String>,
     /// As /proc/PID/exe or the exec names it; empty where that is not known.

@@ -6,6 +6,7 @@ mod cause;
 mod coverage;
 mod finding;
 mod line;
+mod listed;
 mod time;
 mod unreaped;
 mod verdict;
@@ -23,8 +24,8 @@ use crate::{
     engine::{Engine, Parent as Known, State, Tally},
     model::{self, Detail, Identity, Session, Task},
     report::{
-        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Parent, ProgramCost, Report,
-        SCHEMA, Settled, Tracer, Verdict, Waits, Window,
+        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, ProgramCost,
+        Report, SCHEMA, Settled, Tracer, Verdict, Waits, Window,
     },
 };
 
@@ -36,17 +37,18 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
     let complete = lost == Lost::default();
     let of_scope =
         || engine.parents().map(|(_, known)| known).filter(|known| engine.root().is_none() || known.member);
-    let coarse =
-        engine.settled().coarse.saturating_add(of_scope().map(|known| known.ledger.coarse).sum::<u64>());
+    let coarse = (of_scope().map(|known| known.ledger.coarse))
+        .chain(engine.others().map(|(_, sum)| sum.ledger.coarse))
+        .fold(engine.settled().coarse, u64::saturating_add);
     let mut parents: Vec<Parent> = of_scope()
         .map(|known| parent(engine, session, known, complete))
         .filter(|parent| parent.ledger != Ledger::default())
         .collect();
-    parents.sort_by_key(badness);
-    let settled = settled(engine.settled());
+    let (settled, mut other) = (settled(engine.settled()), others(engine, complete));
+    listed::worst(&mut parents, &mut other, listed::PARENTS_MAX);
     Report {
         schema: SCHEMA,
-        finding: finding::finding(&parents),
+        finding: finding::finding(&parents, &other),
         grace_ns: session.grace_ns,
         window: Window {
             start: time::rfc3339(session, start_ns),
@@ -64,26 +66,13 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
         },
         complete,
         lost,
-        totals: totals(settled.ledger, &parents),
+        totals: totals(settled.ledger, other.ledger, &parents),
         settled,
+        other,
         parents,
         left_running: if engine.root().is_some() { left_running(engine) } else { Vec::new() },
         tracer: tracer(engine.upkeep()),
     }
-}
-
-/// Sort key, worst first and the same every time.
-fn badness(parent: &Parent) -> impl Ord + use<> {
-    use std::cmp::Reverse;
-    (
-        Reverse(parent.verdict),
-        Reverse(parent.ledger.unreaped + parent.ledger.abandoned),
-        Reverse(parent.oldest_unreaped_ns),
-        Reverse(parent.reap_latency.max_ns),
-        Reverse(parent.ledger.exited),
-        parent.pid,
-        parent.start_time,
-    )
 }
 
 /// What the tracer itself cost and held.
@@ -115,11 +104,32 @@ fn settled(sum: model::Settled) -> Settled {
     Settled { parents, ledger }
 }
 
-fn totals(settled: Ledger, parents: &[Parent]) -> Ledger {
-    parents.iter().fold(settled, |mut sum, parent| {
-        sum += parent.ledger;
-        sum
-    })
+/// The sum over those that left something to tell and are no longer kept one by one.
+fn others(engine: &Engine, complete: bool) -> Other {
+    let mut other = Other::default();
+    for (grounds, sum) in engine.others() {
+        let books = &sum.ledger;
+        let ledger = Ledger {
+            forked: books.forked,
+            exited: books.exited,
+            adopted: books.adopted,
+            reaped: books.reaped,
+            autoreaped: books.autoreaped,
+            unreaped: 0,
+            abandoned: books.abandoned,
+        };
+        listed::add(&mut other, sum.parents, ledger, verdict::verdict(grounds, complete));
+    }
+    other
+}
+
+fn totals(settled: Ledger, other: Ledger, parents: &[Parent]) -> Ledger {
+    let mut totals = settled;
+    totals += other;
+    for parent in parents {
+        totals += parent.ledger;
+    }
+    totals
 }
 
 fn lost(losses: model::Losses) -> Lost {
@@ -140,7 +150,7 @@ fn parent(engine: &Engine, session: &Session, known: &Known, complete: bool) -> 
         unreaped: known.zombies.len() as u64,
         abandoned: books.abandoned,
     };
-    let verdict = verdict::verdict(known, &unreaped, session.grace_ns, complete);
+    let verdict = verdict::verdict(&verdict::grounds(known, &unreaped, session.grace_ns), complete);
     let detail = known.detail.clone().unwrap_or_default();
     Parent {
         pid: known.task.identity.tgid,
@@ -190,7 +200,7 @@ fn left_running(engine: &Engine) -> Vec<LeftRunning> {
         })
         .map(|process| {
             let detail = process.detail.clone().unwrap_or_default();
-            let spawned_by = process.born_to.unwrap_or_default();
+            let spawned_by = process.spawned_by.as_deref().copied().unwrap_or_default();
             let entry = LeftRunning {
                 pid: process.task.identity.tgid,
                 ns_pid: ns_pid(&process.task),

@@ -17,7 +17,7 @@ use crate::{
     collector::CollectError,
     record::RecordingError,
     sink::terminal::escape,
-    source::{SetupError, kernel},
+    source::{SetupError, kernel, own},
 };
 
 /// How a command ends, when it does not end well.
@@ -63,6 +63,7 @@ impl From<CollectError> for Failure {
 
 /// Runs the command; its exit code.
 pub fn execute(cli: Cli) -> Result<u8, Failure> {
+    own::give_large_pieces_back();
     let options = kernel::KernelOptions {
         btf: cli.global.btf,
         hooks: match cli.global.hooks {

@@ -7,7 +7,7 @@ use crate::{
     analysis,
     cli::{ReplayArgs, ReplayView},
     collector::Observer,
-    engine::Engine,
+    engine::{Bounds, Engine},
     model::Input,
     record::{Reader, RecordingError},
 };
@@ -20,7 +20,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     if let Some(grace) = args.grace {
         session.grace_ns = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
     }
-    let mut engine = Engine::default();
+    let mut engine = Engine::new(Bounds::new(session.grace_ns));
     let mut observations = Vec::new();
     let mut inputs = 0u64;
     let mut lines = match args.view {

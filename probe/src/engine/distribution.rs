@@ -6,9 +6,18 @@ use probe_common::bucket;
 
 use crate::model::Distribution;
 
-/// Durations so far, sparse.
+/// Durations so far. Most parents have none, or one of a kind: those take no memory of their own.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tally {
+pub enum Tally {
+    #[default]
+    Empty,
+    One(u64),
+    Many(Box<Durations>),
+}
+
+/// Two durations or more, sparse.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Durations {
     count: u64,
     sum_ns: u128,
     min_ns: u64,
@@ -19,26 +28,26 @@ pub struct Tally {
 impl Tally {
     /// Takes one duration.
     pub fn record(&mut self, duration_ns: u64) {
-        self.min_ns = if self.count == 0 { duration_ns } else { self.min_ns.min(duration_ns) };
-        self.max_ns = self.max_ns.max(duration_ns);
-        self.count += 1;
-        self.sum_ns += u128::from(duration_ns);
-        *self.buckets.entry(bucket::index(duration_ns) as u16).or_default() += 1;
+        match self {
+            Self::Empty => *self = Self::One(duration_ns),
+            Self::One(first_ns) => {
+                let mut many = Durations::default();
+                many.record(*first_ns);
+                many.record(duration_ns);
+                *self = Self::Many(Box::new(many));
+            }
+            Self::Many(many) => many.record(duration_ns),
+        }
     }
 
     /// Takes back one that was recorded. The extremes stay: which they were without it is not known.
     pub fn remove(&mut self, duration_ns: u64) {
-        self.count = self.count.saturating_sub(1);
-        self.sum_ns = self.sum_ns.saturating_sub(duration_ns.into());
-        let bucket = bucket::index(duration_ns) as u16;
-        if let Some(count) = self.buckets.get_mut(&bucket) {
-            *count -= 1;
-            if *count == 0 {
-                self.buckets.remove(&bucket);
-            }
-        }
-        if self.count == 0 {
-            *self = Self::default();
+        if let Self::Many(many) = self
+            && many.count > 1
+        {
+            many.remove(duration_ns);
+        } else {
+            *self = Self::Empty;
         }
     }
 
@@ -50,21 +59,65 @@ impl Tally {
     }
 
     pub fn count(&self) -> u64 {
-        self.count
+        self.of(0, |_| 1, |many| many.count)
     }
     pub fn min_ns(&self) -> u64 {
-        self.min_ns
+        self.of(0, |only_ns| only_ns, |many| many.min_ns)
     }
     pub fn max_ns(&self) -> u64 {
-        self.max_ns
+        self.of(0, |only_ns| only_ns, |many| many.max_ns)
     }
     pub fn mean_ns(&self) -> u64 {
-        let mean_ns = self.sum_ns.checked_div(self.count.into()).unwrap_or(0);
-        u64::try_from(mean_ns).unwrap_or(u64::MAX).clamp(self.min_ns, self.max_ns)
+        self.of(0, |only_ns| only_ns, Durations::mean_ns)
     }
 
     /// How many lasted longer: exact where all or none did, else to the bucket.
     pub fn count_over(&self, limit_ns: u64) -> u64 {
+        self.of(0, |only_ns| u64::from(only_ns > limit_ns), |many| many.count_over(limit_ns))
+    }
+
+    /// The duration below which a share of all lie: the middle of its bucket, within the extremes. `None` where the
+    /// buckets do not tell: they have not all that were counted, and those that are missing may lie anywhere.
+    pub fn quantile_ns(&self, share: f64) -> Option<u64> {
+        self.of(Some(0), Some, |many| many.quantile_ns(share))
+    }
+
+    fn of<T>(&self, none: T, of_one: impl FnOnce(u64) -> T, of_many: impl FnOnce(&Durations) -> T) -> T {
+        match self {
+            Self::Empty => none,
+            Self::One(only_ns) => of_one(*only_ns),
+            Self::Many(many) => of_many(many),
+        }
+    }
+}
+
+impl Durations {
+    fn record(&mut self, duration_ns: u64) {
+        self.min_ns = if self.count == 0 { duration_ns } else { self.min_ns.min(duration_ns) };
+        self.max_ns = self.max_ns.max(duration_ns);
+        self.count += 1;
+        self.sum_ns += u128::from(duration_ns);
+        *self.buckets.entry(bucket::index(duration_ns) as u16).or_default() += 1;
+    }
+
+    fn remove(&mut self, duration_ns: u64) {
+        self.count = self.count.saturating_sub(1);
+        self.sum_ns = self.sum_ns.saturating_sub(duration_ns.into());
+        let bucket = bucket::index(duration_ns) as u16;
+        if let Some(count) = self.buckets.get_mut(&bucket) {
+            *count -= 1;
+            if *count == 0 {
+                self.buckets.remove(&bucket);
+            }
+        }
+    }
+
+    fn mean_ns(&self) -> u64 {
+        let mean_ns = self.sum_ns.checked_div(self.count.into()).unwrap_or(0);
+        u64::try_from(mean_ns).unwrap_or(u64::MAX).clamp(self.min_ns, self.max_ns)
+    }
+
+    fn count_over(&self, limit_ns: u64) -> u64 {
         if self.count == 0 || self.max_ns <= limit_ns {
             return 0;
         }
@@ -75,9 +128,7 @@ impl Tally {
         self.buckets.range(limit + 1..).map(|(_, count)| count).sum::<u64>().max(1)
     }
 
-    /// The duration below which a share of all lie: the middle of its bucket, within the extremes. `None` where the
-    /// buckets do not tell: they have not all that were counted, and those that are missing may lie anywhere.
-    pub fn quantile_ns(&self, share: f64) -> Option<u64> {
+    fn quantile_ns(&self, share: f64) -> Option<u64> {
         if self.count == 0 {
             return Some(0);
         }
@@ -115,9 +166,9 @@ impl From<Distribution> for Tally {
     fn from(distribution: Distribution) -> Self {
         let Distribution { count, sum_ns, min_ns, max_ns, buckets } = distribution;
         if count == 0 {
-            return Self::default();
+            return Self::Empty;
         }
-        let mut tally = Self {
+        let mut many = Durations {
             count,
             sum_ns: sum_ns.into(),
             min_ns: min_ns.min(max_ns),
@@ -125,25 +176,25 @@ impl From<Distribution> for Tally {
             buckets: buckets.into_iter().collect(),
         };
         let (Some((first, _)), Some((last, _))) =
-            (tally.buckets.first_key_value(), tally.buckets.last_key_value())
+            (many.buckets.first_key_value(), many.buckets.last_key_value())
         else {
-            return tally;
+            return Self::Many(Box::new(many));
         };
         let (first, last) = (usize::from(*first), usize::from(*last));
-        tally.min_ns = tally.min_ns.min(longest_ns(first));
-        tally.max_ns = tally.max_ns.max(bucket::lower_bound_ns(last));
-        if tally.buckets.values().sum::<u64>() == count {
-            tally.min_ns = tally.min_ns.max(bucket::lower_bound_ns(first));
-            tally.max_ns = tally.max_ns.min(longest_ns(last));
-            tally.sum_ns = tally
+        many.min_ns = many.min_ns.min(longest_ns(first));
+        many.max_ns = many.max_ns.max(bucket::lower_bound_ns(last));
+        if many.buckets.values().sum::<u64>() == count {
+            many.min_ns = many.min_ns.max(bucket::lower_bound_ns(first));
+            many.max_ns = many.max_ns.min(longest_ns(last));
+            many.sum_ns = many
                 .sum_ns
-                .clamp(tally.sum_if_all_are(bucket::lower_bound_ns), tally.sum_if_all_are(longest_ns));
+                .clamp(many.sum_if_all_are(bucket::lower_bound_ns), many.sum_if_all_are(longest_ns));
         }
-        tally
+        Self::Many(Box::new(many))
     }
 }
 
-impl Tally {
+impl Durations {
     /// The sum, if every duration were as long as its bucket's index says.
     fn sum_if_all_are(&self, duration_ns: impl Fn(usize) -> u64) -> u128 {
         let each =

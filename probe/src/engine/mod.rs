@@ -5,6 +5,9 @@
 
 mod description;
 mod distribution;
+mod finished;
+#[cfg(test)]
+mod finished_tests;
 mod parent;
 mod process;
 mod released;
@@ -14,8 +17,10 @@ pub(crate) mod tests;
 use foldhash::{HashMap, HashSet, HashSetExt};
 
 pub use distribution::Tally;
+pub use finished::{Bounds, Grounds, Sum};
+use finished::{Finished, Moment};
+pub use parent::{Books, Origin, Parent, Waits};
 use parent::{Left, Untold};
-pub use parent::{Origin, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
 
@@ -26,8 +31,8 @@ use crate::model::{
 
 /// Most processes followed at once.
 const PROCESSES_MAX: usize = 1 << 20;
-/// Most parents remembered.
-const PARENTS_MAX: usize = 1 << 17;
+/// Room for so many is not worth giving back.
+const ROOM_KEPT: usize = 4_096;
 
 /// What the engine makes of an input: the stage with names and latencies filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,9 +69,17 @@ pub struct Engine {
     /// When the first walk of the task list ended.
     first_walk_ns: Option<u64>,
     released: Released,
+    finished: Finished,
+    /// From how many processes on the eldest of those that run are no longer followed; 0: [`PROCESSES_MAX`].
+    crowded_at: usize,
 }
 
 impl Engine {
+    /// One that keeps so many finished parents.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { finished: Finished::new(bounds), ..Self::default() }
+    }
+
     /// Takes one input; appends what was observed.
     pub fn apply(&mut self, input: Input, observations: &mut Vec<Observation>) {
         match input {
@@ -87,7 +100,13 @@ impl Engine {
             Input::Counters(counters) => self.counters(*counters),
             Input::Settled(settled) => {
                 self.settled = settled;
-                self.parents.retain(|_, parent| parent.is_kept());
+                let mut dead = 0;
+                self.parents.retain(|_, parent| {
+                    let is_kept = parent.is_kept();
+                    dead += usize::from(is_kept && parent.died_ns.is_some());
+                    is_kept
+                });
+                self.finished.set_dead(dead);
             }
             Input::Losses { time_ns, losses } => {
                 if losses != self.losses {
@@ -99,8 +118,25 @@ impl Engine {
             Input::End { time_ns } => {
                 self.ended_ns = time_ns;
                 self.heal();
+                self.give_up(true);
             }
         }
+        if self.finished.is_due() {
+            self.give_up(false);
+        }
+    }
+
+    /// Whoever is finished and beyond what is kept goes into the sums.
+    fn give_up(&mut self, is_end: bool) {
+        let moment = Moment {
+            now_ns: self.ended_ns,
+            is_counted: self.is_counted(),
+            is_tree: self.root().is_some(),
+            is_end,
+        };
+        // A parent that is dead at the end has nobody to come back for.
+        let owners = self.processes.values().map(|process| process.parent).filter(|_| !is_end);
+        self.finished.give_up(&mut self.parents, owners, moment);
     }
 
     /// Every parent remembered, in no order.
@@ -157,14 +193,27 @@ impl Engine {
         &self.upkeep
     }
 
-    /// The books of parents that are gone and left nothing to tell.
+    /// The ledgers of parents that are gone and left nothing to tell, summed up.
     pub fn settled(&self) -> Settled {
-        self.settled
+        let mut settled = self.settled;
+        settled += self.finished.sums(self.is_counted()).settled();
+        settled
+    }
+
+    /// The ledgers of parents that are gone, left something to tell, and are not among those that are kept one by one.
+    pub fn others(&self) -> impl Iterator<Item = (&Grounds, &Sum)> {
+        self.finished.sums(self.is_counted()).telling.iter()
+    }
+
+    /// How many parents and processes are kept one by one.
+    pub fn size(&self) -> usize {
+        self.parents.len() + self.processes.len()
     }
 
     /// Deaths of children so far, as far as is known.
     pub fn deaths(&self) -> u64 {
-        self.settled.exited + self.parents.values().map(Parent::deaths).sum::<u64>()
+        let given_up = self.finished.sums(self.is_counted()).all().map(|sum| sum.ledger.exited);
+        self.settled.exited + given_up.sum::<u64>() + self.parents.values().map(Parent::deaths).sum::<u64>()
     }
 
     fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
@@ -191,13 +240,12 @@ impl Engine {
                     parent.reaped_before_exec = parent.ledger.reaped;
                 }
             }
-            Stage::Exit { parent, status, autoreap } => {
+            Stage::Exit { parent, status: _, autoreap } => {
                 let process = self.entry(event.process, Some(*parent));
                 process.task = event.process;
                 if matches!(process.state, State::Running) {
                     process.state = State::Exited { exit_ns: now, autoreap: *autoreap };
                 }
-                process.status = Some(*status);
                 process.parent = parent.identity;
                 self.parent_died(identity, now);
             }
@@ -304,14 +352,10 @@ impl Engine {
     }
 
     fn entry(&mut self, task: Task, parent: Option<Task>) -> &mut Process {
-        if self.processes.len() >= PROCESSES_MAX && !self.processes.contains_key(&task.identity) {
-            // One that runs carries no debt: the first such makes room.
-            self.not_followed += 1;
-            let victim =
-                self.processes.values().find(|one| matches!(one.state, State::Running) && one.task != task);
-            if let Some(victim) = victim.map(|one| one.task.identity) {
-                self.forget(victim);
-            }
+        if self.processes.len() >= self.crowded_at.max(PROCESSES_MAX)
+            && !self.processes.contains_key(&task.identity)
+        {
+            self.make_room(task.identity);
         }
         self.by_tgid.insert(task.identity.tgid, task.identity);
         let root = self.root();
@@ -325,13 +369,41 @@ impl Engine {
         process
     }
 
+    /// Too many are followed at once. Those that run carry no debt: the eldest go, so many at a time that it is cheap for
+    /// each.
+    fn make_room(&mut self, besides: Identity) {
+        let running = self.processes.values().filter(|one| matches!(one.state, State::Running));
+        let mut running: Vec<Identity> = running.map(|one| one.task.identity).collect();
+        running.retain(|one| *one != besides && Some(*one) != self.root());
+        running.sort_unstable_by_key(|one| (one.start_boottime_ns, one.tgid));
+        running.truncate(PROCESSES_MAX / 8);
+        for one in &running {
+            self.forget(*one);
+        }
+        self.not_followed = self.not_followed.saturating_add(running.len().max(1) as u64);
+        self.crowded_at = self.processes.len() + PROCESSES_MAX / 8;
+    }
+
     fn parent_entry(&mut self, task: Task) -> Option<&mut Parent> {
         if task.identity.tgid == 0 {
             return None;
         }
-        if self.parents.len() >= PARENTS_MAX && !self.parents.contains_key(&task.identity) {
+        if self.parents.len() >= self.finished.bounds.parents_max
+            && !self.parents.contains_key(&task.identity)
+        {
             self.not_followed += 1;
             return None;
+        }
+        if let Some(died_ns) = self.finished.died_ns(&task.identity)
+            && !self.parents.contains_key(&task.identity)
+        {
+            // Where the kernel counts, it has counted this.
+            if self.is_filtered() {
+                return None;
+            }
+            let resumed = Parent { died_ns: Some(died_ns), resumed: true, ..Parent::new(task) };
+            self.parents.insert(task.identity, resumed);
+            self.finished.one_more_dead();
         }
         let process = self.processes.get(&task.identity);
         let parent = self.parents.entry(task.identity).or_insert_with(|| Parent::new(task));
@@ -352,10 +424,14 @@ impl Engine {
             self.processes.get(&creator.identity).or_else(|| self.processes.get(&parent.identity));
         let (detail, member) =
             inherited.map_or((None, false), |process| (process.detail.clone(), process.member));
+        let in_tree = self.root().is_some();
         let process = self.entry(child, Some(*parent));
-        process.born_to = Some(*parent);
         process.parent = parent.identity;
+        process.born_to = parent.identity;
         process.member |= member;
+        if in_tree && process.member {
+            process.spawned_by = Some(Box::new(*parent));
+        }
         if process.detail.is_none() {
             process.detail = detail;
         }
@@ -374,13 +450,14 @@ impl Engine {
         if parent.died_ns.is_some() {
             return;
         }
-        parent.died(now);
+        parent.died_ns = Some(now);
+        self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child)
                 && let Some(left) = process.left_at(now, self.first_walk_ns)
             {
-                parent.abandon(left);
                 let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
+                parent.abandon(left);
                 process.state = State::Abandoned { since_ns: now, waited_ns, held };
             }
         }
@@ -396,11 +473,11 @@ impl Engine {
         again: bool,
     ) {
         let Some(process) = self.processes.get(&identity) else { return };
-        let state = process.state;
         let owner = process.parent;
-        match state {
+        let zombie = State::Zombie { since_ns: now, held_by: held_by.map(Box::new), at_least: false };
+        match process.state {
             State::Zombie { .. } if owner == parent.identity => {
-                self.set_zombie(identity, State::Zombie { since_ns: now, held_by, at_least: false });
+                self.set_zombie(identity, zombie);
                 // From a snapshot before its own event: only the teardown is news.
                 if !again && let Some(entry) = self.parents.get_mut(&owner) {
                     entry.teardown.extend(teardown_ns);
@@ -408,7 +485,7 @@ impl Engine {
             }
             State::Zombie { .. } | State::Abandoned { .. } => self.adopt(identity, parent, now),
             State::Running | State::Exited { .. } => {
-                self.set_zombie(identity, State::Zombie { since_ns: now, held_by, at_least: false });
+                self.set_zombie(identity, zombie);
                 if let Some(process) = self.processes.get_mut(&identity) {
                     process.parent = parent.identity;
                 }
@@ -432,8 +509,9 @@ impl Engine {
             return;
         };
         if let Some(left) = process.left_at(now, self.first_walk_ns) {
+            let held = left.held_by.is_some();
             parent.abandon(Left { waited_ns, ..left });
-            process.state = State::Abandoned { since_ns: now, waited_ns, held: left.held_by.is_some() };
+            process.state = State::Abandoned { since_ns: now, waited_ns, held };
         }
     }
 
@@ -447,7 +525,7 @@ impl Engine {
     fn adopt(&mut self, identity: Identity, parent: Task, now: u64) {
         let Some(process) = self.processes.get_mut(&identity) else { return };
         let former = process.parent;
-        let state = process.state;
+        let state = process.state.clone();
         if matches!(state, State::Running | State::Exited { .. }) {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
@@ -460,7 +538,7 @@ impl Engine {
                 return;
             }
             if let Some(former) = self.parents.get_mut(&former) {
-                former.zombies.remove(&identity);
+                former.let_go(&identity);
                 former.abandon(left);
             }
         }
@@ -488,12 +566,15 @@ impl Engine {
     ) -> Option<u64> {
         let (state, owner) = self.processes.get(&task.identity).map_or(
             (State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity),
-            |process| (process.state, process.parent),
+            |process| (process.state.clone(), process.parent),
         );
         if !self.processes.contains_key(&task.identity) && self.root().is_some() {
             return None;
         }
-        let dead = self.parents.get(&by.identity).is_some_and(|parent| parent.died_ns.is_some());
+        let dead = match self.parents.get(&by.identity) {
+            Some(parent) => parent.died_ns.is_some(),
+            None => self.finished.died_ns(&by.identity).is_some(),
+        };
         let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, Process::origin);
         if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
             self.released_untold(task, by, origin, since_ns, now);
@@ -501,18 +582,19 @@ impl Engine {
         let coarse = u64::from(precision == Precision::Coarse);
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
-                let latency = now.saturating_sub(since_ns);
-                let entry = self.parents.get_mut(&owner)?;
-                entry.zombies.remove(&task.identity);
-                if how == ReapHow::Auto {
+                let latency = (how == ReapHow::Wait).then(|| now.saturating_sub(since_ns));
+                // A parent that could not be followed reaps all the same.
+                let Some(entry) = self.parents.get_mut(&owner) else { return latency };
+                entry.let_go(&task.identity);
+                entry.reaped_late_at_least |= at_least && latency.is_some();
+                entry.reap_latency.extend(latency);
+                if latency.is_some() {
+                    entry.ledger.reaped += 1;
+                    entry.ledger.coarse += coarse;
+                } else {
                     entry.ledger.autoreaped += 1;
-                    return None;
                 }
-                entry.ledger.reaped += 1;
-                entry.ledger.coarse += coarse;
-                entry.reaped_late_at_least |= at_least;
-                entry.reap_latency.record(latency);
-                Some(latency)
+                latency
             }
             State::Zombie { .. } => {
                 self.adopt(task.identity, by, now);
@@ -520,26 +602,28 @@ impl Engine {
             }
             // Only its free came after the parent's end; the reap itself did not.
             State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
-                let entry = self.parents.get_mut(&owner)?;
+                let latency = Some(waited_ns.min(now.saturating_sub(since_ns)));
+                let Some(entry) = self.parents.get_mut(&owner) else { return latency };
                 entry.take_back(waited_ns, held);
                 entry.ledger.coarse += coarse;
-                let latency = waited_ns.min(now.saturating_sub(since_ns));
-                entry.reap_latency.record(latency);
-                Some(latency)
+                entry.reap_latency.extend(latency);
+                latency
             }
             // Taken by the kernel on behalf of the dead parent, or by an adopter.
             State::Abandoned { .. } if dead || how == ReapHow::Auto || by.identity == owner => None,
             State::Abandoned { since_ns, .. } => {
-                let entry = self.parent_entry(by)?;
+                let latency = Some(now.saturating_sub(since_ns));
+                let Some(entry) = self.parent_entry(by) else { return latency };
                 entry.ledger.adopted += 1;
                 entry.ledger.reaped += 1;
                 entry.ledger.coarse += coarse;
-                let latency = now.saturating_sub(since_ns);
-                entry.reap_latency.record(latency);
-                Some(latency)
+                entry.reap_latency.extend(latency);
+                latency
             }
             State::Running | State::Exited { .. } => {
-                let entry = self.parent_entry(by)?;
+                let latency = (how == ReapHow::Wait && since_ns != 0 && (taken || !dead))
+                    .then(|| now.saturating_sub(since_ns));
+                let Some(entry) = self.parent_entry(by) else { return latency };
                 entry.ledger.exited += 1;
                 // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
                 if how == ReapHow::Auto {
@@ -559,12 +643,8 @@ impl Engine {
                 }
                 entry.ledger.reaped += 1;
                 entry.ledger.coarse += coarse;
-                if since_ns == 0 {
-                    return None;
-                }
-                let latency = now.saturating_sub(since_ns);
-                entry.reap_latency.record(latency);
-                Some(latency)
+                entry.reap_latency.extend(latency);
+                latency
             }
         }
     }
@@ -574,7 +654,7 @@ impl Engine {
     fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
         let (since_ns, held_by, older) = match self.processes.get(&task.identity) {
             Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
-                (*since_ns, *held_by, self.is_older(process))
+                (*since_ns, held_by.clone(), self.is_older(process))
             }
             _ => (since_ns, None, false),
         };
@@ -622,7 +702,7 @@ impl Engine {
             }
             State::Zombie { .. } => {
                 if let Some(entry) = self.parents.get_mut(&owner) {
-                    entry.zombies.remove(&identity);
+                    entry.let_go(&identity);
                     entry.ledger.reaped += 1;
                     entry.ledger.coarse += 1;
                 }
@@ -692,6 +772,9 @@ impl Engine {
         for identity in gone {
             self.parent_died(identity, snapshot.ended_ns);
         }
+        give_room_back(&mut self.processes);
+        give_room_back(&mut self.by_tgid);
+        give_room_back(&mut self.parents);
     }
 
     fn seen(&mut self, seen: &SeenTask, first: bool) {
@@ -708,8 +791,10 @@ impl Engine {
         {
             return;
         }
+        let tracer = seen.tracer.map(Box::new);
         let process = self.entry(seen.process, Some(seen.parent));
-        let state = process.state;
+        let state = process.state.clone();
+        let exited_ns = if let State::Exited { exit_ns, .. } = state { Some(exit_ns) } else { None };
         match (state, seen.state) {
             (State::Running, TaskState::Running | TaskState::DeadLeader | TaskState::Exiting) => {
                 process.parent = seen.parent.identity;
@@ -722,10 +807,9 @@ impl Engine {
                     && let State::Zombie { at_least, since_ns, .. } = &mut process.state
                 {
                     *at_least = seen.since_ns == 0;
-                    match state {
-                        _ if seen.since_ns != 0 => *since_ns = seen.since_ns,
-                        State::Exited { exit_ns, .. } => *since_ns = exit_ns,
-                        _ => {}
+                    if let Some(told_ns) = Some(seen.since_ns).filter(|since_ns| *since_ns != 0).or(exited_ns)
+                    {
+                        *since_ns = told_ns;
                     }
                 }
                 // Whose death the programs have seen is among what they counted.
@@ -743,13 +827,13 @@ impl Engine {
                 self.adopt(identity, seen.parent, seen.time_ns);
             }
             (State::Zombie { since_ns, at_least, .. }, TaskState::Zombie) => {
-                process.state = State::Zombie { since_ns, at_least, held_by: seen.tracer };
+                process.state = State::Zombie { since_ns, at_least, held_by: tracer };
             }
             (State::Abandoned { since_ns, .. }, TaskState::Zombie)
                 if process.parent != seen.parent.identity =>
             {
                 self.adopt(identity, seen.parent, seen.time_ns);
-                self.set_zombie(identity, State::Zombie { since_ns, held_by: seen.tracer, at_least: false });
+                self.set_zombie(identity, State::Zombie { since_ns, held_by: tracer, at_least: false });
             }
             _ => {}
         }
@@ -762,6 +846,10 @@ impl Engine {
         // A process that only waited is no parent.
         let has_children = deaths.iter().any(|count| *count != 0) || (filtered && counters.forked != 0);
         if !known && (!has_children || self.root().is_some()) {
+            return;
+        }
+        // What is in a sum already is final.
+        if !known && self.finished.died_ns(&counters.parent.identity).is_some() {
             return;
         }
         let identity = counters.parent.identity;
@@ -778,10 +866,13 @@ impl Engine {
             let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));
             parent.in_reading = true;
-            if died_ns != 0 {
-                self.parent_died(identity, died_ns);
-            } else {
+            if died_ns == 0 {
                 parent.lived_at(time_ns);
+                return;
+            }
+            self.parent_died(identity, died_ns);
+            if let Some(parent) = self.parents.get_mut(&identity) {
+                parent.died_at(died_ns);
             }
         }
     }
@@ -799,5 +890,12 @@ impl Engine {
                 _ => None,
             });
         }
+    }
+}
+
+/// A table in which many more were than are keeps the room of all.
+fn give_room_back<K: Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>) {
+    if table.capacity() > ROOM_KEPT && table.len() < table.capacity() / 4 {
+        table.shrink_to(2 * table.len());
     }
 }

@@ -7,6 +7,9 @@ use foldhash::HashSet;
 use super::distribution::Tally;
 use crate::model::{Counters, Detail, Identity, Task};
 
+/// Room for so many zombies is not worth giving back.
+const ROOM_KEPT: usize = 1_024;
+
 /// What was counted, before it is checked and summed up for a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Books {
@@ -21,14 +24,30 @@ pub struct Books {
 }
 
 /// A zombie, as its parent leaves it behind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Left {
     pub born_ns: u64,
     pub waited_ns: u64,
-    pub held_by: Option<Task>,
+    pub held_by: Option<Box<Task>>,
     /// It was dead before the window began.
     pub older: bool,
     pub origin: Origin,
+}
+
+impl std::ops::AddAssign for Books {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, more) in [
+            (&mut self.forked, other.forked),
+            (&mut self.exited, other.exited),
+            (&mut self.adopted, other.adopted),
+            (&mut self.reaped, other.reaped),
+            (&mut self.autoreaped, other.autoreaped),
+            (&mut self.abandoned, other.abandoned),
+            (&mut self.coarse, other.coarse),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 /// Where a parent has a child from.
@@ -42,7 +61,7 @@ pub enum Origin {
 }
 
 /// A child that was released, it was not seen by whom.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Untold {
     pub since_ns: u64,
     pub released_ns: u64,
@@ -88,7 +107,7 @@ pub struct Parent {
     /// When the youngest of the abandoned was born, 0: there is none.
     pub abandoned_youngest_ns: u64,
     /// The last tracer that held one of the abandoned.
-    pub abandoned_to: Option<Task>,
+    pub abandoned_to: Option<Box<Task>>,
     pub reap_latency: Tally,
     pub teardown: Tally,
     /// `None`: not counted yet.
@@ -98,8 +117,10 @@ pub struct Parent {
     /// A reaped child was older than the tracer: its latency is a lower bound.
     pub reaped_late_at_least: bool,
     /// Where not every event is told: released by somebody, perhaps for it by the kernel, when it had died.
-    untold: Vec<Untold>,
+    pub(super) untold: Vec<Untold>,
     pub(super) counters: Option<Box<Counters>>,
+    /// An input came for it after its ledger had gone into a sum: to which this one will be added.
+    pub(super) resumed: bool,
     /// Its counters were in the reading that is under way.
     pub(super) in_reading: bool,
 }
@@ -132,6 +153,7 @@ impl Parent {
             older: 0,
             reaped_late_at_least: false,
             counters: None,
+            resumed: false,
             in_reading: false,
         }
     }
@@ -141,6 +163,14 @@ impl Parent {
     pub(super) fn is_kept(&mut self) -> bool {
         let in_reading = std::mem::take(&mut self.in_reading);
         in_reading || self.counters.as_ref().is_none_or(|counters| counters.retired)
+    }
+
+    /// One of its zombies is gone. The room that tens of thousands took is given back.
+    pub(super) fn let_go(&mut self, zombie: &Identity) {
+        self.zombies.remove(zombie);
+        if self.zombies.capacity() > ROOM_KEPT && self.zombies.len() < self.zombies.capacity() / 8 {
+            self.zombies.shrink_to(2 * self.zombies.len());
+        }
     }
 
     /// Whether the program it runs now has reaped anything.
@@ -173,10 +203,11 @@ impl Parent {
     /// It lived at that time: what was released by then it may have reaped.
     pub(super) fn lived_at(&mut self, time_ns: u64) {
         self.untold.retain(|untold| untold.released_ns > time_ns);
+        self.untold.shrink_to_fit();
     }
 
-    /// It died at that time: what was released since, the kernel took.
-    pub(super) fn died(&mut self, died_ns: u64) {
+    /// The kernel's word on when it died: what was released since, the kernel took.
+    pub(super) fn died_at(&mut self, died_ns: u64) {
         self.died_ns = Some(died_ns);
         for Untold { since_ns, released_ns, left } in std::mem::take(&mut self.untold) {
             if released_ns >= died_ns {

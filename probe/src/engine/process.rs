@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::parent::{Left, Origin};
-use crate::model::{Detail, Identity, Task, WaitStatus};
+use crate::model::{Detail, Identity, Task};
 
 /// Where in its life a process is, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum State {
     Running,
     /// Its last thread is dying; not yet in any parent's ledger.
@@ -18,7 +18,7 @@ pub enum State {
     /// `at_least`). `held_by`: a tracer keeps it from the parent.
     Zombie {
         since_ns: u64,
-        held_by: Option<Task>,
+        held_by: Option<Box<Task>>,
         at_least: bool,
     },
     /// Its parent died over it; whether somebody adopted it is not known yet.
@@ -30,19 +30,20 @@ pub enum State {
     },
 }
 
-/// A process.
+/// A process. There may be tens of thousands of zombies: what is rare in it is boxed.
 #[derive(Clone, Debug)]
 pub struct Process {
     pub task: Task,
     /// The real parent now.
     pub parent: Identity,
-    /// The real parent at birth; `None` for those older than us.
-    pub born_to: Option<Task>,
+    /// The real parent at birth; nobody for those older than us.
+    pub born_to: Identity,
+    /// The same by name, of the processes of a tree.
+    pub spawned_by: Option<Box<Task>>,
     /// It came to its parent as a zombie, from another.
     pub handed_on: bool,
     pub detail: Option<Arc<Detail>>,
     pub state: State,
-    pub status: Option<WaitStatus>,
     /// Of the watched tree.
     pub member: bool,
     /// When it began the program it runs; 0 where that was not seen.
@@ -54,11 +55,11 @@ impl Process {
         Self {
             task,
             parent,
-            born_to: None,
+            born_to: Identity::default(),
+            spawned_by: None,
             handed_on: false,
             detail: None,
             state: State::Running,
-            status: None,
             member: false,
             program_ns: 0,
         }
@@ -68,20 +69,20 @@ impl Process {
     pub fn origin(&self) -> Origin {
         match self.born_to {
             _ if self.handed_on => Origin::Adopted,
-            Some(parent) if parent.identity == self.parent => Origin::Own,
-            Some(_) => Origin::Adopted,
-            None => Origin::Unknown,
+            born_to if born_to.tgid == 0 => Origin::Unknown,
+            born_to if born_to == self.parent => Origin::Own,
+            _ => Origin::Adopted,
         }
     }
 
     /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_walk_ns`: the end of the
     /// first walk of the task list.
     pub(super) fn left_at(&self, now: u64, first_walk_ns: Option<u64>) -> Option<Left> {
-        let State::Zombie { since_ns, held_by, .. } = self.state else { return None };
+        let State::Zombie { since_ns, held_by, .. } = &self.state else { return None };
         Some(Left {
             born_ns: self.task.identity.start_boottime_ns,
-            waited_ns: now.saturating_sub(since_ns),
-            held_by,
+            waited_ns: now.saturating_sub(*since_ns),
+            held_by: held_by.clone(),
             older: self.is_older(first_walk_ns),
             origin: self.origin(),
         })

@@ -58,7 +58,8 @@ fn parents(number: u64) -> String {
 /// What was reaped, where all was.
 fn all_reaped(report: &Report) -> String {
     let (settled, totals) = (&report.settled, &report.totals);
-    let all = report.parents.len() as u64 + settled.parents;
+    let all =
+        (report.parents.len() as u64).saturating_add(settled.parents).saturating_add(report.other.parents);
     if all == 0 {
         return "no process with children was seen.".into();
     }
@@ -72,7 +73,7 @@ fn all_reaped(report: &Report) -> String {
                 report.parents.iter().map(|parent| parent.reap_latency.max_ns).max().unwrap_or(0);
             // Of the parents no longer kept it is only known that none was slow.
             let how_fast = match slowest_ns {
-                _ if settled.parents > 0 => ", each within the grace".into(),
+                _ if settled.parents > 0 || report.other.parents > 0 => ", each within the grace".into(),
                 0 => String::new(),
                 slowest_ns => format!("; the slowest reap took {}", duration(slowest_ns)),
             };

@@ -55,6 +55,7 @@ fn sample(parents: Vec<Parent>) -> Report {
         lost: Lost::default(),
         totals: parents.first().map(|parent| parent.ledger).unwrap_or_default(),
         settled: Default::default(),
+        other: Default::default(),
         tracer: Default::default(),
         parents,
         left_running: Vec::new(),

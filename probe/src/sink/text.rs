@@ -130,6 +130,21 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
         let kind = if healthy == more.len() { "healthy " } else { "" };
         writeln!(out, "… and {} more {kind}parents", count(more.len() as u64))?;
     }
+    not_listed(out, report, view)
+}
+
+fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let other = &report.other;
+    if other.parents == 0 {
+        return Ok(());
+    }
+    let found: Vec<String> = (other.verdicts.found())
+        .map(|(found, parents)| format!("{} {}", count(parents), verdict(found).0))
+        .collect();
+    let line = format!("… of {} others only the sum is kept: {}", count(other.parents), found.join(", "));
+    for line in wrap(&line, view.width) {
+        writeln!(out, "{line}")?;
+    }
     Ok(())
 }
 
@@ -138,8 +153,13 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     writeln!(out, "{}", view.paint("1", &cut(&name(parent), view.width)))?;
     for cause in &parent.causes {
         let kind = escape(&cause.kind.replace('_', " "));
-        for evidence in &cause.evidence {
-            indented(out, &format!("why: {kind}: {}", escape(evidence)), view)?;
+        for (place, evidence) in cause.evidence.iter().enumerate() {
+            let text = if place == 0 {
+                format!("why: {kind}: {}", escape(evidence))
+            } else {
+                format!("and: {}", escape(evidence))
+            };
+            indented(out, &text, view)?;
         }
         indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
     }

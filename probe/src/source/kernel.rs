@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{BufReader, ErrorKind, Read},
     os::fd::{AsFd, FromRawFd, OwnedFd},
     path::Path,
     thread,
@@ -54,8 +54,15 @@ const RING_BYTES_COUNTING: u32 = 512 << 10;
 /// Most processes of a tree at once: 2 MB.
 const FOLLOWED_MAX: u32 = 32_768;
 
+/// What is read of the task list at once: as much as the kernel hands over in one go.
+const TASKS_READ_BYTES: usize = 32 << 10;
+
 /// A dead parent's record stays in its map this long, so that late releases still find it.
 const RECORD_KEPT_NS: u64 = 5_000_000_000;
+/// The same where a third of the room is taken: whoever leaks next needs a record more than late releases do, most of which
+/// come within 60 ms.
+const RECORD_KEPT_CROWDED_NS: u64 = 500_000_000;
+const CROWDED_SHARE: u64 = 3;
 
 /// Programs without which events are missing, not merely late: what a reap hook misses, the free shows, and what
 /// the exit hook misses, the exact zombie hook.
@@ -306,37 +313,43 @@ impl Kernel {
         unsafe { std::os::fd::BorrowedFd::borrow_raw(self.events.as_raw_fd()) }
     }
 
-    /// Hands out everything the ring buffer holds.
-    pub fn drain(&mut self, mut take: impl FnMut(Lifecycle)) -> usize {
-        let mut taken = 0;
-        while let Some(record) = self.events.next() {
-            taken += 1;
+    /// Hands out what the ring buffer holds, so much at most. True where that was all.
+    pub fn drain(&mut self, most: usize, mut take: impl FnMut(Lifecycle)) -> bool {
+        for _ in 0..most {
+            let Some(record) = self.events.next() else { return true };
             match decode::event(&record) {
                 Some(event) => take(event),
                 None => self.undecodable += 1,
             }
         }
-        taken
+        false
     }
 
     /// Walks the kernel's task list. Zombies whose death no hook has seen are entered into the maps as they are passed.
     pub fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
         let began_ns = clock::boottime_ns();
-        let bytes = read_tasks(&mut self.ebpf).map_err(|error| SetupError {
-            what: format!("cannot walk the kernel's task list: {error}"),
-            remedy: "run `reapwatch doctor`".into(),
+        let mut tasks = Vec::new();
+        each_task(&mut self.ebpf, |seen| tasks.extend(decode::seen_task(seen))).map_err(|error| {
+            SetupError {
+                what: format!("cannot walk the kernel's task list: {error}"),
+                remedy: "run `reapwatch doctor`".into(),
+            }
         })?;
         let ended_ns = clock::boottime_ns();
-        let tasks = bytes.chunks_exact(size_of::<wire::SeenTask>()).filter_map(decode::seen_task).collect();
         Ok(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
+    }
+
+    /// Whether much of the room for counters of parents is taken.
+    pub fn is_crowded(&self) -> bool {
+        self.parents.taken() > u64::from(self.sizes.parents) / CROWDED_SHARE
     }
 
     /// The counters of parents: of all, or of those long dead, whose counters are final. The records of these are given
     /// back, unless the window is about to close. True where the reading was complete.
     pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) -> bool {
         let now_ns = clock::boottime_ns();
-        let long_dead =
-            |record: &ParentRecord| record.dead_ns != 0 && record.dead_ns + RECORD_KEPT_NS < now_ns;
+        let kept_ns = if self.is_crowded() { RECORD_KEPT_CROWDED_NS } else { RECORD_KEPT_NS };
+        let long_dead = |record: &ParentRecord| record.dead_ns != 0 && record.dead_ns + kept_ns < now_ns;
         self.parents.read(
             |record| !closing && long_dead(record),
             |record, retired| {
@@ -621,7 +634,8 @@ fn read_wait_offsets(waits: &mut Offsets) -> bool {
     all
 }
 
-fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, String> {
+/// Hands out the records of the task iterator as they are read: tens of thousands of them take megabytes.
+fn each_task(ebpf: &mut Ebpf, mut take: impl FnMut(&[u8])) -> Result<(), String> {
     let program: &mut Iter = ebpf
         .program_mut("task_snapshot")
         .ok_or("the program task_snapshot is missing")?
@@ -629,10 +643,16 @@ fn read_tasks(ebpf: &mut Ebpf) -> Result<Vec<u8>, String> {
         .map_err(|error: ProgramError| error.to_string())?;
     let link = program.attach().map_err(|error| cause(&error))?;
     let link = program.take_link(link).map_err(|error| cause(&error))?;
-    let mut file = link.into_file().map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes)
+    let file = link.into_file().map_err(|error| error.to_string())?;
+    let mut records = BufReader::with_capacity(TASKS_READ_BYTES, file);
+    let mut record = [0; size_of::<wire::SeenTask>()];
+    loop {
+        match records.read_exact(&mut record) {
+            Ok(()) => take(&record),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
 
 /// Has the kernel count runs and run time of all programs, as long as the descriptor is open.

@@ -9,6 +9,9 @@ use crate::model::Input;
 /// No program runs this long between reading the clock and handing in its event.
 const STRAGGLE_NS: u64 = 10_000_000;
 
+/// Room for so many is not worth giving back.
+const ROOM_KEPT: usize = 4_096;
+
 /// Inputs on hold until everything older has arrived.
 #[derive(Default)]
 pub struct Order {
@@ -34,6 +37,13 @@ impl Order {
             return None;
         }
         self.inputs.pop_front().map(|(_, input)| input)
+    }
+
+    /// After many inputs at once: the room that they took is given back.
+    pub fn give_room_back(&mut self) {
+        if self.inputs.capacity() > ROOM_KEPT && self.inputs.len() < ROOM_KEPT / 2 {
+            self.inputs.shrink_to(ROOM_KEPT);
+        }
     }
 
     /// Whether none waits.

@@ -1,4 +1,4 @@
-//! What this process itself costs. Must not know anything else.
+//! What this process itself costs, and what of it can be given back. Must not know anything else.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use procfs::WithCurrentSystemInfo;
@@ -15,4 +15,24 @@ pub fn cost() -> (u64, u64) {
         .and_then(|own| own.stat())
         .map_or(0, |stat| stat.rss_bytes().get());
     (cpu_ns, resident_bytes)
+}
+
+/// Has the allocator give large pieces back as soon as they are freed. Left alone, glibc's keeps those that are as large
+/// as one that it has given back before, up to 32 MB.
+pub fn give_large_pieces_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        const LARGE_BYTES: nix::libc::c_int = 128 << 10;
+        // SAFETY: sets a parameter of the allocator.
+        unsafe { nix::libc::mallopt(nix::libc::M_MMAP_THRESHOLD, LARGE_BYTES) };
+    }
+}
+
+/// Has the allocator give back what has been freed in small pieces: it does so by itself only at the heap's end.
+pub fn give_small_pieces_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: touches only what is free.
+    unsafe {
+        nix::libc::malloc_trim(0)
+    };
 }

@@ -4,7 +4,7 @@
 //! Must not know what the counts mean, but that those of one parent add up.
 
 use std::{
-    collections::HashMap as Table,
+    collections::{HashMap as Table, HashSet},
     io,
     num::NonZeroUsize,
     os::fd::{AsFd, BorrowedFd},
@@ -34,6 +34,8 @@ pub struct Parents {
     claims: Claims,
     slots: Array<MapData, Plain<ParentRecord>>,
     others: HashMap<MapData, Plain<ParentKey>, Plain<ParentRecord>>,
+    /// How many were in the hash when it was last read.
+    last_read: u64,
 }
 
 impl Parents {
@@ -49,6 +51,7 @@ impl Parents {
             claims: claims.map_err(|error| format!("PARENT_CLAIMS cannot be mapped: {error}"))?,
             slots: Array::try_from(records).map_err(|error| error.to_string())?,
             others: HashMap::try_from(others).map_err(|error| error.to_string())?,
+            last_read: 0,
         })
     }
 
@@ -59,11 +62,13 @@ impl Parents {
         leaves: impl Fn(&ParentRecord) -> bool,
         mut take: impl FnMut(&ParentRecord, bool),
     ) -> bool {
-        let (mut twins, mut leaving) = (Table::new(), Vec::new());
+        let mut read = 0;
+        let (mut twins, mut leaving) = (Table::new(), HashSet::new());
         let complete = self.each_other(|record| {
+            read += 1;
             let left = leaves(record);
             if left {
-                leaving.push(record.process);
+                leaving.insert(record.process);
             }
             if self.claims.has(&record.process) {
                 twins.insert(record.process, *record);
@@ -71,6 +76,7 @@ impl Parents {
                 take(record, left);
             }
         });
+        self.last_read = read;
         for index in 0..self.claims.count {
             let claim = self.claims.claim(index);
             let whose = claim.load(Ordering::Acquire);
@@ -99,6 +105,12 @@ impl Parents {
             }
         }
         complete
+    }
+
+    /// How many records there are, about, without reading them: as the claims say, or where there are none, as was last
+    /// read.
+    pub fn taken(&self) -> u64 {
+        if self.claims.count == 0 { self.last_read } else { self.claims.taken() }
     }
 
     /// How many records there are.
@@ -160,6 +172,22 @@ impl Claims {
         self.count.checked_sub(1).map(|mask| key.tgid as usize & mask)
     }
 
+    /// How many records there are, in the slots and elsewhere.
+    fn taken(&self) -> u64 {
+        (0..self.count)
+            .map(|index| {
+                let claimed = self.claim(index).load(Ordering::Relaxed) != 0;
+                u64::from(claimed) + u64::from(self.elsewhere(index).load(Ordering::Relaxed))
+            })
+            .sum()
+    }
+
+    fn elsewhere(&self, index: usize) -> &AtomicU32 {
+        assert!(index < self.count);
+        // SAFETY: as in `claim`.
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.first.as_ptr().add(index)).elsewhere) }
+    }
+
     /// Whether this parent has a slot.
     fn has(&self, key: &ParentKey) -> bool {
         self.index(key).is_some_and(|index| self.claim(index).load(Ordering::Acquire) == key.claim())
@@ -167,10 +195,7 @@ impl Claims {
 
     fn one_less_elsewhere(&self, key: &ParentKey) {
         if let Some(index) = self.index(key) {
-            // SAFETY: as in `claim`; index is within the mapping.
-            let elsewhere =
-                unsafe { AtomicU32::from_ptr(&raw mut (*self.first.as_ptr().add(index)).elsewhere) };
-            elsewhere.fetch_sub(1, Ordering::AcqRel);
+            self.elsewhere(index).fetch_sub(1, Ordering::AcqRel);
         }
     }
 }

@@ -1,0 +1,47 @@
+//! Which parents are listed, worst first, and the sum of the others: a report has an end, whatever it is about.
+//!
+//! Must not judge: that is `verdict`'s.
+
+use crate::report::{Ledger, Other, Parent, Verdict, VerdictCounts};
+
+/// Most parents listed.
+pub const PARENTS_MAX: usize = 4_096;
+
+/// Puts the worst first; those beyond `most` are added to the others.
+pub fn worst(parents: &mut Vec<Parent>, other: &mut Other, most: usize) {
+    parents.sort_by_cached_key(badness);
+    for parent in parents.drain(most.min(parents.len())..) {
+        add(other, 1, parent.ledger, parent.verdict);
+    }
+    parents.shrink_to_fit();
+}
+
+/// Adds parents that are judged alike.
+pub fn add(other: &mut Other, parents: u64, ledger: Ledger, verdict: Verdict) {
+    other.parents = other.parents.saturating_add(parents);
+    other.ledger += ledger;
+    let VerdictCounts { never_reaps, leaking, slow, held, undecided, healthy } = &mut other.verdicts;
+    let count = match verdict {
+        Verdict::NeverReaps => never_reaps,
+        Verdict::Leaking => leaking,
+        Verdict::Slow => slow,
+        Verdict::Held => held,
+        Verdict::Undecided => undecided,
+        Verdict::Healthy => healthy,
+    };
+    *count = count.saturating_add(parents);
+}
+
+/// Sort key, worst first and the same every time.
+fn badness(parent: &Parent) -> impl Ord + use<> {
+    use std::cmp::Reverse;
+    (
+        Reverse(parent.verdict),
+        Reverse(parent.ledger.unreaped.saturating_add(parent.ledger.abandoned)),
+        Reverse(parent.oldest_unreaped_ns),
+        Reverse(parent.reap_latency.max_ns),
+        Reverse(parent.ledger.exited),
+        parent.pid,
+        parent.start_time,
+    )
+}
