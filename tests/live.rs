@@ -2,6 +2,7 @@
 
 mod filtered;
 mod judging;
+mod many_parents;
 mod naming;
 mod support;
 mod watching;
