@@ -47,7 +47,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'F
 json\t'One JSON object a line, see schemas/'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l output -d 'Write the report to FILE [default: standard error]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l grace -d 'A child left unreaped for longer than this counts against its parent' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) when a parent leaks or abandons dead children' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) when the report finds a leak' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l record -d 'Also record what was seen to FILE' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'

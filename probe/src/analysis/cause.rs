@@ -11,9 +11,24 @@ fn cause(kind: &str, evidence: Vec<String>, fix: &str) -> Cause {
     Cause { kind: kind.into(), evidence, fix: fix.into() }
 }
 
+/// `1 wait call`, `2 wait calls`.
+fn wait_calls(count: u64) -> String {
+    format!("{count} wait {}", if count == 1 { "call" } else { "calls" })
+}
+
 /// `1 dead child`, `2 dead children`.
 fn dead_children(count: u64) -> String {
     format!("{count} dead {}", if count == 1 { "child" } else { "children" })
+}
+
+/// `its 3 dead children`, or `2 of its 3 dead children`, with the verb that goes with it.
+fn of_its(count: u64, all: u64, was: &str, were: &str) -> String {
+    let its = format!("its {}", dead_children(all));
+    match count {
+        _ if count >= all => format!("{its} {}", if all == 1 { was } else { were }),
+        1 => format!("1 of {its} {was}"),
+        _ => format!("{count} of {its} {were}"),
+    }
 }
 
 /// All that apply, the strongest first; never empty. `began_ns`: when the window began.
@@ -59,21 +74,38 @@ impl<'a> Case<'a> {
         self.unreaped.adopted.max(not_its_own)
     }
 
-    /// At least how many of those left it started itself. One that adopts may have any of those whose birth was not seen
-    /// from others.
+    /// How many children at least came to it alive, as it could not have started them.
+    fn adopted_alive(&self) -> u64 {
+        let books = &self.parent.ledger;
+        if self.is_seen_whole { books.exited.saturating_sub(books.forked) } else { 0 }
+    }
+
+    /// Whether it was seen to adopt. Such a parent may have any child whose birth was not seen from another; a parent
+    /// that was not seen to adopt is neither a subreaper nor an init.
+    fn adopts(&self) -> bool {
+        self.adopted_left() > 0 || self.adopted_alive() > 0 || self.parent.ledger.adopted > 0
+    }
+
+    /// At least how many of those left it started itself.
     fn started_left(&self) -> u64 {
-        if self.adopted_left() > 0 { self.unreaped.started } else { self.left }
+        if self.adopts() { self.unreaped.started } else { self.left }
+    }
+
+    /// At least how many of those left it started itself, before its last exec.
+    fn started_before_exec(&self) -> u64 {
+        let unknown = if self.adopts() { 0 } else { self.unreaped.unknown_before_exec };
+        self.unreaped.started_before_exec + unknown
     }
 
     fn inherited(&self) -> Option<Cause> {
-        let inherited = self.unreaped.born_before_exec;
+        let inherited = self.started_before_exec();
         (inherited > 0).then(|| {
             cause(
                 "children_inherited_through_exec",
                 vec![format!(
-                    "{} of its {} were born before its last exec: the program it runs now did not start them",
-                    inherited,
-                    dead_children(self.left)
+                    "{} born before its last exec: the program it runs now did not start {}",
+                    of_its(inherited, self.left, "was", "were"),
+                    if inherited == 1 { "it" } else { "them" }
                 )],
                 "wait for the background jobs before the exec, or do not exec: let the shell stay as the parent",
             )
@@ -88,9 +120,10 @@ impl<'a> Case<'a> {
         if adopted == 0 || may_reap_them {
             return None;
         }
+        let at_least = if adopted < self.left { "at least " } else { "" };
         let mut evidence = vec![format!(
-            "at least {adopted} of its {} were started by other processes, which died before them",
-            dead_children(self.left)
+            "{at_least}{} to it from processes that died before",
+            of_its(adopted, self.left, "came", "came")
         )];
         if self.parent.task.ns_pid == 1 {
             evidence.push("it is PID 1 of a PID namespace, which gets every orphan in it".into());
@@ -110,11 +143,11 @@ impl<'a> Case<'a> {
         self.parent.waits.map(|waits| match (waits.any, waits.specific) {
             (0, 0) => format!("it began no wait call {since}"),
             (0, specific) => {
-                format!("{since} it began {specific} wait calls, each for one process or process group")
+                format!("{since} it began {}, each for one process or process group", wait_calls(specific))
             }
-            (any, 0) => format!("{since} it began {any} wait calls for any child"),
+            (any, 0) => format!("{since} it began {} for any child", wait_calls(any)),
             (any, specific) => {
-                format!("{since} it began {any} wait calls for any child and {specific} for certain ones")
+                format!("{since} it began {} for any child and {specific} for certain ones", wait_calls(any))
             }
         })
     }
@@ -123,7 +156,7 @@ impl<'a> Case<'a> {
     fn waits(&self) -> Option<Cause> {
         let waits = self.parent.waits?;
         // Those inherited or adopted are explained by that.
-        let own = self.started_left().saturating_sub(self.unreaped.born_before_exec);
+        let own = self.started_left().saturating_sub(self.started_before_exec());
         if own == 0 || waits.any > 0 {
             return None;
         }
@@ -140,7 +173,7 @@ impl<'a> Case<'a> {
             let autoreaped = self.parent.ledger.autoreaped;
             if autoreaped > 0 {
                 evidence.push(format!(
-                    "the kernel reaped {} more at once: it ignored SIGCHLD (or had SA_NOCLDWAIT set) when those died, not \
+                    "the kernel reaped {} at once: it ignored SIGCHLD (or had SA_NOCLDWAIT set) when those died, not \
                      when these did",
                     dead_children(autoreaped)
                 ));
@@ -194,22 +227,39 @@ impl<'a> Case<'a> {
     fn unknown(&self) -> Cause {
         let (parent, unreaped) = (self.parent, self.unreaped);
         let mut evidence = Vec::new();
+        let waits = parent.waits.map(|waits| waits.any + waits.specific);
+        let reaped = parent.ledger.reaped.saturating_sub(parent.reaped_before_exec);
         if unreaped.older > 0 && unreaped.older == self.left {
             let them = if self.left == 1 { "its dead child is" } else { "all its dead children are" };
             evidence.push(format!("{them} older than the watch: how it waited before is not known"));
-        } else if self.left > 0
-            && parent.waits.is_some_and(|waits| waits.any + waits.specific == 0)
-            && parent.has_reaped()
-        {
+        } else if self.left > 0 && waits == Some(0) && reaped > 0 {
             evidence.push(format!(
-                "it reaped {} though no wait call of it was seen to begin: it waits by other means (io_uring), or in a \
+                "it reaped {} though no wait call of it was seen to begin: it waits by other means (such as io_uring), or in a \
                  call that began earlier",
-                parent.ledger.reaped
+                dead_children(reaped)
             ));
         } else if self.left > 0 {
-            evidence.extend(self.waits_counted());
-        } else if parent.ledger.reaped > 0 {
-            evidence.push("it reaps, but not at once".into());
+            let left = dead_children(self.left);
+            evidence.extend(self.waits_counted().map(|counted| match waits {
+                Some(0) => format!("{counted}; how it waited before is not known"),
+                _ => format!("{counted}, and {left} stayed unreaped"),
+            }));
+        } else if reaped > 0 {
+            evidence.push(format!("it reaped {}, at least one later than the grace", dead_children(reaped)));
+        }
+        match self.adopted_left() {
+            0 if self.left > 0 && self.adopts() => {
+                let adopted = self.adopted_alive().saturating_add(parent.ledger.adopted);
+                evidence.push(format!(
+                    "it adopts: {adopted} or more of those that died came to it from processes that died before; whether \
+                     those left did is not known"
+                ));
+            }
+            0 => {}
+            adopted => evidence.push(format!(
+                "{} to it from processes that died before",
+                of_its(adopted, self.left, "came", "came")
+            )),
         }
         if evidence.is_empty() {
             evidence.push("nothing that was seen tells why".into());

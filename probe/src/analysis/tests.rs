@@ -192,6 +192,27 @@ fn adopted_children_are_told_from_its_own() {
 }
 
 #[test]
+fn where_births_are_not_told_it_is_not_known_whose_child_it_was() {
+    let begin = Begin { time_ns: 1, coverage: Coverage::Exceptions { slow_ns: 1 }, ..Begin::default() };
+    let script = |exited, forked, walk: &str| {
+        format!(
+            "2 walk 2\n 40 exec 2 0\n 80 walk 2 {walk}\n 90 count 2 {exited} {forked} 1\n 95 walk 2 {walk}\n"
+        )
+    };
+    let expect = |script: &str, expected: &str| {
+        let report = judge_in(begin.clone(), script);
+        assert_eq!(kinds(entry(&report, 2)), [expected], "{report:#?}");
+    };
+    // Two forked, three died: one was an orphan, and the one that is left may be that.
+    expect(&script(3, 2, "60:2"), "unknown");
+    // One that was born before the exec may have come to it since.
+    expect(&script(3, 2, "30:2"), "unknown");
+    // Nobody came to it from elsewhere.
+    expect(&script(2, 2, "30:2"), "children_inherited_through_exec");
+    expect(&script(2, 2, "60:2"), "waits_only_for_specific_children");
+}
+
+#[test]
 fn only_the_reaps_of_the_tree_make_its_report_coarse() {
     // 3 has a zombie from before, which somebody reaps unseen; the tree of 2 reaps by wait calls.
     let script =

@@ -26,8 +26,10 @@ pub struct Unreaped {
     /// Of `own` and `abandoned`: known to have had another parent before, and known to have been started by this one.
     pub adopted: u64,
     pub started: u64,
-    /// Of `own` and `abandoned`, but not of the adopted: born before this parent's last exec.
-    pub born_before_exec: u64,
+    /// Of `own` and `abandoned`: born before this parent's last exec; known to have been started by it, or not known by
+    /// whom.
+    pub started_before_exec: u64,
+    pub unknown_before_exec: u64,
     /// When the youngest was born.
     pub youngest_ns: u64,
     /// How long the oldest has waited, and whether it may be longer. Of those held, where all are.
@@ -65,8 +67,9 @@ impl Unreaped {
             found.adopted += u64::from(origin == Origin::Adopted);
             found.started += u64::from(origin == Origin::Own);
             found.youngest_ns = found.youngest_ns.max(born_ns);
-            if origin != Origin::Adopted && parent.exec_ns.is_some_and(|exec_ns| born_ns < exec_ns) {
-                found.born_before_exec += 1;
+            if parent.exec_ns.is_some_and(|exec_ns| born_ns < exec_ns) {
+                found.started_before_exec += u64::from(origin == Origin::Own);
+                found.unknown_before_exec += u64::from(origin == Origin::Unknown);
             }
             if waited_ns > grace_ns {
                 found.past_grace += 1;
@@ -89,6 +92,7 @@ impl Unreaped {
         let past_grace = free.count_over(grace_ns);
         let (older, adopted) =
             (parent.abandoned_older.min(free.count()), parent.abandoned_adopted.min(free.count()));
+        let started = parent.abandoned_own.min(free.count());
         let youngest_ns = parent.abandoned_youngest_ns;
         let before_exec = free.count() > 0 && parent.exec_ns.is_some_and(|exec_ns| youngest_ns < exec_ns);
         let mut found = Self {
@@ -98,8 +102,9 @@ impl Unreaped {
             past_grace_in_window: past_grace.saturating_sub(older),
             older,
             adopted,
-            started: parent.abandoned_own.min(free.count()),
-            born_before_exec: if before_exec { free.count() - adopted } else { 0 },
+            started,
+            started_before_exec: if before_exec { started } else { 0 },
+            unknown_before_exec: if before_exec { free.count().saturating_sub(adopted + started) } else { 0 },
             youngest_ns,
             oldest_ns: free.max_ns(),
             held_past_grace: held.count_over(grace_ns),

@@ -450,7 +450,7 @@ impl Engine {
         if parent.died_ns.is_some() {
             return;
         }
-        parent.died(now);
+        parent.died_ns = Some(now);
         self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child)
@@ -866,10 +866,13 @@ impl Engine {
             let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));
             parent.in_reading = true;
-            if died_ns != 0 {
-                self.parent_died(identity, died_ns);
-            } else {
+            if died_ns == 0 {
                 parent.lived_at(time_ns);
+                return;
+            }
+            self.parent_died(identity, died_ns);
+            if let Some(parent) = self.parents.get_mut(&identity) {
+                parent.died_at(died_ns);
             }
         }
     }

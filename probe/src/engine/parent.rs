@@ -206,8 +206,8 @@ impl Parent {
         self.untold.shrink_to_fit();
     }
 
-    /// It died at that time: what was released since, the kernel took.
-    pub(super) fn died(&mut self, died_ns: u64) {
+    /// The kernel's word on when it died: what was released since, the kernel took.
+    pub(super) fn died_at(&mut self, died_ns: u64) {
         self.died_ns = Some(died_ns);
         for Untold { since_ns, released_ns, left } in std::mem::take(&mut self.untold) {
             if released_ns >= died_ns {

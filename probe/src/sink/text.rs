@@ -153,8 +153,13 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     writeln!(out, "{}", view.paint("1", &cut(&name(parent), view.width)))?;
     for cause in &parent.causes {
         let kind = escape(&cause.kind.replace('_', " "));
-        for evidence in &cause.evidence {
-            indented(out, &format!("why: {kind}: {}", escape(evidence)), view)?;
+        for (place, evidence) in cause.evidence.iter().enumerate() {
+            let text = if place == 0 {
+                format!("why: {kind}: {}", escape(evidence))
+            } else {
+                format!("and: {}", escape(evidence))
+            };
+            indented(out, &text, view)?;
         }
         indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
     }
