@@ -55,7 +55,8 @@ pub enum Observation {
 /// The state of the host's dead and their parents.
 #[derive(Debug, Default)]
 pub struct Engine {
-    processes: HashMap<Identity, Process>,
+    /// Boxed: a table has up to twice the room that it needs.
+    processes: HashMap<Identity, Box<Process>>,
     /// The youngest identity that bears a tgid.
     by_tgid: HashMap<u32, Identity>,
     parents: HashMap<Identity, Parent>,
@@ -146,12 +147,12 @@ impl Engine {
 
     /// Every process not yet released, in no order.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.processes.values()
+        self.processes.values().map(Box::as_ref)
     }
 
     /// Who has this identity, if it is still in the process table.
     pub fn process(&self, identity: Identity) -> Option<&Process> {
-        self.processes.get(&identity)
+        self.processes.get(&identity).map(Box::as_ref)
     }
 
     /// What was asked for.
@@ -363,8 +364,10 @@ impl Engine {
         let member = root == Some(task.identity)
             || (!self.processes.contains_key(&task.identity)
                 && self.processes.get(&parent_identity).is_some_and(|parent| parent.member));
-        let process =
-            self.processes.entry(task.identity).or_insert_with(|| Process::new(task, parent_identity));
+        let process = self
+            .processes
+            .entry(task.identity)
+            .or_insert_with(|| Box::new(Process::new(task, parent_identity)));
         process.member |= member;
         process
     }
@@ -575,7 +578,7 @@ impl Engine {
             Some(parent) => parent.died_ns.is_some(),
             None => self.finished.died_ns(&by.identity).is_some(),
         };
-        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, Process::origin);
+        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, |process| process.origin());
         if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
             self.released_untold(task, by, origin, since_ns, now);
         }
@@ -652,7 +655,7 @@ impl Engine {
     /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
     /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
     fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
-        let (since_ns, held_by, older) = match self.processes.get(&task.identity) {
+        let (since_ns, held_by, older) = match self.process(task.identity) {
             Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
                 (*since_ns, held_by.clone(), self.is_older(process))
             }
@@ -791,7 +794,7 @@ impl Engine {
         {
             return;
         }
-        let tracer = seen.tracer.map(Box::new);
+        let tracer = seen.tracer.clone();
         let process = self.entry(seen.process, Some(seen.parent));
         let state = process.state.clone();
         let exited_ns = if let State::Exited { exit_ns, .. } = state { Some(exit_ns) } else { None };
@@ -802,7 +805,14 @@ impl Engine {
             }
             (State::Running | State::Exited { .. }, TaskState::Zombie) => {
                 self.parent_died(identity, seen.time_ns);
-                self.zombie(identity, seen.parent, seen.time_ns, seen.tracer, None, false);
+                self.zombie(
+                    identity,
+                    seen.parent,
+                    seen.time_ns,
+                    seen.tracer.as_deref().copied(),
+                    None,
+                    false,
+                );
                 if let Some(process) = self.processes.get_mut(&identity)
                     && let State::Zombie { at_least, since_ns, .. } = &mut process.state
                 {
