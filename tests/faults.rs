@@ -9,6 +9,8 @@ mod clock;
 mod cpu;
 #[path = "faults/output.rs"]
 mod output;
+#[path = "faults/overload.rs"]
+mod overload;
 #[path = "faults/restart.rs"]
 mod restart;
 #[path = "faults/stopped.rs"]

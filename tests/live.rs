@@ -1,6 +1,7 @@
 //! The promise, on the real kernel: each row of the table of scenarios, judged by the workload's own truth.
 
 mod filtered;
+mod hostile;
 mod judging;
 mod many_parents;
 mod naming;

@@ -53,8 +53,8 @@ const EVENTS_AT_ONCE: usize = 2_048;
 const MANY_GONE: usize = 1_024;
 /// Most parents looked up in /proc at a time, in some 10 ms.
 const LOOK_UPS_MAX: usize = 200;
-/// The same at the end, for the report: some 60 ms.
-const LAST_LOOK_UPS_MAX: usize = 1_000;
+/// The same at the end: as many as a report has rows, in some 200 ms.
+const LAST_LOOK_UPS_MAX: usize = 4_096;
 
 /// What a collection is for.
 #[derive(Clone, Copy, PartialEq)]

@@ -221,7 +221,7 @@ pub struct Parent {
     pub start_time: Rfc3339,
     /// Empty where it has none, or where nobody could be asked for it.
     pub comm: String,
-    /// Of the program it runs now: the beginning, 4 KiB or 256 arguments of it. Empty where that is not known: of kernel
+    /// Of the program it runs now: the beginning, 4 KiB or 128 arguments of it. Empty where that is not known: of kernel
     /// threads, and of a parent that had gone before it could be asked.
     pub command_line: Vec<String>,
     /// As /proc/PID/exe or the exec names it; empty where that is not known.

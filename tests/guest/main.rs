@@ -130,7 +130,9 @@ fn live_tests(rung: &str, filter: Option<&str>) {
             return;
         }
     };
-    let mut failed = Vec::new();
+    let mut failed: Vec<String> = Vec::new();
+    // Whose panic the lines are of.
+    let mut panicked = None;
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             match line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
@@ -138,14 +140,35 @@ fn live_tests(rung: &str, filter: Option<&str>) {
                 Some((name, _)) => failed.push(name.to_owned()),
                 None => println!("{line}"),
             }
+            if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"))
+            {
+                panicked = failed.iter().find(|one| *one == name).map(|name| (name.clone(), Vec::new()));
+            } else if let Some((name, said)) = &mut panicked
+                && tells_why(&line, said)
+            {
+                println!("@ first {rung} {name} {}", line.trim());
+                said.push(line);
+            }
         }
     }
     let _ = child.wait();
-    // Emulation is slow and four at once are in each other's way: another try, alone, is told apart.
+    // Emulation is slow and four at once are in each other's way: another try, alone, is told apart, and the host counts
+    // how many needed one.
     for name in failed {
         let alone = || live(rung).args(["--exact", &name]).status().is_ok_and(|status| status.success());
         let passed = alone() || alone();
         println!("@ test {rung} {name} {}", if passed { "again" } else { "FAILED" });
+    }
+}
+
+/// Whether a line of a failed test says why it failed: where it panicked, what it said first, what it compared.
+fn tells_why(line: &str, said: &[String]) -> bool {
+    let place = said.iter().any(|line| line.contains("panicked at"));
+    match said.len() {
+        0 => line.contains("panicked at"),
+        1 => place,
+        2..6 => line.starts_with("  left: ") || line.starts_with(" right: "),
+        _ => false,
     }
 }
 

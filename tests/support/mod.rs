@@ -79,14 +79,20 @@ pub fn parent_in<'a>(report: &'a Value, pid: &Value) -> &'a Value {
         .unwrap_or_else(|| panic!("no parent {pid} in {report:#}"))
 }
 
-/// `reapwatch run` on a command, with JSON to a file and a recording; checks what must hold for every run.
+/// `reapwatch run` on a command that ends well; see [`run_with`].
 pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
+    run_with(GRACE, 0, command)
+}
+
+/// `reapwatch run` on a command that ends with this code, with JSON to a file and a recording; checks what must hold for
+/// every run.
+pub fn run_with<S: AsRef<OsStr>>(grace: &str, code: i32, command: &[S]) -> Ran {
     require_root();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let report_path = directory.path().join("r.json");
     let recording = directory.path().join("f.rec");
     let output = reapwatch()
-        .args(["run", "--grace", GRACE, "--format", "json", "--output"])
+        .args(["run", "--grace", grace, "--format", "json", "--output"])
         .arg(&report_path)
         .arg("--record")
         .arg(&recording)
@@ -96,7 +102,7 @@ pub fn run_command<S: AsRef<OsStr>>(command: &[S]) -> Ran {
         .stdin(Stdio::null())
         .output()
         .expect("reapwatch runs");
-    assert!(output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
     let bytes = std::fs::read(&report_path).expect("a report");
     let report: Value = serde_json::from_slice(&bytes).expect("a JSON report");
     let truth = String::from_utf8_lossy(&output.stdout)
@@ -245,21 +251,26 @@ impl Watching {
     /// Until it is told to end, also recording to this file.
     pub fn start_recording(recording: &Path) -> Self {
         let recording = recording.to_str().expect("UTF-8");
-        Self::start_with("10m", &[], &["--record", recording])
+        Self::start_with("10m", GRACE, &[], &["--record", recording])
     }
 
     /// For so long.
     pub fn start_for(duration: &str, options: &[&str]) -> Self {
-        Self::start_with(duration, options, &[])
+        Self::start_with(duration, GRACE, options, &[])
+    }
+
+    /// For so long, with this grace.
+    pub fn start_graced(duration: &str, grace: &str) -> Self {
+        Self::start_with(duration, grace, &[], &[])
     }
 
     /// For so long; with global options and those of `watch`.
-    fn start_with(duration: &str, options: &[&str], more: &[&str]) -> Self {
+    fn start_with(duration: &str, grace: &str, options: &[&str], more: &[&str]) -> Self {
         require_root();
         let directory = tempfile::tempdir().expect("a directory");
         let mut child = reapwatch()
             .args(options)
-            .args(["watch", "--duration", duration, "--grace", GRACE, "--format", "json", "--output"])
+            .args(["watch", "--duration", duration, "--grace", grace, "--format", "json", "--output"])
             .arg(directory.path().join("r.json"))
             .args(more)
             .stdin(Stdio::null())

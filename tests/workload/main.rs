@@ -4,6 +4,7 @@
 //! bookkeeping and clock. Must not know reapwatch.
 
 mod hold;
+mod hostile;
 mod latency;
 mod leak;
 mod load;
@@ -32,8 +33,11 @@ fn main() {
         namespace::run(&rest);
     }
     for pair in rest.chunks(2) {
-        if let [name, value] = pair {
-            flags.insert(name.trim_start_matches("--").to_owned(), value.parse().expect("a number"));
+        // A scenario may give itself arguments that are no flags.
+        if let [name, value] = pair
+            && let Some(name) = name.strip_prefix("--")
+        {
+            flags.insert(name.to_owned(), value.parse().expect("a number"));
         }
     }
     let flags = Flags(flags);
@@ -83,6 +87,19 @@ fn main() {
         "endings" => odd::endings(&flags),
         "traced" => odd::traced(&flags),
         "pid-reuse" => odd::pid_reuse(&flags),
+        "exit-signals" => hostile::exit_signals(&flags),
+        "leader-dies-leaking" => hostile::leader_dies_leaking(&flags),
+        "thread-leak" => hostile::thread_leak(&flags),
+        "renaming" => hostile::renaming(&flags),
+        "thread-execs" => hostile::thread_execs(&flags),
+        "nested-pidns" => hostile::nested_pidns(&flags),
+        "exec-loop" => hostile::exec_loop(&flags),
+        "chain" => hostile::chain(&flags),
+        "traced-by-parent" => hostile::traced_by_parent(&flags),
+        "tracer-dies" => hostile::tracer_dies(&flags),
+        "vfork-leak" => hostile::vfork_leak(&flags),
+        "same-instant" => hostile::same_instant(&flags),
+        "big-arguments" => hostile::big_arguments(&flags),
         _ => {
             eprintln!("workload: no scenario {scenario:?}");
             std::process::exit(2);

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     build_ebpf, docs, setup,
-    shell::{Outcome, as_root, cargo, cargo_bin, run},
+    shell::{Outcome, as_root, cargo, cargo_bin, output, run},
     unit,
     vm::{self, VmArgs},
 };
@@ -18,7 +18,8 @@ pub fn test() -> Outcome {
     step("what is needed", setup::setup)?;
     step("format", || {
         run(cargo().args(["fmt", "--all", "--check"]))?;
-        run(cargo().args(["fmt", "--check", "--manifest-path", "probe-ebpf/Cargo.toml"]))
+        run(cargo().args(["fmt", "--check", "--manifest-path", "probe-ebpf/Cargo.toml"]))?;
+        run(cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))
     })?;
     step("clippy", || {
         run(cargo().args([
@@ -33,12 +34,9 @@ pub fn test() -> Outcome {
         ]))
     })?;
     step("the eBPF object", || build_ebpf::build_ebpf(true))?;
-    step("licences, bans, sources", || {
-        let deny = cargo_bin("cargo-deny").ok_or("cargo-deny is missing")?;
-        run(Command::new(deny)
-            .current_dir(crate::shell::root())
-            .args(["check", "licenses", "bans", "sources"]))
-    })?;
+    step("licences, bans, sources", || run(deny()?.args(["check", "licenses", "bans", "sources"])))?;
+    let mut unchecked = None;
+    step("known vulnerabilities of dependencies", || advisories(&mut unchecked))?;
     step("man page and completions", || docs::docs(true))?;
     step("release build, stable Rust alone", || {
         run(cargo().args([
@@ -58,7 +56,36 @@ pub fn test() -> Outcome {
         run(cargo().args(["build", "--quiet", "--workspace", "--all-targets", "--locked"]))
     })?;
     step("tests, the live ones included", tests)?;
-    step("the live tests on other kernels, in QEMU", || vm::vm(&VmArgs::default()))
+    step("the live tests on other kernels, in QEMU", || vm::vm(&VmArgs::default()))?;
+    // Again, where it is not scrolled away.
+    if let Some(unchecked) = unchecked {
+        println!("\n{unchecked}");
+    }
+    Ok(())
+}
+
+fn deny() -> Outcome<Command> {
+    let mut deny = Command::new(cargo_bin("cargo-deny").ok_or("cargo-deny is missing")?);
+    deny.current_dir(crate::shell::root());
+    Ok(deny)
+}
+
+/// Where the database of advisories cannot be had that is no failure; `unchecked` says so.
+fn advisories(unchecked: &mut Option<String>) -> Outcome {
+    // A host that does not answer is given up.
+    let low_speed = [("GIT_HTTP_LOW_SPEED_LIMIT", "1000"), ("GIT_HTTP_LOW_SPEED_TIME", "20")];
+    let fetched = output(deny()?.envs(low_speed).env("GIT_TERMINAL_PROMPT", "0").args(["fetch", "db"]));
+    if let Err(error) = fetched {
+        let why = error.lines().rfind(|line| !line.is_empty()).unwrap_or_default();
+        let said = format!(
+            "!!! NOT CHECKED: whether what this is built from has known vulnerabilities. The database of advisories cannot be \
+             had here ({why}). Run `cargo deny check advisories` where github.com can be reached."
+        );
+        println!("{said}");
+        *unchecked = Some(said);
+        return Ok(());
+    }
+    run(deny()?.args(["check", "advisories"]))
 }
 
 fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {

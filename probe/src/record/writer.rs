@@ -102,7 +102,7 @@ impl RecordingFile {
     }
 
     fn fail(&mut self, error: io::Error) {
-        tracing::warn!(path = %self.path.display(), %error, "the recording ends here");
+        tracing::warn!(path = ?self.path, %error, "the recording ends here");
         self.failed = Some(error);
         // Dropped without another try to write its rest: the disk is full.
         if let Some(writer) = self.writer.take() {

@@ -49,3 +49,46 @@ fn hanging(out: &mut impl Write, label: &str, text: &str, view: View) -> io::Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{doctor_report::*, sink::terminal::is_hidden};
+
+    #[test]
+    fn every_text_from_outside_is_escaped() {
+        let hostile = || "x\u{1b}[2J\n\u{202e}".to_owned();
+        let hook = HookCheck {
+            stage: HookStage::Reap,
+            hook: hostile(),
+            ok: false,
+            error: Some(hostile()),
+            consequence: hostile(),
+            remedy: hostile(),
+        };
+        let doctor = DoctorReport {
+            schema: SCHEMA,
+            kernel: hostile(),
+            architecture: hostile(),
+            btf: BtfCheck { path: hostile(), ok: false, detail: hostile() },
+            privileges: PrivilegeCheck {
+                euid: 0,
+                capabilities: vec![hostile()],
+                kept: vec![hostile()],
+                ok: true,
+                detail: hostile(),
+            },
+            pid_namespace: NamespaceCheck { ok: true, detail: hostile() },
+            rung: Rung::None,
+            precision: ReapPrecision::None,
+            hooks: vec![hook],
+            verdict: Readiness::Unusable,
+            summary: hostile(),
+        };
+        let mut out = Vec::new();
+        report(&mut out, &doctor, View { width: 80, colour: false }).expect("a Vec takes everything");
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert_eq!(text.chars().find(|one| *one != '\n' && is_hidden(*one)), None, "{text}");
+        assert_eq!(text.matches("x\\x1b[2J\\x0a\\u{202e}").count(), 12, "{text}");
+    }
+}

@@ -153,3 +153,42 @@ pub fn signal(number: u32) -> String {
     nix::sys::signal::Signal::try_from(number as i32)
         .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_terminal_obeys_or_hides_is_shown_and_the_rest_is_left_alone() {
+        let hidden = [
+            ("controls", "\u{0}\u{1b}\u{7f}\u{85}\u{9b}\n\t"),
+            ("formats and joiners", "\u{ad}\u{61c}\u{200b}\u{200d}\u{2060}\u{feff}\u{e0041}"),
+            ("directions", "\u{200e}\u{202a}\u{202e}\u{2066}\u{2069}"),
+            ("variation selectors", "\u{fe0f}\u{fe00}\u{180b}\u{e0100}"),
+            ("combining", "\u{301}\u{34f}\u{20dd}\u{20e3}\u{e31}\u{93c}"),
+            ("fillers and blanks", "\u{115f}\u{1160}\u{3164}\u{ffa0}\u{2800}\u{1d159}"),
+            ("Hangul that joins the letter before", "\u{1161}\u{11a8}\u{d7b0}"),
+            ("spaces that are none", "\u{a0}\u{2003}\u{3000}\u{2028}\u{2029}"),
+            ("private and unassigned", "\u{e000}\u{f8ff}\u{378}\u{e0fff}\u{10ffff}"),
+        ];
+        for (kind, characters) in hidden {
+            for character in characters.chars() {
+                assert!(is_hidden(character), "{kind}: {character:?}");
+                let escaped = escape(&character.to_string());
+                assert!(escaped.starts_with('\\') && escaped.is_ascii(), "{kind}: {escaped:?}");
+            }
+        }
+        let shown = "a Z~'\"é ß Ω ж א ع अ 漢字 かな 한글 ｶ ½ € → █ 🙂";
+        assert_eq!(escape(shown), shown);
+    }
+
+    #[test]
+    fn nothing_that_is_shown_lacks_a_column() {
+        for character in '\0'..=char::MAX {
+            assert!(
+                is_hidden(character) || UnicodeWidthChar::width(character).is_some_and(|columns| columns > 0),
+                "{character:?}"
+            );
+        }
+    }
+}

@@ -18,9 +18,11 @@ use super::{
 use crate::model::{COMMAND_LINE_MAX, Detail, Task};
 
 /// Most arguments kept: a command line can be all empty ones.
-const ARGUMENTS_MAX: usize = 256;
+const ARGUMENTS_MAX: usize = 128;
 /// Longest cgroup file read: a line for each hierarchy, whose path the kernel keeps under 4 KiB.
 const CGROUP_MAX: usize = 64 * 1_024;
+/// Longest stat file read: some fifty numbers and a name.
+const STAT_MAX: usize = 2_048;
 /// Threads asked where the main one has ended before the others.
 const THREADS_MAX: usize = 8;
 
@@ -48,9 +50,9 @@ impl Reader {
         // An open directory of /proc stays that process's: once it has gone, reading fails, though its pid be given out
         // again. So it is enough to know once whose directory it is.
         let process = Process::new(i32::try_from((self.number)(task)).ok()?).ok()?;
-        let start_ticks = process.stat().ok()?.starttime;
+        let started = start_ticks(&part(&process, "stat", STAT_MAX))?;
         // In clock ticks: /proc knows no finer.
-        if (task.identity.start_boottime_ns / self.tick_ns).abs_diff(start_ticks) > 1 {
+        if (task.identity.start_boottime_ns / self.tick_ns).abs_diff(started) > 1 {
             return None;
         }
         let (command_line, executable) = program(&process);
@@ -78,13 +80,22 @@ fn program(process: &Process) -> (Vec<u8>, Vec<u8>) {
         .take(THREADS_MAX)
         .filter_map(|entry| Process::new_with_root(entry.path()).ok())
         // The pid is the process's own as long as it is there: then the thread is one of its.
-        .filter(|_| process.stat().is_ok())
+        .filter(|_| start_ticks(&part(process, "stat", STAT_MAX)).is_some())
         .map(|thread| of(&thread))
         .find(|found| *found != Default::default())
         .unwrap_or(known)
 }
 
-fn arguments(command_line: &[u8]) -> Vec<Vec<u8>> {
+/// When a process started, in clock ticks since boot, by its stat file: the 22nd field, of which the second, its name, may
+/// hold spaces and parentheses. procfs panics where the rest is not as it expects.
+pub fn start_ticks(stat: &[u8]) -> Option<u64> {
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let field = stat.get(name_end + 1..)?.split(|byte| *byte == b' ').nth(20)?;
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// The arguments of a cmdline file, as many as are kept.
+pub fn arguments(command_line: &[u8]) -> Vec<Vec<u8>> {
     let whole = command_line.len() <= COMMAND_LINE_MAX;
     let mut arguments = split_args(&command_line[..command_line.len().min(COMMAND_LINE_MAX)], whole);
     arguments.truncate(ARGUMENTS_MAX);
@@ -142,6 +153,21 @@ mod tests {
         is_unknown(tgid, start_boottime_ns.saturating_sub(1_000_000_000));
         is_unknown(u32::MAX, start_boottime_ns);
         is_unknown(0, start_boottime_ns);
+    }
+
+    #[test]
+    fn the_start_is_read_whatever_the_name() {
+        let stat =
+            |name: &str| format!("42 ({name}) S 1 42 42 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 9 9\n");
+        for name in ["sleep", "a b", ") R 1 (x)", ""] {
+            assert_eq!(start_ticks(stat(name).as_bytes()), Some(123_456), "{name}");
+        }
+        let process = Process::myself().expect("/proc");
+        let own = std::fs::read("/proc/self/stat").expect("our own");
+        assert_eq!(start_ticks(&own), Some(process.stat().expect("our own").starttime));
+        for cut in [&b""[..], b"42 (sleep", b"42 (sleep) S 1", b"42 (x)\xc3\xbf S 1"] {
+            assert_eq!(start_ticks(cut), None);
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! Owns everything that touches aya or the host. Must not know the engine, verdicts, reports or sinks.
 
-mod attach_types;
+pub mod attach_types;
 mod batch;
-mod cgroup;
+pub mod cgroup;
 pub mod clock;
 pub mod decode;
 pub mod detail;

@@ -40,6 +40,8 @@ pub enum Outcome {
 pub struct Booted {
     pub release: String,
     pub rungs: BTreeMap<String, Rung>,
+    /// What tests that failed beside others said, by rung and test.
+    pub first_failures: BTreeMap<(String, String), Vec<String>>,
     /// Instructions verified, by rung and program.
     pub verified: BTreeMap<String, BTreeMap<String, u64>>,
     /// The kernel's BTF, cut down.
@@ -147,6 +149,10 @@ impl Booted {
                     };
                     results.insert(name.to_owned(), outcome);
                 }
+            }
+            (Some("first"), Some(rung), Some(name), Some(said)) => {
+                let all = self.first_failures.entry((rung.to_owned(), name.to_owned())).or_default();
+                all.push(said.to_owned());
             }
             (Some("verified"), Some(rung), Some(program), Some(number)) => {
                 if let number @ 1.. = number.parse().unwrap_or(0) {

@@ -4,6 +4,7 @@ mod boot;
 mod frozen;
 mod guest;
 mod kernels;
+mod tries;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -90,13 +91,16 @@ pub fn vm(args: &VmArgs) -> Outcome {
             .collect();
         frozen::freeze(&known)?;
     }
-    let wrong: Vec<String> = images
+    let mut wrong: Vec<String> = images
         .iter()
         .zip(&booted)
         .flat_map(|(image, booted)| {
             faults(image, booted, &args.rungs).into_iter().map(|fault| format!("{}: {fault}", image.name))
         })
         .collect();
+    let (first_failures, too_many) = tries::judge(&images, &booted);
+    println!("{first_failures}");
+    wrong.extend(too_many);
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 

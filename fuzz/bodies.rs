@@ -1,0 +1,171 @@
+//! What is done with outside input, target by target: the fuzz targets and `tests/corpus.rs` run the same.
+//!
+//! Each body has to come to an end without a panic; what must hold of the outcome is asserted here.
+#![allow(dead_code, reason = "each target uses one")]
+
+use std::io::Write;
+
+use probe::{
+    analysis,
+    engine::Engine,
+    model::{COMMAND_LINE_MAX, Input, Session},
+    record::Reader,
+    sink::{
+        json, stats_text,
+        terminal::{View, is_hidden},
+        text, trace_text,
+    },
+    source::{
+        attach_types::attach_types,
+        cgroup::{self, Viewpoint},
+        decode, detail, offsets,
+        tracefs::offset_in,
+        types::Types,
+    },
+};
+use probe_common::wire;
+
+/// What was printed, of which no character but the newline may be hidden.
+#[derive(Default)]
+struct Printed(Vec<u8>);
+
+impl Write for Printed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Printed {
+    fn check(&mut self) {
+        let text = std::str::from_utf8(&self.0).expect("UTF-8");
+        let hidden = text.chars().find(|one| *one != '\n' && is_hidden(*one));
+        assert_eq!(hidden, None, "in {text:?}");
+        self.0.clear();
+    }
+}
+
+/// A recording, from its bytes to reports and event lines: as it is, and as if it had been written so.
+pub fn recording(bytes: &[u8]) {
+    replay(bytes);
+    replay(&repaired(bytes));
+}
+
+/// The same with lengths and checksums that are right: each frame goes to the next marker. No change at random would hit
+/// upon a checksum, so nothing behind it would be reached.
+fn repaired(bytes: &[u8]) -> Vec<u8> {
+    const MARKER: &[u8] = b"\xf7RW\n";
+    const HEAD_LEN: usize = 9;
+    const SUM_LEN: usize = 4;
+    let mut bytes = bytes.to_vec();
+    let mut starts: Vec<usize> =
+        (0..bytes.len()).filter(|place| bytes[*place..].starts_with(MARKER)).collect();
+    starts.push(bytes.len());
+    for pair in starts.windows(2) {
+        let frame = &mut bytes[pair[0]..pair[1]];
+        let Some(len) = frame.len().checked_sub(HEAD_LEN + SUM_LEN) else { continue };
+        frame[MARKER.len() + 1..HEAD_LEN].copy_from_slice(&(len as u32).to_le_bytes());
+        let (hashed, sum) = frame.split_at_mut(HEAD_LEN + len);
+        sum.copy_from_slice(&crc32fast::hash(&hashed[MARKER.len()..]).to_le_bytes());
+    }
+    bytes
+}
+
+fn replay(bytes: &[u8]) {
+    let Ok(mut reader) = Reader::open(bytes) else { return };
+    let session = reader.session().clone();
+    let mut engine = Engine::default();
+    for input in reader.by_ref() {
+        apply(&mut engine, &session, input);
+    }
+    let damage = reader.damage();
+    let _ = damage.to_string();
+    if damage.no_end {
+        let (_, time_ns) = engine.window();
+        apply(&mut engine, &session, Input::End { time_ns });
+    }
+    report(&engine, &session);
+    assert!(damage.bytes_lost <= bytes.len() as u64);
+}
+
+fn apply(engine: &mut Engine, session: &Session, input: Input) {
+    let mut observations = Vec::new();
+    engine.apply(input, &mut observations);
+    let mut printed = Printed::default();
+    for line in observations.iter().filter_map(|observation| analysis::event_line(observation, session)) {
+        for width in [80, 132] {
+            trace_text::line(&mut printed, &line, View { width, colour: false })
+                .expect("it takes everything");
+        }
+        json::line(&mut printed, &line).expect("it takes everything");
+    }
+    printed.check();
+}
+
+fn report(engine: &Engine, session: &Session) {
+    let report = analysis::report(engine, session);
+    let mut printed = Printed::default();
+    for width in [80, 132] {
+        text::report(&mut printed, &report, View { width, colour: false }).expect("it takes everything");
+    }
+    stats_text::stats(&mut printed, &report.tracer).expect("it takes everything");
+    printed.check();
+    json::line(&mut printed, &report).expect("it takes everything");
+    serde_json::from_slice::<serde_json::Value>(&printed.0).expect("JSON");
+    printed.check();
+}
+
+/// A BTF: its types, the offsets found in it, what programs attach to.
+pub fn btf(bytes: &[u8]) {
+    let Ok(types) = Types::read(bytes.to_vec()) else { return };
+    if let Err(error) = offsets::find(&types) {
+        let _ = error.to_string();
+    }
+    let _ = attach_types(&types, &["sched_process_exit", "sched_process_free"], &["release_task"]);
+}
+
+/// A tracepoint's format file.
+pub fn tracefs(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for field in ["upid", "which", "ret", "infop"] {
+        let _ = offset_in(text, field);
+    }
+}
+
+/// What /proc says of a process: stat, cmdline, cgroup.
+pub fn proc(bytes: &[u8]) {
+    let _ = detail::start_ticks(bytes);
+    for whole in [true, false] {
+        let args = decode::split_args(bytes, whole);
+        assert!(args.iter().map(|arg| arg.len() + 1).sum::<usize>() <= bytes.len() + 1);
+    }
+    let kept = detail::arguments(bytes);
+    assert!(kept.iter().map(|arg| arg.len() + 1).sum::<usize>() <= COMMAND_LINE_MAX + 1);
+    // The same text as that of PID 1 where the paths begin below the root.
+    for seen_from in [Viewpoint::Root, Viewpoint::Below { init: bytes.to_vec() }] {
+        let unit = cgroup::unit(bytes, &seen_from);
+        assert!(unit.is_empty() || bytes.windows(unit.len()).any(|window| window == unit));
+    }
+}
+
+/// What the kernel programs write, and the engine on a stream of it.
+pub fn wire(bytes: &[u8]) {
+    let _ = decode::seen_task(bytes);
+    let _ = decode::death(bytes);
+    let _ = decode::slot_death(bytes);
+    if let Some(record) = decode::parent_record(bytes) {
+        let _ = decode::counters(1, &record);
+    }
+    let session = Session::default();
+    let mut engine = Engine::default();
+    // Of an exec the rest follows; it is read as events too.
+    for start in (0..bytes.len()).step_by(size_of::<wire::Event>()) {
+        if let Some(event) = decode::event(&bytes[start..]) {
+            apply(&mut engine, &session, Input::Lifecycle(event));
+        }
+    }
+    report(&engine, &session);
+}

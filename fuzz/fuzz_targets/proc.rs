@@ -1,0 +1,7 @@
+//! What /proc says of a process: stat, cmdline, cgroup.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::proc(bytes));
