@@ -29,8 +29,6 @@ use crate::model::{
     Settled, Snapshot, Stage, Task, TaskState, Upkeep,
 };
 
-/// Most processes followed at once.
-const PROCESSES_MAX: usize = 1 << 20;
 /// Room for so many is not worth giving back.
 const ROOM_KEPT: usize = 4_096;
 
@@ -71,7 +69,7 @@ pub struct Engine {
     first_walk_ns: Option<u64>,
     released: Released,
     finished: Finished,
-    /// From how many processes on the eldest of those that run are no longer followed; 0: [`PROCESSES_MAX`].
+    /// From how many processes on the eldest of those that run are no longer followed; at least the bound.
     crowded_at: usize,
 }
 
@@ -214,7 +212,9 @@ impl Engine {
     /// Deaths of children so far, as far as is known.
     pub fn deaths(&self) -> u64 {
         let given_up = self.finished.sums(self.is_counted()).all().map(|sum| sum.ledger.exited);
-        self.settled.exited + given_up.sum::<u64>() + self.parents.values().map(Parent::deaths).sum::<u64>()
+        given_up
+            .chain(self.parents.values().map(Parent::deaths))
+            .fold(self.settled.exited, u64::saturating_add)
     }
 
     fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
@@ -353,7 +353,7 @@ impl Engine {
     }
 
     fn entry(&mut self, task: Task, parent: Option<Task>) -> &mut Process {
-        if self.processes.len() >= self.crowded_at.max(PROCESSES_MAX)
+        if self.processes.len() >= self.crowded_at.max(self.finished.bounds.processes_max)
             && !self.processes.contains_key(&task.identity)
         {
             self.make_room(task.identity);
@@ -375,16 +375,17 @@ impl Engine {
     /// Too many are followed at once. Those that run carry no debt: the eldest go, so many at a time that it is cheap for
     /// each.
     fn make_room(&mut self, besides: Identity) {
+        let at_once = self.finished.bounds.processes_max / 8;
         let running = self.processes.values().filter(|one| matches!(one.state, State::Running));
         let mut running: Vec<Identity> = running.map(|one| one.task.identity).collect();
         running.retain(|one| *one != besides && Some(*one) != self.root());
         running.sort_unstable_by_key(|one| (one.start_boottime_ns, one.tgid));
-        running.truncate(PROCESSES_MAX / 8);
+        running.truncate(at_once);
         for one in &running {
             self.forget(*one);
         }
         self.not_followed = self.not_followed.saturating_add(running.len().max(1) as u64);
-        self.crowded_at = self.processes.len() + PROCESSES_MAX / 8;
+        self.crowded_at = self.processes.len() + at_once;
     }
 
     fn parent_entry(&mut self, task: Task) -> Option<&mut Parent> {
