@@ -3,7 +3,7 @@
 //! Owns every option and its validation. Must not know any other module of the project: `xtask` includes this file
 //! to make the man page and the shell completions from the same definitions. What is refused here exits with 2.
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -219,6 +219,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub record: Option<PathBuf>,
 
+    /// Show on the terminal how far it is
+    ///
+    /// Off: the command has the terminal to itself. On: a line of standard error that is written over and over.
+    #[arg(long)]
+    pub progress: bool,
+
     /// The command and its arguments
     // Without `allow_hyphen_values`: everything after the first word belongs to the command all the same, but an
     // unknown option before it is a usage error and not a program called `--frmat`.
@@ -284,6 +290,12 @@ pub struct RecordArgs {
     #[command(flatten)]
     pub grace: Grace,
 
+    /// Show on the terminal how far it is
+    ///
+    /// Without a command it is shown in any case. With one, the command has the terminal to itself unless this is given: a line of standard error that is written over and over.
+    #[arg(long)]
+    pub progress: bool,
+
     /// Record this command and its descendants only [default: the whole host]
     #[arg(trailing_var_arg = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
@@ -321,6 +333,32 @@ pub struct DoctorArgs {
 }
 
 impl Cli {
+    /// The command line of this process, or the end of it with a message.
+    pub fn parse_checked() -> Self {
+        Self::parse().checked().unwrap_or_else(|error| error.exit())
+    }
+
+    /// One file cannot serve two purposes. Whether two names are one file is found out when they are opened.
+    fn checked(self) -> Result<Self, clap::Error> {
+        let named = match &self.command {
+            Some(Command::Run(args)) => [("--output", &args.output), ("--record", &args.record)]
+                .map(|(name, path)| (name, path.as_deref())),
+            Some(Command::Watch(args)) => [("--output", &args.output), ("--record", &args.record)]
+                .map(|(name, path)| (name, path.as_deref())),
+            Some(Command::Replay(args)) => {
+                [("the recording", Some(args.file.as_path())), ("--output", args.output.as_deref())]
+            }
+            _ => return Ok(self),
+        };
+        let [(one, Some(path)), (other, Some(same))] = named else { return Ok(self) };
+        // A device takes both and keeps neither.
+        if path != same || path == std::path::Path::new("/dev/null") {
+            return Ok(self);
+        }
+        let message = format!("{one} and {other} are the same file: {}", path.display());
+        Err(Self::command().error(ErrorKind::ArgumentConflict, message))
+    }
+
     /// What plain `reapwatch` prints, uncoloured, with its newline.
     pub fn help_text() -> String {
         Self::command().render_help().to_string()
@@ -366,7 +404,6 @@ fn ring_size(text: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::error::ErrorKind;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(std::iter::once("reapwatch").chain(line.split_whitespace()))

@@ -4,13 +4,11 @@
 
 use std::{
     future::Future,
-    io::IsTerminal,
-    os::fd::OwnedFd,
+    io::{IsTerminal, Write},
     time::{Duration, Instant},
 };
 
 use foldhash::{HashMap, HashSet};
-use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     engine::{Bounds, Engine, Observation},
@@ -20,7 +18,7 @@ use crate::{
     },
     record::RecordingFile,
     sink,
-    source::{SetupError, clock, detail, kernel::Kernel, order::Order, own},
+    source::{SetupError, clock, detail, kernel::Kernel, order::Order, own, wakeups::Wakeups},
 };
 
 /// How long an event may stay in the ring buffer while little happens: parents are looked up in /proc while they are there,
@@ -59,8 +57,8 @@ const LAST_LOOK_UPS_MAX: usize = 4_096;
 /// What a collection is for.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Purpose {
-    /// A report at its end, and a status line until then.
-    Report,
+    /// A report at its end, and until then a status line, if there is a terminal for it.
+    Report { status_line: bool },
     /// Lines as they come, for a person or for a program.
     Lines { for_a_person: bool },
 }
@@ -103,6 +101,7 @@ pub enum CollectError {
 /// A live collection.
 pub struct Collector {
     kernel: Kernel,
+    wakeups: Wakeups,
     order: Order,
     engine: Engine,
     session: Session,
@@ -126,6 +125,7 @@ impl Collector {
     /// Opens the window. `first`: the walk made right after attaching.
     pub fn new(
         kernel: Kernel,
+        wakeups: Wakeups,
         session: Session,
         recording: Option<RecordingFile>,
         first: Snapshot,
@@ -136,6 +136,7 @@ impl Collector {
         let mut collector = Self {
             begin: begin.clone(),
             kernel,
+            wakeups,
             order: Order::default(),
             engine: Engine::new(Bounds::new(session.grace_ns)),
             session,
@@ -143,7 +144,7 @@ impl Collector {
             observations: Vec::new(),
             proc: detail::Reader::open(),
             began: Instant::now(),
-            status_line: purpose == Purpose::Report && std::io::stderr().is_terminal(),
+            status_line: purpose == Purpose::Report { status_line: true } && std::io::stderr().is_terminal(),
             purpose,
             unfreed: Vec::new(),
             frees_missed: 0,
@@ -170,14 +171,12 @@ impl Collector {
         self.recording.as_ref().and_then(RecordingFile::failure)
     }
 
-    /// Collects until `stop` is ready, then closes the window.
+    /// Collects until `stop` is ready, then closes the window; by the time that `stop` gives, if it gives one.
     pub async fn run<T>(
         &mut self,
-        stop: impl Future<Output = T>,
+        stop: impl Future<Output = (T, Option<Instant>)>,
         observer: &mut dyn Observer,
     ) -> Result<T, CollectError> {
-        let readiness = self.kernel.readiness().try_clone_to_owned().and_then(readable);
-        let readiness = readiness.map_err(CollectError::Observer)?;
         // From before the first tick, so that the tick of a second never comes just too early.
         let mut next_counters = Instant::now() + COUNTERS_EVERY;
         let mut not_before = Instant::now() + COUNTERS_EVERY_WHEN_CROWDED;
@@ -185,21 +184,14 @@ impl Collector {
         let every = match self.purpose {
             _ if self.counting() => DRAIN_EVERY_COUNTING,
             Purpose::Lines { for_a_person: false } if !self.needs_details() => DRAIN_EVERY_FOR_PROGRAMS,
-            Purpose::Report | Purpose::Lines { .. } => DRAIN_EVERY,
+            Purpose::Report { .. } | Purpose::Lines { .. } => DRAIN_EVERY,
         };
-        let drain =
-            clock::ticks(DRAIN_EVERY.min(every), every).and_then(readable).map_err(CollectError::Observer)?;
+        self.wakeups.tick(DRAIN_EVERY.min(every), every);
         tokio::pin!(stop);
-        let ended = loop {
+        let (ended, close_by) = loop {
             tokio::select! {
                 ended = &mut stop => break ended,
-                ticked = drain.readable() => {
-                    if let Ok(mut guard) = ticked { guard.clear_ready() }
-                    clock::ticked(drain.get_ref());
-                }
-                ready = readiness.readable() => {
-                    if let Ok(mut guard) = ready { guard.clear_ready() }
-                }
+                () = self.wakeups.next() => {}
             }
             self.drain(observer)?;
             let now = Instant::now();
@@ -215,6 +207,9 @@ impl Collector {
                 not_before = now + COUNTERS_EVERY_WHEN_CROWDED;
                 self.read_counters(false);
                 self.look_up_undescribed(1, LOOK_UPS_MAX);
+                if let Some(recording) = &mut self.recording {
+                    recording.flush();
+                }
                 self.show_status();
             } else if now >= not_before {
                 not_before = now + COUNTERS_EVERY_WHEN_CROWDED;
@@ -223,7 +218,7 @@ impl Collector {
                 }
             }
         };
-        self.close(observer).await?;
+        self.close(close_by, observer).await?;
         Ok(ended)
     }
 
@@ -236,7 +231,11 @@ impl Collector {
         }
     }
 
-    async fn close(&mut self, observer: &mut dyn Observer) -> Result<(), CollectError> {
+    async fn close(
+        &mut self,
+        close_by: Option<Instant>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), CollectError> {
         self.drain(observer)?;
         let mut snapshot = self.kernel.snapshot(0).map_err(CollectError::Setup)?;
         let (began_ns, ended_ns) = (snapshot.began_ns, snapshot.ended_ns);
@@ -255,7 +254,7 @@ impl Collector {
             _ => (counting || event.time_ns <= ended_ns).then_some(event.time_ns),
         };
         if !self.kernel.hooks().exact {
-            self.wait_for_frees(began_ns, &there, &when).await;
+            self.wait_for_frees(began_ns, &there, close_by, &when).await;
         }
         tokio::time::sleep(LAST_WORDS).await;
         self.take_events(&when);
@@ -277,10 +276,10 @@ impl Collector {
         self.order.push(u64::MAX, Input::End { time_ns: ended_ns });
         self.release(u64::MAX, observer)?;
         if self.status_line {
-            eprint!("\r\x1b[K");
+            show("");
         }
         if let Some(recording) = &mut self.recording {
-            recording.finish();
+            recording.flush();
         }
         Ok(())
     }
@@ -291,6 +290,7 @@ impl Collector {
         &mut self,
         walked_ns: u64,
         there: &HashMap<Identity, TaskState>,
+        close_by: Option<Instant>,
         when: &impl Fn(&Lifecycle) -> Option<u64>,
     ) {
         let lives = |identity: &Identity| {
@@ -306,7 +306,9 @@ impl Collector {
             let (known, unknown): (Vec<Death>, _) =
                 unfreed.into_iter().partition(|death| death.autoreap || lives(&death.parent));
             let patience = if unknown.is_empty() { FREES_TAKE } else { LAST_FREES };
-            if (known.is_empty() && unknown.is_empty()) || began.elapsed() >= patience {
+            let time_is_up =
+                began.elapsed() >= patience || close_by.is_some_and(|close_by| Instant::now() >= close_by);
+            if (known.is_empty() && unknown.is_empty()) || time_is_up {
                 tracing::debug!(known = known.len(), ?unknown, "released, and their free did not come");
                 (self.unfreed, self.frees_missed) = (known, unknown.len() as u64);
                 return;
@@ -340,7 +342,7 @@ impl Collector {
 
     /// Whether what /proc knows will be told: no line says it.
     fn needs_details(&self) -> bool {
-        self.purpose == Purpose::Report || self.recording.is_some()
+        matches!(self.purpose, Purpose::Report { .. }) || self.recording.is_some()
     }
 
     /// Takes all that the kernel had sent by now; `when` says at what time it counts as happened, if it counts.
@@ -459,15 +461,14 @@ impl Collector {
             losses.events + losses.map_full + losses.probe_missed,
             terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)),
         );
-        eprint!("\r\x1b[K{line}");
+        show(&line);
     }
 }
 
-/// Tells when there is something to read.
-fn readable(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd names the same open descriptor as long as it lives, and the AsyncFd owns it.
-    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
-    Ok(registered?)
+/// In place of the status line that is there. A terminal that has gone is no failure.
+fn show(line: &str) {
+    let mut terminal = std::io::stderr().lock();
+    let _ = write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush());
 }
 
 /// What one parent's counters lack: releases of which no free came.

@@ -2,7 +2,6 @@
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use clap::Parser;
 use probe::{
     cli::Cli,
     command::{self, Failure},
@@ -12,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     // clap ends the process with 2 on bad usage and with 0 after --help.
     // Diagnostics of reapwatch itself, never reports: off unless asked for, and warnings always.
-    let cli = Cli::parse();
+    let cli = Cli::parse_checked();
     let default = if cli.global.log_programs { "warn,probe_ebpf=debug" } else { "warn" };
     let filter = EnvFilter::try_from_env("REAPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
@@ -20,6 +19,8 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
+        // A terminal that has gone is not to end a measurement.
+        .log_internal_errors(false)
         .init();
     match command::execute(cli) {
         Ok(code) => ExitCode::from(code),
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
             ExitCode::from(3)
         }
         Err(Failure::Other(what)) => {
-            command::complain(&what, None);
+            command::say(&what);
             ExitCode::from(1)
         }
     }

@@ -189,15 +189,11 @@ fn summary(tally: &Tally) -> LatencySummary {
     }
 }
 
-/// Descendants still alive, by pid. The command itself is not one.
+/// The command, where it has not ended, and its descendants still alive, by pid.
 fn left_running(engine: &Engine) -> Vec<LeftRunning> {
     let mut left: Vec<(Identity, LeftRunning)> = engine
         .processes()
-        .filter(|process| {
-            process.member
-                && Some(process.task.identity) != engine.root()
-                && matches!(process.state, State::Running)
-        })
+        .filter(|process| process.member && matches!(process.state, State::Running))
         .map(|process| {
             let detail = process.detail.clone().unwrap_or_default();
             let spawned_by = process.spawned_by.as_deref().copied().unwrap_or_default();

@@ -1,17 +1,16 @@
-//! `watch` and `trace`: the whole host, for a while. And what every live command shares: attaching, signals.
+//! `watch` and `trace`: the whole host, for a while. And what every live command shares: attaching, giving up privileges.
 
 use std::{
+    fs::File,
     io::{self, IsTerminal},
-    path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
-
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Failure,
     outlet::Outlet,
-    output::{self, Target},
+    output::{self, Recording, RecordingTarget, Target},
+    signals::{Signals, WINDOW_CLOSES_WITHIN},
 };
 use crate::{
     analysis,
@@ -19,27 +18,29 @@ use crate::{
     collector::{Collector, NoObserver, Observer, Purpose},
     engine::Observation,
     model::{DEFAULT_GRACE_NS, Identity, Session, Snapshot},
-    record::RecordingFile,
     report::EventLine,
     sink,
     source::{
         clock,
         kernel::{Asked, Kernel, KernelOptions},
         privileges,
+        wakeups::Wakeups,
     },
 };
 
 /// Programs attached, the task list walked once.
 pub struct Attached {
     pub kernel: Kernel,
+    wakeups: Wakeups,
     pub first: Snapshot,
 }
 
 /// Attaches, then looks at what is there already.
 pub fn attach(options: &KernelOptions) -> Result<Attached, Failure> {
     let mut kernel = Kernel::attach(options)?;
+    let wakeups = Wakeups::new(&kernel)?;
     let first = kernel.snapshot(0)?;
-    Ok(Attached { kernel, first })
+    Ok(Attached { kernel, wakeups, first })
 }
 
 /// What is true for the whole of a live command.
@@ -51,69 +52,58 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The recording, if one is asked for.
-pub fn recording(path: Option<&Path>, session: &Session) -> Result<Option<RecordingFile>, Failure> {
-    path.map(|path| {
-        RecordingFile::create(path, session)
-            .map_err(|error| Failure::other(format!("cannot record to {}: {error}", path.display())))
-    })
-    .transpose()
+/// Begins the recording, if one is asked for.
+pub fn begin(recording: Option<RecordingTarget>, session: &Session) -> Result<Option<Recording>, Failure> {
+    recording.map(|recording| recording.begin(session)).transpose()
 }
 
-/// Ends when SIGINT or SIGTERM comes; which.
-pub async fn interrupted() -> i32 {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
+/// Ends after `duration`, or with a signal; with it, until when the window is to be closed.
+pub async fn for_a_while(duration: Option<Duration>, signals: &Signals) -> ((), Option<Instant>) {
+    let close_by = tokio::select! {
+        () = time_up(duration) => None,
+        first = signals.first() => Some(first.deadline(WINDOW_CLOSES_WITHIN)),
     };
-    tokio::select! {
-        _ = interrupt.recv() => nix::libc::SIGINT,
-        _ = terminate.recv() => nix::libc::SIGTERM,
+    ((), close_by)
+}
+
+/// Ends after `duration`, if there is one.
+pub async fn time_up(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
     }
 }
 
-/// Ends after `duration`, or with a signal.
-pub async fn for_a_while(duration: Option<Duration>) {
-    let time_up = async {
-        match duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = time_up => {}
-        _ = interrupted() => {}
-    }
-}
-
-/// Starts collecting. Everything is open and started by now: the rest is reading.
+/// Starts collecting. Everything is open and the command has started: the rest is reading, and no thread was started yet
+/// that would keep more privileges than that.
 pub fn collector(
     attached: Attached,
     session: Session,
-    recording: Option<RecordingFile>,
+    recording: Option<Recording>,
     root: Option<Identity>,
     purpose: Purpose,
 ) -> Collector {
-    let Attached { kernel, first } = attached;
+    let Attached { kernel, wakeups, first } = attached;
+    let recording = recording.map(Recording::take_name);
     if let Err(error) = privileges::drop_to_reading() {
         tracing::warn!(%error, "more privileges are kept than needed");
     }
-    Collector::new(kernel, session, recording, first, root, purpose)
+    Collector::new(kernel, wakeups, session, recording, first, root, purpose)
 }
 
 /// `reapwatch watch`.
-pub async fn watch(mut options: KernelOptions, args: WatchArgs) -> Result<u8, Failure> {
+pub async fn watch(mut options: KernelOptions, args: WatchArgs, signals: Signals) -> Result<u8, Failure> {
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
+    let recording = target.and_recording(args.record.as_deref())?;
     // A recording is for every view; a report alone needs the counters and what is slow.
-    if args.record.is_none() {
+    if recording.is_none() {
         options.asked = Asked::Counters { slow_ns: nanoseconds(args.grace.grace) };
     }
     let attached = attach(&options)?;
     let session = session(&attached.kernel, args.grace.grace);
-    let recording = recording(args.record.as_deref(), &session)?;
-    let mut collector = collector(attached, session, recording, None, Purpose::Report);
-    collector.run(for_a_while(Some(args.duration)), &mut NoObserver).await?;
+    let recording = begin(recording, &session)?;
+    let mut collector = collector(attached, session, recording, None, Purpose::Report { status_line: true });
+    collector.run(for_a_while(Some(args.duration), &signals), &mut NoObserver).await?;
     let failure = collector.recording_failure();
     let (engine, session) = collector.into_parts();
     let report = analysis::report(&engine, &session);
@@ -123,22 +113,23 @@ pub async fn watch(mut options: KernelOptions, args: WatchArgs) -> Result<u8, Fa
 }
 
 /// `reapwatch trace`.
-pub async fn trace(mut options: KernelOptions, args: TraceArgs) -> Result<u8, Failure> {
+pub async fn trace(mut options: KernelOptions, args: TraceArgs, signals: Signals) -> Result<u8, Failure> {
+    let recording = Target::StandardOutput.and_recording(args.record.as_deref())?;
     let min_latency_ns = nanoseconds(args.min_latency);
     options.asked = Asked::Events { pids: args.pid, min_latency_ns };
     let attached = attach(&options)?;
     let session = session(&attached.kernel, Duration::from_nanos(DEFAULT_GRACE_NS));
-    let recording = recording(args.record.as_deref(), &session)?;
-    let mut lines = Lines::new(session.clone(), args.format, false);
+    let recording = begin(recording, &session)?;
     let purpose = Purpose::Lines { for_a_person: io::stdout().is_terminal() };
-    let mut collector = collector(attached, session, recording, None, purpose);
-    collector.run(for_a_while(args.duration), &mut lines).await?;
+    let mut collector = collector(attached, session.clone(), recording, None, purpose);
+    let mut lines = Lines::new(output::standard_output()?, session, args.format, false)?;
+    collector.run(for_a_while(args.duration, &signals), &mut lines).await?;
     lines.finish()?;
     output::stats(options.stats, &analysis::tracer(collector.engine().upkeep()));
     collector.recording_failure().map_or(Ok(0), |failure| Err(Failure::Other(failure)))
 }
 
-/// Observations to standard output, a line each.
+/// Observations, a line each.
 pub struct Lines {
     outlet: Outlet,
     session: Session,
@@ -148,25 +139,25 @@ pub struct Lines {
 
 impl Lines {
     /// `patient`: a slow reader is waited for.
-    pub fn new(session: Session, format: Format, patient: bool) -> Self {
-        let view = output::view(io::stdout().is_terminal());
-        Self { outlet: Outlet::new(patient), session, format, view }
+    pub fn new(out: File, session: Session, format: Format, patient: bool) -> Result<Self, Failure> {
+        let view = output::view(out.is_terminal());
+        let outlet =
+            Outlet::new(out, patient).map_err(|error| Failure::writing("standard output", &error))?;
+        Ok(Self { outlet, session, format, view })
     }
 
     /// Hands over the rest. Lines that a slow reader missed are a failure that says so.
     pub fn finish(self) -> Result<(), Failure> {
         let lost = self.outlet.finish().map_err(|error| Failure::writing("standard output", &error))?;
-        if lost.stands_still {
-            return Err(Failure::other(format!(
-                "the reader of standard output stands still: {} lines were left out, and those it has not taken",
-                lost.lines
-            )));
-        }
-        match lost.lines {
-            0 => Ok(()),
-            lines => Err(Failure::other(format!(
+        match (lost.left_out, lost.not_taken) {
+            (0, 0) => Ok(()),
+            (lines, 0) => Err(Failure::other(format!(
                 "the reader of standard output was too slow: {lines} lines were left out; write to a file, or ask for \
                  less (--pid, --min-latency)"
+            ))),
+            (lines, rest) => Err(Failure::other(format!(
+                "the reader of standard output stands still or is too slow to wait for: {lines} lines were left out, \
+                 and the last {rest} were not written, of which the first may be cut"
             ))),
         }
     }

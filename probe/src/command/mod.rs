@@ -1,24 +1,28 @@
 //! What each command does, and with which exit code it ends. The syntax is `cli`'s.
 
+mod child;
 mod doctor;
+mod file;
 mod live;
 mod outlet;
 mod output;
+mod paced;
 mod replay;
 mod run;
+mod signals;
 
-use std::{
-    fmt,
-    io::{self, Write},
-};
+pub use output::{complain, say};
+
+use std::{fmt, io};
 
 use crate::{
     cli::{Cli, Command, HookChoice},
     collector::CollectError,
     record::RecordingError,
-    sink::terminal::escape,
-    source::{SetupError, kernel, own},
+    source::{SetupError, kernel, own, shortage_of},
 };
+
+use signals::Signals;
 
 /// How a command ends, when it does not end well.
 #[derive(Debug)]
@@ -86,31 +90,25 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
             output::standard(text.as_bytes())?;
             Ok(0)
         }
-        Some(Command::Run(args)) => block_on(run::run(options, args)),
-        Some(Command::Trace(args)) => block_on(live::trace(options, args)),
-        Some(Command::Watch(args)) => block_on(live::watch(options, args)),
-        Some(Command::Record(args)) => block_on(run::record(options, args)),
+        Some(Command::Run(args)) => block_on(async |signals| run::run(options, args, signals).await),
+        Some(Command::Trace(args)) => block_on(async |signals| live::trace(options, args, signals).await),
+        Some(Command::Watch(args)) => block_on(async |signals| live::watch(options, args, signals).await),
+        Some(Command::Record(args)) => block_on(async |signals| run::record(options, args, signals).await),
         Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::Doctor(args)) => doctor::doctor(&options, &args),
     }
 }
 
-fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::other(format!("cannot start the event loop: {error}")))?
-        .block_on(work)
-}
-
-/// To standard error: what failed, and what to do about it. File names and other texts from outside may be in it. A closed
-/// standard error must not turn a message into a panic.
-pub fn complain(what: &str, remedy: Option<&str>) {
-    let mut out = io::stderr().lock();
-    let _ = writeln!(out, "reapwatch: {}", escape(what));
-    if let Some(remedy) = remedy {
-        let _ = writeln!(out, "  to do: {}", escape(remedy));
-    }
+/// From here on signals end the window, not the process.
+fn block_on(work: impl AsyncFnOnce(Signals) -> Result<u8, Failure>) -> Result<u8, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| SetupError {
+            what: format!("cannot start the event loop: {error}"),
+            remedy: shortage_of(&error)
+                .unwrap_or("allow epoll and eventfd where a filter refuses system calls")
+                .into(),
+        })?;
+    runtime.block_on(async { work(Signals::hear()?).await })
 }
 
 /// A recording that cannot be used.

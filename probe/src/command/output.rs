@@ -1,63 +1,161 @@
-//! Where reports go: a file, standard error, standard output. Whole or not at all.
+//! Where reports and recordings go: a file, standard error, standard output. A report is written whole or not at all.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
 };
 
-use super::Failure;
+use super::{
+    Failure,
+    file::{FileIdentity, Kind, Name, OutputFile},
+    paced::Paced,
+};
 use crate::{
     cli::Format,
+    model::Session,
+    record::RecordingFile,
     report::{Report, Tracer},
-    sink::{self, terminal::View},
+    sink::{
+        self,
+        terminal::{View, escape},
+    },
 };
 
-/// Where a report will go. A file is opened before the measurement, so that a bad path is told of at once.
+/// Where a report will go. A file is looked at before the measurement, so that a bad path is told of at once.
 pub enum Target {
-    File { file: File, path: PathBuf },
+    File(OutputFile),
     StandardError,
     StandardOutput,
+}
+
+/// Where a recording will go: known before the measurement too.
+pub struct RecordingTarget(OutputFile);
+
+/// A recording under way that has not its name yet; dropped, it leaves nothing behind.
+pub struct Recording {
+    file: RecordingFile,
+    name: Name,
 }
 
 impl Target {
     /// Opens `path`, or else takes what is given.
     pub fn open(path: Option<&Path>, otherwise: Self) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(otherwise) };
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).open(path).map_err(|error| {
-                Failure::other(format!("cannot open {} for the report: {error}", path.display()))
-            })?;
-        Ok(Self::File { file, path: path.to_owned() })
+        OutputFile::open(path, Kind::Report).map(Self::File).map_err(|error| {
+            Failure::other(format!("cannot open {} for the report: {error}", path.display()))
+        })
+    }
+
+    /// Whether it is this file.
+    fn is(&self, identity: &FileIdentity) -> bool {
+        let ours = match self {
+            Self::File(file) => return file.identity().is(identity),
+            Self::StandardError => FileIdentity::of(io::stderr().as_fd()),
+            Self::StandardOutput => FileIdentity::of(io::stdout().as_fd()),
+        };
+        ours.is_some_and(|ours| ours.is(identity))
+    }
+
+    /// Fails where it is the file that is read.
+    pub fn is_not(&self, input: &Path) -> Result<(), Failure> {
+        match FileIdentity::at(input) {
+            Some(identity) if self.is(&identity) => Err(Failure::other(format!(
+                "{} is the recording itself: write to another file",
+                input.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where to write what comes bit by bit, and the name that it gets when it is whole.
+    pub fn begin(self) -> Result<(File, Option<Name>), Failure> {
+        match self {
+            Self::File(file) => {
+                let path = file.path().to_owned();
+                let (out, name) =
+                    file.begin().map_err(|error| Failure::writing(&path.display().to_string(), &error))?;
+                Ok((out, Some(name)))
+            }
+            Self::StandardError | Self::StandardOutput => Ok((standard_output()?, None)),
+        }
+    }
+
+    /// Opens where a recording goes, if one is asked for: not to the same file.
+    pub fn and_recording(&self, path: Option<&Path>) -> Result<Option<RecordingTarget>, Failure> {
+        let Some(path) = path else { return Ok(None) };
+        let recording = RecordingTarget::open(path)?;
+        if self.is(recording.0.identity()) {
+            let (what, name) = match self {
+                Self::File(file) => ("the report", file.path().display().to_string()),
+                Self::StandardError => ("the report", "standard error".to_owned()),
+                Self::StandardOutput => ("the output", "standard output".to_owned()),
+            };
+            return Err(Failure::other(format!(
+                "{what} ({name}) and the recording ({}) would go to the same file: give each its own",
+                path.display()
+            )));
+        }
+        Ok(Some(recording))
     }
 
     /// Writes the report in one piece.
     pub fn write(self, report: &Report, format: Format) -> Result<(), Failure> {
         let terminal = match &self {
-            Self::File { .. } => false,
+            Self::File(_) => false,
             Self::StandardError => io::stderr().is_terminal(),
             Self::StandardOutput => io::stdout().is_terminal(),
         };
         let mut bytes = Vec::new();
+        if terminal && matches!(self, Self::StandardError) {
+            // The command may have left the cursor anywhere in its line.
+            bytes.push(b'\n');
+        }
         match format {
             Format::Json => sink::json::line(&mut bytes, report),
             Format::Text => sink::text::report(&mut bytes, report, view(terminal)),
         }
         .map_err(|error| Failure::other(format!("cannot render the report: {error}")))?;
         match self {
-            Self::File { mut file, path } => {
-                file.write_all(&bytes).and_then(|()| file.flush()).map_err(|error| {
-                    // What of it found room is no report. A pipe or a device cannot be cut: nothing stays there.
-                    let _ = file.set_len(0);
-                    Failure::writing(&path.display().to_string(), &error)
-                })
+            Self::File(file) => {
+                let path = file.path().display().to_string();
+                file.write_whole(&bytes).map_err(|error| Failure::writing(&path, &error))
             }
-            Self::StandardError => io::stderr()
-                .lock()
-                .write_all(&bytes)
-                .map_err(|error| Failure::writing("standard error", &error)),
+            Self::StandardError => stream("standard error", io::stderr().as_fd(), &bytes),
             Self::StandardOutput => standard(&bytes),
         }
+    }
+}
+
+impl RecordingTarget {
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        OutputFile::open(path, Kind::Recording).map(Self).map_err(|error| cannot_record(path, &error))
+    }
+
+    /// Begins the recording; it gets its name when everything else has begun.
+    pub fn begin(self, session: &Session) -> Result<Recording, Failure> {
+        let path = self.0.path().to_owned();
+        let begun = self.0.begin().and_then(|(out, name)| {
+            let file = RecordingFile::begin(Box::new(Paced::new(out)), name.path(), session)?;
+            Ok(Recording { file, name })
+        });
+        begun.map_err(|error| cannot_record(&path, &error))
+    }
+}
+
+fn cannot_record(path: &Path, error: &io::Error) -> Failure {
+    Failure::other(format!("cannot record to {}: {error}", path.display()))
+}
+
+impl Recording {
+    /// Gives it its name: what had it before is gone from then on. Whoever kills the recorder finds what was recorded.
+    pub fn take_name(self) -> RecordingFile {
+        let Self { mut file, name } = self;
+        if let Err((at, why)) = name.take() {
+            file.is_misplaced(at, why);
+        }
+        file
     }
 }
 
@@ -68,12 +166,33 @@ pub fn stats(asked: bool, tracer: &Tracer) {
     }
 }
 
+/// A line of our own to standard error. A closed one is no failure.
+pub fn say(what: &str) {
+    complain(what, None);
+}
+
+/// The same: what failed, and what to do about it. File names and other texts from outside may be in it.
+pub fn complain(what: &str, remedy: Option<&str>) {
+    let remedy = remedy.map_or_else(String::new, |remedy| format!("  to do: {}\n", escape(remedy)));
+    let text = format!("reapwatch: {}\n{remedy}", escape(what));
+    let _ = stream("standard error", io::stderr().as_fd(), text.as_bytes());
+}
+
+/// Standard output itself: not through `Stdout`, which looks for the end of a line in what is many lines already.
+pub fn standard_output() -> Result<File, Failure> {
+    let fd = io::stdout().as_fd().try_clone_to_owned();
+    Ok(File::from(fd.map_err(|error| Failure::writing("standard output", &error))?))
+}
+
 /// To standard output, whole.
 pub fn standard(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes)
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::writing("standard output", &error))
+    stream("standard output", io::stdout().as_fd(), bytes)
+}
+
+fn stream(name: &str, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure> {
+    fd.try_clone_to_owned()
+        .and_then(|fd| Paced::new(File::from(fd)).write_all(bytes))
+        .map_err(|error| Failure::writing(name, &error))
 }
 
 /// Width and colour of a terminal, or of something that is none.

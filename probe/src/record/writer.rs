@@ -1,7 +1,6 @@
 //! Writes a recording, frame by frame. A write that fails leaves every frame before it readable.
 
 use std::{
-    fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -58,20 +57,27 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// A recording in a file: a failure ends the recording, is kept for the end, and never ends the measurement.
+/// A recording under its name: a failure ends the recording, is kept for the end, and never ends the measurement.
 pub struct RecordingFile {
-    writer: Option<Writer<File>>,
-    path: PathBuf,
+    writer: Option<Writer<Box<dyn Write + Send>>>,
+    name: PathBuf,
     failed: Option<io::Error>,
+    /// The name that it has instead, and why.
+    misplaced: Option<(PathBuf, io::Error)>,
 }
 
 impl RecordingFile {
-    /// Creates the file.
-    pub fn create(path: &Path, session: &Session) -> io::Result<Self> {
-        let mut writer = Writer::new(File::create(path)?, session)?;
+    /// Begins it. `name`: for what is said of it.
+    pub fn begin(out: Box<dyn Write + Send>, name: &Path, session: &Session) -> io::Result<Self> {
+        let mut writer = Writer::new(out, session)?;
         // Now, so that a full disk is told of before the measurement, not after.
         writer.flush()?;
-        Ok(Self { writer: Some(writer), path: path.to_owned(), failed: None })
+        Ok(Self { writer: Some(writer), name: name.to_owned(), failed: None, misplaced: None })
+    }
+
+    /// It could not be given its name.
+    pub fn is_misplaced(&mut self, at: PathBuf, why: io::Error) {
+        self.misplaced = Some((at, why));
     }
 
     /// Appends one input, unless the recording has failed already.
@@ -83,8 +89,8 @@ impl RecordingFile {
         }
     }
 
-    /// Hands everything to the file.
-    pub fn finish(&mut self) {
+    /// Hands everything to the file: what a killed recorder leaves behind ends here.
+    pub fn flush(&mut self) {
         if let Some(writer) = &mut self.writer
             && let Err(error) = writer.flush()
         {
@@ -94,19 +100,24 @@ impl RecordingFile {
 
     /// What went wrong, if anything did.
     pub fn failure(&self) -> Option<String> {
-        let error = self.failed.as_ref()?;
-        Some(format!(
-            "the recording {} is incomplete: {error}; what was written before that can be replayed",
-            self.path.display()
-        ))
+        let incomplete = self
+            .failed
+            .as_ref()
+            .map(|error| format!("is incomplete: {error}; what was written before that can be replayed"));
+        let misplaced = self
+            .misplaced
+            .as_ref()
+            .map(|(at, error)| format!("is in {}: it cannot be moved to its place: {error}", at.display()));
+        let said: Vec<String> = incomplete.into_iter().chain(misplaced).collect();
+        (!said.is_empty()).then(|| format!("the recording {} {}", self.name.display(), said.join(", and ")))
     }
 
     fn fail(&mut self, error: io::Error) {
-        tracing::warn!(path = ?self.path, %error, "the recording ends here");
+        tracing::warn!(path = ?self.name, %error, "the recording ends here");
         self.failed = Some(error);
         // Dropped without another try to write its rest: the disk is full.
         if let Some(writer) = self.writer.take() {
-            let (_file, _rest) = writer.out.into_parts();
+            let (_out, _rest) = writer.out.into_parts();
         }
     }
 }

@@ -1,6 +1,10 @@
 //! The only place that asks what time it is, and what to wait for it with.
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, RawFd},
+    time::Duration,
+};
 
 use nix::{
     sys::{
@@ -22,20 +26,33 @@ pub fn boottime_ns() -> u64 {
     read_ns(ClockId::CLOCK_BOOTTIME) as u64
 }
 
-/// A descriptor that becomes readable after `first`, and then so often; once it is, [`ticked`] has to be called. The
-/// kernel's timer: tokio's own wheel wakes up twice for a tick of more than 64 ms.
-pub fn ticks(first: Duration, every: Duration) -> io::Result<OwnedFd> {
-    let timer =
-        TimerFd::new(TimerClock::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
-    let (first, every) = (TimeSpec::from_duration(first), TimeSpec::from_duration(every));
-    timer.set(Expiration::IntervalDelayed(first, every), TimerSetTimeFlags::empty())?;
-    Ok(timer.into())
+/// A descriptor that becomes readable with each tick. The kernel's timer: tokio's own wheel wakes up twice for a tick of
+/// more than 64 ms.
+pub struct Ticker(TimerFd);
+
+impl Ticker {
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        Ok(Self(TimerFd::new(TimerClock::CLOCK_MONOTONIC, flags)?))
+    }
+
+    /// Ticks after `first`, and then so often.
+    pub fn begin(&self, first: Duration, every: Duration) -> io::Result<()> {
+        let (first, every) = (TimeSpec::from_duration(first), TimeSpec::from_duration(every));
+        Ok(self.0.set(Expiration::IntervalDelayed(first, every), TimerSetTimeFlags::empty())?)
+    }
+
+    /// Takes the ticks that have come; the next one is not to come before.
+    pub fn take(&self) {
+        // Nothing to read is no tick.
+        let _ = nix::unistd::read(&self.0, &mut [0; size_of::<u64>()]);
+    }
 }
 
-/// Takes the ticks that have come; the next one is not to come before.
-pub fn ticked(ticks: &OwnedFd) {
-    // Nothing to read is no tick.
-    let _ = nix::unistd::read(ticks, &mut [0; size_of::<u64>()]);
+impl AsRawFd for Ticker {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
 }
 
 /// Where the clocks meet; read in between two readings of the other, so that it is off by no more than their distance.

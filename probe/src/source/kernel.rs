@@ -7,7 +7,6 @@ use std::{
     io::{BufReader, ErrorKind, Read},
     os::fd::{AsFd, FromRawFd, OwnedFd},
     path::Path,
-    thread,
 };
 
 use aya::{
@@ -30,7 +29,7 @@ use super::{
     attach_types::{attach_types, loader},
     batch, clock, decode, lives, load, namespace, object, offsets,
     parents::Parents,
-    tracefs,
+    shortage, tracefs,
     types::Types,
 };
 use crate::model::{
@@ -227,13 +226,13 @@ impl Kernel {
             Asked::Tree => namespace::require_known_pid()?,
             _ => namespace::require_initial_pid()?,
         }
+        let _raised = load::MemlockRaised::new();
         let Located { found, wait_hooks, types } = locate(options)?;
         // Side by side: while the maps are made, the types are put into the form aya wants.
-        let (attachable, ebpf) = thread::scope(|scope| {
-            let attachable = scope.spawn(|| attach_types(&types, TRACEPOINTS, FUNCTIONS));
-            let ebpf = load_object(options, &found.offsets);
-            (attachable.join(), ebpf)
-        });
+        let (attachable, ebpf) = load::beside(
+            || attach_types(&types, TRACEPOINTS, FUNCTIONS),
+            || load_object(options, &found.offsets),
+        );
         drop(types);
         let counting = if options.stats { Some(count_runs()?) } else { None };
         let mut ebpf = ebpf?;
@@ -331,8 +330,8 @@ impl Kernel {
         let mut tasks = Vec::new();
         each_task(&mut self.ebpf, |seen| tasks.extend(decode::seen_task(seen))).map_err(|error| {
             SetupError {
-                what: format!("cannot walk the kernel's task list: {error}"),
-                remedy: "run `reapwatch doctor`".into(),
+                what: format!("cannot walk the kernel's task list: {}", cause(&*error)),
+                remedy: errno(&*error).and_then(shortage).unwrap_or("run `reapwatch doctor`").into(),
             }
         })?;
         let ended_ns = clock::boottime_ns();
@@ -502,23 +501,16 @@ struct Located {
 }
 
 fn locate(options: &KernelOptions) -> Result<Located, SetupError> {
-    // Harmless where it fails: from 5.11 on BPF memory is not charged to it.
-    let _ = nix::sys::resource::setrlimit(
-        nix::sys::resource::Resource::RLIMIT_MEMLOCK,
-        nix::sys::resource::RLIM_INFINITY,
-        nix::sys::resource::RLIM_INFINITY,
-    );
     let mut waits = Offsets::NONE;
-    let (found, wait_hooks) = thread::scope(|scope| {
-        let aside = scope.spawn(|| {
+    let (wait_hooks, found) = load::beside(
+        || {
             // aya tries out what the kernel can when it is first asked, and remembers it.
             aya::features();
             tracefs::with(|| read_wait_offsets(&mut waits)).is_ok_and(|all| all)
-        });
-        let found = offsets::open(&options.btf).and_then(|types| Ok((offsets::find(&types)?, types)));
-        (found, aside.join().unwrap_or(false))
-    });
-    let (mut found, types) = found?;
+        },
+        || offsets::open(&options.btf).and_then(|types| Ok((offsets::find(&types)?, types))),
+    );
+    let (wait_hooks, (mut found, types)) = (wait_hooks.unwrap_or(false), found?);
     for ((path, offset), (_, of_wait)) in found.offsets.paths().into_iter().zip(waits.paths()) {
         if offsets::is_in_tracefs(path) {
             *offset = *of_wait;
@@ -635,22 +627,17 @@ fn read_wait_offsets(waits: &mut Offsets) -> bool {
 }
 
 /// Hands out the records of the task iterator as they are read: tens of thousands of them take megabytes.
-fn each_task(ebpf: &mut Ebpf, mut take: impl FnMut(&[u8])) -> Result<(), String> {
-    let program: &mut Iter = ebpf
-        .program_mut("task_snapshot")
-        .ok_or("the program task_snapshot is missing")?
-        .try_into()
-        .map_err(|error: ProgramError| error.to_string())?;
-    let link = program.attach().map_err(|error| cause(&error))?;
-    let link = program.take_link(link).map_err(|error| cause(&error))?;
-    let file = link.into_file().map_err(|error| error.to_string())?;
+fn each_task(ebpf: &mut Ebpf, mut take: impl FnMut(&[u8])) -> Result<(), Box<dyn std::error::Error>> {
+    let program: &mut Iter = ebpf.program_mut("task_snapshot").ok_or("its program is missing")?.try_into()?;
+    let link = program.attach()?;
+    let file = program.take_link(link)?.into_file()?;
     let mut records = BufReader::with_capacity(TASKS_READ_BYTES, file);
     let mut record = [0; size_of::<wire::SeenTask>()];
     loop {
         match records.read_exact(&mut record) {
             Ok(()) => take(&record),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -740,10 +727,13 @@ fn errno(error: &(dyn std::error::Error + 'static)) -> Option<Errno> {
 }
 
 fn load_error(error: &(dyn std::error::Error + 'static)) -> SetupError {
-    let permitted = !matches!(errno(error), Some(Errno::EPERM | Errno::EACCES));
+    let errno = errno(error);
+    let permitted = !matches!(errno, Some(Errno::EPERM | Errno::EACCES));
     SetupError {
         what: format!("cannot load the programs into the kernel: {}", cause(error)),
-        remedy: if permitted {
+        remedy: if let Some(remedy) = errno.and_then(shortage) {
+            remedy.into()
+        } else if permitted {
             "run `reapwatch doctor`; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
                 .into()
         } else {

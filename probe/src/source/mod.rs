@@ -20,8 +20,11 @@ mod parents;
 pub mod privileges;
 pub mod tracefs;
 pub mod types;
+pub mod wakeups;
 
 use std::fmt;
+
+use nix::errno::Errno;
 
 /// Why the kernel cannot be watched: what failed, on what, why, what to do.
 #[derive(Debug)]
@@ -37,3 +40,24 @@ impl fmt::Display for SetupError {
 }
 
 impl std::error::Error for SetupError {}
+
+/// What to do where something of which there is only so much has run out.
+pub fn shortage(error: Errno) -> Option<&'static str> {
+    match error {
+        Errno::EMFILE => {
+            Some("allow this process more open files: ulimit -n 256, or LimitNOFILE= of its unit")
+        }
+        Errno::ENFILE => Some("end what holds many files open, or raise the sysctl fs.file-max"),
+        Errno::EAGAIN => Some(
+            "end some processes, or raise what limits them: ulimit -u, pids.max (TasksMax=) of the cgroup, the sysctls \
+             kernel.pid_max and kernel.threads-max",
+        ),
+        Errno::ENOMEM => Some("free memory, or raise the memory limit of the cgroup"),
+        _ => None,
+    }
+}
+
+/// The same for an error of a system call.
+pub fn shortage_of(error: &std::io::Error) -> Option<&'static str> {
+    error.raw_os_error().map(Errno::from_raw).and_then(shortage)
+}

@@ -23,6 +23,18 @@ pub fn drop_to_reading() -> Result<(), String> {
     set(CapSet::Permitted, &kept)
 }
 
+/// Does something with no more privileges than are left after [`drop_to_reading`].
+pub fn while_reduced<T>(work: impl FnOnce() -> T) -> T {
+    let held = held_by_us();
+    let kept = held.iter().copied().filter(|one| KEPT.contains(one)).collect::<CapsHashSet>();
+    let reduced = caps::set(None, CapSet::Effective, &kept).is_ok();
+    let done = work();
+    if reduced && let Err(error) = caps::set(None, CapSet::Effective, &held) {
+        tracing::warn!(%error, "privileges do not come back");
+    }
+    done
+}
+
 /// Names of the effective capabilities that matter to reapwatch, and of those it keeps while it watches.
 pub fn names() -> (Vec<String>, Vec<String>) {
     const MATTER: [Capability; 6] = [

@@ -11,18 +11,19 @@ use nix::{
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Runs `work` on a thread that sees tracefs.
+/// Runs `work` on a thread that sees tracefs. Where no thread can be had it cannot be seen: another way would leave the mount
+/// behind.
 pub fn with<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     if Path::new(TRACEFS).join("events/syscalls").exists() {
         return Ok(work());
     }
     thread::scope(|scope| {
-        let worker = scope.spawn(|| {
+        let worker = thread::Builder::new().spawn_scoped(scope, || {
             unshare(CloneFlags::CLONE_NEWNS)?;
             mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
             mount(Some("tracefs"), TRACEFS, Some("tracefs"), MsFlags::empty(), None::<&str>)?;
             Ok(work())
-        });
+        })?;
         worker.join().map_err(|_| io::Error::other("the thread that mounted tracefs panicked"))?
     })
 }

@@ -1,0 +1,330 @@
+//! INT, TERM and HUP: the first one ends the window, a second one ends the process at once, whatever it is doing.
+//!
+//! Owns the handlers, the time that is left after a signal, and what a command is given back of them. Must not know what
+//! a report is.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    libc,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        eventfd::{EfdFlags, EventFd},
+        signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction},
+    },
+    time::{ClockId, clock_gettime},
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use crate::source::{SetupError, shortage_of};
+
+/// After a signal a command gets this long to end.
+pub const COMMAND_ENDS_WITHIN: Duration = Duration::from_millis(700);
+/// After a signal the window is closed within this time.
+pub const WINDOW_CLOSES_WITHIN: Duration = Duration::from_millis(1_100);
+/// After a signal nothing is written after this time: a report is there within two seconds, or never.
+pub const WRITTEN_WITHIN: Duration = Duration::from_millis(1_500);
+/// Signals this close to the first are the same request: `timeout` signals first the process, then its process group.
+const ONE_REQUEST: Duration = Duration::from_millis(100);
+
+/// The signals that end a window, and the one that says that the command may have ended.
+const ALL: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD];
+
+/// The first signal: its number in the low seven bits, [`FROM_TERMINAL`], above them the monotonic time in µs. 0: none.
+static FIRST: AtomicU64 = AtomicU64::new(0);
+const NUMBER: u64 = 0x7f;
+const FROM_TERMINAL: u64 = 0x80;
+const TIME_SHIFT: u32 = 8;
+/// The descriptor that wakes the event loop, while there is one.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+/// The signals that were ignored when this process started, a bit each.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+/// Whether SIGPIPE was: Rust's runtime ignores it before `main`.
+static SIGPIPE_IGNORED: AtomicU8 = AtomicU8::new(0);
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = note_sigpipe;
+
+extern "C" fn note_sigpipe() {
+    // SAFETY: all zero is a valid sigaction; the call only reads the disposition into it.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut now) == 0 {
+            SIGPIPE_IGNORED.store(u8::from(now.sa_sigaction == libc::SIG_IGN), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The first signal that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct First {
+    pub number: i32,
+    /// The terminal has sent it, to every process in its foreground.
+    pub from_terminal: bool,
+    at_us: u64,
+}
+
+impl First {
+    /// What a shell makes of it.
+    pub fn exit_code(self) -> u8 {
+        128 + self.number as u8
+    }
+
+    /// The moment that is `after` it.
+    pub fn deadline(self, after: Duration) -> Instant {
+        Instant::now() + self.left(after)
+    }
+
+    fn left(self, after: Duration) -> Duration {
+        after.saturating_sub(Duration::from_micros(now_us().saturating_sub(self.at_us)))
+    }
+}
+
+/// The first signal, once one has come.
+pub fn first() -> Option<First> {
+    match FIRST.load(Ordering::Relaxed) {
+        0 => None,
+        seen => Some(First {
+            number: (seen & NUMBER) as i32,
+            from_terminal: seen & FROM_TERMINAL != 0,
+            at_us: seen >> TIME_SHIFT,
+        }),
+    }
+}
+
+/// What is left of the time `within` which something has to happen after a signal; `None` while none has come.
+pub fn time_left(within: Duration) -> Option<Duration> {
+    first().map(|first| first.left(within))
+}
+
+/// Waits until the descriptor takes something, for no longer than `most`, nor than is left after a signal to write. True
+/// once it does.
+pub fn writable(fd: BorrowedFd<'_>, most: Duration) -> io::Result<bool> {
+    /// A signal that comes just before the wait begins does not interrupt it.
+    const LOOK_EVERY: Duration = Duration::from_millis(50);
+    let deadline = Instant::now().checked_add(most);
+    loop {
+        let left = deadline.map_or(most, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = time_left(WRITTEN_WITHIN).map_or(left, |after_signal| left.min(after_signal));
+        let wait = PollTimeout::try_from(left.min(LOOK_EVERY)).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], wait) {
+            Ok(0) if left.is_zero() => return Ok(false),
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Heard from now on, until the end of the process.
+pub struct Signals {
+    wake: AsyncFd<EventFd>,
+    /// What was blocked when this process started.
+    mask_at_start: SigSet,
+}
+
+impl Signals {
+    /// Installs the handlers, inside a runtime. A HUP that was ignored at the start stays ignored (`nohup`).
+    pub fn hear() -> Result<Self, SetupError> {
+        let fail = |error: io::Error| SetupError {
+            what: format!("cannot wait for signals: {error}"),
+            remedy: shortage_of(&error)
+                .unwrap_or("allow eventfd, epoll and sigaction where a filter refuses system calls")
+                .into(),
+        };
+        let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|error| fail(error.into()))?;
+        WAKE.store(event.as_fd().as_raw_fd(), Ordering::Relaxed);
+        // SAFETY: an EventFd names the same open descriptor as long as it lives, and the AsyncFd owns it.
+        let wake = unsafe { AsyncFd::register_with_interest(event, Interest::READABLE) };
+        let wake = wake.map_err(|error| fail(error.into()))?;
+        for signal in ALL {
+            listen(signal).map_err(|error| fail(error.into()))?;
+        }
+        // Whoever started us may have had them blocked: only the command inherits that.
+        let mut mask_at_start = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&set()), Some(&mut mask_at_start))
+            .map_err(|error| fail(error.into()))?;
+        Ok(Self { wake, mask_at_start })
+    }
+
+    /// Holds them back, while a command is started.
+    pub fn hold_back(&self) -> io::Result<HeldBack> {
+        let mut mask = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set()), Some(&mut mask))?;
+        Ok(HeldBack { mask, at_start: self.at_start() })
+    }
+
+    fn at_start(&self) -> AtStart {
+        AtStart {
+            mask: self.mask_at_start,
+            ignored: IGNORED.load(Ordering::Relaxed),
+            sigpipe_ignored: SIGPIPE_IGNORED.load(Ordering::Relaxed) != 0,
+        }
+    }
+
+    /// Ends when the first signal has come; which.
+    pub async fn first(&self) -> First {
+        loop {
+            if let Some(first) = first() {
+                return first;
+            }
+            self.something().await;
+        }
+    }
+
+    /// Ends when a signal has come, or one of a child.
+    pub async fn something(&self) {
+        match self.wake.readable().await {
+            Ok(mut guard) => {
+                guard.clear_ready();
+                // Nothing to read is no event.
+                let _ = self.wake.get_ref().read();
+            }
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        WAKE.store(-1, Ordering::Relaxed);
+    }
+}
+
+fn listen(signal: Signal) -> nix::Result<()> {
+    let flags = match signal {
+        Signal::SIGCHLD => SaFlags::SA_RESTART | SaFlags::SA_NOCLDSTOP,
+        // A write that blocks is to be interrupted.
+        _ => SaFlags::empty(),
+    };
+    let handler = SigAction::new(SigHandler::SigAction(heard), flags | SaFlags::SA_SIGINFO, SigSet::empty());
+    // SAFETY: `heard` does only what a signal handler may.
+    let before = unsafe { sigaction(signal, &handler) }?;
+    if matches!(before.handler(), SigHandler::SigIgn) {
+        IGNORED.fetch_or(bit(signal as i32), Ordering::Relaxed);
+        if signal == Signal::SIGHUP {
+            // SAFETY: the disposition that it had.
+            unsafe { sigaction(signal, &before) }?;
+        }
+    }
+    Ok(())
+}
+
+fn bit(number: i32) -> u64 {
+    1 << number
+}
+
+fn set() -> SigSet {
+    ALL.into_iter().collect()
+}
+
+fn now_us() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |time| time.tv_sec() as u64 * 1_000_000 + time.tv_nsec() as u64 / 1_000)
+}
+
+/// The handler: atomics, clock_gettime, poll, write and _exit, all of which a handler may use.
+extern "C" fn heard(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+    let errno = Errno::last_raw();
+    if number == libc::SIGCHLD {
+        wake();
+    } else {
+        // SAFETY: with SA_SIGINFO the kernel hands over a valid siginfo.
+        let from_terminal = unsafe { (*info).si_code } == libc::SI_KERNEL;
+        ending(number, from_terminal);
+    }
+    Errno::set_raw(errno);
+}
+
+fn ending(number: i32, from_terminal: bool) {
+    // A shell without job control has whom it starts in the background ignore INT, so that the ^C of somebody else does
+    // not end them. One sent by `kill` is meant for us.
+    if from_terminal && IGNORED.load(Ordering::Relaxed) & bit(number) != 0 {
+        return;
+    }
+    let now_us = now_us();
+    let terminal = if from_terminal { FROM_TERMINAL } else { 0 };
+    let this = now_us << TIME_SHIFT | terminal | number as u64;
+    match FIRST.compare_exchange(0, this, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => wake(),
+        Err(first) if now_us.saturating_sub(first >> TIME_SHIFT) < ONE_REQUEST.as_micros() as u64 => {}
+        Err(_) => {
+            const SAID: &[u8] =
+                b"reapwatch: ended at once by a second signal: what was not written yet is lost\n";
+            let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+            // SAFETY: pollfd and text are ours and as long as stated; nothing is called that a handler may not call. A
+            // standard error that would block is left alone.
+            unsafe {
+                if libc::poll(&raw mut stderr, 1, 0) == 1 {
+                    libc::write(libc::STDERR_FILENO, SAID.as_ptr().cast(), SAID.len());
+                }
+                libc::_exit(128 + number);
+            }
+        }
+    }
+}
+
+fn wake() {
+    let fd = WAKE.load(Ordering::Relaxed);
+    if fd >= 0 {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: eight bytes of ours; the eventfd does not block, and is full only if the loop will wake anyhow.
+        unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+    }
+}
+
+/// While this lives, no signal that has a handler is taken.
+pub struct HeldBack {
+    mask: SigSet,
+    at_start: AtStart,
+}
+
+impl HeldBack {
+    /// What this process was started with.
+    pub fn at_start(&self) -> AtStart {
+        self.at_start
+    }
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
+    }
+}
+
+/// The signals that were blocked and ignored when this process started.
+#[derive(Clone, Copy)]
+pub struct AtStart {
+    mask: SigSet,
+    ignored: u64,
+    sigpipe_ignored: bool,
+}
+
+impl AtStart {
+    /// Brings it back: in a child, before it becomes the command. What has come since it was forked is taken then.
+    pub fn restore(&self) -> io::Result<()> {
+        for signal in ALL {
+            set_disposition(signal as i32, self.ignored & bit(signal as i32) != 0)?;
+        }
+        set_disposition(libc::SIGPIPE, self.sigpipe_ignored)?;
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None)?;
+        Ok(())
+    }
+}
+
+fn set_disposition(number: i32, ignore: bool) -> io::Result<()> {
+    let handler = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: neither disposition runs code of ours.
+    match unsafe { libc::signal(number, handler) } {
+        libc::SIG_ERR => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
