@@ -65,7 +65,9 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                 .map(|word| {
                     let (child, parent) = word.split_once(':').unwrap_or((word, "1"));
                     let (parent, tracer) = match parent.split_once(':') {
-                        Some((parent, tracer)) => (parent, Some(task(tracer.parse().expect("a pid")))),
+                        Some((parent, tracer)) => {
+                            (parent, Some(Box::new(task(tracer.parse().expect("a pid")))))
+                        }
                         None => (parent, None),
                     };
                     let state = if word.contains(':') { TaskState::Zombie } else { TaskState::Running };
