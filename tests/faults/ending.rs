@@ -100,7 +100,8 @@ fn a_command_that_ends_on_a_signal_is_given_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("r.json");
     for (name, number) in [("INT", libc::SIGINT), ("TERM", libc::SIGTERM), ("HUP", libc::SIGHUP)] {
-        let script = format!("trap 'echo heard {name}; exit 0' {name}; echo ready; while :; do sleep 0.1; done");
+        let script =
+            format!("trap 'echo heard {name}; exit 0' {name}; echo ready; while :; do sleep 0.1; done");
         let mut child = reapwatch()
             .args(["run", "--format", "json", "--output"])
             .arg(&path)
@@ -133,7 +134,8 @@ fn the_first_signal_gives_the_report_of_a_watch_and_the_end_of_a_recording() {
             if command[0] == "watch" {
                 report_at(&path);
             } else {
-                let replayed = reapwatch().args(["replay", "--format", "json"]).arg(&path).output().expect("a replay");
+                let replayed =
+                    reapwatch().args(["replay", "--format", "json"]).arg(&path).output().expect("a replay");
                 assert_eq!(String::from_utf8_lossy(&replayed.stderr), "");
                 assert!(replayed.status.success());
             }

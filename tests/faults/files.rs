@@ -22,12 +22,7 @@ const NOBODY: u32 = 65_534;
 
 /// `reapwatch` in a directory; its words are separated by spaces.
 fn ran(directory: &Path, line: &str) -> Output {
-    reapwatch()
-        .current_dir(directory)
-        .args(line.split(' '))
-        .stdin(Stdio::null())
-        .output()
-        .expect("reapwatch")
+    reapwatch().current_dir(directory).args(line.split(' ')).stdin(Stdio::null()).output().expect("reapwatch")
 }
 
 #[track_caller]
@@ -177,11 +172,11 @@ fn pipes_devices_and_descriptors_are_written_to_directly() {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
     // What is appended to is appended to, process substitution is a pipe, a FIFO waits for its reader.
-    let appended =
-        "for _ in 1 2; do \"$0\" watch --duration 100ms --format json --output /proc/self/fd/1 >>log; done; \
+    let appended = "for _ in 1 2; do \"$0\" watch --duration 100ms --format json --output /proc/self/fd/1 >>log; done; \
          grep -c reapwatch.report log";
     assert_eq!(shell(appended), "2");
-    let substituted = "\"$0\" watch --duration 100ms --format json --output >(grep -c reapwatch.report; echo)|cat";
+    let substituted =
+        "\"$0\" watch --duration 100ms --format json --output >(grep -c reapwatch.report; echo)|cat";
     assert_eq!(shell(substituted), "1");
     let fifo = "mkfifo f; (sleep 0.2; exec grep -c reapwatch.report <f)& \
                 \"$0\" watch --duration 100ms --format json --output f && wait";

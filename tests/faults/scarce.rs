@@ -120,9 +120,12 @@ fn without_a_single_thread_everything_works() {
 #[test]
 fn without_a_single_process_everything_works_but_a_command_which_is_refused() {
     let none = [all(libc::SYS_clone3, libc::EAGAIN), all(libc::SYS_clone, libc::EAGAIN)];
-    each(&none, |name, output, started| {
-        if name == "run" { is_refused(name, output, started) } else { works(name, output, started) }
-    });
+    each(
+        &none,
+        |name, output, started| {
+            if name == "run" { is_refused(name, output, started) } else { works(name, output, started) }
+        },
+    );
 }
 
 #[test]

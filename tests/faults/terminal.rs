@@ -178,8 +178,10 @@ fn a_terminal_that_hangs_up_leaves_the_report() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("r.json");
     let output = path.to_str().expect("text");
-    let mut terminal =
-        Terminal::start(run(&["--progress", "--format", "json", "--output", output], "echo ready; exec sleep 60"));
+    let mut terminal = Terminal::start(run(
+        &["--progress", "--format", "json", "--output", output],
+        "echo ready; exec sleep 60",
+    ));
     terminal.until_it_shows("ready");
     terminal.hang_up();
     assert_eq!(terminal.code(), Some(128 + libc::SIGHUP));
@@ -194,7 +196,9 @@ fn suspended_and_brought_back_both_go_on() {
     shell.args(["--norc", "--noprofile", "-i"]);
     let mut terminal = Terminal::start(shell);
     let program = reapwatch().get_program().to_str().expect("text").to_owned();
-    let line = format!("{program} run -- sh -c 'echo rea''dy; while ! test -e \"$GO\"; do sleep 0.05; done; echo fin''ished'\n");
+    let line = format!(
+        "{program} run -- sh -c 'echo rea''dy; while ! test -e \"$GO\"; do sleep 0.05; done; echo fin''ished'\n"
+    );
     let directory = tempfile::tempdir().expect("a directory");
     let go = directory.path().join("go");
     terminal.type_in(format!("GO={}; export GO\n", go.display()).as_bytes());
