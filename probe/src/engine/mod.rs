@@ -3,6 +3,7 @@
 //! Owns who is whose child, which dead child is unreaped, and every parent's ledger. Must not know verdicts, reports,
 //! sinks, or where inputs come from. Everything in it is bounded; what does not fit is counted.
 
+mod death;
 mod description;
 mod distribution;
 mod finished;
@@ -13,24 +14,21 @@ mod process;
 mod released;
 #[cfg(test)]
 pub(crate) mod tests;
+mod walk;
 
-use foldhash::{HashMap, HashSet, HashSetExt};
+use foldhash::HashMap;
 
 pub use distribution::Tally;
 pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
 pub use parent::{Books, Origin, Parent, Waits};
-use parent::{Left, Untold};
 pub use process::{Process, State};
 use released::Released;
 
 use crate::model::{
-    Begin, Counters, Coverage, Identity, Input, Lifecycle, Losses, Precision, ReapHow, Scope, SeenTask,
-    Settled, Snapshot, Stage, Task, TaskState, Upkeep,
+    Begin, Counters, Coverage, Identity, Input, Lifecycle, Losses, ReapHow, Scope, Settled, Stage, Task,
+    Upkeep,
 };
-
-/// Room for so many is not worth giving back.
-const ROOM_KEPT: usize = 4_096;
 
 /// What the engine makes of an input: the stage with names and latencies filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -448,232 +446,6 @@ impl Engine {
         }
     }
 
-    /// A parent's last thread dies: its zombies are abandoned. Its running children go to an adopter unseen.
-    fn parent_died(&mut self, identity: Identity, now: u64) {
-        if identity.is_init() {
-            return;
-        }
-        let Some(parent) = self.parents.get_mut(&identity) else { return };
-        if parent.died_ns.is_some() {
-            return;
-        }
-        parent.died_ns = Some(now);
-        self.finished.one_more_dead();
-        for child in std::mem::take(&mut parent.zombies) {
-            if let Some(process) = self.processes.get_mut(&child)
-                && let Some(left) = process.left_at(now, self.first_walk_ns)
-            {
-                let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
-                parent.abandon(left);
-                process.state = State::Abandoned { since_ns: now, waited_ns, held };
-            }
-        }
-    }
-
-    fn zombie(
-        &mut self,
-        identity: Identity,
-        parent: Task,
-        now: u64,
-        held_by: Option<Task>,
-        teardown_ns: Option<u64>,
-        again: bool,
-    ) {
-        let Some(process) = self.processes.get(&identity) else { return };
-        let owner = process.parent;
-        let zombie = State::Zombie { since_ns: now, held_by: held_by.map(Box::new), at_least: false };
-        match process.state {
-            State::Zombie { .. } if owner == parent.identity => {
-                self.set_zombie(identity, zombie);
-                // From a snapshot before its own event: only the teardown is news.
-                if !again && let Some(entry) = self.parents.get_mut(&owner) {
-                    entry.teardown.extend(teardown_ns);
-                }
-            }
-            State::Zombie { .. } | State::Abandoned { .. } => self.adopt(identity, parent, now),
-            State::Running | State::Exited { .. } => {
-                self.set_zombie(identity, zombie);
-                if let Some(process) = self.processes.get_mut(&identity) {
-                    process.parent = parent.identity;
-                }
-                let Some(entry) = self.parent_entry(parent) else { return };
-                entry.ledger.exited += 1;
-                entry.teardown.extend(teardown_ns);
-                if let Some(died_ns) = entry.died_ns {
-                    self.abandoned_at_once(identity, parent.identity, now, died_ns.saturating_sub(now));
-                } else {
-                    entry.zombies.insert(identity);
-                }
-            }
-        }
-    }
-
-    /// A process became a zombie of `parent`, or came to it as one, which had died already.
-    fn abandoned_at_once(&mut self, identity: Identity, parent: Identity, now: u64, waited_ns: u64) {
-        let (Some(process), Some(parent)) =
-            (self.processes.get_mut(&identity), self.parents.get_mut(&parent))
-        else {
-            return;
-        };
-        if let Some(left) = process.left_at(now, self.first_walk_ns) {
-            let held = left.held_by.is_some();
-            parent.abandon(Left { waited_ns, ..left });
-            process.state = State::Abandoned { since_ns: now, waited_ns, held };
-        }
-    }
-
-    fn set_zombie(&mut self, identity: Identity, state: State) {
-        if let Some(process) = self.processes.get_mut(&identity) {
-            process.state = state;
-        }
-    }
-
-    /// A zombie comes into the hands of `parent`.
-    fn adopt(&mut self, identity: Identity, parent: Task, now: u64) {
-        let Some(process) = self.processes.get_mut(&identity) else { return };
-        let former = process.parent;
-        let state = process.state.clone();
-        if matches!(state, State::Running | State::Exited { .. }) {
-            // Its first notification was lost; the former parent is unknown to have seen it dead.
-            return self.zombie(identity, parent, now, None, None, false);
-        }
-        let left = process.left_at(now, self.first_walk_ns);
-        process.parent = parent.identity;
-        process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };
-        if let Some(left) = left {
-            if former == parent.identity {
-                return;
-            }
-            if let Some(former) = self.parents.get_mut(&former) {
-                former.let_go(&identity);
-                former.abandon(left);
-            }
-        }
-        process.handed_on = true;
-        let Some(entry) = self.parent_entry(parent) else { return };
-        entry.ledger.adopted += 1;
-        if entry.died_ns.is_some() {
-            self.abandoned_at_once(identity, parent.identity, now, 0);
-        } else {
-            entry.zombies.insert(identity);
-        }
-    }
-
-    /// Books a release. `taken`: `by` is known to have reaped it. Returns the latency the reaper is answerable for.
-    #[expect(clippy::too_many_arguments, reason = "what a release is")]
-    fn reap(
-        &mut self,
-        task: Task,
-        by: Task,
-        taken: bool,
-        how: ReapHow,
-        precision: Precision,
-        since_ns: u64,
-        now: u64,
-    ) -> Option<u64> {
-        let (state, owner) = self.processes.get(&task.identity).map_or(
-            (State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity),
-            |process| (process.state.clone(), process.parent),
-        );
-        if !self.processes.contains_key(&task.identity) && self.root().is_some() {
-            return None;
-        }
-        let dead = match self.parents.get(&by.identity) {
-            Some(parent) => parent.died_ns.is_some(),
-            None => self.finished.died_ns(&by.identity).is_some(),
-        };
-        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, |process| process.origin());
-        if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
-            self.released_untold(task, by, origin, since_ns, now);
-        }
-        let coarse = u64::from(precision == Precision::Coarse);
-        match state {
-            State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
-                let latency = (how == ReapHow::Wait).then(|| now.saturating_sub(since_ns));
-                // A parent that could not be followed reaps all the same.
-                let Some(entry) = self.parents.get_mut(&owner) else { return latency };
-                entry.let_go(&task.identity);
-                entry.reaped_late_at_least |= at_least && latency.is_some();
-                entry.reap_latency.extend(latency);
-                if latency.is_some() {
-                    entry.ledger.reaped += 1;
-                    entry.ledger.coarse += coarse;
-                } else {
-                    entry.ledger.autoreaped += 1;
-                }
-                latency
-            }
-            State::Zombie { .. } => {
-                self.adopt(task.identity, by, now);
-                self.reap(task, by, taken, how, precision, since_ns, now).filter(|_| false)
-            }
-            // Only its free came after the parent's end; the reap itself did not.
-            State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
-                let latency = Some(waited_ns.min(now.saturating_sub(since_ns)));
-                let Some(entry) = self.parents.get_mut(&owner) else { return latency };
-                entry.take_back(waited_ns, held);
-                entry.ledger.coarse += coarse;
-                entry.reap_latency.extend(latency);
-                latency
-            }
-            // Taken by the kernel on behalf of the dead parent, or by an adopter.
-            State::Abandoned { .. } if dead || how == ReapHow::Auto || by.identity == owner => None,
-            State::Abandoned { since_ns, .. } => {
-                let latency = Some(now.saturating_sub(since_ns));
-                let Some(entry) = self.parent_entry(by) else { return latency };
-                entry.ledger.adopted += 1;
-                entry.ledger.reaped += 1;
-                entry.ledger.coarse += coarse;
-                entry.reap_latency.extend(latency);
-                latency
-            }
-            State::Running | State::Exited { .. } => {
-                let latency = (how == ReapHow::Wait && since_ns != 0 && (taken || !dead))
-                    .then(|| now.saturating_sub(since_ns));
-                let Some(entry) = self.parent_entry(by) else { return latency };
-                entry.ledger.exited += 1;
-                // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
-                if how == ReapHow::Auto {
-                    entry.ledger.autoreaped += 1;
-                    return None;
-                }
-                if dead && !taken {
-                    let died_ns = entry.died_ns.unwrap_or(now);
-                    entry.abandon(Left {
-                        born_ns: task.identity.start_boottime_ns,
-                        waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
-                        held_by: None,
-                        older: false,
-                        origin,
-                    });
-                    return None;
-                }
-                entry.ledger.reaped += 1;
-                entry.ledger.coarse += coarse;
-                entry.reap_latency.extend(latency);
-                latency
-            }
-        }
-    }
-
-    /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
-    /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
-    fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
-        let (since_ns, held_by, older) = match self.process(task.identity) {
-            Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
-                (*since_ns, held_by.clone(), self.is_older(process))
-            }
-            _ => (since_ns, None, false),
-        };
-        let born_ns = task.identity.start_boottime_ns;
-        if since_ns != 0
-            && let Some(parent) = self.parent_entry(by)
-        {
-            let left = Left { born_ns, waited_ns: 0, held_by, older, origin };
-            parent.released_untold(Untold { since_ns, released_ns: now, left });
-        }
-    }
-
     /// It has left the process table.
     fn release(&mut self, identity: Identity, now: u64) {
         self.released.push(now, identity);
@@ -685,172 +457,6 @@ impl Engine {
             self.by_tgid.remove(&identity.tgid);
         }
         self.processes.remove(&identity);
-    }
-
-    /// The kernel's task list no longer has it, and no event said so: released, time unknown.
-    fn release_unseen(&mut self, identity: Identity, now: u64, observations: &mut Vec<Observation>) {
-        let Some(process) = self.processes.get(&identity) else { return };
-        if identity.is_init() {
-            return;
-        }
-        let task = process.task;
-        let owner = process.parent;
-        let how = match process.state {
-            State::Exited { autoreap: true, .. } => ReapHow::Auto,
-            _ => ReapHow::Wait,
-        };
-        let mut parent = Task { identity: owner, ..Task::default() };
-        self.name(&mut parent);
-        match process.state {
-            // Born and gone unseen by any other stage: nothing is known of its death but that it was.
-            State::Running => self.parent_died(identity, now),
-            State::Exited { .. } | State::Abandoned { .. } => {
-                self.reap(task, parent, false, how, Precision::Coarse, 0, now);
-            }
-            State::Zombie { .. } => {
-                if let Some(entry) = self.parents.get_mut(&owner) {
-                    entry.let_go(&identity);
-                    entry.ledger.reaped += 1;
-                    entry.ledger.coarse += 1;
-                }
-            }
-        }
-        if !matches!(self.processes[&identity].state, State::Running) {
-            let stage = Stage::Reap {
-                parent,
-                reaper: Task::default(),
-                how,
-                precision: Precision::Coarse,
-                exit_ns: 0,
-                zombie_ns: 0,
-            };
-            let event = Lifecycle { time_ns: now, process: task, stage };
-            let in_scope = self.is_in_scope(&event, None);
-            observations.push(Observation::Stage {
-                event,
-                reap_latency_ns: None,
-                teardown_ns: None,
-                in_scope,
-            });
-        }
-        self.release(identity, now);
-    }
-
-    fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
-        let first = self.first_walk_ns.is_none();
-        self.first_walk_ns.get_or_insert(snapshot.ended_ns);
-        self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
-        let mut present = HashSet::with_capacity(snapshot.tasks.len());
-        let released = self.released.take_since(snapshot.began_ns);
-        for seen in &snapshot.tasks {
-            let identity = seen.process.identity;
-            present.insert(identity);
-            // Released since it was seen; or, where that is not known, the next walk will tell.
-            if !self.processes.contains_key(&identity)
-                && released.as_ref().is_none_or(|released| released.contains(&identity))
-            {
-                continue;
-            }
-            self.evict_former_owner(identity, seen.time_ns, observations);
-            self.seen(seen, first);
-        }
-        let settled_before = snapshot.began_ns.saturating_sub(snapshot.settle_after_ns);
-        let gone: Vec<Identity> = self
-            .processes
-            .values()
-            .filter(|process| {
-                !present.contains(&process.task.identity) && process.last_change_ns() < settled_before
-            })
-            .map(|process| process.task.identity)
-            .collect();
-        for identity in gone {
-            self.release_unseen(identity, snapshot.ended_ns, observations);
-        }
-        let gone: Vec<Identity> = self
-            .parents
-            .iter()
-            .filter(|(identity, parent)| {
-                parent.died_ns.is_none()
-                    && !present.contains(identity)
-                    && identity.start_boottime_ns < settled_before
-            })
-            .map(|(identity, _)| *identity)
-            .collect();
-        for identity in gone {
-            self.parent_died(identity, snapshot.ended_ns);
-        }
-        give_room_back(&mut self.processes);
-        give_room_back(&mut self.by_tgid);
-        give_room_back(&mut self.parents);
-    }
-
-    fn seen(&mut self, seen: &SeenTask, first: bool) {
-        let identity = seen.process.identity;
-        if let Some(parent) = self.parents.get_mut(&identity) {
-            parent.name_if_nameless(&seen.process);
-        }
-        let known = self.processes.contains_key(&identity);
-        // A process that ended between this look and now is not brought back: only what began before is news.
-        if !known
-            && !first
-            && seen.process.identity.start_boottime_ns >= self.begin.time_ns
-            && seen.state != TaskState::Zombie
-        {
-            return;
-        }
-        let tracer = seen.tracer.clone();
-        let process = self.entry(seen.process, Some(seen.parent));
-        let state = process.state.clone();
-        let exited_ns = if let State::Exited { exit_ns, .. } = state { Some(exit_ns) } else { None };
-        match (state, seen.state) {
-            (State::Running, TaskState::Running | TaskState::DeadLeader | TaskState::Exiting) => {
-                process.parent = seen.parent.identity;
-                process.task.comm = seen.process.comm;
-            }
-            (State::Running | State::Exited { .. }, TaskState::Zombie) => {
-                self.parent_died(identity, seen.time_ns);
-                self.zombie(
-                    identity,
-                    seen.parent,
-                    seen.time_ns,
-                    seen.tracer.as_deref().copied(),
-                    None,
-                    false,
-                );
-                if let Some(process) = self.processes.get_mut(&identity)
-                    && let State::Zombie { at_least, since_ns, .. } = &mut process.state
-                {
-                    *at_least = seen.since_ns == 0;
-                    if let Some(told_ns) = Some(seen.since_ns).filter(|since_ns| *since_ns != 0).or(exited_ns)
-                    {
-                        *since_ns = told_ns;
-                    }
-                }
-                // Whose death the programs have seen is among what they counted.
-                if first
-                    && seen.since_ns == 0
-                    && let Some(parent) = self.parents.get_mut(&seen.parent.identity)
-                {
-                    parent.older += 1;
-                }
-            }
-            // Older than what events have told since: no news.
-            (State::Zombie { since_ns, .. } | State::Abandoned { since_ns, .. }, _)
-                if since_ns >= seen.time_ns => {}
-            (State::Zombie { .. }, TaskState::Zombie) if process.parent != seen.parent.identity => {
-                self.adopt(identity, seen.parent, seen.time_ns);
-            }
-            (State::Zombie { since_ns, at_least, .. }, TaskState::Zombie) => {
-                process.state = State::Zombie { since_ns, at_least, held_by: tracer };
-            }
-            (State::Abandoned { since_ns, .. }, TaskState::Zombie)
-                if process.parent != seen.parent.identity =>
-            {
-                self.adopt(identity, seen.parent, seen.time_ns);
-                self.set_zombie(identity, State::Zombie { since_ns, held_by: tracer, at_least: false });
-            }
-            _ => {}
-        }
     }
 
     fn counters(&mut self, counters: Counters) {
@@ -904,12 +510,5 @@ impl Engine {
                 _ => None,
             });
         }
-    }
-}
-
-/// A table in which many more were than are keeps the room of all.
-fn give_room_back<K: Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>) {
-    if table.capacity() > ROOM_KEPT && table.len() < table.capacity() / 4 {
-        table.shrink_to(2 * table.len());
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Begin, Comm, WaitStatus};
+use crate::model::{Begin, Comm, Precision, SeenTask, Snapshot, TaskState, WaitStatus};
 
 pub(crate) fn task(tgid: u32) -> Task {
     Task {

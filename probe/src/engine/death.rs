@@ -1,0 +1,243 @@
+//! From death to release: who has a zombie, who abandons it, who adopts it, who reaps it; each is booked once.
+//!
+//! Must not know how a stage was learnt of.
+
+use super::{
+    Engine, Process, State,
+    parent::{Left, Origin, Untold},
+};
+use crate::model::{Identity, Precision, ReapHow, Task};
+
+impl Engine {
+    /// A parent's last thread dies: its zombies are abandoned. Its running children go to an adopter unseen.
+    pub(super) fn parent_died(&mut self, identity: Identity, now: u64) {
+        if identity.is_init() {
+            return;
+        }
+        let Some(parent) = self.parents.get_mut(&identity) else { return };
+        if parent.died_ns.is_some() {
+            return;
+        }
+        parent.died_ns = Some(now);
+        self.finished.one_more_dead();
+        for child in std::mem::take(&mut parent.zombies) {
+            if let Some(process) = self.processes.get_mut(&child)
+                && let Some(left) = process.left_at(now, self.first_walk_ns)
+            {
+                let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
+                parent.abandon(left);
+                process.state = State::Abandoned { since_ns: now, waited_ns, held };
+            }
+        }
+    }
+
+    pub(super) fn zombie(
+        &mut self,
+        identity: Identity,
+        parent: Task,
+        now: u64,
+        held_by: Option<Task>,
+        teardown_ns: Option<u64>,
+        again: bool,
+    ) {
+        let Some(process) = self.processes.get(&identity) else { return };
+        let owner = process.parent;
+        let zombie = State::Zombie { since_ns: now, held_by: held_by.map(Box::new), at_least: false };
+        match process.state {
+            State::Zombie { .. } if owner == parent.identity => {
+                self.set_zombie(identity, zombie);
+                // From a snapshot before its own event: only the teardown is news.
+                if !again && let Some(entry) = self.parents.get_mut(&owner) {
+                    entry.teardown.extend(teardown_ns);
+                }
+            }
+            State::Zombie { .. } | State::Abandoned { .. } => self.adopt(identity, parent, now),
+            State::Running | State::Exited { .. } => {
+                self.set_zombie(identity, zombie);
+                if let Some(process) = self.processes.get_mut(&identity) {
+                    process.parent = parent.identity;
+                }
+                let Some(entry) = self.parent_entry(parent) else { return };
+                entry.ledger.exited += 1;
+                entry.teardown.extend(teardown_ns);
+                if let Some(died_ns) = entry.died_ns {
+                    self.abandoned_at_once(identity, parent.identity, now, died_ns.saturating_sub(now));
+                } else {
+                    entry.zombies.insert(identity);
+                }
+            }
+        }
+    }
+
+    /// A process became a zombie of `parent`, or came to it as one, which had died already.
+    pub(super) fn abandoned_at_once(
+        &mut self,
+        identity: Identity,
+        parent: Identity,
+        now: u64,
+        waited_ns: u64,
+    ) {
+        let (Some(process), Some(parent)) =
+            (self.processes.get_mut(&identity), self.parents.get_mut(&parent))
+        else {
+            return;
+        };
+        if let Some(left) = process.left_at(now, self.first_walk_ns) {
+            let held = left.held_by.is_some();
+            parent.abandon(Left { waited_ns, ..left });
+            process.state = State::Abandoned { since_ns: now, waited_ns, held };
+        }
+    }
+
+    pub(super) fn set_zombie(&mut self, identity: Identity, state: State) {
+        if let Some(process) = self.processes.get_mut(&identity) {
+            process.state = state;
+        }
+    }
+
+    /// A zombie comes into the hands of `parent`.
+    pub(super) fn adopt(&mut self, identity: Identity, parent: Task, now: u64) {
+        let Some(process) = self.processes.get_mut(&identity) else { return };
+        let former = process.parent;
+        let state = process.state.clone();
+        if matches!(state, State::Running | State::Exited { .. }) {
+            // Its first notification was lost; the former parent is unknown to have seen it dead.
+            return self.zombie(identity, parent, now, None, None, false);
+        }
+        let left = process.left_at(now, self.first_walk_ns);
+        process.parent = parent.identity;
+        process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };
+        if let Some(left) = left {
+            if former == parent.identity {
+                return;
+            }
+            if let Some(former) = self.parents.get_mut(&former) {
+                former.let_go(&identity);
+                former.abandon(left);
+            }
+        }
+        process.handed_on = true;
+        let Some(entry) = self.parent_entry(parent) else { return };
+        entry.ledger.adopted += 1;
+        if entry.died_ns.is_some() {
+            self.abandoned_at_once(identity, parent.identity, now, 0);
+        } else {
+            entry.zombies.insert(identity);
+        }
+    }
+
+    /// Books a release. `taken`: `by` is known to have reaped it. Returns the latency the reaper is answerable for.
+    #[expect(clippy::too_many_arguments, reason = "what a release is")]
+    pub(super) fn reap(
+        &mut self,
+        task: Task,
+        by: Task,
+        taken: bool,
+        how: ReapHow,
+        precision: Precision,
+        since_ns: u64,
+        now: u64,
+    ) -> Option<u64> {
+        let (state, owner) = self.processes.get(&task.identity).map_or(
+            (State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity),
+            |process| (process.state.clone(), process.parent),
+        );
+        if !self.processes.contains_key(&task.identity) && self.root().is_some() {
+            return None;
+        }
+        let dead = match self.parents.get(&by.identity) {
+            Some(parent) => parent.died_ns.is_some(),
+            None => self.finished.died_ns(&by.identity).is_some(),
+        };
+        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, |process| process.origin());
+        if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
+            self.released_untold(task, by, origin, since_ns, now);
+        }
+        let coarse = u64::from(precision == Precision::Coarse);
+        match state {
+            State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
+                let latency = (how == ReapHow::Wait).then(|| now.saturating_sub(since_ns));
+                // A parent that could not be followed reaps all the same.
+                let Some(entry) = self.parents.get_mut(&owner) else { return latency };
+                entry.let_go(&task.identity);
+                entry.reaped_late_at_least |= at_least && latency.is_some();
+                entry.reap_latency.extend(latency);
+                if latency.is_some() {
+                    entry.ledger.reaped += 1;
+                    entry.ledger.coarse += coarse;
+                } else {
+                    entry.ledger.autoreaped += 1;
+                }
+                latency
+            }
+            State::Zombie { .. } => {
+                self.adopt(task.identity, by, now);
+                self.reap(task, by, taken, how, precision, since_ns, now).filter(|_| false)
+            }
+            // Only its free came after the parent's end; the reap itself did not.
+            State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
+                let latency = Some(waited_ns.min(now.saturating_sub(since_ns)));
+                let Some(entry) = self.parents.get_mut(&owner) else { return latency };
+                entry.take_back(waited_ns, held);
+                entry.ledger.coarse += coarse;
+                entry.reap_latency.extend(latency);
+                latency
+            }
+            // Taken by the kernel on behalf of the dead parent, or by an adopter.
+            State::Abandoned { .. } if dead || how == ReapHow::Auto || by.identity == owner => None,
+            State::Abandoned { since_ns, .. } => {
+                let latency = Some(now.saturating_sub(since_ns));
+                let Some(entry) = self.parent_entry(by) else { return latency };
+                entry.ledger.adopted += 1;
+                entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
+                entry.reap_latency.extend(latency);
+                latency
+            }
+            State::Running | State::Exited { .. } => {
+                let latency = (how == ReapHow::Wait && since_ns != 0 && (taken || !dead))
+                    .then(|| now.saturating_sub(since_ns));
+                let Some(entry) = self.parent_entry(by) else { return latency };
+                entry.ledger.exited += 1;
+                // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
+                if how == ReapHow::Auto {
+                    entry.ledger.autoreaped += 1;
+                    return None;
+                }
+                if dead && !taken {
+                    let died_ns = entry.died_ns.unwrap_or(now);
+                    entry.abandon(Left {
+                        born_ns: task.identity.start_boottime_ns,
+                        waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
+                        held_by: None,
+                        older: false,
+                        origin,
+                    });
+                    return None;
+                }
+                entry.ledger.reaped += 1;
+                entry.ledger.coarse += coarse;
+                entry.reap_latency.extend(latency);
+                latency
+            }
+        }
+    }
+
+    /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
+    /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
+    pub(super) fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
+        let (since_ns, held_by, older) = match self.process(task.identity) {
+            Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
+                (*since_ns, held_by.clone(), self.is_older(process))
+            }
+            _ => (since_ns, None, false),
+        };
+        let born_ns = task.identity.start_boottime_ns;
+        if since_ns != 0
+            && let Some(parent) = self.parent_entry(by)
+        {
+            let left = Left { born_ns, waited_ns: 0, held_by, older, origin };
+            parent.released_untold(Untold { since_ns, released_ns: now, left });
+        }
+    }
+}
