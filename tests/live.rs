@@ -3,6 +3,7 @@
 mod filtered;
 mod hostile;
 mod judging;
+mod many_parents;
 mod naming;
 mod support;
 mod watching;

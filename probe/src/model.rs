@@ -173,7 +173,7 @@ pub struct SeenTask {
     pub parent: Task,
     pub state: TaskState,
     /// The tracer, where it is not the parent.
-    pub tracer: Option<Task>,
+    pub tracer: Option<Box<Task>>,
     /// When it became a zombie; 0 where that was not seen.
     pub since_ns: u64,
 }

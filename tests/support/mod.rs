@@ -155,7 +155,7 @@ pub fn check_invariants(report: &Value) {
     let number =
         |entry: &Value, field: &str| entry[field].as_u64().unwrap_or_else(|| panic!("{field} in {entry:#}"));
     let parents = report["parents"].as_array().expect("parents");
-    for entry in parents.iter().chain([&report["totals"]]) {
+    for entry in parents.iter().chain([&report["totals"], &report["settled"], &report["other"]]) {
         assert_eq!(
             number(entry, "exited") + number(entry, "adopted"),
             ["reaped", "autoreaped", "unreaped", "abandoned"]

@@ -27,6 +27,8 @@ enum Kind {
     Thread,
     /// A fork, and of that another: the only child of a parent that lives as shortly.
     Parent,
+    /// The same, but it leaves its dead child to us, the subreaper.
+    Leaver,
 }
 
 impl Kind {
@@ -37,12 +39,13 @@ impl Kind {
             ("spawn", Self::Spawn),
             ("storm-threads", Self::Thread),
             ("parents", Self::Parent),
+            ("leavers", Self::Leaver),
         ];
         kinds.into_iter().find(|(name, _)| flags.get(name, 0) != 0).map_or(Self::Fork, |(_, kind)| kind)
     }
 
     fn lives(self) -> u64 {
-        if matches!(self, Self::Parent) { 2 } else { 1 }
+        if matches!(self, Self::Parent | Self::Leaver) { 2 } else { 1 }
     }
 
     fn deaths(self) -> u64 {
@@ -50,7 +53,7 @@ impl Kind {
     }
 }
 
-/// `--exec 1`, `--vfork 1`, `--spawn 1`, `--storm-threads 1`, `--parents 1`, or bare forks; `--count N` of them, or for
+/// `--exec 1`, `--vfork 1`, `--spawn 1`, `--storm-threads 1`, `--parents 1`, `--leavers 1`, or bare forks; `--count N` of them, or for
 /// `--ms N`; `--threads N` callers at once, each with its own. `--one-cpu 1`: all on one CPU, wherever others run.
 /// `--until-told 1`: tells, then stays until its input ends.
 pub fn load(flags: &Flags) -> Value {
@@ -62,6 +65,10 @@ pub fn load(flags: &Flags) -> Value {
         let mut first = CpuSet::new();
         first.set(0).expect("a CPU");
         sched_setaffinity(unistd::Pid::from_raw(0), &first).expect("CPU 0");
+    }
+    if matches!(kind, Kind::Leaver) {
+        // SAFETY: plain numbers.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
     }
     let (began_ns, began_cpu_ns) = (now_ns(), cpu_ns());
     let end_ns = if ms > 0 { began_ns + ms * 1_000_000 } else { u64::MAX };
@@ -95,6 +102,13 @@ fn caller(kind: Kind, count: u64, end_ns: u64) -> u64 {
                 wait(fork(|| 0));
                 0
             }))),
+            Kind::Leaver => {
+                wait(fork(|| {
+                    until_dead(fork(|| 0));
+                    0
+                }));
+                wait(-1);
+            }
         }
         made += 1;
     }

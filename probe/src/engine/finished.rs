@@ -21,11 +21,13 @@ const COUNTERS_SOON_NS: u64 = 1_000_000_000;
 /// Most given-up parents that are still known by name, should an input come for one of them all the same.
 const RECENT_MAX: usize = 8_192;
 
-/// How many parents are kept one by one.
+/// How much is kept one by one.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// A child that waited longer for its reap is something to tell of its parent.
     pub late_ns: u64,
+    /// Most processes followed at once: beyond that, the eldest of those that run are not.
+    pub processes_max: usize,
     /// Most parents in all: of those that live, no more are followed.
     pub parents_max: usize,
     /// Most finished ones that left nothing to tell: the youngest are kept.
@@ -41,6 +43,7 @@ impl Bounds {
     pub fn new(late_ns: u64) -> Self {
         Self {
             late_ns,
+            processes_max: 1 << 20,
             parents_max: 1 << 17,
             quiet_max: 1_024,
             telling_max: 1_024,

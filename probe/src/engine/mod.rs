@@ -29,8 +29,6 @@ use crate::model::{
     Settled, Snapshot, Stage, Task, TaskState, Upkeep,
 };
 
-/// Most processes followed at once.
-const PROCESSES_MAX: usize = 1 << 20;
 /// Room for so many is not worth giving back.
 const ROOM_KEPT: usize = 4_096;
 
@@ -55,7 +53,8 @@ pub enum Observation {
 /// The state of the host's dead and their parents.
 #[derive(Debug, Default)]
 pub struct Engine {
-    processes: HashMap<Identity, Process>,
+    /// Boxed: a table has up to twice the room that it needs.
+    processes: HashMap<Identity, Box<Process>>,
     /// The youngest identity that bears a tgid.
     by_tgid: HashMap<u32, Identity>,
     parents: HashMap<Identity, Parent>,
@@ -70,7 +69,7 @@ pub struct Engine {
     first_walk_ns: Option<u64>,
     released: Released,
     finished: Finished,
-    /// From how many processes on the eldest of those that run are no longer followed; 0: [`PROCESSES_MAX`].
+    /// From how many processes on the eldest of those that run are no longer followed; at least the bound.
     crowded_at: usize,
 }
 
@@ -146,12 +145,12 @@ impl Engine {
 
     /// Every process not yet released, in no order.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.processes.values()
+        self.processes.values().map(Box::as_ref)
     }
 
     /// Who has this identity, if it is still in the process table.
     pub fn process(&self, identity: Identity) -> Option<&Process> {
-        self.processes.get(&identity)
+        self.processes.get(&identity).map(Box::as_ref)
     }
 
     /// What was asked for.
@@ -213,7 +212,9 @@ impl Engine {
     /// Deaths of children so far, as far as is known.
     pub fn deaths(&self) -> u64 {
         let given_up = self.finished.sums(self.is_counted()).all().map(|sum| sum.ledger.exited);
-        self.settled.exited + given_up.sum::<u64>() + self.parents.values().map(Parent::deaths).sum::<u64>()
+        given_up
+            .chain(self.parents.values().map(Parent::deaths))
+            .fold(self.settled.exited, u64::saturating_add)
     }
 
     fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
@@ -284,6 +285,9 @@ impl Engine {
                 // What the life in the kernel calls a wait may have been the kernel's own reaping.
                 if *how == ReapHow::Auto {
                     reap_latency_ns = None;
+                } else if reap_latency_ns.is_none() && *zombie_ns != 0 && taken && self.is_filtered() {
+                    // That it had changed hands was not told; the kernel timed it from then on.
+                    reap_latency_ns = Some(now.saturating_sub(*zombie_ns));
                 }
             }
         }
@@ -352,7 +356,7 @@ impl Engine {
     }
 
     fn entry(&mut self, task: Task, parent: Option<Task>) -> &mut Process {
-        if self.processes.len() >= self.crowded_at.max(PROCESSES_MAX)
+        if self.processes.len() >= self.crowded_at.max(self.finished.bounds.processes_max)
             && !self.processes.contains_key(&task.identity)
         {
             self.make_room(task.identity);
@@ -363,8 +367,10 @@ impl Engine {
         let member = root == Some(task.identity)
             || (!self.processes.contains_key(&task.identity)
                 && self.processes.get(&parent_identity).is_some_and(|parent| parent.member));
-        let process =
-            self.processes.entry(task.identity).or_insert_with(|| Process::new(task, parent_identity));
+        let process = self
+            .processes
+            .entry(task.identity)
+            .or_insert_with(|| Box::new(Process::new(task, parent_identity)));
         process.member |= member;
         process
     }
@@ -372,16 +378,17 @@ impl Engine {
     /// Too many are followed at once. Those that run carry no debt: the eldest go, so many at a time that it is cheap for
     /// each.
     fn make_room(&mut self, besides: Identity) {
+        let at_once = self.finished.bounds.processes_max / 8;
         let running = self.processes.values().filter(|one| matches!(one.state, State::Running));
         let mut running: Vec<Identity> = running.map(|one| one.task.identity).collect();
         running.retain(|one| *one != besides && Some(*one) != self.root());
         running.sort_unstable_by_key(|one| (one.start_boottime_ns, one.tgid));
-        running.truncate(PROCESSES_MAX / 8);
+        running.truncate(at_once);
         for one in &running {
             self.forget(*one);
         }
         self.not_followed = self.not_followed.saturating_add(running.len().max(1) as u64);
-        self.crowded_at = self.processes.len() + PROCESSES_MAX / 8;
+        self.crowded_at = self.processes.len() + at_once;
     }
 
     fn parent_entry(&mut self, task: Task) -> Option<&mut Parent> {
@@ -575,7 +582,7 @@ impl Engine {
             Some(parent) => parent.died_ns.is_some(),
             None => self.finished.died_ns(&by.identity).is_some(),
         };
-        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, Process::origin);
+        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, |process| process.origin());
         if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
             self.released_untold(task, by, origin, since_ns, now);
         }
@@ -652,7 +659,7 @@ impl Engine {
     /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
     /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
     fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
-        let (since_ns, held_by, older) = match self.processes.get(&task.identity) {
+        let (since_ns, held_by, older) = match self.process(task.identity) {
             Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
                 (*since_ns, held_by.clone(), self.is_older(process))
             }
@@ -791,7 +798,7 @@ impl Engine {
         {
             return;
         }
-        let tracer = seen.tracer.map(Box::new);
+        let tracer = seen.tracer.clone();
         let process = self.entry(seen.process, Some(seen.parent));
         let state = process.state.clone();
         let exited_ns = if let State::Exited { exit_ns, .. } = state { Some(exit_ns) } else { None };
@@ -802,7 +809,14 @@ impl Engine {
             }
             (State::Running | State::Exited { .. }, TaskState::Zombie) => {
                 self.parent_died(identity, seen.time_ns);
-                self.zombie(identity, seen.parent, seen.time_ns, seen.tracer, None, false);
+                self.zombie(
+                    identity,
+                    seen.parent,
+                    seen.time_ns,
+                    seen.tracer.as_deref().copied(),
+                    None,
+                    false,
+                );
                 if let Some(process) = self.processes.get_mut(&identity)
                     && let State::Zombie { at_least, since_ns, .. } = &mut process.state
                 {

@@ -65,7 +65,9 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                 .map(|word| {
                     let (child, parent) = word.split_once(':').unwrap_or((word, "1"));
                     let (parent, tracer) = match parent.split_once(':') {
-                        Some((parent, tracer)) => (parent, Some(task(tracer.parse().expect("a pid")))),
+                        Some((parent, tracer)) => {
+                            (parent, Some(Box::new(task(tracer.parse().expect("a pid")))))
+                        }
                         None => (parent, None),
                     };
                     let state = if word.contains(':') { TaskState::Zombie } else { TaskState::Running };
@@ -291,6 +293,46 @@ fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the
         assert_eq!(books(&engine, 5), [0, 3, 0, 1, 0, 0, 2]);
         assert_eq!((parent.abandoned_after.count(), parent.abandoned_after.max_ns()), (2, 120));
     }
+}
+
+#[test]
+fn of_late_reaps_those_are_shown_that_are_known_to_be_late() {
+    let coverage = Coverage::LateReaps { min_latency_ns: 1_000 };
+    let begin = Begin { time_ns: 1, coverage, ..Begin::default() };
+    let reaped = |time_ns, child, zombie_ns, reaper| {
+        let stage = Stage::Reap {
+            parent: task(5),
+            reaper,
+            how: ReapHow::Wait,
+            precision: Precision::Exact,
+            exit_ns: 0,
+            zombie_ns,
+        };
+        life(time_ns, child, stage)
+    };
+    let mut engine = Engine::default();
+    let mut shown = Vec::new();
+    for input in [
+        Input::Begin(begin),
+        // 20 and 21 are zombies of 4, 22 of 5.
+        walk_of_zombies(2, 4, &[20, 21], 0),
+        walk_of_zombies(3, 5, &[22], 0),
+        // 20 came into the hands of 5 at 100, which was not told.
+        reaped(2_000, 20, 100, task(5)),
+        reaped(2_100, 23, 300, task(5)),
+        // 21 is gone, and nobody said when.
+        walk_of_zombies(3_000, 5, &[], 0),
+    ] {
+        let mut observations = Vec::new();
+        engine.apply(input, &mut observations);
+        shown.extend(observations.into_iter().filter_map(|observation| match observation {
+            Observation::Stage { event, reap_latency_ns, in_scope: true, .. } => {
+                Some((event.process.identity.tgid, reap_latency_ns))
+            }
+            _ => None,
+        }));
+    }
+    assert_eq!(shown, [(20, Some(1_900)), (23, Some(1_800))]);
 }
 
 #[test]

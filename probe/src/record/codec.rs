@@ -158,7 +158,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
                     TaskState::DeadLeader => 2,
                     TaskState::Zombie => 3,
                 });
-                put_optional_task(out, seen.tracer.as_ref());
+                put_optional_task(out, seen.tracer.as_deref());
                 out.put_u64_le(seen.since_ns);
             }
             kind::SNAPSHOT
@@ -541,7 +541,7 @@ fn decode_seen(from: &mut &[u8]) -> Option<SeenTask> {
             3 => TaskState::Zombie,
             _ => return None,
         },
-        tracer: optional_other(from, &process)?,
+        tracer: optional_other(from, &process)?.map(Box::new),
         since_ns: time(from)?,
     })
 }

@@ -95,7 +95,7 @@ fn seen() -> impl Strategy<Value = SeenTask> {
             process,
             parent,
             state,
-            tracer,
+            tracer: tracer.map(Box::new),
             since_ns,
         },
     )

@@ -118,7 +118,7 @@ pub fn seen_task(bytes: &[u8]) -> Option<SeenTask> {
         process: task(&seen.process),
         parent: task(&seen.parent),
         state,
-        tracer: present(&seen.tracer),
+        tracer: present(&seen.tracer).map(Box::new),
         since_ns: seen.zombie_ns,
     })
 }
