@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    paced::{Paced, is_regular},
+    paced::{Paced, is_pipe, is_regular},
     signals::{self, WRITTEN_WITHIN},
 };
 
@@ -27,6 +27,9 @@ const BATCHES_MAX: usize = 64;
 const BATCH_BYTES: usize = 64 * 1024;
 /// What is written at once.
 const PIECE_BYTES: usize = 16 * 1024;
+/// The same to a pipe: it takes this much (PIPE_BUF) as a whole or not at all, so that its reader gets whole lines however
+/// writing ends.
+const PIPE_PIECE_BYTES: usize = 4096;
 /// Batches kept for another use.
 const USED_MAX: usize = 2;
 /// How long a batch may wait for room before it is lost.
@@ -187,6 +190,20 @@ impl Way {
     }
 }
 
+/// Pieces of whole lines, of at most so many bytes; a longer line is a piece of its own.
+fn pieces(mut bytes: &[u8], most: usize) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let ends_line = |byte: &u8| *byte == b'\n';
+        let end = match bytes.iter().take(most).rposition(ends_line) {
+            Some(last) => last + 1,
+            None => bytes.iter().position(ends_line).map_or(bytes.len(), |first| first + 1),
+        };
+        let (piece, rest) = bytes.split_at(end);
+        bytes = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 fn lines_in(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
@@ -207,10 +224,11 @@ impl Thread {
         let (give_back, used) = sync_channel(USED_MAX);
         let written = Arc::new(AtomicU64::new(0));
         let progress = Arc::clone(&written);
+        let most = if is_pipe(&out) { PIPE_PIECE_BYTES } else { PIECE_BYTES };
         let writer = Builder::new().name("lines".into()).spawn(move || {
             for mut batch in batches {
                 // Piece by piece, so that progress shows.
-                for piece in batch.chunks(PIECE_BYTES) {
+                for piece in pieces(&batch, most) {
                     out.write_all(piece)?;
                     progress.fetch_add(lines_in(piece), Ordering::Relaxed);
                 }
@@ -308,5 +326,19 @@ impl Pace {
         }
         let stands_still = !self.patient && self.since.elapsed() >= STANDSTILL;
         stands_still || signals::time_left(WRITTEN_WITHIN) == Some(Duration::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn pieces_are_whole_lines_and_together_what_was_cut() {
+        let text = b"one\ntwo\na long line\nx\n";
+        let cut: Vec<&[u8]> = pieces(text, 8).collect();
+        assert_eq!(cut, [b"one\ntwo\n".as_slice(), b"a long line\n", b"x\n"]);
+        assert_eq!(pieces(b"no end", 3).collect::<Vec<_>>(), [b"no end".as_slice()]);
+        assert_eq!(pieces(b"", 3).count(), 0);
     }
 }

@@ -63,5 +63,14 @@ impl Write for Paced {
 
 /// Whether what is written to it is always taken, sooner or later.
 pub fn is_regular(file: &impl AsFd) -> bool {
-    fstat(file).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG)
+    is_of_kind(file, SFlag::S_IFREG)
+}
+
+/// Whether it is a pipe, with a name or without.
+pub fn is_pipe(file: &impl AsFd) -> bool {
+    is_of_kind(file, SFlag::S_IFIFO)
+}
+
+fn is_of_kind(file: &impl AsFd, kind: SFlag) -> bool {
+    fstat(file).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == kind)
 }

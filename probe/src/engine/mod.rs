@@ -506,7 +506,8 @@ impl Engine {
         let Self { parents, processes, .. } = self;
         for parent in parents.values_mut() {
             parent.heal(|zombie| match processes.get(zombie)?.state {
-                State::Zombie { since_ns, .. } => Some(since_ns),
+                // Of one that no program has seen die, `since_ns` is when a walk found it.
+                State::Zombie { since_ns, at_least: false, .. } => Some(since_ns),
                 _ => None,
             });
         }
