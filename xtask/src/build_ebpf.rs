@@ -1,6 +1,8 @@
 //! `build-ebpf`: the object that is committed, byte for byte the same for one toolchain.
 //!
-//! The sources are built at a path of their own, the same on every machine: cargo hashes paths into symbol names.
+//! The sources are built from a copy in which everything is below one manifest: cargo hashes paths into symbol names, those
+//! below it without what comes before. The copy is where only the builder writes: cargo runs what a `.cargo/config.toml`
+//! on the way to it says.
 
 use std::{
     fs,
@@ -10,15 +12,23 @@ use std::{
 
 use crate::{
     setup::LLVM,
-    shell::{Outcome, cargo_bin, output, root, run},
+    shell::{Outcome, cargo_bin, output, root, run, target_directory},
     source_hash,
 };
 
 /// Debian's compiler, beside whatever rustup installed.
 const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
+
 /// Where the sources are copied to and built.
-pub const WORKSHOP: &str = "/tmp/reapwatch-ebpf";
+fn workshop() -> PathBuf {
+    target_directory().join("build-ebpf")
+}
+
+/// What was built under this name.
+pub fn built(name: &str) -> PathBuf {
+    workshop().join("target/bpfel-unknown-none/release").join(name)
+}
 
 /// Builds it; with `check` only compares.
 pub fn build_ebpf(check: bool) -> Outcome {
@@ -77,20 +87,32 @@ fn toolchain() -> Outcome<String> {
     Ok(format!("{rustc}\nLLVM {llvm}\n{linker}\n"))
 }
 
-fn build() -> Outcome<Vec<u8>> {
-    let workshop = Path::new(WORKSHOP);
-    for part in ["probe-ebpf", "probe-common"] {
-        let copy = workshop.join(part);
-        let _ = fs::remove_dir_all(copy.join("src"));
-        fs::create_dir_all(&copy).map_err(|error| format!("cannot make {}: {error}", copy.display()))?;
-        run(Command::new("cp").args(["-r"]).arg(root().join(part).join("src")).arg(&copy))?;
+/// Copies the sources; returns the folder of the manifest.
+fn copy_sources(workshop: &Path) -> Outcome<PathBuf> {
+    let package = workshop.join("probe-ebpf");
+    let common = package.join("probe-common");
+    for (from, to) in [("probe-ebpf", &package), ("probe-common", &common)] {
+        let from = root().join(from);
+        let _ = fs::remove_dir_all(to);
+        fs::create_dir_all(to).map_err(|error| format!("cannot make {}: {error}", to.display()))?;
+        run(Command::new("cp").arg("-r").arg(from.join("src")).arg(to))?;
         for file in ["Cargo.toml", "Cargo.lock"] {
-            let from = root().join(part).join(file);
-            if from.exists() {
-                fs::copy(&from, copy.join(file)).map_err(|error| format!("{}: {error}", from.display()))?;
+            match fs::read_to_string(from.join(file)) {
+                Ok(text) => write(&to.join(file), text.replace("../probe-common", "probe-common").as_bytes())?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("cannot read {}: {error}", from.join(file).display())),
             }
         }
     }
+    Ok(package)
+}
+
+fn build() -> Outcome<Vec<u8>> {
+    let workshop = workshop();
+    fs::create_dir_all(&workshop).map_err(|error| format!("cannot make {}: {error}", workshop.display()))?;
+    let workshop =
+        workshop.canonicalize().map_err(|error| format!("cannot use {}: {error}", workshop.display()))?;
+    let package = copy_sources(&workshop)?;
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))
         .map_err(|_| "neither CARGO_HOME nor HOME is set".to_owned())?;
@@ -101,10 +123,10 @@ fn build() -> Outcome<Vec<u8>> {
         format!("-Clinker={}", linker.display()),
         "--cfg=bpf_target_arch=\"x86_64\"".to_owned(),
         format!("--remap-path-prefix={home}=/cargo"),
-        format!("--remap-path-prefix={WORKSHOP}=/reapwatch"),
+        format!("--remap-path-prefix={}=/reapwatch", workshop.display()),
     ];
     run(Command::new(CARGO)
-        .current_dir(workshop.join("probe-ebpf"))
+        .current_dir(package)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", RUSTC)
         .env("CARGO_TARGET_DIR", workshop.join("target"))
@@ -121,7 +143,7 @@ fn build() -> Outcome<Vec<u8>> {
             "bpfel-unknown-none",
             "--release",
         ]))?;
-    let built = workshop.join("target/bpfel-unknown-none/release/probe-ebpf");
+    let built = built("probe-ebpf");
     let stripped = workshop.join("target/reapwatch.bpf.o");
     run(Command::new(format!("{LLVM}/bin/llvm-strip"))
         .arg("--strip-debug")

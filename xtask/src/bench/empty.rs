@@ -13,15 +13,14 @@ use probe::source::kernel::TRACEPOINTS;
 
 use crate::shell::{Outcome, target_directory};
 
-/// The workshop is anybody's, and may be built anew while we measure.
+/// What `build-ebpf` leaves may be built anew while we measure.
 fn object() -> PathBuf {
     target_directory().join("empty.bpf.o")
 }
 
 /// Takes what `build-ebpf` has just built.
 pub fn keep_object() -> Outcome {
-    let built =
-        std::path::Path::new(crate::build_ebpf::WORKSHOP).join("target/bpfel-unknown-none/release/empty");
+    let built = crate::build_ebpf::built("empty");
     fs::copy(&built, object()).map(drop).map_err(|error| format!("cannot copy {}: {error}", built.display()))
 }
 
