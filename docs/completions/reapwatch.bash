@@ -271,7 +271,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__record)
-            opts="-h --duration --output --grace --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --duration --output --grace --progress --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -411,7 +411,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__run)
-            opts="-h --format --output --grace --error-exitcode --record --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --format --output --grace --error-exitcode --record --progress --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

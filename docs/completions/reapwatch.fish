@@ -57,6 +57,7 @@ tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l progress -d 'Show on the terminal how far it is'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -105,6 +106,7 @@ tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l max-parents -d 'Most parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l progress -d 'Show on the terminal how far it is'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
