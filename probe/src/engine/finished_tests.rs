@@ -68,8 +68,10 @@ fn truth(table: &Table) -> Totals {
     sum
 }
 
-/// What a report would be made of.
-fn outcome(engine: &Engine) -> (Totals, Settled, BTreeMap<Grounds, Sum>, Vec<(Identity, Books)>) {
+/// What a report would be made of: the sums, and who is kept.
+type Outcome = (Totals, Settled, BTreeMap<Grounds, Sum>, Vec<(Identity, Books)>);
+
+fn outcome(engine: &Engine) -> Outcome {
     let mut kept: Vec<_> = engine.parents().map(|(identity, parent)| (*identity, parent.ledger)).collect();
     kept.sort_unstable_by_key(|(identity, _)| *identity);
     let others = engine.others().map(|(grounds, sum)| (*grounds, *sum)).collect();
