@@ -12,7 +12,7 @@ use probe::{
     record::Reader,
     sink::{
         json, stats_text,
-        terminal::{View, is_hidden},
+        terminal::{View, is_hidden, width},
         text, trace_text,
     },
     source::{
@@ -24,6 +24,9 @@ use probe::{
     },
 };
 use probe_common::wire;
+
+/// Of the terminal that reports are for.
+const COLUMNS: usize = 80;
 
 /// What was printed, of which no character but the newline may be hidden.
 #[derive(Default)]
@@ -87,7 +90,10 @@ fn replay(bytes: &[u8]) {
         let (_, time_ns) = engine.window();
         apply(&mut engine, &session, Input::End { time_ns });
     }
-    report(&engine, &session);
+    let printed = report(&engine, &session);
+    // The pids of what the kernel programs write are not bounded there.
+    let wide = printed.lines().find(|line| width(line) > COLUMNS);
+    assert_eq!(wide, None, "more than {COLUMNS} columns");
     assert!(damage.bytes_lost <= bytes.len() as u64);
 }
 
@@ -96,26 +102,28 @@ fn apply(engine: &mut Engine, session: &Session, input: Input) {
     engine.apply(input, &mut observations);
     let mut printed = Printed::default();
     for line in observations.iter().filter_map(|observation| analysis::event_line(observation, session)) {
-        for width in [80, 132] {
-            trace_text::line(&mut printed, &line, View { width, colour: false })
-                .expect("it takes everything");
-        }
+        let view = View { width: COLUMNS, colour: false };
+        trace_text::line(&mut printed, &line, view).expect("it takes everything");
         json::line(&mut printed, &line).expect("it takes everything");
     }
     printed.check();
 }
 
-fn report(engine: &Engine, session: &Session) {
+/// Renders it in every form; the text.
+fn report(engine: &Engine, session: &Session) -> String {
     let report = analysis::report(engine, session);
     let mut printed = Printed::default();
-    for width in [80, 132] {
-        text::report(&mut printed, &report, View { width, colour: false }).expect("it takes everything");
-    }
-    stats_text::stats(&mut printed, &report.tracer).expect("it takes everything");
-    printed.check();
     json::line(&mut printed, &report).expect("it takes everything");
     serde_json::from_slice::<serde_json::Value>(&printed.0).expect("JSON");
     printed.check();
+    stats_text::stats(&mut printed, &report.tracer).expect("it takes everything");
+    text::report(&mut printed, &report, View { width: 2 * COLUMNS, colour: false })
+        .expect("it takes everything");
+    printed.check();
+    text::report(&mut printed, &report, View { width: COLUMNS, colour: false }).expect("it takes everything");
+    let text = String::from_utf8_lossy(&printed.0).into_owned();
+    printed.check();
+    text
 }
 
 /// A BTF: its types, the offsets found in it, what programs attach to.

@@ -7,15 +7,25 @@
 mod clock;
 #[path = "faults/cpu.rs"]
 mod cpu;
+#[path = "faults/ending.rs"]
+mod ending;
+#[path = "faults/files.rs"]
+mod files;
+#[path = "faults/inherited.rs"]
+mod inherited;
 #[path = "faults/output.rs"]
 mod output;
 #[path = "faults/overload.rs"]
 mod overload;
 #[path = "faults/restart.rs"]
 mod restart;
+#[path = "faults/scarce.rs"]
+mod scarce;
 #[path = "faults/stopped.rs"]
 mod stopped;
 mod support;
+#[path = "faults/terminal.rs"]
+mod terminal;
 #[path = "faults/tiny.rs"]
 mod tiny;
 

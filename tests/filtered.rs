@@ -68,7 +68,9 @@ fn a_recording_of_one_pid_has_the_kernels_counts_of_all_others_and_accuses_none_
     assert_eq!(parent["reap_latency"]["count"], 400, "{parent:#}");
     // What it left behind is counted; how long each had waited was not asked for.
     expect(&report, &truths[1], &[("exited", 12), ("reaped", 7), ("abandoned", 5)]);
-    assert_eq!(parent_in(&report, &truths[1]["pid"])["verdict"], "undecided", "{report:#}");
+    // Unless a walk of the task list saw them meanwhile.
+    let verdict = &parent_in(&report, &truths[1]["pid"])["verdict"];
+    assert!(verdict == "undecided" || verdict == "healthy", "{report:#}");
     assert_eq!(report["scope"]["kind"], "pids", "{report:#}");
     assert_eq!(report["scope"]["pids"][0].to_string(), pid);
     assert_eq!(report["not_covered"].as_array().map(Vec::len), Some(1), "{report:#}");

@@ -37,9 +37,16 @@ fn healthy(scenario: &[&str]) {
             ("autoreaped", 0),
         ],
     );
-    assert_eq!(ran.own()["verdict"], "healthy");
-    if ran.truth["latency"].is_object() {
+    let latency = &ran.truth["latency"];
+    if latency.is_object() {
         check_latency(ran.own(), &ran.truth);
+    }
+    // By its own clock a workload that means to be quick may have been late: a guest is held up for longer than the grace.
+    let grace_ns = humantime::parse_duration(GRACE).expect("a duration").as_nanos() as u64;
+    if latency["upper_max_ns"].as_u64().is_none_or(|ns| ns < grace_ns) {
+        assert_eq!(ran.own()["verdict"], "healthy");
+    } else if latency["lower_max_ns"].as_u64().is_some_and(|ns| ns > grace_ns) {
+        assert_eq!(ran.own()["verdict"], "slow");
     }
 }
 
@@ -98,7 +105,9 @@ fn a_dead_leader_is_one_exit_and_one_reap() {
     let ran = run(&["dead-leader"]);
     ran.expect(&ran.truth["pid"], &[("exited", 1), ("reaped", 1), ("unreaped", 0)]);
     let max = ran.own()["reap_latency"]["max_ns"].as_u64().expect("a latency");
-    assert!(max < 200_000_000, "the leader's early death is no zombie: {max}");
+    // Its other thread said when it ended, long after.
+    let bound = ran.truth["upper_ns"].as_u64().expect("a bound");
+    assert!(max <= bound, "the leader's early death is no zombie: {max} > {bound}");
     assert_eq!(ran.own()["verdict"], "healthy");
 }
 
@@ -319,7 +328,8 @@ fn a_child_the_tracer_let_go_is_timed_from_then_on() {
     let middle = &ran.truth["middle"];
     ran.expect(middle, &[("forked", 2), ("exited", 2), ("reaped", 2), ("unreaped", 0)]);
     let max = ran.parent(middle)["reap_latency"]["max_ns"].as_u64().expect("a latency");
-    assert!(max < 300_000_000, "{max}");
+    let bound = ran.truth["upper_ns"].as_u64().expect("a bound");
+    assert!(max <= bound, "{max} > {bound}");
 }
 
 #[test]

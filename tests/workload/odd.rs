@@ -69,9 +69,11 @@ pub fn dead_leader(flags: &Flags, ignored: bool) -> Value {
         set_sigchld(Auto::Ignored);
     }
     let ms = flags.get("thread-ms", 300);
+    let (read, write) = pipe();
     let pid = fork(move || {
         thread::spawn(move || {
             hold(ms);
+            send(write, now_ns());
             exit_thread();
         });
         exit_thread();
@@ -81,7 +83,9 @@ pub fn dead_leader(flags: &Flags, ignored: bool) -> Value {
         return json!({"pid": own_pid(), "forked": 1, "exited": 1, "reaped": 0, "autoreaped": 1, "child": pid});
     }
     wait(pid);
-    json!({"pid": own_pid(), "forked": 1, "exited": 1, "reaped": 1, "child": pid})
+    let waited = now_ns();
+    let upper_ns = waited - receive(read).expect("when the last thread ended");
+    json!({"pid": own_pid(), "forked": 1, "exited": 1, "reaped": 1, "child": pid, "upper_ns": upper_ns})
 }
 
 /// A thread that is not the leader calls exec: one process, one exit.
@@ -171,15 +175,18 @@ pub fn endings(_flags: &Flags) -> Value {
 pub fn traced(flags: &Flags) -> Value {
     let hold_ms = flags.get("hold-ms", 0);
     let after_ms = flags.get("after-ms", 2_000);
+    let waits = flags.get("wait", 0) != 0;
     let (read, write) = pipe();
     let middle = fork(|| {
         let child = fork_sleeper();
         let (seized_read, seized_write) = pipe();
+        let (let_go_read, let_go_write) = pipe();
         let tracer = fork(|| {
             // SAFETY: plain numbers; the child is our sibling.
             assert_eq!(unsafe { libc::ptrace(libc::PTRACE_SEIZE, child, 0, 0) }, 0, "seize");
             send(seized_write, 1);
             hold(hold_ms + after_ms);
+            send(let_go_write, now_ns());
             let _ = wait_with(child, libc::__WALL);
             0
         });
@@ -188,16 +195,21 @@ pub fn traced(flags: &Flags) -> Value {
         send(write, child as u64);
         send(write, tracer as u64);
         wait(child);
+        let waited = now_ns();
         wait(tracer);
+        if waits {
+            send(write, waited - receive(let_go_read).expect("when the tracer let it go"));
+        }
         0
     });
     let child = receive(read);
     let tracer = receive(read);
     hold(hold_ms);
-    if flags.get("wait", 0) != 0 {
+    let upper_ns = waits.then(|| {
         wait(middle);
-    }
-    json!({"pid": own_pid(), "middle": middle, "child": child, "tracer": tracer})
+        receive(read)
+    });
+    json!({"pid": own_pid(), "middle": middle, "child": child, "tracer": tracer, "upper_ns": upper_ns.flatten()})
 }
 
 /// The same pid twice in a row.

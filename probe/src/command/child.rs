@@ -128,11 +128,12 @@ impl Child {
     /// Ends when the command is dead (and leaves it unreaped), or some time after a signal was passed on to it.
     pub async fn ends(&self, signals: &Signals) -> Ended {
         let first = loop {
-            if self.is_dead() {
-                return Ended::ByItself;
-            }
+            // A signal that has ended both at once comes first.
             if let Some(first) = signals::first() {
                 break first;
+            }
+            if self.is_dead() {
+                return Ended::ByItself;
             }
             signals.something().await;
         };
@@ -146,11 +147,12 @@ impl Child {
         Ended::Interrupted(first)
     }
 
-    /// A terminal's own signal has reached it already, if it is still in the same process group: two may mean more than
-    /// one.
+    /// A terminal's ^C has reached it already, if it is still in the same process group: two may mean more than one. A
+    /// terminal that goes tells only whoever leads the session.
     fn pass_on(&self, first: First) {
         let pid = self.pid();
-        if first.from_terminal && getpgid(Some(pid)) == Ok(getpgrp()) {
+        let is_interrupt = first.number == Signal::SIGINT as i32;
+        if is_interrupt && first.from_terminal && getpgid(Some(pid)) == Ok(getpgrp()) {
             return;
         }
         if let Ok(signal) = Signal::try_from(first.number) {

@@ -166,7 +166,8 @@ impl OutputFile {
                 let mode = if self.kind == Kind::Report { REPORT_MODE } else { RECORDING_MODE };
                 let (file, temporary) = temporary(&regular.directory, mode)?.into_parts();
                 if let Some(there) = &regular.there {
-                    keep_owner(&file, there);
+                    // A recording is written with what privileges there are.
+                    let _ = keep_owner(&file, there);
                 }
                 Ok((file, Name { moves: Some((temporary, regular.path())), path: self.path }))
             }
@@ -217,7 +218,9 @@ impl Regular {
             Err(error) => return Beside::Failed(error),
         };
         if let Some(there) = &self.there {
-            keep_owner(file.as_file(), there);
+            if let Err(error) = keep_owner(file.as_file(), there) {
+                return Beside::NotPossible(error);
+            }
             if let Ok(metadata) = there.metadata() {
                 let mode = Permissions::from_mode(metadata.mode() & 0o777);
                 let _ = file.as_file().set_permissions(mode);
@@ -276,13 +279,13 @@ fn can_be_made_later(directory: &Path) -> io::Result<bool> {
     }
 }
 
-/// Best effort: whoever had the file keeps it.
-fn keep_owner(file: &File, there: &File) {
-    if let (Ok(now), Ok(before)) = (file.metadata(), there.metadata())
-        && (now.uid(), now.gid()) != (before.uid(), before.gid())
-    {
-        let _ = fchown(file, Some(before.uid()), Some(before.gid()));
+/// Whoever had the file keeps it.
+fn keep_owner(file: &File, there: &File) -> io::Result<()> {
+    let (now, before) = (file.metadata()?, there.metadata()?);
+    if (now.uid(), now.gid()) == (before.uid(), before.gid()) {
+        return Ok(());
     }
+    fchown(file, Some(before.uid()), Some(before.gid()))
 }
 
 /// What a path leads to.

@@ -68,7 +68,7 @@ fn truth(table: &Table) -> Totals {
     sum
 }
 
-/// What a report would be made of: the sums, and who is kept.
+/// What a report would be made of.
 type Outcome = (Totals, Settled, BTreeMap<Grounds, Sum>, Vec<(Identity, Books)>);
 
 fn outcome(engine: &Engine) -> Outcome {

@@ -283,6 +283,9 @@ impl Engine {
                 // What the life in the kernel calls a wait may have been the kernel's own reaping.
                 if *how == ReapHow::Auto {
                     reap_latency_ns = None;
+                } else if reap_latency_ns.is_none() && *zombie_ns != 0 && taken && self.is_filtered() {
+                    // That it had changed hands was not told; the kernel timed it from then on.
+                    reap_latency_ns = Some(now.saturating_sub(*zombie_ns));
                 }
             }
         }

@@ -296,6 +296,46 @@ fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the
 }
 
 #[test]
+fn of_late_reaps_those_are_shown_that_are_known_to_be_late() {
+    let coverage = Coverage::LateReaps { min_latency_ns: 1_000 };
+    let begin = Begin { time_ns: 1, coverage, ..Begin::default() };
+    let reaped = |time_ns, child, zombie_ns, reaper| {
+        let stage = Stage::Reap {
+            parent: task(5),
+            reaper,
+            how: ReapHow::Wait,
+            precision: Precision::Exact,
+            exit_ns: 0,
+            zombie_ns,
+        };
+        life(time_ns, child, stage)
+    };
+    let mut engine = Engine::default();
+    let mut shown = Vec::new();
+    for input in [
+        Input::Begin(begin),
+        // 20 and 21 are zombies of 4, 22 of 5.
+        walk_of_zombies(2, 4, &[20, 21], 0),
+        walk_of_zombies(3, 5, &[22], 0),
+        // 20 came into the hands of 5 at 100, which was not told.
+        reaped(2_000, 20, 100, task(5)),
+        reaped(2_100, 23, 300, task(5)),
+        // 21 is gone, and nobody said when.
+        walk_of_zombies(3_000, 5, &[], 0),
+    ] {
+        let mut observations = Vec::new();
+        engine.apply(input, &mut observations);
+        shown.extend(observations.into_iter().filter_map(|observation| match observation {
+            Observation::Stage { event, reap_latency_ns, in_scope: true, .. } => {
+                Some((event.process.identity.tgid, reap_latency_ns))
+            }
+            _ => None,
+        }));
+    }
+    assert_eq!(shown, [(20, Some(1_900)), (23, Some(1_800))]);
+}
+
+#[test]
 fn a_reap_is_coarse_for_the_parent_that_it_is_booked_with() {
     let engine =
         play("2 walk 5:3 2 3\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n 30 reap 20 2\n 50 walk 2 3");

@@ -108,7 +108,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// `850 ns`, `53 µs`, `4.2 ms`, `1.3 s`, `41 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`.
+/// `850 ns`, `53 µs`, `4.2 ms`, `1.3 s`, `41 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`, `120 d`.
 pub fn duration(ns: u64) -> String {
     let tenth = |value: f64, unit: &str| {
         if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
@@ -123,7 +123,8 @@ pub fn duration(ns: u64) -> String {
             match seconds {
                 0..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
                 3_600..86_400 => format!("{} h {} m", seconds / 3_600, seconds % 3_600 / 60),
-                _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+                86_400..8_640_000 => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+                _ => format!("{} d", seconds / 86_400),
             }
         }
     }
@@ -140,6 +141,24 @@ pub fn count(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A number in so many columns, seven at least: with separators where it fits, else rounded, as in `4.3 G`.
+pub fn fitting(number: u64, columns: usize) -> String {
+    let whole = count(number);
+    if whole.len() <= columns {
+        return whole;
+    }
+    let mut rounded = number as f64;
+    let mut prefix = "";
+    for larger in ["k", "M", "G", "T", "P", "E"] {
+        if rounded < 999.5 {
+            break;
+        }
+        rounded /= 1e3;
+        prefix = larger;
+    }
+    if rounded < 9.95 { format!("{rounded:.1} {prefix}") } else { format!("{rounded:.0} {prefix}") }
 }
 
 /// `1 child`, `2 children`.

@@ -1,7 +1,7 @@
 //! Golden outputs: what a person sees, from reports made by hand.
 
 use super::{
-    terminal::{View, called, count, cut, duration, escape, width},
+    terminal::{View, called, count, cut, duration, escape, fitting, width},
     text,
 };
 use crate::report::*;
@@ -231,10 +231,21 @@ fn durations_and_counts_read_well() {
         (192_000_000_000, "3 m 12 s"),
         (7_500_000_000_000, "2 h 5 m"),
         (273_600_000_000_000, "3 d 4 h"),
+        (31_622_400_000_000_000, "366 d"),
     ];
     for (ns, text) in cases {
         assert_eq!(duration(ns), text);
     }
     assert_eq!(count(1_234_567), "1,234,567");
+    for (number, text) in [
+        (999_999, "999,999"),
+        (1_000_000, "1.0 M"),
+        (12_345_678, "12 M"),
+        (999_600_000, "1.0 G"),
+        (4_294_967_306, "4.3 G"),
+        (u64::MAX, "18 E"),
+    ] {
+        assert_eq!(fitting(number, 7), text);
+    }
     assert_eq!(cut("漢字漢字", 5), "漢字…");
 }

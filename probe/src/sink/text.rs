@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{
     headline::{colour, headline, in_namespace, name},
-    terminal::{View, called, count, cut, duration, escape, left, right, wrap},
+    terminal::{View, called, count, cut, duration, escape, fitting, left, right, wrap},
 };
 use crate::report::{Parent, Report, Verdict};
 
@@ -117,9 +117,9 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
             view.paint(colour, &left(word, 12)),
             right(&parent.pid.to_string(), 7),
             left(&cut(&called(&command), command_width), command_width),
-            right(&count(books.exited + books.adopted), 8),
-            right(&count(books.reaped + books.autoreaped), 8),
-            right(&count(stuck), 9),
+            right(&fitting(books.exited.saturating_add(books.adopted), 7), 8),
+            right(&fitting(books.reaped.saturating_add(books.autoreaped), 7), 8),
+            right(&fitting(stuck, 8), 9),
             right(&oldest, 10),
             right(&p99, 9)
         )?;
