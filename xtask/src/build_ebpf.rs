@@ -98,7 +98,9 @@ fn copy_sources(workshop: &Path) -> Outcome<PathBuf> {
         run(Command::new("cp").arg("-r").arg(from.join("src")).arg(to))?;
         for file in ["Cargo.toml", "Cargo.lock"] {
             match fs::read_to_string(from.join(file)) {
-                Ok(text) => write(&to.join(file), text.replace("../probe-common", "probe-common").as_bytes())?,
+                Ok(text) => {
+                    write(&to.join(file), text.replace("../probe-common", "probe-common").as_bytes())?
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(format!("cannot read {}: {error}", from.join(file).display())),
             }
