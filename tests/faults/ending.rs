@@ -324,8 +324,8 @@ fn stopped_and_continued_it_goes_on() {
         .spawn()
         .expect("reapwatch");
     until_it_watches(&mut child);
-    // As ^Z does; the command would be stopped by the terminal.
-    signal(&child, libc::SIGTSTP);
+    // As ^Z would; but the kernel ignores that one's signal in a process group whose session has no shell any more.
+    signal(&child, libc::SIGSTOP);
     let stat = format!("/proc/{}/stat", child.id());
     until("it is stopped", || std::fs::read_to_string(&stat).ok()?.contains(") T ").then_some(()));
     signal(&child, libc::SIGCONT);
