@@ -445,13 +445,7 @@ impl Collector {
         if !self.status_line {
             return;
         }
-        let (parents, unreaped) = self
-            .engine
-            .parents()
-            .filter(|(_, parent)| self.engine.root().is_none() || parent.member)
-            .fold((0, 0), |(count, unreaped), (_, parent)| {
-                (count + 1, unreaped + parent.zombies.len() as u64)
-            });
+        let (parents, unreaped) = self.engine.parents_and_zombies();
         let losses = self.engine.losses();
         let line = sink::status::status_line(
             self.began.elapsed().as_nanos() as u64,

@@ -1,7 +1,8 @@
 //! `/init` of a virtual machine: runs the live tests on each rung the kernel offers and prints what came of it.
 //!
-//! The kernel's command line names the rungs (`reapwatch.rungs=fentry,kprobe,tracepoint`) and, where only some tests
-//! are wanted, a part of their names (`reapwatch.filter=…`). Every line for the host begins with `@`. Must not judge:
+//! The kernel's command line names the rungs (`reapwatch.rungs=fentry,kprobe,tracepoint`), where only some tests are
+//! wanted a part of their names (`reapwatch.filter=…`), and where the host wants the tests' recordings
+//! (`reapwatch.keep=1`). Every line for the host begins with `@`. Must not judge:
 //! the tests do, and whoever reads the lines.
 
 mod minimal_btf;
@@ -9,6 +10,7 @@ mod minimal_btf;
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -63,6 +65,9 @@ fn session() {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     println!("@ kernel {}", release.trim());
     let option = |name: &str| command_line.split_whitespace().find_map(|word| word.strip_prefix(name));
+    if option("reapwatch.keep=").is_some() {
+        let _ = fs::create_dir_all(KEPT);
+    }
     for rung in option("reapwatch.rungs=").unwrap_or("fentry,kprobe,tracepoint").split(',') {
         let doctor = Command::new(REAPWATCH).args(["--hooks", rung, "doctor"]).output();
         match doctor {
@@ -70,6 +75,7 @@ fn session() {
                 // In a process of its own: what it loads goes with it.
                 let _ = Command::new("/init").args(["verified", rung]).status();
                 live_tests(rung, option("reapwatch.filter="));
+                print_recordings(rung);
             }
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -80,6 +86,29 @@ fn session() {
     }
 }
 
+/// Where the tests leave their recordings; it is there where the host wants them.
+const KEPT: &str = "/tmp/kept";
+/// Larger ones are not for a repository.
+const RECORDING_MAX_BYTES: usize = 32 << 10;
+
+/// The recordings that the tests left, as hexadecimal digits; none is left after it.
+fn print_recordings(rung: &str) {
+    for entry in fs::read_dir(KEPT).into_iter().flatten().flatten() {
+        let bytes = fs::read(entry.path()).unwrap_or_default();
+        let _ = fs::remove_file(entry.path());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if bytes.len() <= RECORDING_MAX_BYTES {
+            for line in bytes.chunks(400) {
+                println!("@ recording {rung} {name} {}", hexadecimal(line));
+            }
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The kernel's BTF, cut down, as hexadecimal digits.
 fn btf() {
     let cut = btf_rs::Btf::from_file("/sys/kernel/btf/vmlinux").ok().and_then(|btf| minimal_btf::cut(&btf));
@@ -88,7 +117,7 @@ fn btf() {
         return;
     };
     for line in bytes.chunks(64) {
-        println!("@ btf {}", line.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        println!("@ btf {}", hexadecimal(line));
     }
 }
 
@@ -175,6 +204,9 @@ fn tells_why(line: &str, said: &[String]) -> bool {
 /// The test binary, for a rung.
 fn live(rung: &str) -> Command {
     let mut command = Command::new("/bin/live");
+    if Path::new(KEPT).is_dir() {
+        command.env("REAPWATCH_KEEP", KEPT);
+    }
     command
         .env("REAPWATCH_BINARY", REAPWATCH)
         .env("REAPWATCH_HOOKS", rung)

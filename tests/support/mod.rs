@@ -122,6 +122,7 @@ pub fn run_with<S: AsRef<OsStr>>(grace: &str, code: i32, command: &[S]) -> Ran {
         reapwatch().args(["replay", "--format", "json"]).arg(&recording).output().expect("replay runs");
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     assert_eq!(replayed.stdout, bytes, "a replay gives the live report, byte for byte");
+    keep(&recording);
     Ran { report, truth, output, directory }
 }
 
@@ -233,7 +234,17 @@ pub fn replayed(recording: &Path) -> Value {
     let output =
         reapwatch().args(["replay", "--format", "json"]).arg(recording).output().expect("replay runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    keep(recording);
     serde_json::from_slice(&output.stdout).expect("a report")
+}
+
+/// Copies a recording into the directory that `REAPWATCH_KEEP` names, if it is set, under the name of the test: the golden
+/// tests replay those.
+fn keep(recording: &Path) {
+    let Some(directory) = std::env::var_os("REAPWATCH_KEEP").map(PathBuf::from) else { return };
+    let test = std::thread::current().name().unwrap_or_default().replace("::", ".");
+    let free = (1..).map(|number| directory.join(format!("{test}.{number}.rec"))).find(|path| !path.exists());
+    std::fs::copy(recording, free.expect("a free name")).expect("a copy of the recording");
 }
 
 /// A `watch` under way. Killed if the test fails meanwhile.

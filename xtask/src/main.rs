@@ -27,9 +27,9 @@ struct Cli {
 enum Command {
     /// Build reapwatch and show it the leak of a real program
     Demo,
-    /// Everything that must hold before a change lands; installs what it needs
-    Test,
-    /// Install what `test` and `build-ebpf` need (Debian packages, bpf-linker, cargo-deny)
+    /// Run the tests, as root: the live ones load eBPF programs; installs a compiler and Python where they are missing
+    Test(test::TestArgs),
+    /// Install what `test --all` and `build-ebpf` need (Debian packages, bpf-linker, cargo-deny)
     Setup,
     /// Build the eBPF object that is committed beside the sources
     BuildEbpf {
@@ -59,7 +59,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo => demo::demo(),
-        Command::Test => test::test(),
+        Command::Test(args) => test::test(&args),
         Command::Setup => setup::setup(),
         Command::BuildEbpf { check } => build_ebpf::build_ebpf(check),
         Command::Vm(args) => vm::vm(&args),

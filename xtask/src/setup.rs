@@ -1,18 +1,17 @@
-//! `setup`: installs what `test` and `build-ebpf` need. Building and using reapwatch needs none of it.
+//! `setup`: installs what tests and `build-ebpf` need. Building and using reapwatch needs none of it.
 
 use std::process::Command;
 
 use crate::shell::{Outcome, as_root, cargo, cargo_bin, output, run};
 
-/// Debian packages: the toolchain of the eBPF object, what the tests run, and what boots other kernels.
-const PACKAGES: &[&str] = &[
+/// Debian packages that the live tests' own programs need.
+const FOR_LIVE_TESTS: &[&str] = &["gcc", "libc6-dev", "python3"];
+/// Debian packages beside those: the toolchain of the eBPF object, real programs, and what boots other kernels.
+const FOR_ALL: &[&str] = &[
     "rustc-web",
     "cargo-web",
     "rust-web-src",
     "llvm-22-dev",
-    "gcc",
-    "libc6-dev",
-    "python3",
     "systemd",
     // Real programs of tests/cases.
     "bubblewrap",
@@ -44,9 +43,20 @@ fn install(package: &str) -> Outcome {
     run(apt().arg("--no-install-recommends")).or_else(|_| run(&mut apt()))
 }
 
-/// Installs what is missing.
+/// Installs what is missing for everything.
 pub fn setup() -> Outcome {
-    let missing: Vec<&str> = PACKAGES
+    setup_live_tests()?;
+    install_missing(FOR_ALL)?;
+    install_tools()
+}
+
+/// Installs what is missing for the live tests.
+pub fn setup_live_tests() -> Outcome {
+    install_missing(FOR_LIVE_TESTS)
+}
+
+fn install_missing(packages: &[&str]) -> Outcome {
+    let missing: Vec<&str> = packages
         .iter()
         .filter(|package| {
             let mut query = Command::new("dpkg-query");
@@ -62,6 +72,10 @@ pub fn setup() -> Outcome {
             install(package)?;
         }
     }
+    Ok(())
+}
+
+fn install_tools() -> Outcome {
     if cargo_bin("bpf-linker").is_none() {
         eprintln!("setup: cargo install bpf-linker {BPF_LINKER}");
         run(cargo()

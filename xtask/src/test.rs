@@ -1,4 +1,5 @@
-//! `test`: everything that must hold before a change lands, in one order, each step with its time.
+//! `test`: what a newcomer runs, and with `--all` everything that must hold before a change lands, in one order, each step
+//! with its time.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,8 +14,49 @@ use crate::{
     vm::{self, VmArgs},
 };
 
-/// Runs all steps; stops at the first that fails.
-pub fn test() -> Outcome {
+#[derive(clap::Args)]
+pub struct TestArgs {
+    /// Everything that must hold before a change lands: also faults, real programs, the eBPF object, lints, licences, and
+    /// the live tests on other kernels in QEMU
+    #[arg(long)]
+    all: bool,
+    /// Only tests whose name contains this, of all that run on this host
+    #[arg(long, conflicts_with = "all")]
+    filter: Option<String>,
+}
+
+/// Tests that need no root, and the quicker ones that do.
+const NEWCOMERS: &[&str] = &[
+    "--lib",
+    "--bins",
+    "--test=architecture",
+    "--test=corpus",
+    "--test=errors",
+    "--test=frozen_btf",
+    "--test=live",
+];
+
+const LEFT_OUT: &str = "Left out: hundreds of faults and real programs (tests/faults, tests/cases), the eBPF object, lints, \
+                        licences, documentation, and the live tests on other kernels. `cargo xtask test --all` has them; it \
+                        takes about an hour.";
+
+/// Runs what is asked for; stops at the first step that fails.
+pub fn test(args: &TestArgs) -> Outcome {
+    if args.all {
+        return all();
+    }
+    step("what is needed", setup::setup_live_tests)?;
+    step("build", build)?;
+    if let Some(filter) = &args.filter {
+        return step("tests", || tests(&["--no-fail-fast", "--", filter]));
+    }
+    step("tests, the live ones included", || tests(NEWCOMERS))?;
+    println!("\n{LEFT_OUT}");
+    Ok(())
+}
+
+/// Runs all steps.
+fn all() -> Outcome {
     step("what is needed", setup::setup)?;
     step("format", || {
         run(cargo().args(["fmt", "--all", "--check"]))?;
@@ -22,16 +64,8 @@ pub fn test() -> Outcome {
         run(cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))
     })?;
     step("clippy", || {
-        run(cargo().args([
-            "clippy",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+        let what = ["clippy", "--quiet", "--workspace", "--all-targets", "--features", LIVE, "--locked"];
+        run(cargo().args(what).args(["--", "-D", "warnings"]))
     })?;
     step("the eBPF object", || build_ebpf::build_ebpf(true))?;
     step("licences, bans, sources", || run(deny()?.args(["check", "licenses", "bans", "sources"])))?;
@@ -39,29 +73,26 @@ pub fn test() -> Outcome {
     step("known vulnerabilities of dependencies", || advisories(&mut unchecked))?;
     step("man page and completions", || docs::docs(true))?;
     step("release build, stable Rust alone", || {
-        run(cargo().args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--package",
-            "probe",
-            "--bin",
-            "reapwatch",
-        ]))
+        let what = ["build", "--quiet", "--release", "--locked", "--package", "probe", "--bin", "reapwatch"];
+        run(cargo().args(what))
     })?;
     step("systemd unit", unit::unit)?;
-    // The live tests start the workload, which `cargo test --test live` alone would not build anew.
-    step("build of all targets", || {
-        run(cargo().args(["build", "--quiet", "--workspace", "--all-targets", "--locked"]))
-    })?;
-    step("tests, the live ones included", tests)?;
+    step("build of all targets", build)?;
+    step("tests, the live ones included", || tests(&[]))?;
     step("the live tests on other kernels, in QEMU", || vm::vm(&VmArgs::default()))?;
     // Again, where it is not scrolled away.
     if let Some(unchecked) = unchecked {
         println!("\n{unchecked}");
     }
     Ok(())
+}
+
+/// The feature that has cargo build the tests that need root.
+const LIVE: &str = "probe/live";
+
+/// Builds all targets: the live tests start the workload, which `cargo test --test live` alone would not build anew.
+fn build() -> Outcome {
+    run(cargo().args(["build", "--quiet", "--workspace", "--all-targets", "--features", LIVE, "--locked"]))
 }
 
 fn deny() -> Outcome<Command> {
@@ -97,11 +128,12 @@ fn step(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {
 }
 
 /// `cargo test` as root; fails also where a test was skipped.
-fn tests() -> Outcome {
+fn tests(which: &[&str]) -> Outcome {
     let program = cargo().get_program().to_owned();
     let mut child = as_root(program)
         .current_dir(crate::shell::root())
-        .args(["test", "--workspace", "--locked"])
+        .args(["test", "--workspace", "--features", LIVE, "--locked"])
+        .args(which)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot start cargo test: {error}"))?;

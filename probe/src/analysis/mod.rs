@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use unreaped::Unreaped;
 
 use crate::{
-    engine::{Engine, Parent as Known, State, Tally},
+    engine::{Parent as Known, State, Tally, View},
     model::{self, Detail, Identity, Session, Task},
     report::{
         HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, ProgramCost,
@@ -30,21 +30,20 @@ use crate::{
 };
 
 /// What is to be said of everything up to now.
-pub fn report(engine: &Engine, session: &Session) -> Report {
-    let (start_ns, end_ns) = engine.window();
-    let losses = engine.losses();
+pub fn report(view: &View<'_>, session: &Session) -> Report {
+    let (start_ns, end_ns) = view.window();
+    let losses = view.losses();
     let lost = lost(losses);
     let complete = lost == Lost::default();
-    let of_scope =
-        || engine.parents().map(|(_, known)| known).filter(|known| engine.root().is_none() || known.member);
+    let of_scope = || view.parents().filter(|known| view.root().is_none() || known.member);
     let coarse = (of_scope().map(|known| known.ledger.coarse))
-        .chain(engine.others().map(|(_, sum)| sum.ledger.coarse))
-        .fold(engine.settled().coarse, u64::saturating_add);
+        .chain(view.others().map(|(_, sum)| sum.ledger.coarse))
+        .fold(view.settled().coarse, u64::saturating_add);
     let mut parents: Vec<Parent> = of_scope()
-        .map(|known| parent(engine, session, known, complete))
+        .map(|known| parent(view, session, known, complete))
         .filter(|parent| parent.ledger != Ledger::default())
         .collect();
-    let (settled, mut other) = (settled(engine.settled()), others(engine, complete));
+    let (settled, mut other) = (settled(view.settled()), others(view, complete));
     listed::worst(&mut parents, &mut other, listed::PARENTS_MAX);
     Report {
         schema: SCHEMA,
@@ -55,9 +54,9 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
             end: time::rfc3339(session, end_ns),
             duration_ns: end_ns.saturating_sub(start_ns),
         },
-        scope: coverage::scope(&engine.begin().scope),
-        coverage: coverage::coverage(engine.begin().coverage),
-        not_covered: coverage::not_covered(engine.begin()),
+        scope: coverage::scope(&view.begin().scope),
+        coverage: coverage::coverage(view.begin().coverage),
+        not_covered: coverage::not_covered(view.begin()),
         hooks: HooksUsed {
             exit: session.hooks.exit.clone(),
             zombie: session.hooks.zombie.clone(),
@@ -70,8 +69,8 @@ pub fn report(engine: &Engine, session: &Session) -> Report {
         settled,
         other,
         parents,
-        left_running: if engine.root().is_some() { left_running(engine) } else { Vec::new() },
-        tracer: tracer(engine.upkeep()),
+        left_running: if view.root().is_some() { left_running(view) } else { Vec::new() },
+        tracer: tracer(view.upkeep()),
     }
 }
 
@@ -105,9 +104,9 @@ fn settled(sum: model::Settled) -> Settled {
 }
 
 /// The sum over those that left something to tell and are no longer kept one by one.
-fn others(engine: &Engine, complete: bool) -> Other {
+fn others(view: &View<'_>, complete: bool) -> Other {
     let mut other = Other::default();
-    for (grounds, sum) in engine.others() {
+    for (grounds, sum) in view.others() {
         let books = &sum.ledger;
         let ledger = Ledger {
             forked: books.forked,
@@ -137,9 +136,9 @@ fn lost(losses: model::Losses) -> Lost {
     Lost { events, map_full, probe_missed, damaged }
 }
 
-fn parent(engine: &Engine, session: &Session, known: &Known, complete: bool) -> Parent {
-    let (began_ns, end_ns) = engine.window();
-    let unreaped = Unreaped::of(engine, known, session.grace_ns, end_ns);
+fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> Parent {
+    let (began_ns, end_ns) = view.window();
+    let unreaped = Unreaped::of(view, known, session.grace_ns, end_ns);
     let books = &known.ledger;
     let ledger = Ledger {
         forked: books.forked,
@@ -190,8 +189,8 @@ fn summary(tally: &Tally) -> LatencySummary {
 }
 
 /// The command, where it has not ended, and its descendants still alive, by pid.
-fn left_running(engine: &Engine) -> Vec<LeftRunning> {
-    let mut left: Vec<(Identity, LeftRunning)> = engine
+fn left_running(view: &View<'_>) -> Vec<LeftRunning> {
+    let mut left: Vec<(Identity, LeftRunning)> = view
         .processes()
         .filter(|process| process.member && matches!(process.state, State::Running))
         .map(|process| {

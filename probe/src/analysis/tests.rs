@@ -14,7 +14,7 @@ const EARLY: u64 = 1;
 
 fn judge_in(begin: Begin, script: &str) -> Report {
     let session = Session { grace_ns: GRACE_NS, ..Session::default() };
-    report(&play_in(begin, script), &session)
+    report(&play_in(begin, script).view(), &session)
 }
 
 fn judge(began_ns: u64, script: &str) -> Report {

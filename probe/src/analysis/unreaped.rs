@@ -3,7 +3,7 @@
 //! Must not judge: that is `verdict`'s and `cause`'s.
 
 use crate::{
-    engine::{Engine, Origin, Parent, State},
+    engine::{Origin, Parent, State, View},
     model::Task,
 };
 
@@ -44,10 +44,10 @@ pub struct Unreaped {
 }
 
 impl Unreaped {
-    pub fn of(engine: &Engine, parent: &Parent, grace_ns: u64, end_ns: u64) -> Self {
+    pub fn of(view: &View<'_>, parent: &Parent, grace_ns: u64, end_ns: u64) -> Self {
         let mut found = Self::abandoned(parent, grace_ns);
         let (mut oldest_held_ns, mut held_at_least) = (parent.abandoned_held_after.max_ns(), false);
-        for process in parent.zombies.iter().filter_map(|child| engine.process(*child)) {
+        for process in parent.zombies.iter().filter_map(|child| view.process(*child)) {
             let State::Zombie { since_ns, held_by, at_least } = &process.state else { continue };
             let (since_ns, at_least) = (*since_ns, *at_least);
             let waited_ns = end_ns.saturating_sub(since_ns);
@@ -60,7 +60,7 @@ impl Unreaped {
                 }
                 continue;
             }
-            let (older, origin) = (engine.is_older(process), process.origin());
+            let (older, origin) = (view.is_older(process), process.origin());
             let born_ns = process.task.identity.start_boottime_ns;
             found.own += 1;
             found.older += u64::from(older);

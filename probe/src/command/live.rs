@@ -106,7 +106,7 @@ pub async fn watch(mut options: KernelOptions, args: WatchArgs, signals: Signals
     collector.run(for_a_while(Some(args.duration), &signals), &mut NoObserver).await?;
     let failure = collector.recording_failure();
     let (engine, session) = collector.into_parts();
-    let report = analysis::report(&engine, &session);
+    let report = analysis::report(&engine.view(), &session);
     target.write(&report, args.format)?;
     output::stats(options.stats, &report.tracer);
     failure.map_or(Ok(0), |failure| Err(Failure::Other(failure)))

@@ -56,7 +56,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     }
     if damage.no_end {
         // Closes the books with what there is.
-        let (_, time_ns) = engine.window();
+        let time_ns = engine.ended_ns();
         engine.apply(Input::End { time_ns }, &mut observations);
     }
     if damage != crate::record::Damage::default() {
@@ -72,7 +72,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
                 )));
             }
         }
-        View::Report(target) => target.write(&analysis::report(&engine, &session), args.format)?,
+        View::Report(target) => target.write(&analysis::report(&engine.view(), &session), args.format)?,
     }
     Ok(0)
 }

@@ -35,7 +35,7 @@ pub async fn run(mut options: KernelOptions, args: RunArgs, signals: Signals) ->
     let ended = ended.inspect_err(|_| child.is_left_running())?;
     let failure = collector.recording_failure();
     let (engine, session) = collector.into_parts();
-    let report = analysis::report(&engine, &session);
+    let report = analysis::report(&engine.view(), &session);
     let on_stderr = matches!(target, Target::StandardError);
     target.write(&report, args.format)?;
     output::stats(options.stats, &report.tracer);

@@ -226,7 +226,7 @@ impl Engine {
     /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
     /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
     pub(super) fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
-        let (since_ns, held_by, older) = match self.process(task.identity) {
+        let (since_ns, held_by, older) = match self.processes.get(&task.identity).map(Box::as_ref) {
             Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
                 (*since_ns, held_by.clone(), self.is_older(process))
             }

@@ -4,6 +4,7 @@
 //! Owns which are given up, and the sums. Must not know verdicts: it keeps what a verdict on a dead parent rests on.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::{BTreeMap, VecDeque},
 };
@@ -186,8 +187,13 @@ pub struct Moment {
     pub is_counted: bool,
     /// A window over a tree: others than its members are nobody's.
     pub is_tree: bool,
-    /// Nothing comes after it.
-    pub is_end: bool,
+}
+
+/// Which of the finished are no longer kept one by one.
+struct Chosen {
+    nobodys: Vec<Identity>,
+    /// To be summed up.
+    beyond: Vec<Identity>,
 }
 
 impl Finished {
@@ -231,46 +237,88 @@ impl Finished {
         owners: impl Iterator<Item = Identity>,
         moment: Moment,
     ) {
-        let late_ns = self.bounds.late_ns;
         let mut looked_at = parents.len();
         let with_children: HashSet<Identity> = owners
             .inspect(|_| looked_at += 1)
             .filter(|owner| parents.get(owner).is_some_and(|owner| owner.died_ns.is_some()))
             .collect();
-        let (mut quiet, mut telling, mut nobodys) = (Vec::new(), Vec::new(), Vec::new());
-        for (identity, parent) in parents.iter() {
-            let Some(died_ns) = parent.died_ns else { continue };
-            let is_final = self.is_final(parent, died_ns, moment.now_ns);
-            if !moment.is_end && (!is_final || with_children.contains(identity)) {
-                continue;
-            }
-            let one = if moment.is_counted { counted(parent) } else { None };
-            let one = one.as_ref().unwrap_or(parent);
-            if (moment.is_tree && !parent.member)
-                || (parent.counters.is_none() && one.ledger == Books::default())
-            {
-                nobodys.push(*identity);
-            } else if parent.resumed || is_quiet(one, late_ns) {
-                quiet.push((!parent.resumed, died_ns, *identity));
-            } else {
-                telling.push((gravity(one, late_ns), *identity));
-            }
-        }
+        let finished = parents.iter().filter_map(|(identity, parent)| {
+            let is_final = self.is_final(parent, parent.died_ns?, moment.now_ns);
+            (is_final && !with_children.contains(identity)).then_some(())?;
+            let reconciled = if moment.is_counted { counted(parent) } else { None };
+            Some((*identity, reconciled.map_or(Cow::Borrowed(parent), Cow::Owned)))
+        });
+        let Chosen { nobodys, beyond } = self.choose(finished, moment.is_tree);
         for identity in nobodys {
             parents.remove(&identity);
         }
-        quiet.sort_unstable_by(|one, other| other.cmp(one));
-        telling.sort_unstable_by(|one, other| other.cmp(one));
-        let kept = quiet.iter().take(self.bounds.quiet_max).take_while(|(is_row, ..)| *is_row).count();
-        let quiet = quiet.into_iter().skip(kept).map(|(.., identity)| identity);
-        let telling = telling.into_iter().skip(self.bounds.telling_max).map(|(_, identity)| identity);
-        for identity in quiet.chain(telling) {
+        for identity in beyond {
             if let Some(parent) = parents.remove(&identity) {
                 self.sum_up(identity, &parent);
             }
         }
         self.dead = parents.values().filter(|parent| parent.died_ns.is_some()).count();
         self.look_at = self.dead + (self.kept_max() / 2).max(looked_at / 8);
+    }
+
+    /// Gives up a parent that has been reported, if it is finished.
+    pub fn retire(&mut self, parents: &mut HashMap<Identity, Parent>, identity: Identity, now_ns: u64) {
+        let is_finished =
+            |parent: &Parent| parent.died_ns.is_some_and(|died_ns| self.is_final(parent, died_ns, now_ns));
+        if parents.get(&identity).is_some_and(is_finished)
+            && let Some(parent) = parents.remove(&identity)
+        {
+            self.sum_up(identity, &parent);
+            self.dead = self.dead.saturating_sub(1);
+        }
+    }
+
+    /// Leaves those that a report lists one by one; the sums over all others. `parents`: with the ledgers that count.
+    pub fn fold(
+        &self,
+        parents: &mut HashMap<Identity, Cow<'_, Parent>>,
+        is_counted: bool,
+        is_tree: bool,
+    ) -> Sums {
+        let mut sums = self.sums(is_counted).clone();
+        let dead = parents.iter().filter(|(_, parent)| parent.died_ns.is_some());
+        let Chosen { nobodys, beyond } =
+            self.choose(dead.map(|(identity, parent)| (*identity, Cow::Borrowed(&**parent))), is_tree);
+        for identity in nobodys {
+            parents.remove(&identity);
+        }
+        for identity in beyond {
+            if let Some(parent) = parents.remove(&identity) {
+                sums.add(&parent, self.bounds.late_ns);
+            }
+        }
+        sums
+    }
+
+    /// Of these finished parents, with the ledgers that count: whom nobody asked for, and who is beyond the bounds.
+    fn choose<'a>(
+        &self,
+        finished: impl Iterator<Item = (Identity, Cow<'a, Parent>)>,
+        is_tree: bool,
+    ) -> Chosen {
+        let late_ns = self.bounds.late_ns;
+        let (mut quiet, mut telling, mut nobodys) = (Vec::new(), Vec::new(), Vec::new());
+        for (identity, parent) in finished {
+            if (is_tree && !parent.member) || (parent.counters.is_none() && parent.ledger == Books::default())
+            {
+                nobodys.push(identity);
+            } else if parent.resumed || is_quiet(&parent, late_ns) {
+                quiet.push((!parent.resumed, parent.died_ns, identity));
+            } else {
+                telling.push((gravity(&parent, late_ns), identity));
+            }
+        }
+        quiet.sort_unstable_by(|one, other| other.cmp(one));
+        telling.sort_unstable_by(|one, other| other.cmp(one));
+        let kept = quiet.iter().take(self.bounds.quiet_max).take_while(|(is_row, ..)| *is_row).count();
+        let quiet = quiet.into_iter().skip(kept).map(|(.., identity)| identity);
+        let telling = telling.into_iter().skip(self.bounds.telling_max).map(|(_, identity)| identity);
+        Chosen { nobodys, beyond: quiet.chain(telling).collect() }
     }
 
     /// Whether no more is counted of a dead parent.
@@ -297,10 +345,7 @@ impl Finished {
 
 /// A dead parent with the ledger that the kernel counted, if it did.
 fn counted(parent: &Parent) -> Option<Parent> {
-    parent.counters.as_ref()?;
-    let mut counted = parent.clone();
-    counted.heal(|_| None);
-    Some(counted)
+    parent.reconciled(|_| None)
 }
 
 /// Who was given up of late, and when each had died.

@@ -33,7 +33,8 @@ fn apply(engine: &mut Engine, inputs: impl IntoIterator<Item = Input>) -> Vec<Ob
 type Totals = [u64; 7];
 
 fn totals(engine: &Engine) -> Totals {
-    let settled = engine.settled();
+    let view = engine.view();
+    let settled = view.settled();
     let mut sum = [settled.parents, settled.forked, settled.exited, settled.adopted, settled.reaped, 0, 0];
     let mut add = |parents: u64, ledger: &Books, unreaped: usize| {
         let Books { forked, exited, adopted, reaped, abandoned, .. } = *ledger;
@@ -43,10 +44,10 @@ fn totals(engine: &Engine) -> Totals {
             *sum += more;
         }
     };
-    for (_, other) in engine.others() {
+    for (_, other) in view.others() {
         add(other.parents, &other.ledger, 0);
     }
-    for (_, parent) in engine.parents().filter(|(_, parent)| parent.ledger != Books::default()) {
+    for parent in view.parents().filter(|parent| parent.ledger != Books::default()) {
         add(1, &parent.ledger, parent.zombies.len());
     }
     sum
@@ -72,10 +73,11 @@ fn truth(table: &Table) -> Totals {
 type Outcome = (Totals, Settled, BTreeMap<Grounds, Sum>, Vec<(Identity, Books)>);
 
 fn outcome(engine: &Engine) -> Outcome {
-    let mut kept: Vec<_> = engine.parents().map(|(identity, parent)| (*identity, parent.ledger)).collect();
+    let view = engine.view();
+    let mut kept: Vec<_> = view.parents().map(|parent| (parent.task.identity, parent.ledger)).collect();
     kept.sort_unstable_by_key(|(identity, _)| *identity);
-    let others = engine.others().map(|(grounds, sum)| (*grounds, *sum)).collect();
-    (totals(engine), engine.settled(), others, kept)
+    let others = view.others().map(|(grounds, sum)| (*grounds, *sum)).collect();
+    (totals(engine), view.settled(), others, kept)
 }
 
 proptest! {
@@ -85,7 +87,7 @@ proptest! {
         let mut observations = Vec::new();
         let table = simulate(&happenings, &mut |input| engine.apply(input, &mut observations));
         prop_assert_eq!(totals(&engine), truth(&table));
-        let dead = engine.parents().filter(|(_, parent)| parent.died_ns.is_some()).count();
+        let dead = engine.view().parents().filter(|parent| parent.died_ns.is_some()).count();
         prop_assert!(dead <= quiet + telling, "{} dead parents are kept", dead);
     }
 
@@ -98,6 +100,40 @@ proptest! {
             outcome(&engine)
         });
         prop_assert_eq!(&outcomes[0], &outcomes[1]);
+    }
+
+    #[test]
+    fn a_view_may_be_had_at_any_moment_balances_and_changes_nothing(happenings in happenings()) {
+        let (mut asked, mut left_alone) = (begun(bounds(1, 1)), begun(bounds(1, 1)));
+        let mut observations = Vec::new();
+        let mut unbalanced = Vec::new();
+        simulate(&happenings, &mut |input| {
+            left_alone.apply(input.clone(), &mut observations);
+            asked.apply(input, &mut observations);
+            for parent in asked.view().parents() {
+                let Books { exited, adopted, reaped, autoreaped, abandoned, .. } = parent.ledger;
+                if exited + adopted != reaped + autoreaped + abandoned + parent.zombies.len() as u64 {
+                    unbalanced.push((asked.ended_ns(), parent.clone()));
+                }
+            }
+        });
+        prop_assert!(unbalanced.is_empty(), "{:?}", unbalanced);
+        prop_assert_eq!(outcome(&asked), outcome(&asked));
+        prop_assert_eq!(outcome(&asked), outcome(&left_alone));
+    }
+
+    #[test]
+    fn whoever_is_retired_is_in_the_sums(happenings in happenings()) {
+        let mut engine = begun(bounds(1_000, 1_000));
+        let mut observations = Vec::new();
+        let table = simulate(&happenings, &mut |input| {
+            engine.apply(input, &mut observations);
+            let finished: Vec<Identity> =
+                engine.view().parents().filter(|parent| parent.died_ns.is_some()).map(|parent| parent.task.identity).collect();
+            engine.retire(&finished);
+        });
+        prop_assert_eq!(totals(&engine), truth(&table));
+        prop_assert!(engine.view().parents().all(|parent| parent.died_ns.is_none()));
     }
 
     #[test]
@@ -199,12 +235,13 @@ fn the_worst_are_kept_and_the_youngest_of_those_that_left_nothing_to_tell() {
         apply(&mut engine, short_parent(10 + 2 * number, u64::from(1_000 * (number + 1)), how));
     }
     apply(&mut engine, [Input::End { time_ns: 1_000_000 }]);
-    let mut kept: Vec<u32> = engine.parents().map(|(identity, _)| identity.tgid).collect();
+    let view = engine.view();
+    let mut kept: Vec<u32> = view.parents().map(|parent| parent.task.identity.tgid).collect();
     kept.sort_unstable();
     // Init; two that abandoned; the slowest of three slow ones; the last two.
     assert_eq!(kept, [1, 12, 20, 24, 26, 28]);
-    assert_eq!(engine.settled().parents, 3);
-    let others: Vec<_> = engine.others().map(|(grounds, sum)| (grounds.reaped_late, sum.parents)).collect();
+    assert_eq!(view.settled().parents, 3);
+    let others: Vec<_> = view.others().map(|(grounds, sum)| (grounds.reaped_late, sum.parents)).collect();
     assert_eq!(others, [(true, 2)]);
 }
 
@@ -222,7 +259,8 @@ fn what_comes_for_a_parent_that_was_given_up_goes_into_the_sum() {
     ];
     apply(&mut engine, late);
     apply(&mut engine, [Input::End { time_ns: 10_000 }]);
-    assert_eq!(engine.parents().map(|(identity, _)| identity.tgid).collect::<Vec<_>>(), [1]);
+    let kept: Vec<u32> = engine.view().parents().map(|parent| parent.task.identity.tgid).collect();
+    assert_eq!(kept, [1]);
     let found = totals(&engine);
     assert_eq!(found[0], 3, "a parent is counted once");
     assert_eq!(found[2] + found[3], found[4] + found[6], "{found:?}");
@@ -264,7 +302,8 @@ fn beyond_the_bound_the_eldest_that_run_are_not_followed_and_zombies_are() {
         apply(&mut engine, [life(u64::from(pid) * 10, pid, fork(pid, 1))]);
         assert!(engine.processes.len() <= 64);
     }
-    assert!(engine.process(task(2).identity).is_some() && engine.process(task(999).identity).is_some());
+    let is_followed = |tgid| engine.processes.contains_key(&task(tgid).identity);
+    assert!(is_followed(2) && is_followed(999));
     assert!(engine.losses().map_full > 0);
 }
 
@@ -279,4 +318,25 @@ fn a_parent_for_which_there_is_no_room_reaps_all_the_same_and_is_counted_as_lost
     let observed = apply(&mut engine, lives);
     assert!(matches!(observed[2], Observation::Stage { reap_latency_ns: Some(7), .. }), "{observed:?}");
     assert!(engine.losses().map_full > 0);
+}
+
+#[test]
+fn suspects_live_and_have_children_unreaped_past_the_grace_that_no_tracer_holds() {
+    let mut engine = begun(Bounds::new(100));
+    for (parent, children) in [(2, 1), (3, 3), (4, 2)] {
+        for child in 0..children {
+            let child = 10 * parent + child;
+            apply(&mut engine, [life(10, child, fork(child, parent)), life(20, child, exit(parent, false))]);
+            apply(&mut engine, [life(20, child, zombie(parent, 0))]);
+        }
+    }
+    let suspects = |engine: &Engine| engine.suspects().iter().map(|one| one.tgid).collect::<Vec<_>>();
+    assert_eq!(suspects(&engine), [0u32; 0], "nobody is late yet");
+    let held = Stage::Zombie { parent: task(2), held_by: Some(task(9)), exit_ns: 0, again: true };
+    apply(&mut engine, [life(150, 20, held)]);
+    assert_eq!(suspects(&engine), [3, 4]);
+    apply(&mut engine, [life(160, 30, reap(3, ReapHow::Wait)), life(160, 31, reap(3, ReapHow::Wait))]);
+    assert_eq!(suspects(&engine), [4, 3]);
+    apply(&mut engine, [life(170, 4, exit(1, false))]);
+    assert_eq!(suspects(&engine), [3]);
 }

@@ -14,6 +14,7 @@ mod process;
 mod released;
 #[cfg(test)]
 pub(crate) mod tests;
+mod view;
 mod walk;
 
 use foldhash::HashMap;
@@ -24,6 +25,7 @@ use finished::{Finished, Moment};
 pub use parent::{Books, Origin, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
+pub use view::View;
 
 use crate::model::{
     Begin, Counters, Coverage, Identity, Input, Lifecycle, Losses, ReapHow, Scope, Settled, Stage, Task,
@@ -112,58 +114,31 @@ impl Engine {
                 self.losses = losses;
             }
             Input::Upkeep(upkeep) => self.upkeep = *upkeep,
-            Input::End { time_ns } => {
-                self.ended_ns = time_ns;
-                self.heal();
-                self.give_up(true);
-            }
+            Input::End { time_ns } => self.ended_ns = time_ns,
         }
         if self.finished.is_due() {
-            self.give_up(false);
+            self.give_up();
         }
     }
 
     /// Whoever is finished and beyond what is kept goes into the sums.
-    fn give_up(&mut self, is_end: bool) {
-        let moment = Moment {
-            now_ns: self.ended_ns,
-            is_counted: self.is_counted(),
-            is_tree: self.root().is_some(),
-            is_end,
-        };
-        // A parent that is dead at the end has nobody to come back for.
-        let owners = self.processes.values().map(|process| process.parent).filter(|_| !is_end);
+    fn give_up(&mut self) {
+        let moment =
+            Moment { now_ns: self.ended_ns, is_counted: self.is_counted(), is_tree: self.root().is_some() };
+        let owners = self.processes.values().map(|process| process.parent);
         self.finished.give_up(&mut self.parents, owners, moment);
     }
 
-    /// Every parent remembered, in no order.
-    pub fn parents(&self) -> impl Iterator<Item = (&Identity, &Parent)> {
-        self.parents.iter()
-    }
-
-    /// Every process not yet released, in no order.
-    pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.processes.values().map(Box::as_ref)
-    }
-
-    /// Who has this identity, if it is still in the process table.
-    pub fn process(&self, identity: Identity) -> Option<&Process> {
-        self.processes.get(&identity).map(Box::as_ref)
-    }
-
-    /// What was asked for.
-    pub fn begin(&self) -> &Begin {
-        &self.begin
+    /// Forgets those of these parents that are finished: what they had goes into the sums. For who has reported them.
+    pub fn retire(&mut self, reported: &[Identity]) {
+        for parent in reported {
+            self.finished.retire(&mut self.parents, *parent, self.ended_ns);
+        }
     }
 
     /// The root of the watched tree, if only a tree is watched.
     pub fn root(&self) -> Option<Identity> {
         if let Scope::Tree(root) = self.begin.scope { Some(root) } else { None }
-    }
-
-    /// Start and end of the window.
-    pub fn window(&self) -> (u64, u64) {
-        (self.begin.time_ns, self.ended_ns)
     }
 
     /// Whether the ledgers are those that the kernel counted: not every event was asked for, or some were lost.
@@ -180,26 +155,25 @@ impl Engine {
         Losses { map_full: self.losses.map_full + self.not_followed, ..self.losses }
     }
 
-    /// Whether this zombie was one before the window began.
-    pub fn is_older(&self, process: &Process) -> bool {
-        process.is_older(self.first_walk_ns)
-    }
-
     /// What the tracer itself costs and holds, as last told.
     pub fn upkeep(&self) -> &Upkeep {
         &self.upkeep
     }
 
-    /// The ledgers of parents that are gone and left nothing to tell, summed up.
-    pub fn settled(&self) -> Settled {
-        let mut settled = self.settled;
-        settled += self.finished.sums(self.is_counted()).settled();
-        settled
+    /// When the window ended, or the time of the last input.
+    pub fn ended_ns(&self) -> u64 {
+        self.ended_ns
     }
 
-    /// The ledgers of parents that are gone, left something to tell, and are not among those that are kept one by one.
-    pub fn others(&self) -> impl Iterator<Item = (&Grounds, &Sum)> {
-        self.finished.sums(self.is_counted()).telling.iter()
+    /// How many parents of those asked for are followed, and how many zombies they have as far as is known.
+    pub fn parents_and_zombies(&self) -> (u64, u64) {
+        let in_scope = |parent: &&Parent| self.root().is_none() || parent.member;
+        let parents = self.parents.values().filter(in_scope);
+        parents.fold((0, 0), |(count, zombies), parent| (count + 1, zombies + parent.zombies.len() as u64))
+    }
+
+    fn is_older(&self, process: &Process) -> bool {
+        process.is_older(self.first_walk_ns)
     }
 
     /// How many parents and processes are kept one by one.
@@ -494,22 +468,6 @@ impl Engine {
             if let Some(parent) = self.parents.get_mut(&identity) {
                 parent.died_at(died_ns);
             }
-        }
-    }
-
-    /// Where not every event was asked for, or some were lost, what the kernel counted takes the place of what the events
-    /// told.
-    fn heal(&mut self) {
-        if !self.is_counted() {
-            return;
-        }
-        let Self { parents, processes, .. } = self;
-        for parent in parents.values_mut() {
-            parent.heal(|zombie| match processes.get(zombie)?.state {
-                // Of one that no program has seen die, `since_ns` is when a walk found it.
-                State::Zombie { since_ns, at_least: false, .. } => Some(since_ns),
-                _ => None,
-            });
         }
     }
 }

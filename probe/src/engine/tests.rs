@@ -145,7 +145,8 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
 
 /// forked, exited, adopted, reaped, autoreaped, unreaped, abandoned of one parent.
 pub(super) fn books(engine: &Engine, tgid: u32) -> [u64; 7] {
-    let parent = &engine.parents[&task(tgid).identity];
+    let view = engine.view();
+    let parent = view.parent(task(tgid).identity).expect("a parent");
     let ledger = &parent.ledger;
     let unreaped = parent.zombies.len() as u64;
     assert_eq!(
@@ -289,7 +290,8 @@ fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the
         {
             engine.apply(input, &mut Vec::new());
         }
-        let parent = &engine.parents[&task(5).identity];
+        let view = engine.view();
+        let parent = view.parent(task(5).identity).expect("a parent");
         assert_eq!(books(&engine, 5), [0, 3, 0, 1, 0, 0, 2]);
         assert_eq!((parent.abandoned_after.count(), parent.abandoned_after.max_ns()), (2, 120));
     }
@@ -479,7 +481,7 @@ fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one
     ] {
         engine.apply(input, &mut observations);
     }
-    let mut kept: Vec<u32> = engine.parents().map(|(identity, _)| identity.tgid).collect();
+    let mut kept: Vec<u32> = engine.view().parents().map(|parent| parent.task.identity.tgid).collect();
     kept.sort_unstable();
     assert_eq!(kept, [8, 9]);
     assert_eq!(engine.deaths(), 6 + 5 + 5);

@@ -46,6 +46,8 @@ pub struct Booted {
     pub verified: BTreeMap<String, BTreeMap<String, u64>>,
     /// The kernel's BTF, cut down.
     pub btf: Vec<u8>,
+    /// What the tests recorded, by rung and name.
+    pub recordings: BTreeMap<(String, String), Vec<u8>>,
     /// Lines that are no results: output of failed tests, the kernel's own.
     pub noise: Vec<String>,
     pub ended: bool,
@@ -159,13 +161,19 @@ impl Booted {
                     self.verified.entry(rung.to_owned()).or_default().insert(program.to_owned(), number);
                 }
             }
-            (Some("btf"), Some(digits), ..) => self.btf.extend(
-                (0..digits.len() / 2)
-                    .filter_map(|at| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()),
-            ),
+            (Some("btf"), Some(digits), ..) => self.btf.extend(bytes(digits)),
+            (Some("recording"), Some(rung), Some(name), Some(digits)) => {
+                let key = (rung.to_owned(), name.to_owned());
+                self.recordings.entry(key).or_default().extend(bytes(digits));
+            }
             (Some("boot"), ..) => {}
             (Some("end"), ..) => self.ended = true,
             _ => self.noise.push(line.to_owned()),
         }
     }
+}
+
+/// The bytes that hexadecimal digits stand for.
+fn bytes(digits: &str) -> impl Iterator<Item = u8> {
+    (0..digits.len() / 2).filter_map(|at| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok())
 }

@@ -48,8 +48,14 @@ pub fn initramfs(arch: Arch) -> Outcome<PathBuf> {
         "--example",
         "guest",
     ]))?;
-    let messages =
-        output(build(&["test", "--quiet", "--no-run"]).args(["--test", "live", "--message-format", "json"]))?;
+    let messages = output(build(&["test", "--quiet", "--no-run"]).args([
+        "--features",
+        "live",
+        "--test",
+        "live",
+        "--message-format",
+        "json",
+    ]))?;
     let live = messages
         .lines()
         .filter(|line| line.contains(r#""name":"live""#))

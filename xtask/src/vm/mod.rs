@@ -48,6 +48,19 @@ pub struct VmArgs {
     jobs: usize,
 }
 
+/// The recordings that the live tests make on this kernel, on the rungs given, by rung and name.
+pub fn recordings(kernel: &str, rungs: &str) -> Outcome<BTreeMap<(String, String), Vec<u8>>> {
+    let images = [kernels::image(kernel)?];
+    let arch = images[0].arch;
+    let initramfs = BTreeMap::from([(arch.debian(), guest::initramfs(arch)?)]);
+    let command_line = format!("reapwatch.rungs={rungs} reapwatch.keep=1");
+    let booted = boot_all(&images, &initramfs, &command_line, 1).pop().ok_or("no boot")??;
+    if !booted.ended {
+        return Err(format!("{kernel} did not come to its end"));
+    }
+    Ok(booted.recordings)
+}
+
 /// Runs it; fails where a scenario failed, or a rung of a kernel of the matrix is missing.
 pub fn vm(args: &VmArgs) -> Outcome {
     let all = args.kernels.is_empty();

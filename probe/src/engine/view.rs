@@ -1,0 +1,132 @@
+//! What the engine knows at a moment, for whoever reports: with the ledgers that count, as often as wanted.
+//!
+//! Owns which source a ledger is taken from, and which parents are listed one by one. Changes nothing.
+
+use std::borrow::Cow;
+
+use foldhash::HashMap;
+
+use super::{
+    Engine, Grounds, Parent, Process, State,
+    finished::{Sum, Sums},
+};
+use crate::model::{Begin, Identity, Losses, Settled, Upkeep};
+
+/// Most suspects at a time.
+const SUSPECTS_MAX: usize = 64;
+
+/// The engine at a moment. Where not every event was asked for, or some were lost, what the kernel counted takes the place
+/// of what the events told; that is exact where the last walk of the task list came after the last reading of the counters.
+pub struct View<'a> {
+    engine: &'a Engine,
+    parents: HashMap<Identity, Cow<'a, Parent>>,
+    sums: Sums,
+}
+
+impl Engine {
+    /// All of it as of now.
+    pub fn view(&self) -> View<'_> {
+        let is_counted = self.is_counted();
+        // Of one that no program has seen die, `since_ns` is when a walk found it.
+        let zombie_since = |zombie: &Identity| match self.processes.get(zombie)?.state {
+            State::Zombie { since_ns, at_least: false, .. } => Some(since_ns),
+            _ => None,
+        };
+        let reconciled = |parent: &Parent| if is_counted { parent.reconciled(zombie_since) } else { None };
+        let mut parents = self
+            .parents
+            .iter()
+            .map(|(identity, parent)| {
+                (*identity, reconciled(parent).map_or(Cow::Borrowed(parent), Cow::Owned))
+            })
+            .collect();
+        let sums = self.finished.fold(&mut parents, is_counted, self.root().is_some());
+        View { engine: self, parents, sums }
+    }
+
+    /// Parents that live and have children which no tracer holds unreaped for longer than the grace; the worst first.
+    pub fn suspects(&self) -> Vec<Identity> {
+        let late_ns = self.finished.bounds.late_ns;
+        let is_late = |zombie: &&Identity| match self.processes.get(*zombie).map(|process| &process.state) {
+            Some(State::Zombie { since_ns, held_by: None, .. }) => {
+                self.ended_ns.saturating_sub(*since_ns) > late_ns
+            }
+            _ => false,
+        };
+        let in_scope =
+            |parent: &&Parent| parent.died_ns.is_none() && (self.root().is_none() || parent.member);
+        let mut suspects: Vec<(usize, Identity)> = self
+            .parents
+            .values()
+            .filter(in_scope)
+            .map(|parent| (parent.zombies.iter().filter(is_late).count(), parent.task.identity))
+            .filter(|(late, _)| *late > 0)
+            .collect();
+        suspects.sort_unstable_by_key(|(late, identity)| (std::cmp::Reverse(*late), *identity));
+        suspects.into_iter().take(SUSPECTS_MAX).map(|(_, identity)| identity).collect()
+    }
+}
+
+impl View<'_> {
+    /// Every parent that is kept one by one, in no order.
+    pub fn parents(&self) -> impl Iterator<Item = &Parent> {
+        self.parents.values().map(Cow::as_ref)
+    }
+
+    /// The parent with this identity, if it is kept.
+    pub fn parent(&self, identity: Identity) -> Option<&Parent> {
+        self.parents.get(&identity).map(Cow::as_ref)
+    }
+
+    /// Every process not yet released, in no order.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.engine.processes.values().map(Box::as_ref)
+    }
+
+    /// Who has this identity, if it is still in the process table.
+    pub fn process(&self, identity: Identity) -> Option<&Process> {
+        self.engine.processes.get(&identity).map(Box::as_ref)
+    }
+
+    /// What was asked for.
+    pub fn begin(&self) -> &Begin {
+        &self.engine.begin
+    }
+
+    /// The root of the watched tree, if only a tree is watched.
+    pub fn root(&self) -> Option<Identity> {
+        self.engine.root()
+    }
+
+    /// Start of the window, and its end or the last input.
+    pub fn window(&self) -> (u64, u64) {
+        (self.engine.begin.time_ns, self.engine.ended_ns)
+    }
+
+    /// Everything lost, our own bounds included.
+    pub fn losses(&self) -> Losses {
+        self.engine.losses()
+    }
+
+    /// Whether this zombie was one before the window began.
+    pub fn is_older(&self, process: &Process) -> bool {
+        self.engine.is_older(process)
+    }
+
+    /// What the tracer itself costs and holds, as last told.
+    pub fn upkeep(&self) -> &Upkeep {
+        &self.engine.upkeep
+    }
+
+    /// The ledgers of parents that are gone and left nothing to tell, summed up.
+    pub fn settled(&self) -> Settled {
+        let mut settled = self.engine.settled;
+        settled += self.sums.settled();
+        settled
+    }
+
+    /// The ledgers of parents that are gone, left something to tell, and are not among those that are kept one by one.
+    pub fn others(&self) -> impl Iterator<Item = (&Grounds, &Sum)> {
+        self.sums.telling.iter()
+    }
+}
