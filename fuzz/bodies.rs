@@ -87,7 +87,7 @@ fn replay(bytes: &[u8]) {
     let damage = reader.damage();
     let _ = damage.to_string();
     if damage.no_end {
-        let (_, time_ns) = engine.window();
+        let time_ns = engine.ended_ns();
         apply(&mut engine, &session, Input::End { time_ns });
     }
     let printed = report(&engine, &session);
@@ -111,7 +111,7 @@ fn apply(engine: &mut Engine, session: &Session, input: Input) {
 
 /// Renders it in every form; the text.
 fn report(engine: &Engine, session: &Session) -> String {
-    let report = analysis::report(engine, session);
+    let report = analysis::report(&engine.view(), session);
     let mut printed = Printed::default();
     json::line(&mut printed, &report).expect("it takes everything");
     serde_json::from_slice::<serde_json::Value>(&printed.0).expect("JSON");

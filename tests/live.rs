@@ -731,14 +731,17 @@ fn once_loaded_only_what_reading_needs_is_held() {
 
 #[test]
 fn log_statements_that_are_off_are_not_in_the_programs() {
-    use probe::source::kernel::{HookChoice, Kernel, KernelOptions};
+    use probe::source::{
+        kernel::{Kernel, ProgramCost},
+        options::{Asked, HookChoice, KernelOptions},
+    };
     require_root();
     let costs = |log_programs| {
         let options = KernelOptions {
             stats: false,
             lives: 1_024,
             parents: 1_024,
-            asked: probe::source::kernel::Asked::Everything,
+            asked: Asked::Everything,
             btf: "/sys/kernel/btf/vmlinux".into(),
             hooks: HookChoice::Auto,
             ring_bytes: Some(1 << 16),
@@ -747,7 +750,7 @@ fn log_statements_that_are_off_are_not_in_the_programs() {
         Kernel::attach(&options).expect("attached").costs()
     };
     let (off, on) = (costs(false), costs(true));
-    let bytes = |costs: &[(String, probe::source::kernel::ProgramCost)], name: &str| {
+    let bytes = |costs: &[(String, ProgramCost)], name: &str| {
         costs.iter().find(|one| one.0 == name).map(|one| one.1.translated_bytes).expect("the program")
     };
     // A log statement that stayed would cost more than this.

@@ -22,7 +22,10 @@ use nix::{
     },
 };
 
-use probe::source::kernel::{HookChoice, Kernel, KernelOptions};
+use probe::source::{
+    kernel::Kernel,
+    options::{Asked, HookChoice, KernelOptions},
+};
 
 const REAPWATCH: &str = "/bin/reapwatch";
 
@@ -127,7 +130,7 @@ fn verified(rung: &str) {
         stats: false,
         lives: 1_024,
         parents: 1_024,
-        asked: probe::source::kernel::Asked::Everything,
+        asked: Asked::Everything,
         btf: "/sys/kernel/btf/vmlinux".into(),
         hooks: match rung {
             "fentry" => HookChoice::Fentry,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use btf_rs::{Btf, BtfType, Type};
-use probe::source::kernel::{FUNCTIONS, TRACEPOINTS};
+use probe::source::programs::{functions, tracepoints};
 use probe_common::offsets::Offsets;
 
 mod kind {
@@ -49,7 +49,7 @@ pub fn cut(from: &Btf) -> Option<Vec<u8>> {
             }
         }
     }
-    for function in FUNCTIONS {
+    for function in functions() {
         for id in from.resolve_ids_by_name(function).unwrap_or_default() {
             if let Ok(Type::Func(found)) = from.resolve_type_by_id(id) {
                 let prototype = cut.prototype(found.get_type_id()?)?;
@@ -57,7 +57,7 @@ pub fn cut(from: &Btf) -> Option<Vec<u8>> {
             }
         }
     }
-    for tracepoint in TRACEPOINTS {
+    for tracepoint in tracepoints() {
         let name = format!("btf_trace_{tracepoint}");
         for id in from.resolve_ids_by_name(&name).unwrap_or_default() {
             if let Ok(Type::Typedef(found)) = from.resolve_type_by_id(id)

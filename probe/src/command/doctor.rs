@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal};
 
+use nix::errno::Errno;
+
 use super::{Failure, output};
 use crate::{
     cli::{DoctorArgs, Format},
@@ -12,8 +14,13 @@ use crate::{
     sink,
     source::{
         SetupError,
-        kernel::{self, Asked, Kernel, KernelOptions},
-        namespace, offsets, privileges,
+        attach::Refused,
+        kernel::Kernel,
+        namespace, offsets,
+        options::{Asked, KernelOptions},
+        privileges,
+        programs::{self, StageHook},
+        release,
     },
 };
 
@@ -32,7 +39,7 @@ pub fn doctor(options: &KernelOptions, args: &DoctorArgs) -> Result<u8, Failure>
 }
 
 fn examine(options: &KernelOptions) -> DoctorReport {
-    let (release, architecture) = kernel::release();
+    let (release, architecture) = release::release();
     let btf = match offsets::open(&options.btf).and_then(|btf| offsets::find(&btf)) {
         Ok(found) if found.lost.is_empty() => (true, "has every member that is needed".to_owned()),
         Ok(found) => {
@@ -51,7 +58,7 @@ fn examine(options: &KernelOptions) -> DoctorReport {
     let (hooks, rung, precision, failed) = match Kernel::attach(&KernelOptions { asked, ..options.clone() }) {
         Ok(kernel) => {
             let (hooks, rung) = checks(&kernel);
-            let precision = if kernel.hooks().exact { ReapPrecision::Exact } else { ReapPrecision::Coarse };
+            let precision = if kernel.is_exact() { ReapPrecision::Exact } else { ReapPrecision::Coarse };
             (hooks, rung, precision, None)
         }
         Err(error) => (Vec::new(), Rung::None, ReapPrecision::None, Some(error)),
@@ -99,64 +106,64 @@ fn checks(kernel: &Kernel) -> (Vec<HookCheck>, Rung) {
     let mut checks = Vec::new();
     for attached in kernel.attached() {
         let stage = stage(attached.stage);
-        for (hook, error) in &attached.refused {
-            checks.push(refused(stage, hook, error));
-        }
+        checks.extend(attached.refused.iter().map(|one| refused(stage, one)));
         checks.push(HookCheck {
             stage,
-            hook: attached.hook.clone(),
+            hook: attached.hook.to_string(),
             ok: true,
             error: None,
             consequence: String::new(),
             remedy: String::new(),
         });
     }
-    let hooks = kernel.hooks();
-    let rung = if !hooks.exact {
-        Rung::Tracepoint
-    } else if hooks.reap.starts_with("fentry") {
-        Rung::Fentry
-    } else {
-        Rung::Kprobe
+    // Every rung has a reap hook; where the better ones are not exact in both, the lowest one is in force.
+    let reap = kernel.attached().iter().find(|one| one.stage == programs::HookStage::Reap);
+    let rung = match reap.and_then(|one| one.hook.rung()) {
+        Some(programs::Rung::Fentry) if kernel.is_exact() => Rung::Fentry,
+        Some(programs::Rung::Kprobe) if kernel.is_exact() => Rung::Kprobe,
+        _ => Rung::Tracepoint,
     };
     (checks, rung)
 }
 
-fn stage(name: &str) -> HookStage {
-    match name {
-        "fork" => HookStage::Fork,
-        "exec" => HookStage::Exec,
-        "zombie" => HookStage::Zombie,
-        "reap" => HookStage::Reap,
-        "wait" => HookStage::Wait,
-        "snapshot" => HookStage::Snapshot,
-        _ => HookStage::Exit,
+fn stage(stage: programs::HookStage) -> HookStage {
+    match stage {
+        programs::HookStage::Fork => HookStage::Fork,
+        programs::HookStage::Exec => HookStage::Exec,
+        programs::HookStage::Exit => HookStage::Exit,
+        programs::HookStage::Zombie => HookStage::Zombie,
+        programs::HookStage::Reap => HookStage::Reap,
+        programs::HookStage::Wait => HookStage::Wait,
+        programs::HookStage::Snapshot => HookStage::Snapshot,
     }
 }
 
 /// Why a better hook could not be had, in plain words.
-fn refused(stage: HookStage, hook: &str, error: &str) -> HookCheck {
+fn refused(stage: HookStage, refused: &Refused) -> HookCheck {
     let consequence = match stage {
         HookStage::Zombie => "a child whose parent ignores SIGCHLD becomes known only when it is freed",
         _ => "a reap that no wait call shows is timed by its free (coarse); counts stay exact",
     };
-    let remedy = if hook.starts_with("fentry") || hook.starts_with("fexit") {
-        if error.contains("os error 1)") {
+    let remedy = match (refused.hook.rung(), refused.hook) {
+        (Some(programs::Rung::Fentry), _) if refused.errno == Some(Errno::EPERM) => {
             "a security policy of this kernel refuses BPF trampolines (fentry, fexit); nothing needs to be done for \
              right counts"
-        } else {
+        }
+        (Some(programs::Rung::Fentry), _) => {
             "this kernel has no BPF trampolines (arm64: from 6.4 on); nothing needs to be done for right counts"
         }
-    } else if hook.contains("probe") {
-        "kprobes are not compiled into this kernel (CONFIG_KPROBE_EVENTS); nothing needs to be done for right counts"
-    } else {
-        "give CAP_SYS_ADMIN, or CAP_DAC_READ_SEARCH where tracefs is mounted"
+        (Some(programs::Rung::Kprobe), _) => {
+            "kprobes are not compiled into this kernel (CONFIG_KPROBE_EVENTS); nothing needs to be done for right counts"
+        }
+        (_, StageHook::One(_) | StageHook::WaitCalls | StageHook::WaitCallsAndFree | StageHook::Tracefs) => {
+            "give CAP_SYS_ADMIN, or CAP_DAC_READ_SEARCH where tracefs is mounted"
+        }
     };
     HookCheck {
         stage,
-        hook: hook.to_owned(),
+        hook: refused.hook.to_string(),
         ok: false,
-        error: Some(error.to_owned()),
+        error: Some(refused.why.clone()),
         consequence: consequence.into(),
         remedy: remedy.into(),
     }

@@ -22,7 +22,8 @@ use crate::{
     sink,
     source::{
         clock,
-        kernel::{Asked, Kernel, KernelOptions},
+        kernel::Kernel,
+        options::{Asked, KernelOptions},
         privileges,
         wakeups::Wakeups,
     },

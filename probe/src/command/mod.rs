@@ -19,7 +19,7 @@ use crate::{
     cli::{Cli, Command, HookChoice},
     collector::CollectError,
     record::RecordingError,
-    source::{SetupError, kernel, own, shortage_of},
+    source::{SetupError, options, own, shortage_of},
 };
 
 use signals::Signals;
@@ -68,20 +68,20 @@ impl From<CollectError> for Failure {
 /// Runs the command; its exit code.
 pub fn execute(cli: Cli) -> Result<u8, Failure> {
     own::give_large_pieces_back();
-    let options = kernel::KernelOptions {
+    let options = options::KernelOptions {
         btf: cli.global.btf,
         hooks: match cli.global.hooks {
-            HookChoice::Auto => kernel::HookChoice::Auto,
-            HookChoice::Fentry => kernel::HookChoice::Fentry,
-            HookChoice::Kprobe => kernel::HookChoice::Kprobe,
-            HookChoice::Tracepoint => kernel::HookChoice::Tracepoint,
+            HookChoice::Auto => options::HookChoice::Auto,
+            HookChoice::Fentry => options::HookChoice::Fentry,
+            HookChoice::Kprobe => options::HookChoice::Kprobe,
+            HookChoice::Tracepoint => options::HookChoice::Tracepoint,
         },
         ring_bytes: cli.global.ring_size,
         lives: cli.global.max_unreaped,
         parents: cli.global.max_parents,
         log_programs: cli.global.log_programs,
         stats: cli.global.stats,
-        asked: kernel::Asked::Everything,
+        asked: options::Asked::Everything,
     };
     match cli.command {
         // Until the live table exists.

@@ -14,7 +14,7 @@ use crate::{
     cli::{RecordArgs, RunArgs},
     collector::{NoObserver, Purpose},
     report::Finding,
-    source::kernel::{Asked, KernelOptions},
+    source::options::{Asked, KernelOptions},
 };
 
 /// `reapwatch run`.

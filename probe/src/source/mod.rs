@@ -2,22 +2,29 @@
 //!
 //! Owns everything that touches aya or the host. Must not know the engine, verdicts, reports or sinks.
 
+pub mod attach;
 pub mod attach_types;
 mod batch;
 pub mod cgroup;
 pub mod clock;
 pub mod decode;
 pub mod detail;
+mod failure;
 pub mod kernel;
 mod lives;
 mod load;
 pub mod namespace;
 mod object;
 pub mod offsets;
+pub mod options;
 pub mod order;
 pub mod own;
 mod parents;
+mod prepared;
 pub mod privileges;
+mod program_info;
+pub mod programs;
+pub mod release;
 pub mod tracefs;
 pub mod types;
 pub mod wakeups;

@@ -9,7 +9,7 @@ use aya::{
     programs::{BtfTracePoint, TracePoint},
 };
 
-use probe::source::kernel::TRACEPOINTS;
+use probe::source::programs::tracepoints;
 
 use crate::shell::{Outcome, target_directory};
 
@@ -29,7 +29,7 @@ pub fn empty(hash: bool) -> Outcome {
     let fail = |error: &dyn std::fmt::Display| format!("cannot attach the empty programs: {error}");
     let mut ebpf = Ebpf::load_file(object()).map_err(|error| fail(&error))?;
     let btf = Btf::from_sys_fs().map_err(|error| fail(&error))?;
-    for hook in TRACEPOINTS.iter().copied() {
+    for hook in tracepoints() {
         let name = if hash && hook == "sched_process_exit" { "insert_and_delete" } else { hook };
         let program: &mut BtfTracePoint =
             ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;

@@ -1,0 +1,235 @@
+//! Has the programs in the kernel and attached, on the best rung that it and the user allow, stage by stage.
+//!
+//! Owns which rung is tried when, and what the refused ones said. What is attached goes when it is dropped.
+
+use std::path::Path;
+
+use aya::{
+    Btf, Ebpf,
+    programs::{
+        BtfTracePoint, FEntry, FExit, Iter, KProbe, Program, ProgramError, RawTracePoint, TracePoint,
+    },
+};
+use nix::errno::Errno;
+
+use super::{
+    SetupError,
+    failure::{attach_error, cause, errno},
+    load,
+    options::HookChoice,
+    programs::{
+        Hook, HookStage, NEEDS_TRAMPOLINE, PROGRAMS, ProgramSpec, Rung, StageHook, program, programs_of,
+    },
+    release::is_at_least,
+    tracefs,
+};
+
+/// How one stage is reported, and what the better hooks said when they were tried.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    pub stage: HookStage,
+    pub hook: StageHook,
+    pub refused: Vec<Refused>,
+}
+
+/// A better hook that could not be had.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub hook: StageHook,
+    pub why: String,
+    /// What the system call said, where it was one.
+    pub errno: Option<Errno>,
+}
+
+impl Refused {
+    fn new(hook: StageHook, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { hook, why: cause(error), errno: errno(error) }
+    }
+
+    fn because(hook: StageHook, why: impl Into<String>) -> Self {
+        Self { hook, why: why.into(), errno: None }
+    }
+}
+
+/// Attaching in progress.
+pub struct Attaching {
+    ebpf: Ebpf,
+    btf: Btf,
+    choice: HookChoice,
+    attached: Vec<Attached>,
+}
+
+impl Attaching {
+    /// `btf`: the kernel's types of what programs attach to.
+    pub fn new(ebpf: Ebpf, btf: Btf, choice: HookChoice) -> Self {
+        Self { ebpf, btf, choice, attached: Vec::new() }
+    }
+
+    /// Attaches every stage. `wait_hooks`: the wait tracepoints can be used.
+    pub fn attach_all(mut self, wait_hooks: bool) -> Result<(Ebpf, Vec<Attached>), SetupError> {
+        self.load_all(wait_hooks);
+        // Reap before zombie before exit before fork: a stage is never seen without the ones that follow it.
+        let (reap, refused) = self.reap(wait_hooks)?;
+        let reap = Attached { stage: HookStage::Reap, hook: reap, refused };
+        let (zombie, refused) = self.climb(HookStage::Zombie)?;
+        let zombie = match zombie {
+            Some(hook) => hook,
+            None => self.tracepoints(HookStage::Zombie)?,
+        };
+        let exact_zombie = zombie.is_exact();
+        let zombie = Attached { stage: HookStage::Zombie, hook: zombie, refused };
+        for stage in [HookStage::Exit, HookStage::Exec, HookStage::Fork, HookStage::Wait] {
+            self.on_every_rung(stage)?;
+        }
+        if needs_copy_of_exit() && !exact_zombie {
+            self.tracepoints(HookStage::Exit)?;
+        }
+        self.attached.extend([zombie, reap]);
+        self.on_every_rung(HookStage::Snapshot)?;
+        Ok((self.ebpf, self.attached))
+    }
+
+    /// Has all programs in the kernel before the first is attached: what they count begins at one moment, nearly.
+    fn load_all(&mut self, wait_hooks: bool) {
+        let trampolines = program(NEEDS_TRAMPOLINE)
+            .is_some_and(|spec| self.may(Rung::Fentry) && self.load(spec.name, spec.hook).is_ok());
+        let rung = if trampolines {
+            Some(Rung::Fentry)
+        } else if self.may(Rung::Kprobe) && has_kprobes() {
+            Some(Rung::Kprobe)
+        } else {
+            Some(Rung::Tracepoint).filter(|rung| self.may(*rung))
+        };
+        let is_wanted = |spec: &&ProgramSpec| match (spec.rung, spec.hook) {
+            (None, _) => true,
+            (_, Hook::Tracepoint(..)) => spec.rung == rung && wait_hooks,
+            _ if spec.stage == HookStage::Exit => spec.rung == rung && needs_copy_of_exit(),
+            _ => spec.rung == rung,
+        };
+        let mut wanted: Vec<&ProgramSpec> = PROGRAMS.iter().filter(is_wanted).collect();
+        wanted.sort_by_key(|spec| spec.load_order);
+        let wanted: Vec<_> = wanted.iter().map(|spec| (spec.name, spec.hook.load_target())).collect();
+        load::load_all(&mut self.ebpf, &self.btf, &wanted);
+    }
+
+    /// Loads one, unless it is loaded, and hands it out.
+    fn load(&mut self, name: &str, hook: Hook) -> Result<&mut Program, ProgramError> {
+        let program = self.ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
+        load::load(program, hook.load_target(), &self.btf)?;
+        Ok(program)
+    }
+
+    fn attach(&mut self, spec: &ProgramSpec) -> Result<(), ProgramError> {
+        let program = self.load(spec.name, spec.hook)?;
+        match spec.hook {
+            Hook::TpBtf(_) => <&mut BtfTracePoint>::try_from(program)?.attach().map(drop),
+            Hook::RawTp(name) => <&mut RawTracePoint>::try_from(program)?.attach(name).map(drop),
+            Hook::Tracepoint(category, name) => {
+                <&mut TracePoint>::try_from(program)?.attach(category, name).map(drop)
+            }
+            Hook::Fentry(_) => <&mut FEntry>::try_from(program)?.attach().map(drop),
+            Hook::Fexit(_) => <&mut FExit>::try_from(program)?.attach().map(drop),
+            Hook::Kprobe(name) | Hook::Kretprobe(name) => {
+                <&mut KProbe>::try_from(program)?.attach(name, 0).map(drop)
+            }
+            // Each walk attaches it for itself.
+            Hook::IterTask => <&mut Iter>::try_from(program).map(drop),
+        }
+    }
+
+    fn on_every_rung(&mut self, stage: HookStage) -> Result<(), SetupError> {
+        for spec in programs_of(stage, None) {
+            self.attach(spec).map_err(|error| attach_error(&spec.hook, &error))?;
+            self.attached.push(Attached { stage, hook: StageHook::One(spec.hook), refused: Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// The tracepoints of the lowest rung.
+    fn tracepoints(&mut self, stage: HookStage) -> Result<StageHook, SetupError> {
+        let mut last = None;
+        for spec in programs_of(stage, Some(Rung::Tracepoint)) {
+            self.attach(spec).map_err(|error| attach_error(&spec.hook, &error))?;
+            last = Some(StageHook::One(spec.hook));
+        }
+        last.ok_or_else(|| super::failure::broken_object("a rung has no programs"))
+    }
+
+    /// The better rungs, best first: the hook of the first that can be had, and what was refused. `None` where only the
+    /// lowest is left, if that is allowed.
+    fn climb(&mut self, stage: HookStage) -> Result<(Option<StageHook>, Vec<Refused>), SetupError> {
+        let mut refused = Vec::new();
+        for rung in
+            [Rung::Fentry, Rung::Kprobe].into_iter().filter(|rung| self.may(*rung)).collect::<Vec<_>>()
+        {
+            let Some(hook) = StageHook::of(stage, rung) else { continue };
+            if rung == Rung::Kprobe && !has_kprobes() {
+                refused.push(Refused::because(hook, "this kernel has no kprobes"));
+                continue;
+            }
+            match programs_of(stage, Some(rung)).try_for_each(|spec| self.attach(spec)) {
+                Ok(()) => return Ok((Some(hook), refused)),
+                Err(error) => refused.push(Refused::new(hook, &error)),
+            }
+        }
+        if self.may(Rung::Tracepoint) {
+            return Ok((None, refused));
+        }
+        let refused: Vec<String> = refused.iter().map(|one| format!("{}: {}", one.hook, one.why)).collect();
+        Err(SetupError {
+            what: format!("the hooks asked for cannot be had: {}", refused.join("; ")),
+            remedy: "leave --hooks at auto: the tracepoint rung gives the same counts".into(),
+        })
+    }
+
+    fn reap(&mut self, wait_hooks: bool) -> Result<(StageHook, Vec<Refused>), SetupError> {
+        let (exact, mut refused) = self.climb(HookStage::Reap)?;
+        // On every rung: what the others miss, because the kernel skips them, the free catches.
+        let mut hook = exact;
+        for spec in programs_of(HookStage::Reap, None) {
+            self.attach(spec).map_err(|error| attach_error(&spec.hook, &error))?;
+            hook = hook.or(Some(StageHook::One(spec.hook)));
+        }
+        let hook = hook.ok_or_else(|| super::failure::broken_object("no program reports reaps"))?;
+        if exact.is_some() {
+            return Ok((hook, refused));
+        }
+        if !wait_hooks {
+            refused.push(Refused::because(StageHook::WaitCalls, "tracefs cannot be read"));
+            return Ok((hook, refused));
+        }
+        let attached = tracefs::with(|| {
+            programs_of(HookStage::Reap, Some(Rung::Tracepoint)).try_for_each(|spec| {
+                self.attach(spec).map_err(|error| (attach_error(&spec.hook, &error), errno(&error)))
+            })
+        });
+        match attached {
+            Ok(Ok(())) => return Ok((StageHook::WaitCallsAndFree, refused)),
+            Ok(Err((error, errno))) => {
+                refused.push(Refused { hook: StageHook::WaitCalls, why: error.what, errno });
+            }
+            Err(error) => refused.push(Refused::because(StageHook::Tracefs, error.to_string())),
+        }
+        Ok((hook, refused))
+    }
+
+    /// Whether the user allows this rung.
+    fn may(&self, rung: Rung) -> bool {
+        match self.choice {
+            HookChoice::Auto => true,
+            HookChoice::Fentry => rung == Rung::Fentry,
+            HookChoice::Kprobe => rung == Rung::Kprobe,
+            HookChoice::Tracepoint => rung == Rung::Tracepoint,
+        }
+    }
+}
+
+/// Whether programs of tracepoints may be preempted: seen on 7.3, not on 6.18.
+fn needs_copy_of_exit() -> bool {
+    is_at_least(6, 19)
+}
+
+/// Without them attaching is bound to fail, after the verifier's work was done.
+fn has_kprobes() -> bool {
+    Path::new("/sys/bus/event_source/devices/kprobe").exists()
+}

@@ -1,0 +1,100 @@
+//! From the committed object to maps in the kernel: finds what the running kernel is like, writes it into the programs,
+//! makes the maps. The programs are not in the kernel yet.
+//!
+//! Must not attach anything.
+
+use aya::Ebpf;
+use probe_common::{offsets::Offsets, settings::Settings};
+
+use super::{
+    SetupError,
+    attach_types::loader,
+    failure::{broken_object, load_error},
+    load, object, offsets,
+    options::{KernelOptions, followed_max, settings},
+    tracefs,
+    types::Types,
+};
+
+/// The committed object, as `cargo xtask build-ebpf` made it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Shared<T>(T);
+// SAFETY: repr(C) integers without padding; the wrapper is transparent.
+unsafe impl aya::Pod for Shared<Offsets> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Shared<Settings> {}
+
+/// What must be known of the kernel before the maps can be made.
+pub struct Located {
+    pub found: offsets::Found,
+    /// Whether the offsets of the wait tracepoints are among them.
+    pub wait_hooks: bool,
+    pub types: Types,
+}
+
+/// Reads the kernel's BTF and what tracefs says.
+pub fn locate(options: &KernelOptions) -> Result<Located, SetupError> {
+    let mut waits = Offsets::NONE;
+    let (wait_hooks, found) = load::beside(
+        || {
+            // aya tries out what the kernel can when it is first asked, and remembers it.
+            aya::features();
+            tracefs::with(|| read_wait_offsets(&mut waits)).is_ok_and(|all| all)
+        },
+        || offsets::open(&options.btf).and_then(|types| Ok((offsets::find(&types)?, types))),
+    );
+    let (wait_hooks, (mut found, types)) = (wait_hooks.unwrap_or(false), found?);
+    for ((path, offset), (_, of_wait)) in found.offsets.paths().into_iter().zip(waits.paths()) {
+        if offsets::is_in_tracefs(path) {
+            *offset = *of_wait;
+        }
+    }
+    for (feature, members) in &found.lost {
+        tracing::warn!(missing = members.join(", "), "this kernel's BTF lacks what is needed for {feature}");
+    }
+    Ok(Located { found, wait_hooks, types })
+}
+
+/// Makes the maps; the programs are not yet in the kernel.
+pub fn load_object(options: &KernelOptions, found: &Offsets) -> Result<Ebpf, SetupError> {
+    // Off, the verifier removes every log statement: nothing is left of them.
+    let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
+    let settings = settings(options);
+    let object =
+        object::fit(OBJECT, found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
+    let parent_slots = settings.parent_slots;
+    let (found, settings) = (Shared(*found), Shared(settings));
+    loader()
+        .override_global("OFFSETS", &found, true)
+        .override_global("SETTINGS", &settings, true)
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .map_max_entries("EVENTS", options.ring_bytes())
+        .map_max_entries("LIFE_SLOTS", settings.0.life_slots.max(1))
+        .map_max_entries("LIVES", options.lives)
+        .map_max_entries("NS_PIDS", options.lives)
+        .map_max_entries("FOLLOWED", followed_max(options))
+        .map_max_entries("PARENT_CLAIMS", parent_slots.max(1))
+        .map_max_entries("PARENT_SLOTS", parent_slots.max(1))
+        .map_max_entries("PARENTS", (options.parents - parent_slots).max(1))
+        .load(&object)
+        .map_err(|error| load_error(&error))
+}
+
+/// Reads the offsets that tracefs knows; true when all are there.
+fn read_wait_offsets(waits: &mut Offsets) -> bool {
+    let mut all = true;
+    for (path, offset) in waits.paths() {
+        if offsets::is_in_tracefs(path)
+            && let Some((tracepoint, field)) = path.rsplit_once('.')
+        {
+            match tracefs::field_offset(tracepoint, field) {
+                Some(found) => *offset = found,
+                None => all = false,
+            }
+        }
+    }
+    all
+}
