@@ -171,6 +171,17 @@ pub fn check_invariants(report: &Value) {
 
 /// Checks a value against a published schema.
 pub fn validate(schema: &str, value: &Value) {
+    validate_all(schema, [value]);
+}
+
+/// Checks lines of JSON against a published schema, which is compiled once.
+pub fn validate_lines(schema: &str, lines: &[String]) {
+    let values: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    validate_all(schema, &values);
+}
+
+fn validate_all<'a>(schema: &str, values: impl IntoIterator<Item = &'a Value>) {
     let text = match schema {
         "report" => include_str!("../../schemas/report.schema.json"),
         "event" => include_str!("../../schemas/event.schema.json"),
@@ -179,9 +190,11 @@ pub fn validate(schema: &str, value: &Value) {
     };
     let schema: Value = serde_json::from_str(text).expect("a JSON schema");
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
-    let errors: Vec<String> =
-        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(errors.is_empty(), "{errors:?} in {value:#}");
+    for value in values {
+        let errors: Vec<String> =
+            validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:?} in {value:#}");
+    }
 }
 
 /// The reported latencies lie within the workload's own clock readings.

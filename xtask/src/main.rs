@@ -4,6 +4,7 @@ mod bench;
 mod build_ebpf;
 mod demo;
 mod docs;
+mod goldens;
 mod setup;
 mod shell;
 #[path = "../../probe/source_hash.rs"]
@@ -48,6 +49,12 @@ enum Command {
         #[arg(long)]
         hash: bool,
     },
+    /// Write anew what replays of the recordings in tests/data must give
+    Goldens {
+        /// Have the live tests make those recordings anew before, on a kernel in QEMU
+        #[arg(long)]
+        record: bool,
+    },
     /// Write man page and shell completions to docs/
     Docs {
         /// Only fail where the committed ones differ
@@ -65,6 +72,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Empty { hash } => bench::empty(hash),
+        Command::Goldens { record } => goldens::goldens(record),
         Command::Docs { check } => docs::docs(check),
     };
     match result {

@@ -33,6 +33,7 @@ const NEWCOMERS: &[&str] = &[
     "--test=corpus",
     "--test=errors",
     "--test=frozen_btf",
+    "--test=golden",
     "--test=live",
 ];
 

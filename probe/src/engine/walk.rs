@@ -84,27 +84,27 @@ impl Engine {
             self.seen(seen, first);
         }
         let settled_before = snapshot.began_ns.saturating_sub(snapshot.settle_after_ns);
-        let gone: Vec<Identity> = self
-            .processes
-            .values()
-            .filter(|process| {
-                !present.contains(&process.task.identity) && process.last_change_ns() < settled_before
-            })
-            .map(|process| process.task.identity)
-            .collect();
+        let gone = oldest_first(
+            self.processes
+                .values()
+                .filter(|process| {
+                    !present.contains(&process.task.identity) && process.last_change_ns() < settled_before
+                })
+                .map(|process| process.task.identity),
+        );
         for identity in gone {
             self.release_unseen(identity, snapshot.ended_ns, observations);
         }
-        let gone: Vec<Identity> = self
-            .parents
-            .iter()
-            .filter(|(identity, parent)| {
-                parent.died_ns.is_none()
-                    && !present.contains(identity)
-                    && identity.start_boottime_ns < settled_before
-            })
-            .map(|(identity, _)| *identity)
-            .collect();
+        let gone = oldest_first(
+            self.parents
+                .iter()
+                .filter(|(identity, parent)| {
+                    parent.died_ns.is_none()
+                        && !present.contains(identity)
+                        && identity.start_boottime_ns < settled_before
+                })
+                .map(|(identity, _)| *identity),
+        );
         for identity in gone {
             self.parent_died(identity, snapshot.ended_ns);
         }
@@ -181,6 +181,13 @@ impl Engine {
             _ => {}
         }
     }
+}
+
+/// In the order of their births: a table has another order in each run, and a replay must give what the live run gave.
+fn oldest_first(identities: impl Iterator<Item = Identity>) -> Vec<Identity> {
+    let mut identities: Vec<Identity> = identities.collect();
+    identities.sort_unstable_by_key(|identity| (identity.start_boottime_ns, identity.tgid));
+    identities
 }
 
 /// A table in which many more were than are keeps the room of all.
