@@ -17,7 +17,7 @@ use crate::{
         Stage, Task, TaskState, Upkeep,
     },
     record::RecordingFile,
-    sink,
+    render,
     source::{SetupError, clock, detail, kernel::Kernel, order::Order, own, wakeups::Wakeups},
 };
 
@@ -453,7 +453,7 @@ impl Collector {
                 (count + 1, unreaped + parent.zombies.len() as u64)
             });
         let losses = self.engine.losses();
-        let line = sink::status::status_line(
+        let line = render::status_line::status_line(
             self.began.elapsed().as_nanos() as u64,
             self.engine.deaths(),
             parents,

@@ -1,6 +1,7 @@
 //! The status line that shows a long command is alive.
 
-use super::terminal::{count, cut, duration};
+use super::terminal::cut;
+use crate::report::words::{count, duration};
 
 /// One line, without its end.
 pub fn status_line(

@@ -1,4 +1,6 @@
-//! What a terminal needs: hostile text made harmless, widths, human durations and counts, colour.
+//! What a terminal needs: hostile text made harmless, widths, colour.
+//!
+//! Must not know what is written.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -47,11 +49,6 @@ pub fn escape(text: &str) -> String {
         }
     }
     out
-}
-
-/// What a process is called, escaped; `?` where it has no name or none is known.
-pub fn called(name: &str) -> String {
-    if name.is_empty() { "?".into() } else { escape(name) }
 }
 
 /// Columns that a text takes.
@@ -106,65 +103,6 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         last.push_str(&cut(word, columns));
     }
     lines
-}
-
-/// `850 ns`, `53 µs`, `4.2 ms`, `1.3 s`, `41 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`, `120 d`.
-pub fn duration(ns: u64) -> String {
-    let tenth = |value: f64, unit: &str| {
-        if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
-    };
-    match ns {
-        0..1_000 => format!("{ns} ns"),
-        1_000..1_000_000 => tenth(ns as f64 / 1e3, "µs"),
-        1_000_000..1_000_000_000 => tenth(ns as f64 / 1e6, "ms"),
-        1_000_000_000..60_000_000_000 => tenth(ns as f64 / 1e9, "s"),
-        _ => {
-            let seconds = ns / 1_000_000_000;
-            match seconds {
-                0..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
-                3_600..86_400 => format!("{} h {} m", seconds / 3_600, seconds % 3_600 / 60),
-                86_400..8_640_000 => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-                _ => format!("{} d", seconds / 86_400),
-            }
-        }
-    }
-}
-
-/// A number with thousands separators.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A number in so many columns, seven at least: with separators where it fits, else rounded, as in `4.3 G`.
-pub fn fitting(number: u64, columns: usize) -> String {
-    let whole = count(number);
-    if whole.len() <= columns {
-        return whole;
-    }
-    let mut rounded = number as f64;
-    let mut prefix = "";
-    for larger in ["k", "M", "G", "T", "P", "E"] {
-        if rounded < 999.5 {
-            break;
-        }
-        rounded /= 1e3;
-        prefix = larger;
-    }
-    if rounded < 9.95 { format!("{rounded:.1} {prefix}") } else { format!("{rounded:.0} {prefix}") }
-}
-
-/// `1 child`, `2 children`.
-pub fn children(number: u64, kind: &str) -> String {
-    let noun = if number == 1 { "child" } else { "children" };
-    format!("{} {kind}{noun}", count(number))
 }
 
 /// A signal's name.

@@ -2,8 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{count, duration, escape};
-use crate::report::Tracer;
+use super::terminal::escape;
+use crate::report::{
+    Tracer,
+    words::{count, duration},
+};
 
 /// Writes it.
 pub fn stats(out: &mut impl Write, tracer: &Tracer) -> io::Result<()> {
@@ -22,7 +25,7 @@ pub fn stats(out: &mut impl Write, tracer: &Tracer) -> io::Result<()> {
             escape(&one.name),
             count(one.runs),
             duration(one.run_time_ns),
-            one.run_time_ns / one.runs.max(1),
+            one.ns_per_run(),
             count(one.recursion_misses)
         )?;
     }

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{
-    headline::{colour, headline, in_namespace, name},
-    terminal::{View, called, count, cut, duration, escape, fitting, left, right, wrap},
+use super::terminal::{View, cut, escape, left, right, wrap};
+use crate::report::{
+    Finding, Parent, Report, Verdict,
+    words::{self, called, count, duration, fitting, in_namespace},
 };
-use crate::report::{Parent, Report, Verdict};
 
 /// Rows of the table, and entries of the list of what was left running.
 const ROWS_MAX: usize = 20;
@@ -18,7 +18,7 @@ const WIDTH_MIN: usize = 80;
 /// Writes the report.
 pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
     let view = View { width: view.width.max(WIDTH_MIN), ..view };
-    for line in wrap(&headline(report), view.width) {
+    for line in wrap(&escape(&report.headline), view.width) {
         writeln!(out, "{}", view.paint(colour(report), &line))?;
     }
     if !report.parents.is_empty() {
@@ -35,13 +35,23 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         "Watched for {}; {}; reaps {} ({}).",
         duration(report.window.duration_ns),
         ledger(report),
-        report.hooks.precision,
+        report.hooks.precision.name(),
         if report.hooks.reap.is_empty() { "no hook".into() } else { escape(&report.hooks.reap) }
     );
     for line in wrap(&footer, view.width) {
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// The ANSI colour that the finding asks for.
+fn colour(report: &Report) -> &'static str {
+    match report.finding {
+        Finding::Leak => "1;31",
+        Finding::Slow | Finding::Held | Finding::Undecided => "1;33",
+        Finding::None if !report.left_running.is_empty() => "1;33",
+        Finding::None => "1;32",
+    }
 }
 
 fn ledger(report: &Report) -> String {
@@ -90,9 +100,8 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
     )?;
     for parent in report.parents.iter().take(rows) {
         let (word, colour) = verdict(parent.verdict);
-        let books = &parent.ledger;
-        let stuck = books.unreaped + books.abandoned;
-        let oldest = if stuck == 0 {
+        let ledger = &parent.ledger;
+        let oldest = if ledger.left() == 0 {
             "-".into()
         } else {
             format!(
@@ -116,10 +125,10 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
             "{}{} {}{}{}{}{}{}",
             view.paint(colour, &left(word, 12)),
             right(&parent.pid.to_string(), 7),
-            left(&cut(&called(&command), command_width), command_width),
-            right(&fitting(books.exited.saturating_add(books.adopted), 7), 8),
-            right(&fitting(books.reaped.saturating_add(books.autoreaped), 7), 8),
-            right(&fitting(stuck, 8), 9),
+            left(&cut(&escape(called(&command)), command_width), command_width),
+            right(&fitting(ledger.died(), 7), 8),
+            right(&fitting(ledger.gone(), 7), 8),
+            right(&fitting(ledger.left(), 8), 9),
             right(&oldest, 10),
             right(&p99, 9)
         )?;
@@ -150,9 +159,9 @@ fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
 
 fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     writeln!(out)?;
-    writeln!(out, "{}", view.paint("1", &cut(&name(parent), view.width)))?;
+    writeln!(out, "{}", view.paint("1", &cut(&escape(&words::parent(parent)), view.width)))?;
     for cause in &parent.causes {
-        let kind = escape(&cause.kind.replace('_', " "));
+        let kind = cause.kind.words();
         for (place, evidence) in cause.evidence.iter().enumerate() {
             let text = if place == 0 {
                 format!("why: {kind}: {}", escape(evidence))
@@ -186,8 +195,8 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
             "  {}{} {}, started by {} ({}{})",
             entry.pid,
             in_namespace(entry.ns_pid),
-            cut(&called(&command), view.width / 2),
-            called(&entry.spawned_by.comm),
+            cut(&escape(called(&command)), view.width / 2),
+            escape(called(&entry.spawned_by.comm)),
             entry.spawned_by.pid,
             in_namespace(entry.spawned_by.ns_pid)
         );

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{
-    headline::in_namespace,
-    terminal::{View, called, count, duration, escape, left, right, signal},
+use super::terminal::{View, escape, left, right, signal};
+use crate::report::{
+    EventKind, EventLine, Named, Precision, ReapHow,
+    words::{called, count, duration, in_namespace},
 };
-use crate::report::{EventLine, Named};
 
 /// Writes it.
 pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<()> {
@@ -34,26 +34,28 @@ pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<(
     writeln!(
         out,
         "{time} {}{} {} {}",
-        left(event.event, 9),
+        left(event.event.name(), 9),
         right(&process.pid.to_string(), 7),
-        left(&called(&process.comm), 15),
+        left(&escape(called(&process.comm)), 15),
         detail(event) + &in_namespace(process.ns_pid)
     )
 }
 
 fn who(named: &Named) -> String {
-    format!("{} ({}{})", called(&named.comm), named.pid, in_namespace(named.ns_pid))
+    format!("{} ({}{})", escape(called(&named.comm)), named.pid, in_namespace(named.ns_pid))
 }
 
 fn detail(event: &EventLine) -> String {
     let parent = event.parent.as_ref().map(who).unwrap_or_default();
     match event.event {
-        "fork" => match &event.creator {
+        EventKind::Fork => match &event.creator {
             Some(creator) => format!("child of {parent}, created by {}", who(creator)),
             None => format!("child of {parent}"),
         },
-        "exec" => event.command_line.as_ref().map(|args| escape(&args.join(" "))).unwrap_or_default(),
-        "exit" => {
+        EventKind::Exec => {
+            event.command_line.as_ref().map(|args| escape(&args.join(" "))).unwrap_or_default()
+        }
+        EventKind::Exit => {
             let exit = event.exit.as_ref();
             let how = match exit.and_then(|exit| exit.signal) {
                 Some(number) => format!("killed by {}", signal(number)),
@@ -62,27 +64,27 @@ fn detail(event: &EventLine) -> String {
             let core = if exit.is_some_and(|exit| exit.core_dumped) { " (core dumped)" } else { "" };
             format!("{how}{core}, child of {parent}")
         }
-        "zombie" => match &event.held_by {
+        EventKind::Zombie => match &event.held_by {
             Some(tracer) => format!("held by the tracer {}, child of {parent}", who(tracer)),
             None => format!("waits for {parent}"),
         },
-        "reparent" => {
+        EventKind::Reparent => {
             let from = event.from.as_ref().map(|from| format!(", left by {}", who(from))).unwrap_or_default();
             format!("now waits for {parent}{from}")
         }
-        "reap" => {
+        EventKind::Reap => {
             let by = match (event.how, &event.reaper) {
-                (Some("auto"), _) => format!("by the kernel, {parent} ignores its children's deaths"),
+                (Some(ReapHow::Auto), _) => format!("by the kernel, {parent} ignores its children's deaths"),
                 (_, Some(reaper)) => format!("by {}", who(reaper)),
                 (_, None) => format!("unseen, child of {parent}"),
             };
             let after =
                 event.reap_latency_ns.map(|ns| format!(" after {}", duration(ns))).unwrap_or_default();
-            let coarse = if event.precision == Some("coarse") { " (coarse)" } else { "" };
+            let coarse = if event.precision == Some(Precision::Coarse) { " (coarse)" } else { "" };
             let teardown =
                 event.teardown_ns.map(|ns| format!(", teardown {}", duration(ns))).unwrap_or_default();
             format!("{by}{after}{coarse}{teardown}")
         }
-        _ => parent,
+        EventKind::Lost => parent,
     }
 }

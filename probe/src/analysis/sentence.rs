@@ -1,34 +1,14 @@
-//! The one sentence of a report, for people. What it comes to is the report's own `finding`: here it is only worded.
+//! The headline of a report: what it comes to, and what was left running, in a sentence or two.
+//!
+//! Must not judge: the verdicts and the finding are in the report, here they are put into words. Must not escape: that is
+//! `render`'s.
 
-use super::terminal::{called, children, count, duration, escape};
-use crate::report::{Finding, Named, Parent, Report, Verdict};
+use crate::report::{
+    Finding, Named, Parent, Report, Verdict,
+    words::{self, children, count, duration, in_namespace},
+};
 
-/// A parent with what tells it apart, escaped.
-pub fn name(parent: &Parent) -> String {
-    let unit = parent.unit.as_ref().map(|unit| format!(", {}", escape(unit))).unwrap_or_default();
-    format!("{} (pid {}{}{unit})", called(&parent.comm), parent.pid, in_namespace(parent.ns_pid))
-}
-
-/// What a process is called in its own PID namespace, after its pid.
-pub fn in_namespace(ns_pid: Option<u32>) -> String {
-    match ns_pid {
-        Some(1) => ", PID 1 of a PID namespace".into(),
-        Some(ns_pid) => format!(", {ns_pid} in its PID namespace"),
-        None => String::new(),
-    }
-}
-
-/// The ANSI colour that the finding asks for.
-pub fn colour(report: &Report) -> &'static str {
-    match report.finding {
-        Finding::Leak => "1;31",
-        Finding::Slow | Finding::Held | Finding::Undecided => "1;33",
-        Finding::None if !report.left_running.is_empty() => "1;33",
-        Finding::None => "1;32",
-    }
-}
-
-/// The sentence, and what was left running.
+/// The headline.
 pub fn headline(report: &Report) -> String {
     let running = match report.left_running.len() {
         0 => String::new(),
@@ -55,11 +35,10 @@ fn parents(number: u64) -> String {
     format!("{} {}", count(number), if number == 1 { "parent" } else { "parents" })
 }
 
-/// What was reaped, where all was.
+/// How much was reaped, where every dead child was.
 fn all_reaped(report: &Report) -> String {
-    let (settled, totals) = (&report.settled, &report.totals);
-    let all =
-        (report.parents.len() as u64).saturating_add(settled.parents).saturating_add(report.other.parents);
+    let totals = &report.totals;
+    let all = report.parents_seen();
     if all == 0 {
         return "no process with children was seen.".into();
     }
@@ -71,9 +50,9 @@ fn all_reaped(report: &Report) -> String {
         (reaped, autoreaped_count) => {
             let slowest_ns =
                 report.parents.iter().map(|parent| parent.reap_latency.max_ns).max().unwrap_or(0);
-            // Of the parents no longer kept it is only known that none was slow.
+            // Of parents that are not listed it is only known that none was slow.
             let how_fast = match slowest_ns {
-                _ if settled.parents > 0 || report.other.parents > 0 => ", each within the grace".into(),
+                _ if all > report.parents.len() as u64 => ", each within the grace".into(),
                 0 => String::new(),
                 slowest_ns => format!("; the slowest reap took {}", duration(slowest_ns)),
             };
@@ -89,11 +68,11 @@ fn all_reaped(report: &Report) -> String {
 
 /// What the worst parent did.
 fn of_parent(report: &Report, worst: &Parent) -> String {
-    let who = name(worst);
-    let books = &worst.ledger;
+    let who = words::parent(worst);
+    let ledger = &worst.ledger;
     let at_least = if worst.oldest_at_least { "at least " } else { "" };
     let oldest = format!("{at_least}{}", duration(worst.oldest_unreaped_ns));
-    let left = books.unreaped.saturating_sub(worst.held).saturating_add(books.abandoned);
+    let left = worst.left_by_itself();
     let (leaves, has) = if worst.alive { ("leaves", "has") } else { ("left", "had") };
     match worst.verdict {
         Verdict::NeverReaps if worst.alive => {
@@ -106,23 +85,23 @@ fn of_parent(report: &Report, worst: &Parent) -> String {
             "{who} died and left {} it never reaped; the oldest had waited {oldest}.",
             children(left, "dead ")
         ),
-        Verdict::Leaking if books.reaped == 0 && worst.older >= left => format!(
+        Verdict::Leaking if ledger.reaped == 0 && worst.older >= left => format!(
             "{who} {leaves} {} unreaped, older than the watch; the oldest {has} waited {oldest}.",
             children(left, "dead ")
         ),
         Verdict::Leaking => format!(
             "{who} reaped {} of {} and {leaves} {}; the oldest {has} waited {oldest}.",
-            count(books.reaped),
-            children(books.exited.saturating_add(books.adopted), "dead "),
+            count(ledger.reaped),
+            children(ledger.died(), "dead "),
             count(left),
         ),
         Verdict::Slow => format!(
             "No leak, but {who} reaps late: {} waited up to {}.",
-            children(books.reaped, "dead "),
+            children(ledger.reaped, "dead "),
             duration(worst.reap_latency.max_ns)
         ),
         Verdict::Held => {
-            let held = if worst.held > 0 { worst.held } else { books.abandoned };
+            let held = if worst.held > 0 { worst.held } else { ledger.abandoned };
             let tracer = worst.held_by.as_ref().map_or_else(|| "A tracer".into(), tracer);
             format!(
                 "{tracer} {} {} of {who}, which cannot reap {} before; the oldest {has} waited {oldest}.",
@@ -138,11 +117,11 @@ fn of_parent(report: &Report, worst: &Parent) -> String {
 }
 
 fn tracer(named: &Named) -> String {
-    format!("The tracer {} (pid {}{})", escape(&named.comm), named.pid, in_namespace(named.ns_pid))
+    format!("The tracer {} (pid {}{})", named.comm, named.pid, in_namespace(named.ns_pid))
 }
 
 fn undecided(report: &Report, worst: &Parent, left: u64, oldest: &str) -> String {
-    let who = name(worst);
+    let who = words::parent(worst);
     let has_not_reaped = if worst.alive {
         format!("{who} has not reaped {}", children(left, "dead "))
     } else {
@@ -161,3 +140,7 @@ fn undecided(report: &Report, worst: &Parent, left: u64, oldest: &str) -> String
     }
     format!("Undecided: {has_not_reaped}, dead for {oldest}; that is not long enough to call it a leak.")
 }
+
+#[cfg(test)]
+#[path = "sentence_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::terminal::{View, escape, left, wrap};
-use crate::doctor_report::{DoctorReport, Readiness};
+use crate::report::doctor::{DoctorReport, Readiness};
 
 /// Writes it.
 pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Result<()> {
@@ -53,7 +53,7 @@ fn hanging(out: &mut impl Write, label: &str, text: &str, view: View) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{doctor_report::*, sink::terminal::is_hidden};
+    use crate::{render::terminal::is_hidden, report::doctor::*};
 
     #[test]
     fn every_text_from_outside_is_escaped() {
