@@ -10,10 +10,9 @@ use probe::{
     engine::Engine,
     model::{COMMAND_LINE_MAX, Input, Session},
     record::Reader,
-    sink::{
-        json, stats_text,
+    render::{
+        event_text, json, report_text, stats_text,
         terminal::{View, is_hidden, width},
-        text, trace_text,
     },
     source::{
         attach_types::attach_types,
@@ -103,7 +102,7 @@ fn apply(engine: &mut Engine, session: &Session, input: Input) {
     let mut printed = Printed::default();
     for line in observations.iter().filter_map(|observation| analysis::event_line(observation, session)) {
         let view = View { width: COLUMNS, colour: false };
-        trace_text::line(&mut printed, &line, view).expect("it takes everything");
+        event_text::line(&mut printed, &line, view).expect("it takes everything");
         json::line(&mut printed, &line).expect("it takes everything");
     }
     printed.check();
@@ -117,10 +116,11 @@ fn report(engine: &Engine, session: &Session) -> String {
     serde_json::from_slice::<serde_json::Value>(&printed.0).expect("JSON");
     printed.check();
     stats_text::stats(&mut printed, &report.tracer).expect("it takes everything");
-    text::report(&mut printed, &report, View { width: 2 * COLUMNS, colour: false })
+    report_text::report(&mut printed, &report, View { width: 2 * COLUMNS, colour: false })
         .expect("it takes everything");
     printed.check();
-    text::report(&mut printed, &report, View { width: COLUMNS, colour: false }).expect("it takes everything");
+    report_text::report(&mut printed, &report, View { width: COLUMNS, colour: false })
+        .expect("it takes everything");
     let text = String::from_utf8_lossy(&printed.0).into_owned();
     printed.check();
     text

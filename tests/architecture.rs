@@ -9,14 +9,13 @@ use std::{
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("report", &[]),
-    ("doctor_report", &[]),
     ("cli", &[]),
     ("engine", &["model"]),
     ("analysis", &["model", "engine", "report"]),
-    ("sink", &["report", "doctor_report"]),
+    ("render", &["report"]),
     ("record", &["model"]),
     ("source", &["model"]),
-    ("collector", &["model", "engine", "record", "sink", "source"]),
+    ("collector", &["model", "engine", "record", "render", "source"]),
 ];
 /// What the pure modules must not touch: clocks, files, tasks.
 const IMPURE: &[&str] = &[

@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use probe::sink::terminal::is_hidden;
+use probe::render::terminal::is_hidden;
 use serde_json::Value;
 use support::{reapwatch, require_root, validate};
 

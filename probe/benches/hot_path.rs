@@ -9,7 +9,7 @@ use probe::{
     analysis::event_line,
     engine::{Engine, Observation},
     model::{Begin, Input, Session},
-    sink::json,
+    render::json,
     source::decode,
 };
 use probe_common::wire::{ARGS_LEN, EXECUTABLE_LEN, Event, ExecEvent, TaskRef, kind};

@@ -17,7 +17,7 @@ use crate::{
         Stage, Task, TaskState, Upkeep,
     },
     record::RecordingFile,
-    sink,
+    render,
     source::{SetupError, clock, detail, kernel::Kernel, order::Order, own, wakeups::Wakeups},
 };
 
@@ -447,7 +447,7 @@ impl Collector {
         }
         let (parents, unreaped) = self.engine.parents_and_zombies();
         let losses = self.engine.losses();
-        let line = sink::status::status_line(
+        let line = render::status_line::status_line(
             self.began.elapsed().as_nanos() as u64,
             self.engine.deaths(),
             parents,

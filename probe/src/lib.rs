@@ -1,4 +1,4 @@
-//! reapwatch, the library behind the binary: inputs → engine → analysis → report → sinks, one way.
+//! reapwatch, the library behind the binary: inputs → engine → analysis → report → render, one way.
 //!
 //! Owns only the list of modules. `tests/architecture.rs` enforces who may import whom.
 
@@ -6,10 +6,9 @@ pub mod analysis;
 pub mod cli;
 pub mod collector;
 pub mod command;
-pub mod doctor_report;
 pub mod engine;
 pub mod model;
 pub mod record;
+pub mod render;
 pub mod report;
-pub mod sink;
 pub mod source;

@@ -33,7 +33,7 @@ impl Comm {
         &self.0[..end]
     }
 
-    /// Valid UTF-8, still unescaped: sinks escape it.
+    /// Valid UTF-8, still unescaped: `render` escapes it.
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.bytes())
     }

@@ -169,7 +169,23 @@ pub fn check_invariants(report: &Value) {
     validate("report", report);
 }
 
-/// Checks a value against a published schema.
+/// Has every object of a schema refuse fields that it does not name. A published schema lets readers meet fields that came
+/// later; here a field that is not in it is one that nobody documented.
+fn refuse_unknown_fields(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.values_mut().for_each(refuse_unknown_fields);
+            if members.get("type").is_some_and(|kind| kind == "object") && members.contains_key("properties")
+            {
+                members.entry("additionalProperties").or_insert(Value::Bool(false));
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(refuse_unknown_fields),
+        _ => {}
+    }
+}
+
+/// Checks a value against a published schema, and that the schema documents every field.
 pub fn validate(schema: &str, value: &Value) {
     validate_all(schema, [value]);
 }
@@ -188,7 +204,8 @@ fn validate_all<'a>(schema: &str, values: impl IntoIterator<Item = &'a Value>) {
         "doctor" => include_str!("../../schemas/doctor.schema.json"),
         other => panic!("no schema {other}"),
     };
-    let schema: Value = serde_json::from_str(text).expect("a JSON schema");
+    let mut schema: Value = serde_json::from_str(text).expect("a JSON schema");
+    refuse_unknown_fields(&mut schema);
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     for value in values {
         let errors: Vec<String> =

@@ -2,13 +2,16 @@
 //! rests on what would not have been seen without it, and each sentence is true whatever the cause.
 
 use super::unreaped::Unreaped;
-use crate::{engine::Parent, report::Cause};
+use crate::{
+    engine::Parent,
+    report::{Cause, CauseKind},
+};
 
 /// The most tracers that are named.
 const TRACERS_NAMED: usize = 3;
 
-fn cause(kind: &str, evidence: Vec<String>, fix: &str) -> Cause {
-    Cause { kind: kind.into(), evidence, fix: fix.into() }
+fn cause(kind: CauseKind, evidence: Vec<String>, fix: &str) -> Cause {
+    Cause { kind, evidence, fix: fix.into() }
 }
 
 /// `1 wait call`, `2 wait calls`.
@@ -101,7 +104,7 @@ impl<'a> Case<'a> {
         let inherited = self.started_before_exec();
         (inherited > 0).then(|| {
             cause(
-                "children_inherited_through_exec",
+                CauseKind::ChildrenInheritedThroughExec,
                 vec![format!(
                     "{} born before its last exec: the program it runs now did not start {}",
                     of_its(inherited, self.left, "was", "were"),
@@ -130,7 +133,7 @@ impl<'a> Case<'a> {
         }
         evidence.extend(self.waits_counted());
         Some(cause(
-            "does_not_reap_adopted_children",
+            CauseKind::DoesNotReapAdoptedChildren,
             evidence,
             "a PID 1 or subreaper must reap any child: loop on waitpid(-1, …); in a container use an init (tini, \
              docker run --init)",
@@ -179,7 +182,7 @@ impl<'a> Case<'a> {
                 ));
             }
             return Some(cause(
-                "never_waits",
+                CauseKind::NeverWaits,
                 evidence,
                 if autoreaped > 0 {
                     "call waitpid for each child; or ignore SIGCHLD before the first child is started: the kernel \
@@ -193,7 +196,7 @@ impl<'a> Case<'a> {
         }
         (own > self.unreaped.older).then(|| {
             cause(
-                "waits_only_for_specific_children",
+                CauseKind::WaitsOnlyForSpecificChildren,
                 evidence,
                 "wait for every child that is started, also on the error path and after a timeout",
             )
@@ -216,7 +219,7 @@ impl<'a> Case<'a> {
         }
         (!evidence.is_empty()).then(|| {
             cause(
-                "held_by_tracer",
+                CauseKind::HeldByTracer,
                 evidence,
                 "let the tracer wait for these children, or detach, or end it: their parent cannot reap them before",
             )
@@ -264,6 +267,6 @@ impl<'a> Case<'a> {
         if evidence.is_empty() {
             evidence.push("nothing that was seen tells why".into());
         }
-        cause("unknown", evidence, "look at where it starts children and where it waits for them")
+        cause(CauseKind::Unknown, evidence, "look at where it starts children and where it waits for them")
     }
 }

@@ -3,8 +3,8 @@
 use super::{named, text, time};
 use crate::{
     engine::Observation,
-    model::{Precision, ReapHow, Session, Stage},
-    report::{EventLine, EventProcess, ExitDetail},
+    model::{self, Session, Stage},
+    report::{EventKind, EventLine, EventProcess, ExitDetail, Precision, ReapHow},
 };
 
 /// The line, or `None` where it was not asked for.
@@ -13,7 +13,7 @@ pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option
         Observation::Lost { time_ns, losses } => {
             return Some(EventLine {
                 lost: Some(super::lost(*losses)),
-                ..EventLine::blank("lost", time::rfc3339(session, *time_ns))
+                ..EventLine::blank(EventKind::Lost, time::rfc3339(session, *time_ns))
             });
         }
         Observation::Stage { event, reap_latency_ns, teardown_ns, in_scope } => {
@@ -24,15 +24,15 @@ pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option
         }
     };
     let parent = event.stage.parent();
-    let name = match event.stage {
-        Stage::Fork { .. } => "fork",
-        Stage::Exec { .. } => "exec",
-        Stage::Exit { .. } => "exit",
-        Stage::Zombie { .. } => "zombie",
-        Stage::Reparent { .. } => "reparent",
-        Stage::Reap { .. } => "reap",
+    let kind = match event.stage {
+        Stage::Fork { .. } => EventKind::Fork,
+        Stage::Exec { .. } => EventKind::Exec,
+        Stage::Exit { .. } => EventKind::Exit,
+        Stage::Zombie { .. } => EventKind::Zombie,
+        Stage::Reparent { .. } => EventKind::Reparent,
+        Stage::Reap { .. } => EventKind::Reap,
     };
-    let mut line = EventLine::blank(name, time::rfc3339(session, event.time_ns));
+    let mut line = EventLine::blank(kind, time::rfc3339(session, event.time_ns));
     let identity = event.process.identity;
     line.process = Some(EventProcess {
         pid: identity.tgid,
@@ -65,15 +65,15 @@ pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option
         }
         Stage::Reap { how, precision, reaper, .. } => {
             line.how = Some(match how {
-                ReapHow::Wait => "wait",
-                ReapHow::Auto => "auto",
+                model::ReapHow::Wait => ReapHow::Wait,
+                model::ReapHow::Auto => ReapHow::Auto,
             });
             line.reaper = (reaper.identity.tgid != 0).then(|| named(reaper));
             line.reap_latency_ns = reap_latency_ns;
             line.teardown_ns = teardown_ns;
             line.precision = Some(match precision {
-                Precision::Exact => "exact",
-                Precision::Coarse => "coarse",
+                model::Precision::Exact => Precision::Exact,
+                model::Precision::Coarse => Precision::Coarse,
             });
         }
     }

@@ -37,7 +37,7 @@ fn badness(parent: &Parent) -> impl Ord + use<> {
     use std::cmp::Reverse;
     (
         Reverse(parent.verdict),
-        Reverse(parent.ledger.unreaped.saturating_add(parent.ledger.abandoned)),
+        Reverse(parent.ledger.left()),
         Reverse(parent.oldest_unreaped_ns),
         Reverse(parent.reap_latency.max_ns),
         Reverse(parent.ledger.exited),

@@ -1,12 +1,14 @@
 //! From the engine's state to a report, and from its observations to event lines.
 //!
-//! Owns verdicts, causes, order and totals. Must not change the engine, read a clock, or know a sink.
+//! Owns verdicts, causes, the headline, order and totals. Must not change the engine, read a clock, or know how a report is
+//! written.
 
 mod cause;
 mod coverage;
 mod finding;
 mod line;
 mod listed;
+mod sentence;
 mod time;
 mod unreaped;
 mod verdict;
@@ -24,8 +26,8 @@ use crate::{
     engine::{Parent as Known, State, Tally, View},
     model::{self, Detail, Identity, Session, Task},
     report::{
-        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, ProgramCost,
-        Report, SCHEMA, Settled, Tracer, Verdict, Waits, Window,
+        HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, Precision,
+        ProgramCost, Report, SCHEMA, Settled, Tracer, Verdict, Waits, Window,
     },
 };
 
@@ -45,9 +47,10 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
         .collect();
     let (settled, mut other) = (settled(view.settled()), others(view, complete));
     listed::worst(&mut parents, &mut other, listed::PARENTS_MAX);
-    Report {
+    let mut report = Report {
         schema: SCHEMA,
         finding: finding::finding(&parents, &other),
+        headline: String::new(),
         grace_ns: session.grace_ns,
         window: Window {
             start: time::rfc3339(session, start_ns),
@@ -61,7 +64,7 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
             exit: session.hooks.exit.clone(),
             zombie: session.hooks.zombie.clone(),
             reap: session.hooks.reap.clone(),
-            precision: if session.hooks.exact || coarse == 0 { "exact" } else { "coarse" },
+            precision: if session.hooks.exact || coarse == 0 { Precision::Exact } else { Precision::Coarse },
         },
         complete,
         lost,
@@ -71,7 +74,9 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
         parents,
         left_running: if view.root().is_some() { left_running(view) } else { Vec::new() },
         tracer: tracer(view.upkeep()),
-    }
+    };
+    report.headline = sentence::headline(&report);
+    report
 }
 
 /// What the tracer itself cost and held.

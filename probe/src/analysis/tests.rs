@@ -4,7 +4,10 @@ use super::report;
 use crate::{
     engine::tests::{play_in, task},
     model::{Begin, Coverage, Scope, Session},
-    report::{Finding, Parent, Report, Verdict},
+    report::{
+        CauseKind::{self, *},
+        Finding, Parent, Precision, Report, Verdict,
+    },
 };
 
 /// All that dies before half of the window has passed is past the grace at its end.
@@ -14,7 +17,11 @@ const EARLY: u64 = 1;
 
 fn judge_in(begin: Begin, script: &str) -> Report {
     let session = Session { grace_ns: GRACE_NS, ..Session::default() };
-    report(&play_in(begin, script).view(), &session)
+    let report = report(&play_in(begin, script).view(), &session);
+    for ledger in report.parents.iter().map(|parent| parent.ledger).chain([report.totals]) {
+        assert!(ledger.balances(), "{ledger:?}\n{script}");
+    }
+    report
 }
 
 fn judge(began_ns: u64, script: &str) -> Report {
@@ -30,8 +37,8 @@ fn dead(child: u32, at: u64) -> String {
     format!("{} fork {child} 2\n {at} exit {child} 2\n {} zombie {child} 2\n", child, at + 1)
 }
 
-fn kinds(parent: &Parent) -> Vec<&str> {
-    parent.causes.iter().map(|cause| cause.kind.as_str()).collect()
+fn kinds(parent: &Parent) -> Vec<CauseKind> {
+    parent.causes.iter().map(|cause| cause.kind).collect()
 }
 
 /// Verdict on 2, and what the report comes to.
@@ -68,7 +75,7 @@ fn zombies_older_than_the_watch_are_a_leak_of_a_parent_of_which_nothing_else_is_
     let report = judge(100, "101 walk 2 20:2 21:2\n");
     let parent = entry(&report, 2);
     assert_eq!((parent.verdict, parent.older, parent.oldest_at_least), (Verdict::Leaking, 2, true));
-    assert_eq!(kinds(parent), ["unknown"]);
+    assert_eq!(kinds(parent), [Unknown]);
     assert!(parent.causes[0].evidence[0].contains("older than the watch"), "{:?}", parent.causes);
     // The same where it dies meanwhile.
     assert_eq!(verdict(100, "101 walk 2 20:2\n 900000 exit 2 1\n").0, Verdict::Leaking);
@@ -90,7 +97,7 @@ fn what_a_tracer_holds_is_held_and_the_tracer_is_named() {
     assert_eq!(parent.held, 3);
     assert_eq!(parent.held_by.as_ref().map(|tracer| (tracer.pid, &*tracer.comm)), Some((8, "p8")));
     assert_eq!(parent.oldest_unreaped_ns, 1_000_000 - 31);
-    assert_eq!(kinds(parent), ["held_by_tracer"]);
+    assert_eq!(kinds(parent), [HeldByTracer]);
     assert_eq!(
         parent.causes[0].evidence,
         [
@@ -102,7 +109,7 @@ fn what_a_tracer_holds_is_held_and_the_tracer_is_named() {
     assert_eq!(verdict(EARLY, &held(20, 900_000, 7)).0, Verdict::Healthy);
     let both = judge(EARLY, &(held(20, 30, 7) + &dead(21, 40)));
     assert_eq!(entry(&both, 2).verdict, Verdict::NeverReaps);
-    assert!(kinds(entry(&both, 2)).contains(&"held_by_tracer"));
+    assert!(kinds(entry(&both, 2)).contains(&HeldByTracer));
     // As the walk finds it, and where the parent died over it.
     assert_eq!(verdict(100, "101 walk 2 20:2:7\n").0, Verdict::Held);
     let report = judge(EARLY, &(held(20, 30, 7) + "900000 exit 2 1\n"));
@@ -112,7 +119,7 @@ fn what_a_tracer_holds_is_held_and_the_tracer_is_named() {
 
 /// Kinds of causes of 2, which was started at the time 2.
 #[track_caller]
-fn expect_causes(began_ns: u64, script: &str, expected: &[&str]) {
+fn expect_causes(began_ns: u64, script: &str, expected: &[CauseKind]) {
     let report = judge(began_ns, script);
     let parent = entry(&report, 2);
     assert_eq!(kinds(parent), expected, "{script}{:#?}", parent.causes);
@@ -123,48 +130,45 @@ fn causes_rest_on_what_was_seen() {
     let left = dead(20, 30) + &dead(21, 31);
     let reaped = dead(15, 16) + "17 reap 15 2\n";
     for (script, expected) in [
-        (left.clone() + "90 waits 2 0 0\n", "never_waits"),
-        (left.clone() + "90 waits 2 0 4\n", "waits_only_for_specific_children"),
+        (left.clone() + "90 waits 2 0 0\n", NeverWaits),
+        (left.clone() + "90 waits 2 0 4\n", WaitsOnlyForSpecificChildren),
         // It asks for any child, and does not get these: stopped, without __WALL, one wait per signal.
-        (left.clone() + "90 waits 2 30 0\n", "unknown"),
+        (left.clone() + "90 waits 2 30 0\n", Unknown),
         // How it waited was not counted.
-        (left.clone(), "unknown"),
+        (left.clone(), Unknown),
         // It reaps without a wait call: io_uring.
-        (reaped.clone() + &left + "90 waits 2 0 0\n", "unknown"),
-        (reaped.clone() + &left + "90 waits 2 0 1\n", "waits_only_for_specific_children"),
+        (reaped.clone() + &left + "90 waits 2 0 0\n", Unknown),
+        (reaped.clone() + &left + "90 waits 2 0 1\n", WaitsOnlyForSpecificChildren),
         // Inherited through exec are those that were born before it,
-        (left.clone() + "40 exec 2 0\n 90 waits 2 0 0\n", "children_inherited_through_exec"),
-        (
-            left.clone() + "40 exec 2 0\n 90 waits 2 0 0\n 900000 exit 2 1\n",
-            "children_inherited_through_exec",
-        ),
+        (left.clone() + "40 exec 2 0\n 90 waits 2 0 0\n", ChildrenInheritedThroughExec),
+        (left.clone() + "40 exec 2 0\n 90 waits 2 0 0\n 900000 exit 2 1\n", ChildrenInheritedThroughExec),
         // not what came to it later: a PID 1 that ran its entry point's commands and reaped them.
         (
             reaped.clone()
                 + "18 exec 2 0\n 19 fork 30 3\n 31 exit 3 1\n 32 zombie 3 1\n 33 reparent 30 2\n 34 exit 30 2\n 35 zombie 30 2\n 90 waits 2 0 0\n",
-            "does_not_reap_adopted_children",
+            DoesNotReapAdoptedChildren,
         ),
         // Slow and nothing else.
-        (dead(23, 40) + "900000 reap 23 2\n", "unknown"),
+        (dead(23, 40) + "900000 reap 23 2\n", Unknown),
     ] {
         expect_causes(EARLY, &script, &[expected]);
     }
     // Some were born before the exec, some after.
     let both = left + "60 exec 2 0\n 70 fork 80 2\n 90 exit 80 2\n 91 zombie 80 2\n 95 waits 2 0 0\n";
-    expect_causes(EARLY, &both, &["children_inherited_through_exec", "never_waits"]);
+    expect_causes(EARLY, &both, &[ChildrenInheritedThroughExec, NeverWaits]);
 }
 
 #[test]
 fn what_a_parent_did_before_the_watch_is_not_made_up() {
     // It may wait since before the watch for another child: of one born before the watch nothing can be said,
     let born_before = "101 walk 2 20\n 110 exit 20 2\n 111 zombie 20 2\n 200 waits 2 0 0\n";
-    expect_causes(100, born_before, &["unknown"]);
+    expect_causes(100, born_before, &[Unknown]);
     // of one that was born since it can.
     let born_since = "101 walk 2\n 110 fork 120 2\n 130 exit 120 2\n 131 zombie 120 2\n 200 waits 2 0 0\n";
-    expect_causes(100, born_since, &["never_waits"]);
+    expect_causes(100, born_since, &[NeverWaits]);
     // How many children it had before is not known either: more died than were forked, and none need be adopted.
     let script = "101 walk 2 20\n 110 exit 20 2\n 111 zombie 20 2\n 200 waits 2 0 3\n";
-    expect_causes(100, script, &["waits_only_for_specific_children"]);
+    expect_causes(100, script, &[WaitsOnlyForSpecificChildren]);
 }
 
 #[test]
@@ -175,20 +179,16 @@ fn adopted_children_are_told_from_its_own() {
             60, 70, 71
         )
     };
-    expect_causes(EARLY, &(orphan(20) + "90 waits 2 0 0\n"), &["does_not_reap_adopted_children"]);
+    expect_causes(EARLY, &(orphan(20) + "90 waits 2 0 0\n"), &[DoesNotReapAdoptedChildren]);
     // Its own child is reaped, the orphan is not.
     let own = dead(15, 30) + "40 reap 15 2\n";
-    expect_causes(
-        EARLY,
-        &(own.clone() + &orphan(20) + "90 waits 2 0 1\n"),
-        &["does_not_reap_adopted_children"],
-    );
+    expect_causes(EARLY, &(own.clone() + &orphan(20) + "90 waits 2 0 1\n"), &[DoesNotReapAdoptedChildren]);
     // It reaps more than it started: it does reap those it adopts.
     let reaps_orphans = own + &orphan(20) + "80 reap 20 2\n" + &orphan(21) + "90 waits 2 5 0\n";
-    expect_causes(EARLY, &reaps_orphans, &["unknown"]);
+    expect_causes(EARLY, &reaps_orphans, &[Unknown]);
     // Its own are left beside the orphan.
     let both = dead(25, 30) + &orphan(20) + "90 waits 2 0 0\n";
-    expect_causes(EARLY, &both, &["does_not_reap_adopted_children", "never_waits"]);
+    expect_causes(EARLY, &both, &[DoesNotReapAdoptedChildren, NeverWaits]);
 }
 
 #[test]
@@ -199,17 +199,17 @@ fn where_births_are_not_told_it_is_not_known_whose_child_it_was() {
             "2 walk 2\n 40 exec 2 0\n 80 walk 2 {walk}\n 90 count 2 {exited} {forked} 1\n 95 walk 2 {walk}\n"
         )
     };
-    let expect = |script: &str, expected: &str| {
+    let expect = |script: &str, expected: CauseKind| {
         let report = judge_in(begin.clone(), script);
         assert_eq!(kinds(entry(&report, 2)), [expected], "{report:#?}");
     };
     // Two forked, three died: one was an orphan, and the one that is left may be that.
-    expect(&script(3, 2, "60:2"), "unknown");
+    expect(&script(3, 2, "60:2"), Unknown);
     // One that was born before the exec may have come to it since.
-    expect(&script(3, 2, "30:2"), "unknown");
+    expect(&script(3, 2, "30:2"), Unknown);
     // Nobody came to it from elsewhere.
-    expect(&script(2, 2, "30:2"), "children_inherited_through_exec");
-    expect(&script(2, 2, "60:2"), "waits_only_for_specific_children");
+    expect(&script(2, 2, "30:2"), ChildrenInheritedThroughExec);
+    expect(&script(2, 2, "60:2"), WaitsOnlyForSpecificChildren);
 }
 
 #[test]
@@ -218,9 +218,9 @@ fn only_the_reaps_of_the_tree_make_its_report_coarse() {
     let script =
         |walk: &str| "5 walk 3 4:3\n 6 fork 2 1\n".to_owned() + &dead(20, 30) + "40 reap 20 2\n" + walk;
     let tree = Begin { time_ns: 4, scope: Scope::Tree(task(2).identity), coverage: Coverage::EveryEvent };
-    assert_eq!(judge_in(tree.clone(), &script("50 walk 2 3\n")).hooks.precision, "exact");
+    assert_eq!(judge_in(tree.clone(), &script("50 walk 2 3\n")).hooks.precision, Precision::Exact);
     assert_eq!(
         judge_in(Begin { scope: Scope::Host, ..tree }, &script("50 walk 2 3\n")).hooks.precision,
-        "coarse"
+        Precision::Coarse
     );
 }

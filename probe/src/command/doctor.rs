@@ -7,11 +7,11 @@ use nix::errno::Errno;
 use super::{Failure, output};
 use crate::{
     cli::{DoctorArgs, Format},
-    doctor_report::{
+    render,
+    report::doctor::{
         BtfCheck, DoctorReport, HookCheck, HookStage, NamespaceCheck, PrivilegeCheck, Readiness,
         ReapPrecision, Rung, SCHEMA,
     },
-    sink,
     source::{
         SetupError,
         attach::Refused,
@@ -30,8 +30,8 @@ pub fn doctor(options: &KernelOptions, args: &DoctorArgs) -> Result<u8, Failure>
     let mut bytes = Vec::new();
     let terminal = io::stdout().is_terminal();
     match args.format {
-        Format::Json => sink::json::line(&mut bytes, &report),
-        Format::Text => sink::doctor_text::report(&mut bytes, &report, output::view(terminal)),
+        Format::Json => render::json::line(&mut bytes, &report),
+        Format::Text => render::doctor_text::report(&mut bytes, &report, output::view(terminal)),
     }
     .map_err(|error| Failure::other(format!("cannot render the report: {error}")))?;
     output::standard(&bytes)?;

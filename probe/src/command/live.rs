@@ -18,8 +18,8 @@ use crate::{
     collector::{Collector, NoObserver, Observer, Purpose},
     engine::Observation,
     model::{DEFAULT_GRACE_NS, Identity, Session, Snapshot},
+    render,
     report::EventLine,
-    sink,
     source::{
         clock,
         kernel::Kernel,
@@ -135,7 +135,7 @@ pub struct Lines {
     outlet: Outlet,
     session: Session,
     format: Format,
-    view: sink::terminal::View,
+    view: render::terminal::View,
 }
 
 impl Lines {
@@ -166,8 +166,8 @@ impl Lines {
     fn write(&mut self, line: &EventLine) -> io::Result<()> {
         let (format, view) = (self.format, self.view);
         self.outlet.line(|out| match format {
-            Format::Json => sink::json::line(out, line),
-            Format::Text => sink::trace_text::line(out, line, view),
+            Format::Json => render::json::line(out, line),
+            Format::Text => render::event_text::line(out, line, view),
         })
     }
 }

@@ -16,11 +16,11 @@ use crate::{
     cli::Format,
     model::Session,
     record::RecordingFile,
-    report::{Report, Tracer},
-    sink::{
+    render::{
         self,
         terminal::{View, escape},
     },
+    report::{Report, Tracer},
 };
 
 /// Where a report will go. A file is looked at before the measurement, so that a bad path is told of at once.
@@ -113,8 +113,8 @@ impl Target {
             bytes.push(b'\n');
         }
         match format {
-            Format::Json => sink::json::line(&mut bytes, report),
-            Format::Text => sink::text::report(&mut bytes, report, view(terminal)),
+            Format::Json => render::json::line(&mut bytes, report),
+            Format::Text => render::report_text::report(&mut bytes, report, view(terminal)),
         }
         .map_err(|error| Failure::other(format!("cannot render the report: {error}")))?;
         match self {
@@ -162,7 +162,7 @@ impl Recording {
 /// What watching cost, to standard error, where asked for. A closed one is no failure.
 pub fn stats(asked: bool, tracer: &Tracer) {
     if asked {
-        let _ = sink::stats_text::stats(&mut io::stderr().lock(), tracer);
+        let _ = render::stats_text::stats(&mut io::stderr().lock(), tracer);
     }
 }
 

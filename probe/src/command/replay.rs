@@ -1,4 +1,4 @@
-//! `replay`: a recording through the same engine, analysis and sinks as the live commands.
+//! `replay`: a recording through the same engine, analysis and renderers as the live commands.
 
 use std::fs::File;
 

@@ -1,6 +1,6 @@
 //! Where inputs come from: the running kernel. Loads the programs, walks the task list, reads /proc.
 //!
-//! Owns everything that touches aya or the host. Must not know the engine, verdicts, reports or sinks.
+//! Owns everything that touches aya or the host. Must not know the engine, verdicts, reports or how they are rendered.
 
 pub mod attach;
 pub mod attach_types;

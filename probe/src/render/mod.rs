@@ -1,0 +1,14 @@
+//! Reports to bytes, one form a file: a report, an event line or a doctor's report, for people or as JSON.
+//!
+//! Must not know the engine or where the bytes go, and must not judge: what a text says is in the report.
+
+pub mod doctor_text;
+pub mod event_text;
+pub mod json;
+pub mod report_text;
+pub mod stats_text;
+pub mod status_line;
+pub mod terminal;
+
+#[cfg(test)]
+mod tests;

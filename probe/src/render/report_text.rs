@@ -1,0 +1,242 @@
+//! The report for people: one sentence, a table worst first, causes, what was left running, what is missing.
+
+use std::io::{self, Write};
+
+use super::terminal::{View, cut, escape, left, right, wrap};
+use crate::report::{
+    Finding, Parent, Report, Verdict,
+    words::{self, called, count, duration, fitting, in_namespace},
+};
+
+/// Rows of the table, and entries of the list of what was left running.
+const ROWS_MAX: usize = 20;
+/// Healthy rows of the table: they are context, not news.
+const HEALTHY_ROWS_MAX: usize = 5;
+/// The narrowest layout.
+const WIDTH_MIN: usize = 80;
+
+/// Writes the report.
+pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let view = View { width: view.width.max(WIDTH_MIN), ..view };
+    for line in wrap(&escape(&report.headline), view.width) {
+        writeln!(out, "{}", view.paint(colour(report), &line))?;
+    }
+    if !report.parents.is_empty() {
+        writeln!(out)?;
+        table(out, report, view)?;
+    }
+    for parent in report.parents.iter().take(ROWS_MAX).filter(|parent| !parent.causes.is_empty()) {
+        causes(out, parent, view)?;
+    }
+    left_running(out, report, view)?;
+    missing(out, report, view)?;
+    writeln!(out)?;
+    let footer = format!(
+        "Watched for {}; {}; reaps {} ({}).",
+        duration(report.window.duration_ns),
+        ledger(report),
+        report.hooks.precision.name(),
+        if report.hooks.reap.is_empty() { "no hook".into() } else { escape(&report.hooks.reap) }
+    );
+    for line in wrap(&footer, view.width) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// The ANSI colour that the finding asks for.
+fn colour(report: &Report) -> &'static str {
+    match report.finding {
+        Finding::Leak => "1;31",
+        Finding::Slow | Finding::Held | Finding::Undecided => "1;33",
+        Finding::None if !report.left_running.is_empty() => "1;33",
+        Finding::None => "1;32",
+    }
+}
+
+fn ledger(report: &Report) -> String {
+    let totals = &report.totals;
+    let mut text = format!("{} died, {} reaped", count(totals.exited), count(totals.reaped));
+    for (number, word) in [
+        (totals.autoreaped, "autoreaped"),
+        (totals.unreaped, "unreaped"),
+        (totals.abandoned, "abandoned"),
+        (totals.adopted, "adopted dead"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(", {} {word}", count(number)));
+        }
+    }
+    text
+}
+
+fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::NeverReaps => ("never reaps", "31"),
+        Verdict::Leaking => ("leaking", "31"),
+        Verdict::Slow => ("slow", "33"),
+        Verdict::Held => ("held", "33"),
+        Verdict::Undecided => ("undecided", "33"),
+        Verdict::Healthy => ("healthy", "32"),
+    }
+}
+
+fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let bad = report.parents.iter().filter(|parent| parent.verdict != Verdict::Healthy).count();
+    let rows = (bad + HEALTHY_ROWS_MAX).min(ROWS_MAX);
+    let fixed = 12 + 8 + 8 + 8 + 9 + 9 + 9;
+    let command_width = view.width - fixed - 1;
+    writeln!(
+        out,
+        "{}{} {}{}{}{}{}{}",
+        left("VERDICT", 12),
+        right("PID", 7),
+        left("COMMAND", command_width),
+        right("DIED", 8),
+        right("REAPED", 8),
+        right("LEFT", 9),
+        right("OLDEST", 10),
+        right("P99", 9)
+    )?;
+    for parent in report.parents.iter().take(rows) {
+        let (word, colour) = verdict(parent.verdict);
+        let ledger = &parent.ledger;
+        let oldest = if ledger.left() == 0 {
+            "-".into()
+        } else {
+            format!(
+                "{}{}",
+                if parent.oldest_at_least { "≥" } else { "" },
+                duration(parent.oldest_unreaped_ns)
+            )
+        };
+        let p99 = parent
+            .reap_latency
+            .p99_ns
+            .filter(|_| parent.reap_latency.count > 0)
+            .map_or_else(|| "-".into(), duration);
+        let command = if view.width > WIDTH_MIN && !parent.command_line.is_empty() {
+            parent.command_line.join(" ")
+        } else {
+            parent.comm.clone()
+        };
+        writeln!(
+            out,
+            "{}{} {}{}{}{}{}{}",
+            view.paint(colour, &left(word, 12)),
+            right(&parent.pid.to_string(), 7),
+            left(&cut(&escape(called(&command)), command_width), command_width),
+            right(&fitting(ledger.died(), 7), 8),
+            right(&fitting(ledger.gone(), 7), 8),
+            right(&fitting(ledger.left(), 8), 9),
+            right(&oldest, 10),
+            right(&p99, 9)
+        )?;
+    }
+    let more = &report.parents[report.parents.len().min(rows)..];
+    if !more.is_empty() {
+        let healthy = more.iter().filter(|parent| parent.verdict == Verdict::Healthy).count();
+        let kind = if healthy == more.len() { "healthy " } else { "" };
+        writeln!(out, "… and {} more {kind}parents", count(more.len() as u64))?;
+    }
+    not_listed(out, report, view)
+}
+
+fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let other = &report.other;
+    if other.parents == 0 {
+        return Ok(());
+    }
+    let found: Vec<String> = (other.verdicts.found())
+        .map(|(found, parents)| format!("{} {}", count(parents), verdict(found).0))
+        .collect();
+    let line = format!("… of {} others only the sum is kept: {}", count(other.parents), found.join(", "));
+    for line in wrap(&line, view.width) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
+    writeln!(out)?;
+    writeln!(out, "{}", view.paint("1", &cut(&escape(&words::parent(parent)), view.width)))?;
+    for cause in &parent.causes {
+        let kind = cause.kind.words();
+        for (place, evidence) in cause.evidence.iter().enumerate() {
+            let text = if place == 0 {
+                format!("why: {kind}: {}", escape(evidence))
+            } else {
+                format!("and: {}", escape(evidence))
+            };
+            indented(out, &text, view)?;
+        }
+        indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
+    }
+    Ok(())
+}
+
+fn indented(out: &mut impl Write, text: &str, view: View) -> io::Result<()> {
+    for (place, line) in wrap(text, view.width - 7).into_iter().enumerate() {
+        writeln!(out, "{}{line}", if place == 0 { "  " } else { "       " })?;
+    }
+    Ok(())
+}
+
+fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let left = &report.left_running;
+    if left.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nLeft running ({}):", count(left.len() as u64))?;
+    for entry in left.iter().take(ROWS_MAX) {
+        let command =
+            if entry.command_line.is_empty() { entry.comm.clone() } else { entry.command_line.join(" ") };
+        let line = format!(
+            "  {}{} {}, started by {} ({}{})",
+            entry.pid,
+            in_namespace(entry.ns_pid),
+            cut(&escape(called(&command)), view.width / 2),
+            escape(called(&entry.spawned_by.comm)),
+            entry.spawned_by.pid,
+            in_namespace(entry.spawned_by.ns_pid)
+        );
+        writeln!(out, "{}", cut(&line, view.width))?;
+    }
+    if left.len() > ROWS_MAX {
+        writeln!(out, "  … and {} more", count((left.len() - ROWS_MAX) as u64))?;
+    }
+    Ok(())
+}
+
+fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    for sentence in &report.not_covered {
+        writeln!(out)?;
+        for line in wrap(&escape(sentence), view.width) {
+            writeln!(out, "{}", view.paint("33", &line))?;
+        }
+    }
+    if report.complete {
+        return Ok(());
+    }
+    let lost = &report.lost;
+    writeln!(out)?;
+    for (number, what) in [
+        (
+            lost.events,
+            "events did not fit the ring buffer: counts are exact, detail is missing; try --ring-size 32M",
+        ),
+        (lost.map_full, "entries did not fit a table: some parents or deaths are not counted"),
+        (
+            lost.probe_missed,
+            "hits were missed by a program: counts come from the task list, detail is missing",
+        ),
+        (lost.damaged, "places of the recording could not be read: what they held is missing"),
+    ] {
+        if number > 0 {
+            for line in wrap(&format!("{} {what}", count(number)), view.width) {
+                writeln!(out, "{}", view.paint("33", &line))?;
+            }
+        }
+    }
+    Ok(())
+}

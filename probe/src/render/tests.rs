@@ -1,0 +1,76 @@
+//! Golden outputs: what a person sees, from reports made by hand.
+
+use super::{
+    report_text,
+    terminal::{View, cut, escape, width},
+};
+use crate::report::{
+    LeftRunning, Named, Report, Verdict,
+    sample::{parent, sample},
+};
+
+fn render(report: &Report, width: usize) -> String {
+    let mut out = Vec::new();
+    report_text::report(&mut out, report, View { width, colour: false }).expect("a Vec takes everything");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+#[test]
+fn a_leak_is_said_in_one_sentence_then_in_a_table_then_why() {
+    let mut report = sample(vec![parent("python3", Verdict::NeverReaps)]);
+    report.headline =
+        "python3 (pid 4242, worker-manager.service) has not reaped any of 100 dead children; the oldest has \
+                       waited 41 s."
+            .into();
+    insta::assert_snapshot!(render(&report, 80), @r"
+    python3 (pid 4242, worker-manager.service) has not reaped any of 100 dead
+    children; the oldest has waited 41 s.
+
+    VERDICT         PID COMMAND             DIED  REAPED     LEFT    OLDEST      P99
+    never reaps    4242 python3              100       0      100      41 s        -
+
+    python3 (pid 4242, worker-manager.service)
+      why: never waits: it made no wait call while 100 children died on it
+      fix: call waitpid for each child
+
+    Watched for 1 m 0 s; 100 died, 0 reaped, 100 unreaped; reaps exact (r).
+    ");
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for verdict in [
+        Verdict::Healthy,
+        Verdict::Undecided,
+        Verdict::Held,
+        Verdict::Slow,
+        Verdict::Leaking,
+        Verdict::NeverReaps,
+    ] {
+        for columns in [80, 120] {
+            let mut report = sample(vec![parent("a\u{1b}[31m\n\"\u{202e}漢字漢字", verdict); 30]);
+            report.headline = "b\u{1b}[31m\n\u{202e} has not reaped any of 漢字漢字".repeat(4);
+            report.complete = false;
+            report.lost.events = 1204;
+            report.left_running = vec![LeftRunning {
+                pid: 7,
+                ns_pid: Some(3),
+                comm: "x\u{7}".into(),
+                command_line: vec!["\u{1b}]0;owned\u{7}".repeat(40)],
+                spawned_by: Named { pid: 1, ns_pid: None, comm: "y\r".into() },
+            }];
+            let text = render(&report, columns);
+            for line in text.lines() {
+                assert!(width(line) <= columns, "{} > {columns}: {line}", width(line));
+                assert!(!line.chars().any(|one| one.is_control() || one == '\u{202e}'), "{line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_text_is_visible_and_harmless() {
+    assert_eq!(escape("a\n"), "a\\x0a");
+    assert_eq!(escape("a\u{1b}[0m\n\u{202e}\\é"), "a\\x1b[0m\\x0a\\u{202e}\\\\é");
+    assert_eq!(cut("漢字漢字", 5), "漢字…");
+}

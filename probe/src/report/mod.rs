@@ -1,0 +1,222 @@
+//! What reapwatch says: the report, the event line and the doctor's report, in the form that is published (`schemas/`).
+//!
+//! Owns names, order and units of everything a user or a script reads as JSON. Must not know the engine, or how and where
+//! a report is written. Every text in it is valid UTF-8 but unescaped: `render` escapes. Durations are in ns, times in
+//! RFC 3339, UTC.
+
+#![deny(missing_docs, reason = "users and scripts depend on every field")]
+
+pub mod doctor;
+mod event;
+mod ledger;
+mod parent;
+mod tracer;
+pub mod words;
+
+#[cfg(test)]
+pub mod sample;
+#[cfg(test)]
+mod tests;
+
+pub use event::{EventKind, EventLine, EventProcess, ExitDetail, ReapHow};
+pub use ledger::{Ledger, Other, Settled, VerdictCounts};
+pub use parent::{Cause, CauseKind, LatencySummary, Parent, Verdict, Waits};
+pub use tracer::{MapFill, ProgramCost, Tracer};
+
+use std::borrow::Cow;
+
+use arrayvec::ArrayString;
+use serde::Serialize;
+
+/// A wall-clock time, as in `2023-11-14T22:13:25.000000001Z`; empty where it lies beyond the calendar. It needs no
+/// allocation, because each event line has two.
+pub type Rfc3339 = ArrayString<30>;
+
+/// The value of `schema`; changes only when a field changes its meaning or goes.
+pub const SCHEMA: &str = "reapwatch.report/1";
+
+/// What was seen in one window, and what it comes to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Always [`SCHEMA`].
+    pub schema: &'static str,
+    /// What it all comes to, of the worst verdict.
+    pub finding: Finding,
+    /// The finding in one sentence or two. JSON does not have it: what a script needs is in `finding` and `parents`.
+    #[serde(skip)]
+    pub headline: String,
+    /// A dead child that is left unreaped for longer than this counts against its parent, in ns.
+    pub grace_ns: u64,
+    /// The time that the report is about.
+    pub window: Window,
+    /// The processes that the report is about.
+    pub scope: Scope,
+    /// The events that the report rests on.
+    pub coverage: Coverage,
+    /// What was not asked for, or is not known, a sentence each; empty where every event of the scope was asked for.
+    pub not_covered: Vec<String>,
+    /// The hooks that were attached.
+    pub hooks: HooksUsed,
+    /// False when anything was lost: the counts stay true, detail is missing.
+    pub complete: bool,
+    /// What was lost, by reason.
+    pub lost: Lost,
+    /// The sum over all parents, listed or not.
+    pub totals: Ledger,
+    /// Of the totals: parents that died with nothing to report, and are not listed one by one.
+    pub settled: Settled,
+    /// Of the totals: the other parents that are not listed. None of them is worse than those that are.
+    pub other: Other,
+    /// Worst first; at most 4,096, and of the dead at most 1,024 with something to report and 1,024 without.
+    pub parents: Vec<Parent>,
+    /// Descendants of the command still alive when it ended (`run` only, else empty).
+    pub left_running: Vec<LeftRunning>,
+    /// What the tracer itself cost and held.
+    pub tracer: Tracer,
+}
+
+impl Report {
+    /// How many parents there were, listed or not.
+    pub fn parents_seen(&self) -> u64 {
+        (self.parents.len() as u64).saturating_add(self.settled.parents).saturating_add(self.other.parents)
+    }
+}
+
+/// The time that a report is about.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Window {
+    /// When it began.
+    pub start: Rfc3339,
+    /// When it ended.
+    pub end: Rfc3339,
+    /// How long it was, in ns.
+    pub duration_ns: u64,
+}
+
+/// The processes that a report is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Scope {
+    /// Every process of the host.
+    Host,
+    /// One command and its descendants.
+    Tree {
+        /// The command's pid.
+        root: u32,
+    },
+    /// Events of these processes and their children; counts of every parent.
+    Pids {
+        /// Their pids.
+        pids: Vec<u32>,
+    },
+}
+
+/// The events that a report rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Coverage {
+    /// Every event of the scope.
+    EveryEvent,
+    /// What is slow or wrong; the kernel counted the rest.
+    Exceptions {
+        /// A reap at least this late is slow, in ns.
+        slow_ns: u64,
+    },
+    /// Reaps at least this late; the kernel counted the rest.
+    LateReaps {
+        /// The least time from zombie to reap, in ns.
+        min_latency_ns: u64,
+    },
+    /// An old recording, which does not say.
+    Unstated,
+}
+
+/// The hooks that were attached, each as kind and place; empty where there was none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HooksUsed {
+    /// The hook that sees a process exit.
+    pub exit: String,
+    /// The hook that sees a parent notified.
+    pub zombie: String,
+    /// The hook that sees a dead process reaped.
+    pub reap: String,
+    /// How good the times of reaps are: `coarse` where at least one reap was seen only by its free.
+    pub precision: Precision,
+}
+
+/// How good the time of a reap is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// Seen where it happens.
+    Exact,
+    /// Seen only when the kernel frees the process, up to 32 ms later.
+    Coarse,
+}
+
+impl Precision {
+    /// Its name in JSON and in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Coarse => "coarse",
+        }
+    }
+}
+
+/// What was lost, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Lost {
+    /// Events that did not fit the ring buffer.
+    pub events: u64,
+    /// Entries that did not fit a map of the kernel or a table of the collector.
+    pub map_full: u64,
+    /// Hits that a program missed and that no other hook shows.
+    pub probe_missed: u64,
+    /// Places of a recording that could not be read (`replay` only, else 0).
+    pub damaged: u64,
+}
+
+/// What a whole report comes to, of the worst verdict. In order, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// Every parent is `healthy`.
+    None,
+    /// A parent is `undecided`, and none is worse.
+    Undecided,
+    /// A parent is `held`, and none is worse.
+    Held,
+    /// A parent is `slow`, and none is worse.
+    Slow,
+    /// A parent is `leaking` or `never_reaps`: `run --error-exitcode` goes by it.
+    Leak,
+}
+
+/// A descendant of the command that was still alive when the command ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LeftRunning {
+    /// Its pid in the initial PID namespace.
+    pub pid: u32,
+    /// Its pid in its own PID namespace; absent where that is the initial one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_pid: Option<u32>,
+    /// Its short name.
+    pub comm: String,
+    /// Its arguments; empty where they are not known.
+    pub command_line: Vec<String>,
+    /// The parent it was born to.
+    pub spawned_by: Named<'static>,
+}
+
+/// A process that is mentioned.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Named<'a> {
+    /// Its pid in the initial PID namespace.
+    pub pid: u32,
+    /// Its pid in its own PID namespace; absent where that is the initial one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_pid: Option<u32>,
+    /// Its short name.
+    pub comm: Cow<'a, str>,
+}

@@ -1,0 +1,154 @@
+//! One parent in a report: its counts, its times, the verdict on it and the causes.
+//!
+//! Owns names, order and units of its fields. Must not know how a parent is judged.
+
+use serde::Serialize;
+
+use super::{Ledger, Named, Rfc3339};
+
+/// One process whose children died in the window, or that had dead children when the window began.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Parent {
+    /// Its pid in the initial PID namespace.
+    pub pid: u32,
+    /// Its pid in its own PID namespace; absent where that is the initial one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_pid: Option<u32>,
+    /// When it was born.
+    pub start_time: Rfc3339,
+    /// Its short name; empty where it has none, or where it was gone before it could be read.
+    pub comm: String,
+    /// Of the program it runs now: the beginning, 4 KiB or 128 arguments of it. Empty where that is not known: of kernel
+    /// threads, and of a parent that was gone before it could be read.
+    pub command_line: Vec<String>,
+    /// As /proc/PID/exe or the exec names it; empty where that is not known.
+    pub executable: String,
+    /// The unit of the system's service manager that holds the process; absent where there is none, or it cannot be told.
+    /// Never one that a user names: a process in a user's manager or in a container has the unit of that manager or container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Whether it was alive when the window ended.
+    pub alive: bool,
+    /// What became of its children.
+    #[serde(flatten)]
+    pub ledger: Ledger,
+    /// Of `unreaped`: zombies that a tracer holds, which the parent cannot reap.
+    pub held: u64,
+    /// The tracer that holds, or held, the most of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Named<'static>>,
+    /// Of `unreaped` and `abandoned`, those no tracer holds: dead before the window began.
+    pub older: u64,
+    /// How long the oldest zombie that no tracer holds has waited, or where there is none the oldest held one, in ns. For a
+    /// dead parent: had waited when the parent died.
+    pub oldest_unreaped_ns: u64,
+    /// True when that age is a lower bound: the zombie is older than the tracer.
+    pub oldest_at_least: bool,
+    /// From zombie to reap: the parent's doing.
+    pub reap_latency: LatencySummary,
+    /// From exit to zombie: the kernel's doing.
+    pub teardown: LatencySummary,
+    /// How it waits.
+    pub waits: Waits,
+    /// The verdict on it.
+    pub verdict: Verdict,
+    /// Why, the strongest cause first; empty for a parent that is `healthy` or `undecided`.
+    pub causes: Vec<Cause>,
+}
+
+impl Parent {
+    /// Dead children that it did not reap although it could: those that a tracer holds are not among them.
+    pub fn left_by_itself(&self) -> u64 {
+        self.ledger.unreaped.saturating_sub(self.held).saturating_add(self.ledger.abandoned)
+    }
+}
+
+/// The verdict on a parent. In order, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It reaps its dead children within the grace.
+    Healthy,
+    /// Not enough was seen, or inputs were lost.
+    Undecided,
+    /// No dead child stays past the grace but what a tracer holds: the parent is not to blame.
+    Held,
+    /// It reaps, but late.
+    Slow,
+    /// Dead children stay past the grace, and it reaped others; or all of them are older than the window.
+    Leaking,
+    /// Children died in the window and past the grace, and it reaped none.
+    NeverReaps,
+}
+
+/// Durations of one kind, summed up. A quantile is null where it is not known: the kernel counts the durations of one bucket
+/// in 32 bits, so it may have lost most counts of a parent with billions of children.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LatencySummary {
+    /// How many durations.
+    pub count: u64,
+    /// The shortest, in ns.
+    pub min_ns: u64,
+    /// The median, in ns.
+    pub p50_ns: Option<u64>,
+    /// 90 % are at most this long, in ns.
+    pub p90_ns: Option<u64>,
+    /// 99 % are at most this long, in ns.
+    pub p99_ns: Option<u64>,
+    /// The longest, in ns.
+    pub max_ns: u64,
+    /// The average, in ns.
+    pub mean_ns: u64,
+}
+
+/// Wait calls of a parent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Waits {
+    /// Wait calls for any child, since its last exec.
+    pub any: u64,
+    /// Wait calls for one pid, pidfd or process group, since its last exec.
+    pub specific: u64,
+}
+
+/// Why a parent leaks, reaps late or cannot reap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// Which cause.
+    pub kind: CauseKind,
+    /// What was seen, a sentence each.
+    pub evidence: Vec<String>,
+    /// What to do.
+    pub fix: String,
+}
+
+/// The kinds of causes. The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// The process started the children, then ran another program that does not know them.
+    ChildrenInheritedThroughExec,
+    /// A PID 1 or a subreaper does not reap the children of others that it adopts.
+    DoesNotReapAdoptedChildren,
+    /// It begins no wait call.
+    NeverWaits,
+    /// It waits only for some of its children.
+    WaitsOnlyForSpecificChildren,
+    /// A tracer holds the zombies.
+    HeldByTracer,
+    /// What was seen does not tell.
+    Unknown,
+}
+
+impl CauseKind {
+    /// Its name in text.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ChildrenInheritedThroughExec => "children inherited through exec",
+            Self::DoesNotReapAdoptedChildren => "does not reap adopted children",
+            Self::NeverWaits => "never waits",
+            Self::WaitsOnlyForSpecificChildren => "waits only for specific children",
+            Self::HeldByTracer => "held by tracer",
+            Self::Unknown => "unknown",
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Reports made by hand, for tests of what is said of them.
+
+use super::*;
+
+/// A living parent with 100 zombies, judged so.
+pub fn parent(comm: &str, verdict: Verdict) -> Parent {
+    Parent {
+        pid: 4242,
+        ns_pid: None,
+        start_time: Rfc3339::from("2026-01-01T00:00:00.000000000Z").expect("it fits"),
+        comm: comm.into(),
+        command_line: vec!["python3".into(), "worker_manager.py".into()],
+        executable: "/usr/bin/python3".into(),
+        unit: Some("worker-manager.service".into()),
+        alive: true,
+        ledger: Ledger { forked: 100, exited: 100, unreaped: 100, ..Ledger::default() },
+        held: 0,
+        held_by: None,
+        older: 0,
+        oldest_unreaped_ns: 41_000_000_000,
+        oldest_at_least: false,
+        reap_latency: LatencySummary::default(),
+        teardown: LatencySummary::default(),
+        waits: Waits::default(),
+        verdict,
+        causes: vec![Cause {
+            kind: CauseKind::NeverWaits,
+            evidence: vec!["it made no wait call while 100 children died on it".into()],
+            fix: "call waitpid for each child".into(),
+        }],
+    }
+}
+
+/// A report of a minute on these parents; it has no headline.
+pub fn sample(parents: Vec<Parent>) -> Report {
+    let finding = match parents.iter().map(|parent| parent.verdict).max() {
+        Some(Verdict::NeverReaps | Verdict::Leaking) => Finding::Leak,
+        Some(Verdict::Slow) => Finding::Slow,
+        Some(Verdict::Held) => Finding::Held,
+        Some(Verdict::Undecided) => Finding::Undecided,
+        Some(Verdict::Healthy) | None => Finding::None,
+    };
+    Report {
+        schema: SCHEMA,
+        finding,
+        headline: String::new(),
+        grace_ns: 5_000_000_000,
+        window: Window { start: Rfc3339::new(), end: Rfc3339::new(), duration_ns: 60_000_000_000 },
+        scope: Scope::Host,
+        coverage: Coverage::EveryEvent,
+        not_covered: Vec::new(),
+        hooks: HooksUsed {
+            exit: "e".into(),
+            zombie: "z".into(),
+            reap: "r".into(),
+            precision: Precision::Exact,
+        },
+        complete: true,
+        lost: Lost::default(),
+        totals: parents.first().map(|parent| parent.ledger).unwrap_or_default(),
+        settled: Default::default(),
+        other: Default::default(),
+        tracer: Default::default(),
+        parents,
+        left_running: Vec::new(),
+    }
+}

@@ -1,0 +1,119 @@
+//! Durations, counts and names of processes as people read them: the headline of a report and its tables use the same
+//! words.
+//!
+//! Must not escape: that is `render`'s.
+
+use super::Parent;
+
+/// A parent with what tells it apart.
+pub fn parent(parent: &Parent) -> String {
+    let unit = parent.unit.as_ref().map(|unit| format!(", {unit}")).unwrap_or_default();
+    format!("{} (pid {}{}{unit})", called(&parent.comm), parent.pid, in_namespace(parent.ns_pid))
+}
+
+/// The name of a process; `?` where it has none or none is known.
+pub fn called(name: &str) -> &str {
+    if name.is_empty() { "?" } else { name }
+}
+
+/// What a process is called in its own PID namespace, after its pid.
+pub fn in_namespace(ns_pid: Option<u32>) -> String {
+    match ns_pid {
+        Some(1) => ", PID 1 of a PID namespace".into(),
+        Some(ns_pid) => format!(", {ns_pid} in its PID namespace"),
+        None => String::new(),
+    }
+}
+
+/// `850 ns`, `53 µs`, `4.2 ms`, `1.3 s`, `41 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`, `120 d`.
+pub fn duration(ns: u64) -> String {
+    let tenth = |value: f64, unit: &str| {
+        if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+    };
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => tenth(ns as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => tenth(ns as f64 / 1e6, "ms"),
+        1_000_000_000..60_000_000_000 => tenth(ns as f64 / 1e9, "s"),
+        _ => {
+            let seconds = ns / 1_000_000_000;
+            match seconds {
+                0..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
+                3_600..86_400 => format!("{} h {} m", seconds / 3_600, seconds % 3_600 / 60),
+                86_400..8_640_000 => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+                _ => format!("{} d", seconds / 86_400),
+            }
+        }
+    }
+}
+
+/// A number with thousands separators.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number in so many columns, seven at least: with separators where it fits, else rounded, as in `4.3 G`.
+pub fn fitting(number: u64, columns: usize) -> String {
+    let whole = count(number);
+    if whole.len() <= columns {
+        return whole;
+    }
+    let mut rounded = number as f64;
+    let mut prefix = "";
+    for larger in ["k", "M", "G", "T", "P", "E"] {
+        if rounded < 999.5 {
+            break;
+        }
+        rounded /= 1e3;
+        prefix = larger;
+    }
+    if rounded < 9.95 { format!("{rounded:.1} {prefix}") } else { format!("{rounded:.0} {prefix}") }
+}
+
+/// `1 child`, `2 children`.
+pub fn children(number: u64, kind: &str) -> String {
+    let noun = if number == 1 { "child" } else { "children" };
+    format!("{} {kind}{noun}", count(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_counts_read_well() {
+        let cases = [
+            (850, "850 ns"),
+            (53_000, "53 µs"),
+            (4_200_000, "4.2 ms"),
+            (1_300_000_000, "1.3 s"),
+            (41_000_000_000, "41 s"),
+            (192_000_000_000, "3 m 12 s"),
+            (7_500_000_000_000, "2 h 5 m"),
+            (273_600_000_000_000, "3 d 4 h"),
+            (31_622_400_000_000_000, "366 d"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(duration(ns), text);
+        }
+        assert_eq!(count(1_234_567), "1,234,567");
+        for (number, text) in [
+            (999_999, "999,999"),
+            (1_000_000, "1.0 M"),
+            (12_345_678, "12 M"),
+            (999_600_000, "1.0 G"),
+            (4_294_967_306, "4.3 G"),
+            (u64::MAX, "18 E"),
+        ] {
+            assert_eq!(fitting(number, 7), text);
+        }
+    }
+}
