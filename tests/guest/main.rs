@@ -150,11 +150,12 @@ fn verified(rung: &str) {
     }
 }
 
-/// The live tests, but for those that need Python, bash or a compiler.
+/// The live tests, but for those that need Python, bash or a compiler, and for thousands of parents: what becomes of those
+/// is decided in user space, on every kernel alike.
 fn live_tests(rung: &str, filter: Option<&str>) {
     println!("@ rung {rung}");
     let mut command = live(rung);
-    command.args(["--test-threads", "4", "--skip", "the_seeds"]).args(filter).stdout(Stdio::piped());
+    command.args(["--test-threads", "4", "--skip", "the_seeds", "--skip", "many_parents"]).args(filter).stdout(Stdio::piped());
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
