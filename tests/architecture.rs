@@ -15,8 +15,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("analysis", &["model", "engine", "report"]),
     ("sink", &["report", "doctor_report"]),
     ("record", &["model"]),
-    ("source", &["model"]),
-    ("collector", &["model", "engine", "record", "sink", "source"]),
+    ("source", &["model", "record"]),
+    ("pipeline", &["model", "engine", "record", "source"]),
 ];
 /// What the pure modules must not touch: clocks, files, tasks.
 const IMPURE: &[&str] = &[

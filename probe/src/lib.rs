@@ -4,11 +4,11 @@
 
 pub mod analysis;
 pub mod cli;
-pub mod collector;
 pub mod command;
 pub mod doctor_report;
 pub mod engine;
 pub mod model;
+pub mod pipeline;
 pub mod record;
 pub mod report;
 pub mod sink;
