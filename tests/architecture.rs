@@ -14,8 +14,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("analysis", &["model", "engine", "report"]),
     ("render", &["report"]),
     ("record", &["model"]),
-    ("source", &["model"]),
-    ("collector", &["model", "engine", "record", "render", "source"]),
+    ("source", &["model", "record"]),
+    ("pipeline", &["model", "engine", "record", "source"]),
 ];
 /// What the pure modules must not touch: clocks, files, tasks.
 const IMPURE: &[&str] = &[

@@ -4,10 +4,10 @@
 
 pub mod analysis;
 pub mod cli;
-pub mod collector;
 pub mod command;
 pub mod engine;
 pub mod model;
+pub mod pipeline;
 pub mod record;
 pub mod render;
 pub mod report;

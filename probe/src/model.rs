@@ -201,7 +201,7 @@ pub struct Distribution {
 }
 
 /// A death of which the kernel programs have not heard the release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Death {
     pub process: Identity,
     /// Whose child it died, or into whose hands it came since.
@@ -359,6 +359,9 @@ pub enum Input {
         detail: Detail,
     },
     Snapshot(Snapshot),
+    /// Processes that were released without their free: no counters have their release. They add to the counters that are
+    /// read after this.
+    Unfreed(Vec<Death>),
     Counters(Box<Counters>),
     /// The books of parents that the kernel has already forgotten. It ends a reading of all counters: a parent whose
     /// counters were told before, and now are not, nor were retired, is among the forgotten.

@@ -155,7 +155,10 @@ fn verified(rung: &str) {
 fn live_tests(rung: &str, filter: Option<&str>) {
     println!("@ rung {rung}");
     let mut command = live(rung);
-    command.args(["--test-threads", "4", "--skip", "the_seeds", "--skip", "many_parents"]).args(filter).stdout(Stdio::piped());
+    command
+        .args(["--test-threads", "4", "--skip", "the_seeds", "--skip", "many_parents"])
+        .args(filter)
+        .stdout(Stdio::piped());
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {

@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal};
 
 use nix::errno::Errno;
 
-use super::{Failure, output};
+use super::{Failure, live::kernel_options, output};
 use crate::{
-    cli::{DoctorArgs, Format},
+    cli::{DoctorArgs, Format, Global},
     render,
     report::doctor::{
         BtfCheck, DoctorReport, HookCheck, HookStage, NamespaceCheck, PrivilegeCheck, Readiness,
@@ -17,7 +17,7 @@ use crate::{
         attach::Refused,
         kernel::Kernel,
         namespace, offsets,
-        options::{Asked, KernelOptions},
+        options::Asked,
         privileges,
         programs::{self, StageHook},
         release,
@@ -25,8 +25,8 @@ use crate::{
 };
 
 /// `reapwatch doctor`. Exit code 3 where nothing can be watched.
-pub fn doctor(options: &KernelOptions, args: &DoctorArgs) -> Result<u8, Failure> {
-    let report = examine(options);
+pub fn doctor(global: &Global, args: &DoctorArgs) -> Result<u8, Failure> {
+    let report = examine(global);
     let mut bytes = Vec::new();
     let terminal = io::stdout().is_terminal();
     match args.format {
@@ -38,9 +38,9 @@ pub fn doctor(options: &KernelOptions, args: &DoctorArgs) -> Result<u8, Failure>
     Ok(if report.verdict == Readiness::Unusable { 3 } else { 0 })
 }
 
-fn examine(options: &KernelOptions) -> DoctorReport {
+fn examine(global: &Global) -> DoctorReport {
     let (release, architecture) = release::release();
-    let btf = match offsets::open(&options.btf).and_then(|btf| offsets::find(&btf)) {
+    let btf = match offsets::open(&global.btf).and_then(|btf| offsets::find(&btf)) {
         Ok(found) if found.lost.is_empty() => (true, "has every member that is needed".to_owned()),
         Ok(found) => {
             let lost: Vec<String> = found
@@ -55,7 +55,7 @@ fn examine(options: &KernelOptions) -> DoctorReport {
     let pid_namespace = pid_namespace();
     // From a PID namespace of its own, a command can be watched all the same.
     let asked = if pid_namespace.ok { Asked::Everything } else { Asked::Tree };
-    let (hooks, rung, precision, failed) = match Kernel::attach(&KernelOptions { asked, ..options.clone() }) {
+    let (hooks, rung, precision, failed) = match Kernel::attach(&kernel_options(global, asked)) {
         Ok(kernel) => {
             let (hooks, rung) = checks(&kernel);
             let precision = if kernel.is_exact() { ReapPrecision::Exact } else { ReapPrecision::Coarse };
@@ -68,7 +68,7 @@ fn examine(options: &KernelOptions) -> DoctorReport {
         schema: SCHEMA,
         kernel: release,
         architecture,
-        btf: BtfCheck { path: options.btf.display().to_string(), ok: btf.0, detail: btf.1 },
+        btf: BtfCheck { path: global.btf.display().to_string(), ok: btf.0, detail: btf.1 },
         privileges: privileges(failed.as_ref()),
         pid_namespace,
         rung,

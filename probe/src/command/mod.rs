@@ -3,6 +3,7 @@
 mod child;
 mod doctor;
 mod file;
+mod lines;
 mod live;
 mod outlet;
 mod output;
@@ -10,16 +11,18 @@ mod paced;
 mod replay;
 mod run;
 mod signals;
+mod status_line;
+mod watch;
 
 pub use output::{complain, say};
 
 use std::{fmt, io};
 
 use crate::{
-    cli::{Cli, Command, HookChoice},
-    collector::CollectError,
+    cli::{Cli, Command},
+    pipeline::PipelineError,
     record::RecordingError,
-    source::{SetupError, options, own, shortage_of},
+    source::{SetupError, own, shortage_of},
 };
 
 use signals::Signals;
@@ -56,11 +59,11 @@ impl From<SetupError> for Failure {
     }
 }
 
-impl From<CollectError> for Failure {
-    fn from(error: CollectError) -> Self {
+impl From<PipelineError> for Failure {
+    fn from(error: PipelineError) -> Self {
         match error {
-            CollectError::Setup(error) => Self::Setup(error),
-            CollectError::Observer(error) => Self::writing("standard output", &error),
+            PipelineError::Source(error) => Self::Setup(error),
+            PipelineError::Subscriber(error) => Self::writing("standard output", &error),
         }
     }
 }
@@ -68,21 +71,7 @@ impl From<CollectError> for Failure {
 /// Runs the command; its exit code.
 pub fn execute(cli: Cli) -> Result<u8, Failure> {
     own::give_large_pieces_back();
-    let options = options::KernelOptions {
-        btf: cli.global.btf,
-        hooks: match cli.global.hooks {
-            HookChoice::Auto => options::HookChoice::Auto,
-            HookChoice::Fentry => options::HookChoice::Fentry,
-            HookChoice::Kprobe => options::HookChoice::Kprobe,
-            HookChoice::Tracepoint => options::HookChoice::Tracepoint,
-        },
-        ring_bytes: cli.global.ring_size,
-        lives: cli.global.max_unreaped,
-        parents: cli.global.max_parents,
-        log_programs: cli.global.log_programs,
-        stats: cli.global.stats,
-        asked: options::Asked::Everything,
-    };
+    let global = &cli.global;
     match cli.command {
         // Until the live table exists.
         None => {
@@ -90,12 +79,12 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
             output::standard(text.as_bytes())?;
             Ok(0)
         }
-        Some(Command::Run(args)) => block_on(async |signals| run::run(options, args, signals).await),
-        Some(Command::Trace(args)) => block_on(async |signals| live::trace(options, args, signals).await),
-        Some(Command::Watch(args)) => block_on(async |signals| live::watch(options, args, signals).await),
-        Some(Command::Record(args)) => block_on(async |signals| run::record(options, args, signals).await),
+        Some(Command::Run(args)) => block_on(async |signals| run::run(global, args, signals).await),
+        Some(Command::Trace(args)) => block_on(async |signals| watch::trace(global, args, signals).await),
+        Some(Command::Watch(args)) => block_on(async |signals| watch::watch(global, args, signals).await),
+        Some(Command::Record(args)) => block_on(async |signals| run::record(global, args, signals).await),
         Some(Command::Replay(args)) => replay::replay(&args),
-        Some(Command::Doctor(args)) => doctor::doctor(&options, &args),
+        Some(Command::Doctor(args)) => doctor::doctor(global, &args),
     }
 }
 

@@ -5,17 +5,17 @@ use std::fs::File;
 use super::{
     Failure,
     file::Name,
-    live::Lines,
+    lines::Lines,
+    live::nanoseconds,
     output::{self, Target},
     unreadable,
 };
 use crate::{
     analysis,
     cli::{ReplayArgs, ReplayView},
-    collector::Observer,
-    engine::{Bounds, Engine},
-    model::Input,
-    record::{Reader, RecordingError},
+    pipeline::{Pipeline, PipelineError, Subscriber},
+    record::{Damage, Reader, RecordingError},
+    source::replay::Replay,
 };
 
 /// `reapwatch replay`.
@@ -23,10 +23,10 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let file = File::open(&args.file).map_err(|error| unreadable(&args.file, &RecordingError::Io(error)))?;
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
     target.is_not(&args.file)?;
-    let mut reader = Reader::open(file).map_err(|error| unreadable(&args.file, &error))?;
+    let reader = Reader::open(file).map_err(|error| unreadable(&args.file, &error))?;
     let mut session = reader.session().clone();
     if let Some(grace) = args.grace {
-        session.grace_ns = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
+        session.grace_ns = nanoseconds(grace);
     }
     let mut view = match args.view {
         ReplayView::Trace => {
@@ -35,31 +35,27 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         }
         ReplayView::Report => View::Report(target),
     };
-    let mut engine = Engine::new(Bounds::new(session.grace_ns));
-    let mut observations = Vec::new();
-    let mut inputs = 0u64;
-    for input in reader.by_ref() {
-        inputs += u64::from(!matches!(input, Input::Losses { .. }));
-        engine.apply(input, &mut observations);
-        for observation in observations.drain(..) {
-            if let View::Trace(lines, _) = &mut view {
-                lines.take(&observation).map_err(|error| Failure::writing("the output", &error))?;
-            }
-        }
-    }
-    let damage = reader.damage();
-    if inputs == 0 {
+    let mut source = Replay::new(reader);
+    let mut pipeline = Pipeline::new(&session, None, false);
+    let lines: Option<&mut dyn Subscriber> = match &mut view {
+        View::Trace(lines, _) => Some(lines),
+        View::Report(_) => None,
+    };
+    let mut subscribers: Vec<_> = lines.into_iter().collect();
+    // A recording is never waited for: no event loop is needed but in name.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::other)?;
+    runtime.block_on(pipeline.run_to_end(&mut source, &mut subscribers)).map_err(|error| match error {
+        PipelineError::Source(error) => Failure::Setup(error),
+        PipelineError::Subscriber(error) => Failure::writing("the output", &error),
+    })?;
+    let damage = source.damage();
+    if source.is_empty() {
         return Err(Failure::other(format!(
             "{} holds nothing that can be replayed: {damage}",
             args.file.display()
         )));
     }
-    if damage.no_end {
-        // Closes the books with what there is.
-        let time_ns = engine.ended_ns();
-        engine.apply(Input::End { time_ns }, &mut observations);
-    }
-    if damage != crate::record::Damage::default() {
+    if damage != Damage::default() {
         output::say(&format!("{}: {damage}", args.file.display()));
     }
     match view {
@@ -72,7 +68,9 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
                 )));
             }
         }
-        View::Report(target) => target.write(&analysis::report(&engine.view(), &session), args.format)?,
+        View::Report(target) => {
+            target.write(&analysis::report(&pipeline.into_engine().view(), &session), args.format)?
+        }
     }
     Ok(0)
 }

@@ -14,6 +14,7 @@ mod process;
 mod released;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unfreed;
 mod view;
 mod walk;
 
@@ -25,6 +26,7 @@ use finished::{Finished, Moment};
 pub use parent::{Books, Origin, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
+use unfreed::Unfreed;
 pub use view::View;
 
 use crate::model::{
@@ -68,6 +70,7 @@ pub struct Engine {
     /// When the first walk of the task list ended.
     first_walk_ns: Option<u64>,
     released: Released,
+    unfreed: Unfreed,
     finished: Finished,
     /// From how many processes on the eldest of those that run are no longer followed; at least the bound.
     crowded_at: usize,
@@ -96,7 +99,11 @@ impl Engine {
             }
             Input::Detail { identity, detail } => self.describe(identity, detail),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
-            Input::Counters(counters) => self.counters(*counters),
+            Input::Unfreed(deaths) => self.unfreed = Unfreed::new(&deaths),
+            Input::Counters(mut counters) => {
+                self.unfreed.add_to(&mut counters);
+                self.counters(*counters);
+            }
             Input::Settled(settled) => {
                 self.settled = settled;
                 let mut dead = 0;

@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut};
 use probe_common::bucket;
 
 use crate::model::{
-    Begin, COMMAND_LINE_MAX, Comm, Counters, Coverage, Detail, Distribution, Hooks, Identity, Input,
+    Begin, COMMAND_LINE_MAX, Comm, Counters, Coverage, Death, Detail, Distribution, Hooks, Identity, Input,
     Lifecycle, Losses, MapUpkeep, Precision, ProgramUpkeep, ReapHow, Scope, SeenTask, Session, Settled,
     Snapshot, Stage, Task, TaskState, TimeAnchor, Upkeep, WaitStatus,
 };
@@ -22,6 +22,7 @@ pub mod kind {
     pub const END: u8 = 8;
     pub const SETTLED: u8 = 9;
     pub const UPKEEP: u8 = 10;
+    pub const UNFREED: u8 = 11;
 }
 
 /// Pids are smaller: the kernel's PID_MAX_LIMIT.
@@ -186,6 +187,16 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             put_distribution(out, &counters.teardown);
             out.put_u8(counters.retired.into());
             kind::COUNTERS
+        }
+        Input::Unfreed(deaths) => {
+            out.put_u32_le(deaths.len() as u32);
+            for death in deaths {
+                put_identity(out, &death.process);
+                put_identity(out, &death.parent);
+                out.put_u8(death.autoreap.into());
+                out.put_u8(death.counted.into());
+            }
+            kind::UNFREED
         }
         Input::Settled(settled) => {
             for value in [
@@ -432,6 +443,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::DETAIL => decode_detail(from),
         kind::SNAPSHOT => decode_snapshot(from).map(Input::Snapshot),
         kind::COUNTERS => decode_counters(from).map(|counters| Input::Counters(Box::new(counters))),
+        kind::UNFREED => decode_unfreed(from),
         kind::SETTLED => decode_settled(from).map(Input::Settled),
         kind::LOSSES => decode_losses(from),
         kind::UPKEEP => decode_upkeep(from).map(|upkeep| Input::Upkeep(Box::new(upkeep))),
@@ -478,6 +490,16 @@ fn decode_counters(from: &mut &[u8]) -> Option<Counters> {
         teardown: distribution(from)?,
         retired: flag(from)?,
     })
+}
+
+fn decode_unfreed(from: &mut &[u8]) -> Option<Input> {
+    let deaths = count(from, 26)?;
+    let deaths = (0..deaths).map(|_| {
+        let (process, parent) = (identity(from)?, identity(from)?);
+        let (autoreap, counted) = (flag(from)?, flag(from)?);
+        (process != parent).then_some(Death { process, parent, autoreap, counted })
+    });
+    deaths.collect::<Option<_>>().map(Input::Unfreed)
 }
 
 fn decode_settled(from: &mut &[u8]) -> Option<Settled> {

@@ -157,6 +157,17 @@ fn input() -> impl Strategy<Value = Input> {
                 }))
             }
         ),
+        vec((task(), task(), any::<bool>(), any::<bool>()), 0..4).prop_map(|deaths| {
+            let deaths =
+                deaths.into_iter().filter(|(process, parent, ..)| process.identity != parent.identity);
+            let death = |(process, parent, autoreap, counted): (Task, Task, bool, bool)| Death {
+                process: process.identity,
+                parent: parent.identity,
+                autoreap,
+                counted,
+            };
+            Input::Unfreed(deaths.map(death).collect())
+        }),
         uniform7(tally()).prop_map(|[parents, forked, exited, adopted, reaped, autoreaped, coarse]| {
             Input::Settled(Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse })
         }),
@@ -356,6 +367,7 @@ fn what_cannot_be_is_left_out_and_said() {
         counted(&[(3, 0)]),
         counted(&[(3, COUNT_MAX + 1)]),
         counters(Counters { exited: COUNT_MAX + 1, ..Counters::default() }),
+        Input::Unfreed(vec![Death::default()]),
         Input::Settled(Settled { reaped: u64::MAX, ..Settled::default() }),
         Input::Losses { time_ns: 1, losses: Losses { events: u64::MAX, ..Losses::default() } },
         upkeep(vec![MapUpkeep::default(); 1025]),

@@ -1,0 +1,72 @@
+//! Observations as lines, for `trace` and for the replay of one.
+//!
+//! Must not know where they come from.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal},
+};
+
+use super::{Failure, outlet::Outlet, output};
+use crate::{
+    analysis, cli::Format, engine::Observation, model::Session, pipeline::Subscriber, render,
+    report::EventLine,
+};
+
+/// Observations, a line each.
+pub struct Lines {
+    outlet: Outlet,
+    session: Session,
+    format: Format,
+    view: render::terminal::View,
+}
+
+impl Lines {
+    /// `patient`: a slow reader is waited for.
+    pub fn new(out: File, session: Session, format: Format, patient: bool) -> Result<Self, Failure> {
+        let view = output::view(out.is_terminal());
+        let outlet =
+            Outlet::new(out, patient).map_err(|error| Failure::writing("standard output", &error))?;
+        Ok(Self { outlet, session, format, view })
+    }
+
+    /// Hands over the rest. Lines that a slow reader missed are a failure that says so.
+    pub fn finish(self) -> Result<(), Failure> {
+        let lost = self.outlet.finish().map_err(|error| Failure::writing("standard output", &error))?;
+        match (lost.left_out, lost.not_taken) {
+            (0, 0) => Ok(()),
+            (lines, 0) => Err(Failure::other(format!(
+                "the reader of standard output was too slow: {lines} lines were left out; write to a file, or ask for \
+                 less (--pid, --min-latency)"
+            ))),
+            (lines, rest) => Err(Failure::other(format!(
+                "the reader of standard output stands still or is too slow to wait for: {lines} lines were left out, \
+                 and the last {rest} were not written, of which the first may be cut"
+            ))),
+        }
+    }
+
+    fn write(&mut self, line: &EventLine) -> io::Result<()> {
+        let (format, view) = (self.format, self.view);
+        self.outlet.line(|out| match format {
+            Format::Json => render::json::line(out, line),
+            Format::Text => render::event_text::line(out, line, view),
+        })
+    }
+}
+
+impl Subscriber for Lines {
+    /// Writes one, if it is asked for.
+    fn event(&mut self, observation: &Observation) -> io::Result<()> {
+        let Some(line) = analysis::event_line(observation, &self.session) else { return Ok(()) };
+        if let Some(lines) = self.outlet.take_lost() {
+            self.write(&EventLine::lines_lost(line.time, lines))?;
+        }
+        self.write(&line)
+    }
+
+    /// A reader that waits for a line sees it soon.
+    fn batch(&mut self) -> io::Result<()> {
+        self.outlet.hand_over()
+    }
+}

@@ -1,0 +1,51 @@
+//! `watch` and `trace`: the whole host, for a while.
+
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use super::{
+    Failure,
+    lines::Lines,
+    live::{self, Use, for_a_while, nanoseconds},
+    output::{self, Target},
+    signals::Signals,
+};
+use crate::{
+    cli::{Global, TraceArgs, WatchArgs},
+    model::DEFAULT_GRACE_NS,
+    source::options::Asked,
+};
+
+/// `reapwatch watch`.
+pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result<u8, Failure> {
+    let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
+    let recording = target.and_recording(args.record.as_deref())?;
+    let grace = args.grace.grace;
+    // A recording is for every view; a report alone needs the counters and what is slow.
+    let asked = match recording {
+        Some(_) => Asked::Everything,
+        None => Asked::Counters { slow_ns: nanoseconds(grace) },
+    };
+    let watching = live::attach(global, asked, grace, recording)?.open(None, Use::Report);
+    let watched = watching.quietly_until(for_a_while(Some(args.duration), &signals), true).await?;
+    let report = watched.report();
+    target.write(&report, args.format)?;
+    watched.finish_with(&report.tracer)?;
+    Ok(0)
+}
+
+/// `reapwatch trace`.
+pub async fn trace(global: &Global, args: TraceArgs, signals: Signals) -> Result<u8, Failure> {
+    let recording = Target::StandardOutput.and_recording(args.record.as_deref())?;
+    let asked = Asked::Events { pids: args.pid, min_latency_ns: nanoseconds(args.min_latency) };
+    let attached = live::attach(global, asked, Duration::from_nanos(DEFAULT_GRACE_NS), recording)?;
+    let watching = attached.open(None, Use::Lines { for_a_person: io::stdout().is_terminal() });
+    let out = output::standard_output()?;
+    let mut lines = Lines::new(out, watching.session().clone(), args.format, false)?;
+    let watched = watching.until(for_a_while(args.duration, &signals), &mut lines).await?;
+    lines.finish()?;
+    watched.finish()?;
+    Ok(0)
+}

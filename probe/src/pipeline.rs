@@ -1,0 +1,250 @@
+//! The one way of inputs, live and in a replay: source → order → recording → engine → subscribers.
+//!
+//! Owns what is asked of a source, and when. Must not judge, print, or know where inputs come from.
+
+use std::{future::Future, io, time::Instant};
+
+use crate::{
+    engine::{Bounds, Engine, Observation},
+    model::{Input, Session, Stage, Task},
+    record::RecordingFile,
+    source::{
+        SetupError,
+        input::{Batch, Moment, Source},
+        order::Order,
+        own,
+    },
+};
+
+/// When so many parents and processes have gone, the memory that they took is given back.
+const MANY_GONE: usize = 1_024;
+/// Most parents looked up in /proc at a time, in some 10 ms.
+const LOOK_UPS_MAX: usize = 200;
+/// The same at the end: as many as a report has rows, in some 200 ms.
+const LAST_LOOK_UPS_MAX: usize = 4_096;
+
+/// One that is shown what happens. An error ends the pipeline.
+pub trait Subscriber {
+    /// Something was observed.
+    fn event(&mut self, _observation: &Observation) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// A batch is over: the events so far should become visible.
+    fn batch(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The counters have been read: this is the state. About once a second.
+    fn reading(&mut self, _engine: &Engine) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a pipeline ended early.
+#[derive(Debug)]
+pub enum PipelineError {
+    Source(SetupError),
+    /// A subscriber could not take what it was shown.
+    Subscriber(io::Error),
+}
+
+impl From<SetupError> for PipelineError {
+    fn from(error: SetupError) -> Self {
+        Self::Source(error)
+    }
+}
+
+/// What is between a source and its subscribers.
+pub struct Pipeline {
+    order: Order,
+    engine: Engine,
+    recording: Option<RecordingFile>,
+    /// Whether anybody wants to know what parents run.
+    wants_details: bool,
+    batch: Batch,
+    observations: Vec<Observation>,
+    /// The most that the engine kept since memory was last given back.
+    most: usize,
+    is_closed: bool,
+}
+
+impl Pipeline {
+    /// `wants_details`: whether anybody wants to know what parents run; a recording does in any case.
+    pub fn new(session: &Session, recording: Option<RecordingFile>, wants_details: bool) -> Self {
+        Self {
+            order: Order::default(),
+            engine: Engine::new(Bounds::new(session.grace_ns)),
+            wants_details: wants_details || recording.is_some(),
+            recording,
+            batch: Batch::default(),
+            observations: Vec::new(),
+            most: 0,
+            is_closed: false,
+        }
+    }
+
+    /// The engine, once the window is closed.
+    pub fn into_engine(self) -> Engine {
+        self.engine
+    }
+
+    /// What went wrong with the recording, if anything did.
+    pub fn recording_failure(&self) -> Option<String> {
+        self.recording.as_ref().and_then(RecordingFile::failure)
+    }
+
+    /// Takes inputs until `stop` is ready, then closes the window; by the time that `stop` gives, if it gives one.
+    pub async fn run_until<T>(
+        &mut self,
+        source: &mut impl Source,
+        stop: impl Future<Output = (T, Option<Instant>)>,
+        subscribers: &mut [&mut dyn Subscriber],
+    ) -> Result<T, PipelineError> {
+        tokio::pin!(stop);
+        let (ended, close_by) = loop {
+            tokio::select! {
+                ended = &mut stop => break ended,
+                next = source.next(&mut self.batch) => next?,
+            }
+            if self.take_batch(source, subscribers)? == Moment::End {
+                // The source has ended by itself.
+                return Ok(stop.await.0);
+            }
+        };
+        source.begin_closing(close_by);
+        self.run_to_end(source, subscribers).await?;
+        Ok(ended)
+    }
+
+    /// Takes all inputs of a source that ends by itself.
+    pub async fn run_to_end(
+        &mut self,
+        source: &mut impl Source,
+        subscribers: &mut [&mut dyn Subscriber],
+    ) -> Result<(), PipelineError> {
+        loop {
+            self.batch.is_counted = self.engine.is_counted();
+            source.next(&mut self.batch).await?;
+            if self.take_batch(source, subscribers)? == Moment::End {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts a batch in order, applies what nothing older can overtake any more, and asks the source what is to be asked.
+    fn take_batch(
+        &mut self,
+        source: &mut impl Source,
+        subscribers: &mut [&mut dyn Subscriber],
+    ) -> Result<Moment, PipelineError> {
+        let Batch { complete_to_ns, moment, .. } = self.batch;
+        let mut bereaved = Vec::new();
+        let mut has_snapshot = false;
+        for (time_ns, input) in self.batch.inputs.drain(..) {
+            has_snapshot |= matches!(input, Input::Snapshot(_));
+            if self.wants_details {
+                bereaved.extend(parent_to_look_up(&input, &self.engine));
+            }
+            self.order.push(time_ns, input);
+        }
+        // Soon: a parent may not live until the next reading of the counters.
+        bereaved.sort_unstable_by_key(|parent| parent.identity);
+        bereaved.dedup_by_key(|parent| parent.identity);
+        bereaved.truncate(LOOK_UPS_MAX);
+        source.describe(&bereaved);
+        self.apply(complete_to_ns, subscribers)?;
+        if has_snapshot {
+            self.give_memory_back();
+        }
+        self.most = self.most.max(self.engine.size());
+        match moment {
+            Moment::Within => {}
+            Moment::Reading => {
+                self.ask_for_descriptions(source, 1, LOOK_UPS_MAX);
+                self.flush();
+                self.show(subscribers, |subscriber, engine| subscriber.reading(engine))?;
+            }
+            // Only now is it known which parents leave what behind.
+            Moment::LastReading => self.ask_for_descriptions(source, 0, LAST_LOOK_UPS_MAX),
+            Moment::End => {
+                self.close();
+                self.flush();
+            }
+        }
+        self.batch = Batch { inputs: std::mem::take(&mut self.batch.inputs), ..Batch::default() };
+        Ok(moment)
+    }
+
+    fn apply(
+        &mut self,
+        complete_to_ns: u64,
+        subscribers: &mut [&mut dyn Subscriber],
+    ) -> Result<(), PipelineError> {
+        while let Some(input) = self.order.next(complete_to_ns) {
+            if let Some(recording) = &mut self.recording {
+                recording.write(&input);
+            }
+            self.is_closed |= matches!(input, Input::End { .. });
+            self.engine.apply(input, &mut self.observations);
+            for observation in self.observations.drain(..) {
+                for subscriber in subscribers.iter_mut() {
+                    subscriber.event(&observation).map_err(PipelineError::Subscriber)?;
+                }
+            }
+        }
+        self.order.give_room_back();
+        self.show(subscribers, |subscriber, _| subscriber.batch())
+    }
+
+    fn show(
+        &self,
+        subscribers: &mut [&mut dyn Subscriber],
+        what: impl Fn(&mut dyn Subscriber, &Engine) -> io::Result<()>,
+    ) -> Result<(), PipelineError> {
+        subscribers
+            .iter_mut()
+            .try_for_each(|subscriber| what(*subscriber, &self.engine))
+            .map_err(PipelineError::Subscriber)
+    }
+
+    /// Asks for the parents of which it is not known what they run.
+    fn ask_for_descriptions(&self, source: &mut impl Source, least_unreaped: u64, most: usize) {
+        if self.wants_details {
+            source.describe(&self.engine.undescribed(least_unreaped, most));
+        }
+    }
+
+    /// A source that was cut off gave no end: the window ends with what there is.
+    fn close(&mut self) {
+        if !self.is_closed {
+            let time_ns = self.engine.ended_ns();
+            self.engine.apply(Input::End { time_ns }, &mut self.observations);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(recording) = &mut self.recording {
+            recording.flush();
+        }
+    }
+
+    /// After many parents and processes have gone.
+    fn give_memory_back(&mut self) {
+        let size = self.engine.size();
+        if self.most > size + MANY_GONE {
+            self.most = size;
+            own::give_small_pieces_back();
+        }
+    }
+}
+
+/// The parent of one that has just died, if it is not known what it runs.
+fn parent_to_look_up(input: &Input, engine: &Engine) -> Option<Task> {
+    let Input::Lifecycle(event) = input else { return None };
+    let Stage::Exit { parent, .. } = &event.stage else { return None };
+    (parent.identity.tgid != 0 && engine.is_undescribed(parent.identity)).then_some(*parent)
+}
+
+#[cfg(test)]
+mod tests;

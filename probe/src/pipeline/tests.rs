@@ -1,0 +1,169 @@
+//! The pipeline over a host that never was, and over the recording of that: the same ledgers.
+
+use std::{
+    io::{Read, Write},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use super::*;
+use crate::{
+    model::{Begin, Counters, Coverage, Scope, Snapshot, TaskState},
+    record::Reader,
+    source::{
+        live::{
+            Live, Pace,
+            fake::{FakeHost, death, exit, free, seen, task},
+        },
+        replay::Replay,
+    },
+};
+
+const NOW_NS: u64 = 1_000_000_000;
+const LATER_NS: u64 = 50_000_000_000;
+const WATCH: Coverage = Coverage::Exceptions { slow_ns: 1_000_000 };
+
+/// A file in memory.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Counting {
+    events: usize,
+    batches: usize,
+    fails: bool,
+}
+
+impl Subscriber for Counting {
+    fn event(&mut self, _observation: &Observation) -> io::Result<()> {
+        self.events += 1;
+        if self.fails { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    }
+    fn batch(&mut self) -> io::Result<()> {
+        self.batches += 1;
+        Ok(())
+    }
+}
+
+/// What a test compares of an engine: of the parent 10, and the losses.
+#[derive(Debug, PartialEq)]
+struct Told {
+    exited: u64,
+    reaped: u64,
+    abandoned: u64,
+    probe_missed: u64,
+    window: (u64, u64),
+}
+
+fn told(engine: &Engine) -> Told {
+    let view = engine.view();
+    let parent = view.parent(task(10).identity).expect("it is a parent");
+    Told {
+        exited: parent.ledger.exited,
+        reaped: parent.ledger.reaped,
+        abandoned: parent.ledger.abandoned,
+        probe_missed: view.losses().probe_missed,
+        window: view.window(),
+    }
+}
+
+fn first() -> Snapshot {
+    Snapshot {
+        began_ns: NOW_NS,
+        ended_ns: NOW_NS,
+        settle_after_ns: 0,
+        tasks: vec![seen(10, 1, TaskState::Running)],
+    }
+}
+
+/// A window over this host, and the recording of it.
+async fn watched(host: FakeHost, coverage: Coverage, subscriber: &mut Counting) -> (Engine, Vec<u8>) {
+    let file = Shared::default();
+    let session = Session { grace_ns: 5_000_000_000, ..Session::default() };
+    let recording = RecordingFile::begin(Box::new(file.clone()), Path::new("test.rec"), &session);
+    let mut pipeline = Pipeline::new(&session, Some(recording.expect("memory")), true);
+    let begin = Begin { time_ns: NOW_NS, scope: Scope::Host, coverage };
+    let mut live = Live::open(host, begin, first(), Pace::Prompt);
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        ("stopped", None)
+    };
+    let ended = pipeline.run_until(&mut live, stop, &mut [subscriber]).await.expect("a kernel");
+    assert_eq!((ended, pipeline.recording_failure()), ("stopped", None));
+    let bytes = file.0.lock().expect("no panic").clone();
+    (pipeline.into_engine(), bytes)
+}
+
+async fn replayed(recording: impl Read, subscriber: &mut Counting) -> Engine {
+    let mut replay = Replay::new(Reader::open(recording).expect("a recording"));
+    let mut pipeline = Pipeline::new(&Session::default(), None, false);
+    pipeline.run_to_end(&mut replay, &mut [subscriber]).await.expect("nothing fails");
+    assert!(!replay.is_empty());
+    pipeline.into_engine()
+}
+
+fn counted(exited: u64, reaped: u64) -> Vec<Counters> {
+    vec![Counters { parent: task(10), exited, reaped, ..Counters::default() }]
+}
+
+#[tokio::test]
+async fn late_and_missing_frees_are_reaps_of_a_parent_that_lives_live_and_replayed() {
+    let mut late = FakeHost {
+        tasks: vec![seen(10, 1, TaskState::Running)],
+        followed: vec![(death(20, 10), 3)],
+        ..FakeHost::at(NOW_NS)
+    };
+    late.events.extend([(1, exit(NOW_NS + 10, 20, 10)), (5, free(LATER_NS, 20, 10))]);
+    let missing = FakeHost {
+        tasks: vec![seen(10, 1, TaskState::Running)],
+        followed: vec![(death(20, 10), u32::MAX)],
+        counters: counted(1, 0),
+        ..FakeHost::at(NOW_NS)
+    };
+    for (host, coverage) in [(late, Coverage::EveryEvent), (missing, WATCH)] {
+        let mut live = Counting::default();
+        let (engine, recording) = watched(host, coverage, &mut live).await;
+        let Told { exited, reaped, abandoned, probe_missed, .. } = told(&engine);
+        assert_eq!((exited, reaped, abandoned, probe_missed), (1, 1, 0, 0), "{coverage:?}");
+        let mut again = Counting::default();
+        assert_eq!(told(&replayed(&recording[..], &mut again).await), told(&engine));
+        assert_eq!(again.events, live.events);
+    }
+}
+
+#[tokio::test]
+async fn a_recording_that_was_cut_off_ends_with_what_there_is() {
+    let mut host = FakeHost { is_exact: true, ..FakeHost::at(NOW_NS) };
+    host.tasks = vec![seen(10, 1, TaskState::Running), seen(20, 10, TaskState::Zombie)];
+    host.events.push_back((1, exit(NOW_NS + 10, 20, 10)));
+    let (engine, recording) = watched(host, Coverage::EveryEvent, &mut Counting::default()).await;
+    assert_eq!(told(&engine).exited, 1);
+    // Without the last frame, its end.
+    let cut = &recording[..recording.len() - 1];
+    let again = replayed(cut, &mut Counting::default()).await;
+    assert_eq!(told(&again), told(&engine));
+}
+
+#[tokio::test]
+async fn a_subscriber_that_fails_ends_the_pipeline() {
+    let mut host = FakeHost { is_exact: true, ..FakeHost::at(NOW_NS) };
+    host.events.push_back((1, exit(NOW_NS + 10, 20, 10)));
+    let mut pipeline = Pipeline::new(&Session::default(), None, false);
+    let begin = Begin { time_ns: NOW_NS, ..Begin::default() };
+    let mut live = Live::open(host, begin, first(), Pace::Relaxed);
+    let stop = async { ((), None) };
+    let mut broken = Counting { fails: true, ..Counting::default() };
+    let error = pipeline.run_until(&mut live, stop, &mut [&mut broken]).await;
+    assert!(
+        matches!(error, Err(PipelineError::Subscriber(error)) if error.kind() == io::ErrorKind::BrokenPipe)
+    );
+}

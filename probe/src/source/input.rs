@@ -1,0 +1,49 @@
+//! The seam between where inputs come from and what is made of them: a kernel or a recording behind one trait.
+//!
+//! Must not know who reads the inputs.
+
+use std::{future::Future, time::Instant};
+
+use super::SetupError;
+use crate::model::{Input, Task};
+
+/// Where inputs come from.
+pub trait Source {
+    /// Waits for inputs, and fills an empty batch with them. While the window is open, the caller may drop the returned
+    /// future at any time and loses no input by it.
+    fn next(&mut self, batch: &mut Batch) -> impl Future<Output = Result<(), SetupError>>;
+
+    /// Asks for the end of the window. The inputs that belong to the window still follow, [`Moment::End`] last; without
+    /// those that cannot be had by the time `by`.
+    fn begin_closing(&mut self, _by: Option<Instant>) {}
+
+    /// A question: what do these parents run? The answers are inputs of a later batch. A recording has its answers.
+    fn describe(&mut self, _parents: &[Task]) {}
+}
+
+/// What a source hands over at a time.
+#[derive(Default)]
+pub struct Batch {
+    /// Inputs, each with its time. Those of different CPUs may be a little out of order.
+    pub inputs: Vec<(u64, Input)>,
+    /// Every input older than this is in this batch or in one before it, except for those that are out of order.
+    pub complete_to_ns: u64,
+    pub moment: Moment,
+    /// What the reader tells the source: the ledgers are those that the kernel counted. Then the last snapshot has to be
+    /// taken after the last counters were read.
+    pub is_counted: bool,
+}
+
+/// What a batch means for the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moment {
+    /// More inputs follow.
+    #[default]
+    Within,
+    /// The same, and the counters have just been read: the time for questions.
+    Reading,
+    /// Everything has been read, and only answers and the end follow: the time for the last questions.
+    LastReading,
+    /// The last batch.
+    End,
+}

@@ -1,0 +1,171 @@
+//! A host that never was, for tests of how a window is closed: no kernel, no root.
+//!
+//! Must not know the order in which it is read: it writes that order down.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    time::Duration,
+};
+
+use super::Host;
+use crate::{
+    model::{
+        Counters, Death, Detail, Identity, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled,
+        Snapshot, Stage, Task, TaskState, Upkeep, WaitStatus,
+    },
+    source::SetupError,
+};
+
+/// What was read, in order; drains are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Snapshot,
+    Deaths,
+    Counters,
+    Losses,
+}
+
+#[derive(Default)]
+pub(crate) struct FakeHost {
+    pub clock_ns: Cell<u64>,
+    pub is_exact: bool,
+    /// Events, each to be had from a drain of this number on.
+    pub events: VecDeque<(u32, Lifecycle)>,
+    /// Events come faster than anybody takes them.
+    pub is_flooded: bool,
+    pub tasks: Vec<SeenTask>,
+    /// The dead that the programs follow, and up to which look at them.
+    pub followed: Vec<(Death, u32)>,
+    pub counters: Vec<Counters>,
+    pub lost: Losses,
+    /// The kernel goes away after so many snapshots.
+    pub snapshots_max: Option<u32>,
+    pub drains: u32,
+    pub snapshots: u32,
+    pub looks: Cell<u32>,
+    pub reads: RefCell<Vec<Read>>,
+}
+
+impl FakeHost {
+    /// One whose clock stands at `now_ns` and goes on by 1 µs with each look at it.
+    pub fn at(now_ns: u64) -> Self {
+        Self { clock_ns: Cell::new(now_ns), ..Self::default() }
+    }
+
+    pub fn has_read(&self) -> Vec<Read> {
+        self.reads.borrow().clone()
+    }
+}
+
+impl Host for FakeHost {
+    fn now_ns(&self) -> u64 {
+        self.clock_ns.set(self.clock_ns.get() + 1_000);
+        self.clock_ns.get()
+    }
+
+    fn is_exact(&self) -> bool {
+        self.is_exact
+    }
+
+    fn tick(&mut self, _first: Duration, _every: Duration) {}
+
+    async fn ready(&mut self) {
+        tokio::task::yield_now().await;
+    }
+
+    fn drain(&mut self, most: usize, mut take: impl FnMut(Lifecycle)) -> bool {
+        self.drains += 1;
+        if self.is_flooded {
+            for _ in 0..most {
+                take(exit(self.now_ns(), 500, 1));
+            }
+            return false;
+        }
+        while self.events.front().is_some_and(|(from, _)| *from <= self.drains) {
+            take(self.events.pop_front().expect("the front").1);
+        }
+        true
+    }
+
+    fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
+        self.reads.borrow_mut().push(Read::Snapshot);
+        self.snapshots += 1;
+        if self.snapshots_max.is_some_and(|most| self.snapshots > most) {
+            return Err(SetupError { what: "the kernel has gone".into(), remedy: "none".into() });
+        }
+        let began_ns = self.now_ns();
+        let tasks = self.tasks.clone();
+        Ok(Snapshot { began_ns, ended_ns: self.now_ns(), settle_after_ns, tasks })
+    }
+
+    fn deaths(&self) -> Vec<Death> {
+        self.reads.borrow_mut().push(Read::Deaths);
+        self.looks.set(self.looks.get() + 1);
+        let is_there = |until: u32| self.looks.get() <= until;
+        self.followed.iter().filter(|(_, until)| is_there(*until)).map(|(death, _)| *death).collect()
+    }
+
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
+    fn counters(&mut self, _all: bool, _closing: bool, mut take: impl FnMut(Counters)) -> bool {
+        self.reads.borrow_mut().push(Read::Counters);
+        for counters in self.counters.clone() {
+            take(Counters { time_ns: self.now_ns(), ..counters });
+        }
+        true
+    }
+
+    fn settled(&self) -> Settled {
+        Settled::default()
+    }
+
+    fn losses(&mut self) -> Losses {
+        self.reads.borrow_mut().push(Read::Losses);
+        self.lost
+    }
+
+    fn upkeep(&mut self) -> Upkeep {
+        Upkeep::default()
+    }
+
+    fn describe(&self, _task: &Task) -> Option<Detail> {
+        None
+    }
+}
+
+pub(crate) fn task(tgid: u32) -> Task {
+    Task {
+        identity: Identity { tgid, start_boottime_ns: u64::from(tgid) },
+        ns_pid: tgid,
+        comm: b"fake"[..].into(),
+    }
+}
+
+pub(crate) fn seen(tgid: u32, parent: u32, state: TaskState) -> SeenTask {
+    SeenTask { time_ns: 0, process: task(tgid), parent: task(parent), state, tracer: None, since_ns: 0 }
+}
+
+pub(crate) fn death(process: u32, parent: u32) -> Death {
+    Death { process: task(process).identity, parent: task(parent).identity, autoreap: false, counted: true }
+}
+
+pub(crate) fn exit(time_ns: u64, process: u32, parent: u32) -> Lifecycle {
+    let stage = Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap: false };
+    Lifecycle { time_ns, process: task(process), stage }
+}
+
+/// A release of which only the free is seen.
+pub(crate) fn free(time_ns: u64, process: u32, parent: u32) -> Lifecycle {
+    let stage = Stage::Reap {
+        parent: task(parent),
+        reaper: task(parent),
+        how: ReapHow::Wait,
+        precision: Precision::Coarse,
+        exit_ns: 0,
+        zombie_ns: 0,
+    };
+    Lifecycle { time_ns, process: task(process), stage }
+}

@@ -1,0 +1,110 @@
+//! What the live source reads of the host, as a trait: tests put a host that never was in its place.
+//!
+//! Must not know when and in which order anything is read.
+
+use std::{future::Future, time::Duration};
+
+use crate::{
+    model::{Counters, Death, Detail, Lifecycle, Losses, Settled, Snapshot, Task, Upkeep},
+    source::{SetupError, clock, detail, kernel::Kernel, own, wakeups::Wakeups},
+};
+
+/// A host with attached programs.
+pub trait Host {
+    /// CLOCK_BOOTTIME.
+    fn now_ns(&self) -> u64;
+    /// Whether the programs see each reap where it happens; otherwise some reaps are seen only by their free.
+    fn is_exact(&self) -> bool;
+    /// Sets when [`Self::ready`] ends if few events come: first after `first`, and then so often.
+    fn tick(&mut self, first: Duration, every: Duration);
+    /// Ends when many events wait, or with the next tick. May be dropped at any time.
+    fn ready(&mut self) -> impl Future<Output = ()>;
+    /// Takes waiting events, so many at most. True if none is left.
+    fn drain(&mut self, most: usize, take: impl FnMut(Lifecycle)) -> bool;
+    /// Reads the kernel's task list.
+    fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError>;
+    /// The dead whose release the programs have not seen.
+    fn deaths(&self) -> Vec<Death>;
+    /// Whether the kernel has little room left for the counters of more parents.
+    fn is_crowded(&self) -> bool;
+    /// Reads the counters of all parents, or of those that died long ago. True if all could be read.
+    fn counters(&mut self, all: bool, closing: bool, take: impl FnMut(Counters)) -> bool;
+    /// The summed counters of parents that the kernel has forgotten.
+    fn settled(&self) -> Settled;
+    /// Everything lost so far.
+    fn losses(&mut self) -> Losses;
+    /// What the tracer costs and holds.
+    fn upkeep(&mut self) -> Upkeep;
+    /// What a process runs; `None` if it has gone or is hidden.
+    fn describe(&self, task: &Task) -> Option<Detail>;
+}
+
+/// The host that we run on.
+pub struct ThisHost {
+    kernel: Kernel,
+    wakeups: Wakeups,
+    proc: detail::Reader,
+}
+
+impl ThisHost {
+    pub fn new(kernel: Kernel, wakeups: Wakeups) -> Self {
+        Self { kernel, wakeups, proc: detail::Reader::open() }
+    }
+}
+
+impl Host for ThisHost {
+    fn now_ns(&self) -> u64 {
+        clock::boottime_ns()
+    }
+
+    fn is_exact(&self) -> bool {
+        self.kernel.is_exact()
+    }
+
+    fn tick(&mut self, first: Duration, every: Duration) {
+        self.wakeups.tick(first, every);
+    }
+
+    async fn ready(&mut self) {
+        self.wakeups.next().await;
+    }
+
+    fn drain(&mut self, most: usize, take: impl FnMut(Lifecycle)) -> bool {
+        self.kernel.flush_log();
+        self.kernel.drain(most, take)
+    }
+
+    fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
+        self.kernel.snapshot(settle_after_ns)
+    }
+
+    fn deaths(&self) -> Vec<Death> {
+        self.kernel.deaths()
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.kernel.is_crowded()
+    }
+
+    fn counters(&mut self, all: bool, closing: bool, take: impl FnMut(Counters)) -> bool {
+        self.kernel.counters(all, closing, take)
+    }
+
+    fn settled(&self) -> Settled {
+        self.kernel.settled()
+    }
+
+    fn losses(&mut self) -> Losses {
+        self.kernel.losses()
+    }
+
+    fn upkeep(&mut self) -> Upkeep {
+        let (programs, maps) = self.kernel.upkeep();
+        let (cpu_ns, resident_bytes) = own::cost();
+        Upkeep { cpu_ns, resident_bytes, programs, maps }
+    }
+
+    fn describe(&self, task: &Task) -> Option<Detail> {
+        self.proc.read(task)
+    }
+}

@@ -1,0 +1,186 @@
+//! The running kernel as a source: when events are drained, when counters are read and snapshots taken.
+//!
+//! Owns the intervals, and in `closing` the order of the last readings. Must not know the engine or print.
+
+mod closing;
+#[cfg(test)]
+pub(crate) mod fake;
+mod host;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+pub use host::{Host, ThisHost};
+
+use super::{
+    SetupError,
+    input::{Batch, Moment, Source},
+};
+use crate::model::{Begin, Coverage, Death, Input, Lifecycle, Losses, Snapshot, Task};
+use closing::Closing;
+
+/// Drain interval while little happens: short enough to find a parent still in /proc, and to look immediate on a
+/// terminal.
+const DRAIN_EVERY: Duration = Duration::from_millis(20);
+/// The same where only a program reads the lines: waking up, and waking the writer, costs more than the work itself.
+const DRAIN_EVERY_FOR_PROGRAMS: Duration = Duration::from_millis(200);
+/// The same where the kernel counts and sends next to nothing: as often as the counters are read. Waking up is most of
+/// what watching an idle host costs, 50 µs each time; many events at once wake us before that.
+const DRAIN_EVERY_COUNTING: Duration = COUNTERS_EVERY;
+/// How often the kernel's task list is read.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
+/// How often losses and the counters of finished parents are read.
+const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+/// The same where the kernel has little room left for the counters of more parents.
+const COUNTERS_EVERY_WHEN_CROWDED: Duration = Duration::from_millis(200);
+/// A dead process counts as released if it died this long before a snapshot that does not have it.
+const SETTLE_AFTER_NS: u64 = 1_000_000_000;
+/// Most events of a batch: all that fit the kernel's buffer would take megabytes here too.
+const EVENTS_AT_ONCE: usize = 2_048;
+
+/// How soon events are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A person sees them, or a parent has to be found in /proc while it lives.
+    Prompt,
+    /// A program reads them.
+    Relaxed,
+}
+
+/// The running kernel.
+pub struct Live<H> {
+    host: H,
+    /// Whether the kernel counts and sends next to nothing.
+    is_counting: bool,
+    /// What goes into the next batch: the begin of the window, or answers.
+    pending: Vec<(u64, Input)>,
+    /// A drain is under way, begun at this time.
+    drain_began_ns: Option<u64>,
+    next_counters: Instant,
+    /// The counters are not read again before, however crowded the kernel is.
+    not_before: Instant,
+    next_snapshot: Instant,
+    /// Set once the window is to be closed.
+    closing: Option<Closing>,
+}
+
+impl<H: Host> Live<H> {
+    /// Opens the window. `first`: the snapshot taken right after attaching.
+    pub fn open(mut host: H, begin: Begin, first: Snapshot, pace: Pace) -> Self {
+        let is_counting = matches!(begin.coverage, Coverage::Exceptions { .. });
+        let every = match pace {
+            _ if is_counting => DRAIN_EVERY_COUNTING,
+            Pace::Relaxed => DRAIN_EVERY_FOR_PROGRAMS,
+            Pace::Prompt => DRAIN_EVERY,
+        };
+        // Before the first tick is set, so that the tick of a second never comes just too early.
+        let now = Instant::now();
+        host.tick(DRAIN_EVERY.min(every), every);
+        let began = (begin.time_ns, Input::Begin(begin));
+        Self {
+            host,
+            is_counting,
+            pending: vec![began, (first.ended_ns, Input::Snapshot(first))],
+            drain_began_ns: None,
+            next_counters: now + COUNTERS_EVERY,
+            not_before: now + COUNTERS_EVERY_WHEN_CROWDED,
+            next_snapshot: now + SNAPSHOT_EVERY,
+            closing: None,
+        }
+    }
+
+    /// Takes some of the events that the kernel had sent when the drain began; `when` says at what time an event counts as
+    /// happened, if it counts. True if that was the last of them: events that come faster than this takes them do not
+    /// prolong a drain.
+    fn drain(&mut self, batch: &mut Batch, when: impl Fn(&Lifecycle) -> Option<u64>) -> bool {
+        let drained_ns = self.host.now_ns();
+        let began_ns = *self.drain_began_ns.get_or_insert(drained_ns);
+        let mut newest_ns = 0;
+        let none_left = self.host.drain(EVENTS_AT_ONCE, |mut event| {
+            newest_ns = newest_ns.max(event.time_ns);
+            if let Some(time_ns) = when(&event) {
+                event.time_ns = time_ns;
+                batch.inputs.push((time_ns, Input::Lifecycle(event)));
+            }
+        });
+        // What is still in the buffer came after what was taken.
+        batch.complete_to_ns = if none_left { drained_ns } else { newest_ns };
+        let is_over = none_left || newest_ns > began_ns;
+        if is_over {
+            self.drain_began_ns = None;
+        }
+        is_over
+    }
+
+    /// Reads what is due.
+    fn read(&mut self, batch: &mut Batch) -> Result<(), SetupError> {
+        let now = Instant::now();
+        if now >= self.next_snapshot {
+            self.next_snapshot = (self.next_snapshot + SNAPSHOT_EVERY).max(now);
+            let snapshot = self.host.snapshot(SETTLE_AFTER_NS)?;
+            batch.inputs.push((snapshot.ended_ns, Input::Snapshot(snapshot)));
+        }
+        if now >= self.next_counters {
+            self.next_counters = (self.next_counters + COUNTERS_EVERY).max(now);
+            self.not_before = now + COUNTERS_EVERY_WHEN_CROWDED;
+            self.read_counters(batch, None);
+            batch.moment = Moment::Reading;
+        } else if now >= self.not_before {
+            self.not_before = now + COUNTERS_EVERY_WHEN_CROWDED;
+            if self.host.is_crowded() {
+                self.read_counters(batch, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what the kernel has counted and lost. True if anything was lost so far. `frees_missed`: the last reading, at
+    /// which so many frees have not come.
+    fn read_counters(&mut self, batch: &mut Batch, frees_missed: Option<u64>) -> bool {
+        let is_closing = frees_missed.is_some();
+        let complete = self.host.counters(self.is_counting || is_closing, is_closing, |counters| {
+            batch.inputs.push((counters.time_ns, Input::Counters(Box::new(counters))));
+        });
+        let time_ns = self.host.now_ns();
+        if self.is_counting && complete {
+            batch.inputs.push((time_ns, Input::Settled(self.host.settled())));
+        }
+        let mut losses = self.host.losses();
+        losses.probe_missed += frees_missed.unwrap_or(0);
+        batch.inputs.push((time_ns, Input::Losses { time_ns, losses }));
+        if is_closing {
+            batch.inputs.push((time_ns, Input::Upkeep(Box::new(self.host.upkeep()))));
+        }
+        losses != Losses::default()
+    }
+}
+
+impl<H: Host> Source for Live<H> {
+    async fn next(&mut self, batch: &mut Batch) -> Result<(), SetupError> {
+        if self.closing.is_some() {
+            return self.close(batch).await;
+        }
+        if self.drain_began_ns.is_none() {
+            self.host.ready().await;
+        }
+        batch.inputs.append(&mut self.pending);
+        if self.drain(batch, |event| Some(event.time_ns)) {
+            self.read(batch)?;
+        }
+        Ok(())
+    }
+
+    fn begin_closing(&mut self, by: Option<Instant>) {
+        self.closing = Some(Closing::new(by));
+    }
+
+    fn describe(&mut self, parents: &[Task]) {
+        for task in parents {
+            // The time before the look: a later exec must come after an answer that may be of the program before it.
+            let time_ns = self.host.now_ns();
+            let detail = self.host.describe(task).unwrap_or_default();
+            self.pending.push((time_ns, Input::Detail { identity: task.identity, detail }));
+        }
+    }
+}
