@@ -1,5 +1,8 @@
 //! Verdicts and causes from scenarios written as text: the engine's own, judged.
 
+mod cause;
+mod verdict;
+
 use super::report;
 use crate::{
     engine::tests::{play_in, task},

@@ -1,0 +1,218 @@
+//! Causes: each with its evidence, and every pair that is easily confused.
+
+use super::{EARLY, GRACE_NS, dead, entry, judge, kinds};
+use crate::{
+    analysis::report,
+    engine::{Engine, tests::task},
+    model::{Begin, Counters, Input, Lifecycle, Session, Stage, Task, WaitStatus},
+    report::{Cause, Report},
+};
+
+/// All that are published.
+const KINDS: [&str; 6] = [
+    "children_inherited_through_exec",
+    "does_not_reap_adopted_children",
+    "held_by_tracer",
+    "never_waits",
+    "unknown",
+    "waits_only_for_specific_children",
+];
+
+/// A child of 3, which came to 2 when 3 died, and died there.
+fn orphan(child: u32) -> String {
+    format!("{child} fork {child} 3\n 60 exit 3 2\n 70 exit {child} 2\n 71 zombie {child} 2\n")
+}
+
+fn waits(any: u32, specific: u32) -> String {
+    format!("90 waits 2 {any} {specific}\n")
+}
+
+fn reaped(child: u32) -> String {
+    dead(child, u64::from(child) + 1) + &format!("{} reap {child} 2\n", child + 3)
+}
+
+/// A parent, the kinds of its causes, and what the evidence of the first says.
+struct Row {
+    script: String,
+    kinds: &'static [&'static str],
+    evidence: &'static str,
+}
+
+fn row(script: String, kinds: &'static [&'static str], evidence: &'static str) -> Row {
+    Row { script, kinds, evidence }
+}
+
+/// Parents one after the other that are easily taken for each other.
+fn table() -> Vec<Row> {
+    let left = || dead(20, 30) + &dead(21, 31);
+    let auto = "15 fork 15 2\n 16 ignored 15 2\n 17 auto 15 2\n";
+    let held = |child: u32, tracer: u32| {
+        format!("{child} fork {child} 2\n 50 exit {child} 2\n 51 held {child} 2 {tracer}\n")
+    };
+    vec![
+        // It never waits; waits for others only; waits for any and yet does not get these; waits in a way not seen.
+        row(
+            left() + &waits(0, 0),
+            &["never_waits"],
+            "it began no wait call since it was started, and 2 dead",
+        ),
+        row(
+            left() + &waits(0, 1),
+            &["waits_only_for_specific_children"],
+            "it began 1 wait call, each for one",
+        ),
+        row(left() + &waits(3, 0), &["unknown"], "it began 3 wait calls for any child, and 2 dead"),
+        row(left() + &waits(1, 4), &["unknown"], "it began 1 wait call for any child and 4 for certain ones"),
+        row(reaped(15) + &left() + &waits(0, 0), &["unknown"], "other means (such as io_uring)"),
+        row(left(), &["unknown"], "nothing that was seen tells why"),
+        // It ignored SIGCHLD too late, or no longer does.
+        row(
+            auto.to_owned() + &left() + &waits(0, 0),
+            &["never_waits"],
+            "the kernel reaped 1 dead child at once",
+        ),
+        row(auto.to_owned() + &left() + &waits(2, 0), &["unknown"], "it began 2 wait calls for any child"),
+        // Its program changed after these were born; before; between.
+        row(
+            left() + "40 exec 2 0\n" + &waits(0, 0),
+            &["children_inherited_through_exec"],
+            "its 2 dead children were born before its last exec: the program it runs now did not start them",
+        ),
+        row(
+            dead(20, 30) + "40 exec 2 0\n" + &waits(0, 0),
+            &["children_inherited_through_exec"],
+            "its 1 dead child was born before its last exec: the program it runs now did not start it",
+        ),
+        row(
+            reaped(15) + "19 exec 2 0\n" + &left() + &waits(0, 0),
+            &["never_waits"],
+            "no wait call since its last exec",
+        ),
+        row(
+            left() + "60 exec 2 0\n" + &dead(70, 80) + &waits(0, 3),
+            &["children_inherited_through_exec", "waits_only_for_specific_children"],
+            "2 of its 3 dead children were born before",
+        ),
+        // Born before its last exec, but of another: adopted and not inherited.
+        row(
+            orphan(20) + "80 exec 2 0\n" + &waits(0, 0),
+            &["does_not_reap_adopted_children"],
+            "its 1 dead child came to it from processes that died before",
+        ),
+        // Of those it adopted it reaps none; or reaps some.
+        row(
+            dead(15, 30) + &orphan(20) + &waits(0, 1),
+            &["does_not_reap_adopted_children", "waits_only_for_specific_children"],
+            "at least 1 of its 2 dead children came to it",
+        ),
+        row(
+            reaped(15) + &orphan(20) + "80 reap 20 2\n" + &orphan(21) + &waits(5, 0),
+            &["unknown"],
+            "it began 5 wait calls for any child",
+        ),
+        // A tracer holds it; held it and let go; another one is the parent's own fault.
+        row(held(20, 7), &["held_by_tracer"], "the tracer p7 (pid 7) holds 1 dead child of it"),
+        row(held(20, 7) + "60 again 20 2\n" + &waits(0, 0), &["never_waits"], "it began no wait call"),
+        row(held(20, 7) + &dead(21, 31) + &waits(0, 0), &["never_waits", "held_by_tracer"], "no wait call"),
+        // It reaps all, but late.
+        row(
+            dead(20, 30) + "900000 reap 20 2\n" + &waits(1, 0),
+            &["unknown"],
+            "it reaped 1 dead child, at least one later than the grace",
+        ),
+    ]
+}
+
+/// The causes of 2.
+fn causes(script: &str) -> Vec<Cause> {
+    let report: Report = judge(EARLY, script);
+    entry(&report, 2).causes.clone()
+}
+
+#[test]
+fn causes_that_are_easily_confused_are_told_apart() {
+    for Row { script, kinds: expected, evidence } in table() {
+        let report = judge(EARLY, &script);
+        let parent = entry(&report, 2);
+        assert_eq!(kinds(parent), expected, "{script}{:#?}", parent.causes);
+        let said = parent.causes[0].evidence.join("; ");
+        assert!(said.contains(evidence), "{said:?} does not say {evidence:?}\n{script}");
+        for cause in &parent.causes {
+            assert!(
+                !cause.fix.is_empty() && cause.evidence.iter().all(|line| !line.is_empty()),
+                "{cause:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_cause_is_in_the_table() {
+    let mut found: Vec<&str> = table().iter().flat_map(|row| row.kinds).copied().collect();
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found, KINDS);
+}
+
+#[test]
+fn the_parents_death_brings_no_other_cause() {
+    for Row { script, kinds: expected, .. } in table() {
+        let dies = script.clone() + "950000 exit 2 1\n";
+        let report = judge(EARLY, &dies);
+        let parent = entry(&report, 2);
+        let found = kinds(parent);
+        // Of those that it left, it is known when the youngest was born: of several causes one may be lost.
+        let is_whole = expected.len() > 1 || found == expected;
+        assert!(is_whole && !found.is_empty(), "{dies}{parent:#?}");
+        assert!(found.iter().all(|kind| expected.contains(kind)), "{dies}{parent:#?}");
+    }
+}
+
+#[test]
+fn the_fix_goes_with_what_was_seen() {
+    let auto = "15 fork 15 2\n 16 ignored 15 2\n 17 auto 15 2\n".to_owned();
+    let fix = |script: &str| causes(&(script.to_owned() + &dead(20, 30) + &waits(0, 0)))[0].fix.clone();
+    assert!(fix(&auto).contains("ignore SIGCHLD before the first child is started"));
+    assert!(fix("").contains("where the exit status does not matter, ignore SIGCHLD"));
+}
+
+#[test]
+fn three_tracers_are_named_and_more_are_counted() {
+    let held = |child: u32, tracer: u32| {
+        format!("{child} fork {child} 2\n 50 exit {child} 2\n 51 held {child} 2 {tracer}\n")
+    };
+    let script: String = (0..5).map(|number| held(20 + number, 5 + number)).collect();
+    let evidence = &causes(&script)[0].evidence;
+    assert_eq!(evidence.len(), 4, "{evidence:?}");
+    assert_eq!(evidence[3], "so do 2 more tracers");
+}
+
+#[test]
+fn the_init_of_a_pid_namespace_is_told_that_it_gets_every_orphan() {
+    let evidence = |ns_pid: u32| {
+        let reaper = Task { ns_pid, ..task(2) };
+        let mut engine = Engine::default();
+        engine.apply(Input::Begin(Begin { time_ns: EARLY, ..Begin::default() }), &mut Vec::new());
+        let status = WaitStatus(0);
+        for (time_ns, process, stage) in [
+            (2, reaper, Stage::Fork { parent: task(1), creator: task(1) }),
+            (3, task(3), Stage::Fork { parent: reaper, creator: reaper }),
+            (20, task(20), Stage::Fork { parent: task(3), creator: task(3) }),
+            (60, task(3), Stage::Exit { parent: reaper, status, autoreap: true }),
+            (65, task(20), Stage::Reparent { parent: reaper, from: task(3), since_ns: 0 }),
+            (70, task(20), Stage::Exit { parent: reaper, status, autoreap: false }),
+            (71, task(20), Stage::Zombie { parent: reaper, held_by: None, exit_ns: 70, again: false }),
+        ] {
+            engine.apply(Input::Lifecycle(Lifecycle { time_ns, process, stage }), &mut Vec::new());
+        }
+        let counters = Counters { time_ns: 90, parent: reaper, ..Counters::default() };
+        engine.apply(Input::Counters(Box::new(counters)), &mut Vec::new());
+        engine.apply(Input::End { time_ns: 1_000_000 }, &mut Vec::new());
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        let report = report(&engine.view(), &session);
+        assert_eq!(kinds(entry(&report, 2)), ["does_not_reap_adopted_children"]);
+        entry(&report, 2).causes[0].evidence.join("; ")
+    };
+    assert!(evidence(1).contains("it is PID 1 of a PID namespace"), "{}", evidence(1));
+    assert!(!evidence(2).contains("PID 1"), "{}", evidence(2));
+}
