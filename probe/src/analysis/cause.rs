@@ -49,14 +49,17 @@ struct Case<'a> {
     began_ns: u64,
     /// How many it is to blame for.
     left: u64,
-    /// All that it did since its birth was seen.
+    /// It was born within the window.
     is_seen_whole: bool,
+    /// All children that it started were counted.
+    are_forks_known: bool,
 }
 
 impl<'a> Case<'a> {
     fn new(parent: &'a Parent, unreaped: &'a Unreaped, began_ns: u64) -> Self {
         let is_seen_whole = parent.task.identity.start_boottime_ns >= began_ns;
-        Self { parent, unreaped, began_ns, left: unreaped.left(), is_seen_whole }
+        let are_forks_known = is_seen_whole && !parent.is_uncounted;
+        Self { parent, unreaped, began_ns, left: unreaped.left(), is_seen_whole, are_forks_known }
     }
 
     /// Since when its wait calls are counted.
@@ -73,14 +76,14 @@ impl<'a> Case<'a> {
     /// At least how many of those left were adopted: those that are known to be, and those it cannot have started.
     fn adopted_left(&self) -> u64 {
         let not_its_own =
-            if self.is_seen_whole { self.left.saturating_sub(self.parent.ledger.forked) } else { 0 };
+            if self.are_forks_known { self.left.saturating_sub(self.parent.ledger.forked) } else { 0 };
         self.unreaped.adopted.max(not_its_own)
     }
 
     /// How many children at least came to it alive, as it could not have started them.
     fn adopted_alive(&self) -> u64 {
         let books = &self.parent.ledger;
-        if self.is_seen_whole { books.exited.saturating_sub(books.forked) } else { 0 }
+        if self.are_forks_known { books.exited.saturating_sub(books.forked) } else { 0 }
     }
 
     /// Whether it was seen to adopt. Such a parent may have any child whose birth was not seen from another; a parent
@@ -119,7 +122,8 @@ impl<'a> Case<'a> {
         let adopted = self.adopted_left();
         let books = &self.parent.ledger;
         // If it reaped more than it can have started, it does reap those it adopts.
-        let may_reap_them = self.parent.has_reaped() && !(self.is_seen_whole && books.reaped <= books.forked);
+        let may_reap_them =
+            self.parent.has_reaped() && !(self.are_forks_known && books.reaped <= books.forked);
         if adopted == 0 || may_reap_them {
             return None;
         }

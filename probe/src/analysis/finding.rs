@@ -1,9 +1,10 @@
 //! What a whole report comes to: the headline, its colour and the exit code of `run --error-exitcode` all follow it.
 
-use crate::report::{Finding, Other, Parent, Verdict};
+use crate::report::{Finding, Lost, Other, Parent, Verdict};
 
-/// The worst verdict of all parents, listed or not.
-pub fn finding(parents: &[Parent], other: &Other) -> Finding {
+/// The worst verdict of all parents, listed or not. Where whole parents may be missing, none is better than undecided: what
+/// found no room in a map, or was damaged in a recording, is told of by nothing else. Lost events are: by the counters.
+pub fn finding(parents: &[Parent], other: &Other, lost: &Lost) -> Finding {
     let listed = parents.iter().map(|parent| parent.verdict).max();
     let worst = listed.max(other.verdicts.worst().map(|(verdict, _)| verdict));
     match worst.unwrap_or(Verdict::Healthy) {
@@ -11,6 +12,7 @@ pub fn finding(parents: &[Parent], other: &Other) -> Finding {
         Verdict::Slow => Finding::Slow,
         Verdict::Held => Finding::Held,
         Verdict::Undecided => Finding::Undecided,
+        Verdict::Healthy if lost.map_full > 0 || lost.damaged > 0 => Finding::Undecided,
         Verdict::Healthy => Finding::None,
     }
 }

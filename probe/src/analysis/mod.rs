@@ -49,7 +49,7 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
     listed::worst(&mut parents, &mut other, listed::PARENTS_MAX);
     let mut report = Report {
         schema: SCHEMA,
-        finding: finding::finding(&parents, &other),
+        finding: finding::finding(&parents, &other, &lost),
         headline: String::new(),
         grace_ns: session.grace_ns,
         window: Window {

@@ -16,6 +16,11 @@ pub fn headline(report: &Report) -> String {
         more => format!("{} processes were left running", count(more as u64)),
     };
     match (report.parents.first(), report.finding) {
+        (worst, Finding::Undecided) if worst.is_none_or(|worst| worst.verdict == Verdict::Healthy) => {
+            let running = if running.is_empty() { running } else { format!(" {running}.") };
+            let missing = "Undecided: no leak was seen, but some of what the kernel told is missing";
+            format!("{missing}: {}{running}", all_reaped(report))
+        }
         (Some(worst), Finding::Leak | Finding::Slow | Finding::Held | Finding::Undecided) => {
             let finding = of_parent(report, worst);
             if running.is_empty() { finding } else { format!("{finding} {running}.") }

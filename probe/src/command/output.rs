@@ -11,6 +11,7 @@ use super::{
     Failure,
     file::{FileIdentity, Kind, Name, OutputFile},
     paced::Paced,
+    signals::was_closed,
 };
 use crate::{
     cli::Format,
@@ -180,6 +181,7 @@ pub fn complain(what: &str, remedy: Option<&str>) {
 
 /// Standard output itself: not through `Stdout`, which looks for the end of a line in what is many lines already.
 pub fn standard_output() -> Result<File, Failure> {
+    require_open("standard output", io::stdout().as_fd())?;
     let fd = io::stdout().as_fd().try_clone_to_owned();
     Ok(File::from(fd.map_err(|error| Failure::writing("standard output", &error))?))
 }
@@ -190,9 +192,18 @@ pub fn standard(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn stream(name: &str, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure> {
+    require_open(name, fd)?;
     fd.try_clone_to_owned()
         .and_then(|fd| Paced::new(File::from(fd)).write_all(bytes))
         .map_err(|error| Failure::writing(name, &error))
+}
+
+/// What was closed at the start takes everything now, as /dev/null does.
+fn require_open(name: &str, fd: BorrowedFd<'_>) -> Result<(), Failure> {
+    if was_closed(fd) {
+        return Err(Failure::other(format!("{name} is closed: name a file with --output, or leave it open")));
+    }
+    Ok(())
 }
 
 /// Width and colour of a terminal, or of something that is none.

@@ -1,7 +1,7 @@
 //! INT, TERM and HUP: the first one ends the window, a second one ends the process at once, whatever it is doing.
 //!
-//! Owns the handlers, the time that is left after a signal, and what a command is given back of them. Must not know what
-//! a report is.
+//! Owns the handlers, the time that is left after a signal, what this process was started with, and what of it a command
+//! is given back. Must not know what a report is.
 
 use std::{
     io,
@@ -15,6 +15,7 @@ use nix::{
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout},
         eventfd::{EfdFlags, EventFd},
         signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction},
     },
@@ -47,12 +48,20 @@ static WAKE: AtomicI32 = AtomicI32::new(-1);
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 /// Whether SIGPIPE was: Rust's runtime ignores it before `main`.
 static SIGPIPE_IGNORED: AtomicU8 = AtomicU8::new(0);
+/// Which of the descriptors 0 to 2 were closed, a bit each: Rust's runtime opens /dev/null in their place before `main`.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
 
 #[used]
 #[unsafe(link_section = ".init_array")]
-static BEFORE_MAIN: extern "C" fn() = note_sigpipe;
+static BEFORE_MAIN: extern "C" fn() = note_start;
 
-extern "C" fn note_sigpipe() {
+extern "C" fn note_start() {
+    for fd in 0..3 {
+        // SAFETY: asks only for the descriptor's flags.
+        if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+            CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
+        }
+    }
     // SAFETY: all zero is a valid sigaction; the call only reads the disposition into it.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
@@ -60,6 +69,12 @@ extern "C" fn note_sigpipe() {
             SIGPIPE_IGNORED.store(u8::from(now.sa_sigaction == libc::SIG_IGN), Ordering::Relaxed);
         }
     }
+}
+
+/// Whether a standard stream was closed when this process started.
+pub fn was_closed(fd: BorrowedFd<'_>) -> bool {
+    let number = fd.as_raw_fd();
+    (0..3).contains(&number) && CLOSED.load(Ordering::Relaxed) & (1 << number) != 0
 }
 
 /// The first signal that came.
@@ -148,6 +163,11 @@ impl Signals {
         for signal in ALL {
             listen(signal).map_err(|error| fail(error.into()))?;
         }
+        // A file that grows beyond RLIMIT_FSIZE is a write that fails (EFBIG), not the end of this process.
+        ignore_large_files().map_err(|error| fail(error.into()))?;
+        // The event loop panics where a filter refuses to wait; by then a command would have been started.
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|error| fail(error.into()))?;
+        epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO).map_err(|error| fail(error.into()))?;
         // Whoever started us may have had them blocked: only the command inherits that.
         let mut mask_at_start = SigSet::empty();
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&set()), Some(&mut mask_at_start))
@@ -214,6 +234,16 @@ fn listen(signal: Signal) -> nix::Result<()> {
             // SAFETY: the disposition that it had.
             unsafe { sigaction(signal, &before) }?;
         }
+    }
+    Ok(())
+}
+
+fn ignore_large_files() -> nix::Result<()> {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the disposition runs no code of ours.
+    let before = unsafe { sigaction(Signal::SIGXFSZ, &ignore) }?;
+    if matches!(before.handler(), SigHandler::SigIgn) {
+        IGNORED.fetch_or(bit(libc::SIGXFSZ), Ordering::Relaxed);
     }
     Ok(())
 }
@@ -311,7 +341,7 @@ pub struct AtStart {
 impl AtStart {
     /// Brings it back: in a child, before it becomes the command. What has come since it was forked is taken then.
     pub fn restore(&self) -> io::Result<()> {
-        for signal in ALL {
+        for signal in ALL.into_iter().chain([Signal::SIGXFSZ]) {
             set_disposition(signal as i32, self.ignored & bit(signal as i32) != 0)?;
         }
         set_disposition(libc::SIGPIPE, self.sigpipe_ignored)?;

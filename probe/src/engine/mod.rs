@@ -416,7 +416,9 @@ impl Engine {
         process.born_to = parent.identity;
         process.member |= member;
         if in_tree && process.member {
-            process.spawned_by = Some(Box::new(*parent));
+            // Not the parent where it was cloned as a sibling (CLONE_PARENT).
+            let spawner = if creator.identity.tgid == 0 { parent } else { creator };
+            process.spawned_by = Some(Box::new(*spawner));
         }
         if process.detail.is_none() {
             process.detail = detail;
@@ -446,7 +448,13 @@ impl Engine {
         let deaths = [counters.exited, counters.adopted, counters.reaped, counters.autoreaped];
         // A process that only waited is no parent.
         let has_children = deaths.iter().any(|count| *count != 0) || (filtered && counters.forked != 0);
-        if !known && (!has_children || self.root().is_some()) {
+        // Of a tree, the kernel counts forks of its members alone: where the events of a birth were lost, its counters tell.
+        let in_tree = match self.processes.get(&counters.parent.identity) {
+            _ if self.root().is_none() => false,
+            Some(process) => process.member,
+            None => counters.forked != 0,
+        };
+        if !known && !(has_children && (in_tree || self.root().is_none())) {
             return;
         }
         // What is in a sum already is final.
@@ -464,6 +472,7 @@ impl Engine {
                 // It was not told of: what is known is of the program before.
                 parent.runs(counters.exec_ns, None);
             }
+            parent.member |= in_tree;
             let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));
             parent.in_reading = true;

@@ -118,6 +118,8 @@ pub struct Parent {
     pub reaped_late_at_least: bool,
     /// Where not every event is told: released by somebody, perhaps for it by the kernel, when it had died.
     pub(super) untold: Vec<Untold>,
+    /// In a view: its ledger is not whole, for the kernel had no room to count for it.
+    pub is_uncounted: bool,
     pub(super) counters: Option<Box<Counters>>,
     /// An input came for it after its ledger had gone into a sum: to which this one will be added.
     pub(super) resumed: bool,
@@ -152,6 +154,7 @@ impl Parent {
             waits: None,
             older: 0,
             reaped_late_at_least: false,
+            is_uncounted: false,
             counters: None,
             resumed: false,
             in_reading: false,

@@ -32,7 +32,10 @@ impl Engine {
             State::Zombie { since_ns, at_least: false, .. } => Some(since_ns),
             _ => None,
         };
-        let reconciled = |parent: &Parent| if is_counted { parent.reconciled(zombie_since) } else { None };
+        let reconciled = |parent: &Parent| {
+            let uncounted = || Parent { is_uncounted: true, ..parent.clone() };
+            is_counted.then(|| parent.reconciled(zombie_since).unwrap_or_else(uncounted))
+        };
         let mut parents = self
             .parents
             .iter()

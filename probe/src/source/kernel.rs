@@ -86,6 +86,7 @@ unsafe impl aya::Pod for Shared<wire::Settled> {}
 impl Kernel {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &KernelOptions) -> Result<Self, SetupError> {
+        namespace::require_host_clock()?;
         match options.asked {
             // All of the tree is in our PID namespace, or in one below it.
             Asked::Tree => namespace::require_known_pid()?,

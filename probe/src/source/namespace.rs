@@ -9,7 +9,7 @@ use super::SetupError;
 use crate::model::{SeenTask, Task};
 
 /// The inode of the initial namespace of each kind (include/uapi/linux/nsfs.h, the same since Linux 3.8).
-const INITIAL: [(&str, u64); 2] = [("cgroup", 0xEFFF_FFFB), ("pid", 0xEFFF_FFFC)];
+const INITIAL: [(&str, u64); 3] = [("time", 0xEFFF_FFFA), ("cgroup", 0xEFFF_FFFB), ("pid", 0xEFFF_FFFC)];
 
 /// Whether ours of this kind is the initial one. A kernel without such namespaces has no other.
 pub fn is_initial(kind: &str) -> io::Result<bool> {
@@ -56,6 +56,32 @@ pub fn require_initial_pid() -> Result<(), SetupError> {
                  --pid=host; in a pod, hostPID: true). `reapwatch run` and `reapwatch record -- CMD` work here: they \
                  watch a command and its descendants"
             .into(),
+    })
+}
+
+/// Fails in a time namespace whose clock since boot is not the host's: events carry the host's, while our own readings and
+/// the start times in /proc are shifted. Ages, and who is who, would be wrong.
+pub fn require_host_clock() -> Result<(), SetupError> {
+    if is_initial("time").unwrap_or(true) {
+        return Ok(());
+    }
+    let offsets = fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+    if boottime_offset_s(&offsets) == Some(0) {
+        return Ok(());
+    }
+    Err(SetupError {
+        what: "reapwatch runs in a time namespace of its own (unshare --time), whose clock since boot is not the host's"
+            .into(),
+        remedy: "run it outside: nsenter --time=/proc/1/ns/time reapwatch …".into(),
+    })
+}
+
+/// The line `boottime SECONDS NANOSECONDS`; `None` where it is not there or any part of a second is shifted.
+fn boottime_offset_s(offsets: &str) -> Option<i64> {
+    let words = offsets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words.into_iter().find_map(|words| match words.as_slice() {
+        ["boottime", seconds, "0"] => seconds.parse().ok(),
+        _ => None,
     })
 }
 
@@ -113,6 +139,17 @@ mod tests {
         for damaged in ["", "pid", "pid:[", "pid:[]", "pid:[x]", "net:[1]", "pid:[1", "pid:[-1]"] {
             assert_eq!(parse("pid", damaged), None, "{damaged}");
         }
+    }
+
+    #[test]
+    fn the_offset_of_the_clock_since_boot_is_read_from_its_line() {
+        assert_eq!(
+            boottime_offset_s("monotonic           0         0\nboottime        86400         0\n"),
+            Some(86_400)
+        );
+        assert_eq!(boottime_offset_s("monotonic  1 0\nboottime  0 0\n"), Some(0));
+        assert_eq!(boottime_offset_s("monotonic  0 0\nboottime  0 500\n"), None);
+        assert_eq!(boottime_offset_s(""), None);
     }
 
     #[test]

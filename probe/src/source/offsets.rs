@@ -8,7 +8,7 @@ use std::{
 use probe_common::offsets::Offsets;
 
 use super::{
-    SetupError,
+    SetupError, shortage_of,
     types::{Kind, Type, Types},
 };
 
@@ -59,8 +59,11 @@ pub struct Found {
 pub fn open(path: &Path) -> Result<Types, SetupError> {
     Types::open(path).map_err(|error| SetupError {
         what: format!("cannot read the kernel's type information (BTF) at {}: {error}", path.display()),
-        remedy: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution kernel is), or name the \
-                 running kernel's BTF with --btf PATH"
+        remedy: shortage_of(&error)
+            .unwrap_or(
+                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current distribution kernel is), or name the \
+                 running kernel's BTF with --btf PATH",
+            )
             .into(),
     })
 }

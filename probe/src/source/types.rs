@@ -84,6 +84,10 @@ enum Bytes {
 impl Types {
     /// Reads it without copying, or, where it cannot be mapped (before 6.16), with copying.
     pub fn open(path: &Path) -> io::Result<Self> {
+        // Opening a pipe would wait for somebody to write to it, whatever signal comes.
+        if !path.metadata()?.is_file() {
+            return Err(malformed("it is no regular file"));
+        }
         let file = File::open(path)?;
         if file.metadata()?.len() > BYTES_MAX {
             return Err(malformed("it is larger than any kernel's"));
