@@ -169,6 +169,16 @@ fn the_parents_death_brings_no_other_cause() {
 }
 
 #[test]
+fn the_waits_of_the_window_explain_no_zombie_that_is_older() {
+    let walked = "101 walk 2 20:2 21:2\n 200 waits 2 0 3\n";
+    let with_one_since = walked.to_owned() + "210 fork 220 2\n 230 exit 220 2\n 231 zombie 220 2\n";
+    for (script, expected) in [(walked, "unknown"), (&with_one_since, "waits_only_for_specific_children")] {
+        let report = judge(100, script);
+        assert_eq!(kinds(entry(&report, 2)), [expected], "{script}{:#?}", entry(&report, 2));
+    }
+}
+
+#[test]
 fn the_fix_goes_with_what_was_seen() {
     let auto = "15 fork 15 2\n 16 ignored 15 2\n 17 auto 15 2\n".to_owned();
     let fix = |script: &str| causes(&(script.to_owned() + &dead(20, 30) + &waits(0, 0)))[0].fix.clone();
