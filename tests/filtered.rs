@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use super::support::{
-    Telling, check_invariants, parent_in, reapwatch, require_root, signal, until, until_it_watches, workload,
+    Telling, check_invariants, parent_in, reapwatch, replayed, require_root, signal, until, until_it_watches,
+    workload,
 };
 
 /// The report of a recording of `trace` with these filters, made while the workloads ran one after the other; and their
@@ -29,9 +30,7 @@ fn recorded(filter: &[&str], workloads: &[&[&str]]) -> (Value, Vec<Value>) {
     let truths = workloads.iter().map(|scenario| truth_of(scenario)).collect();
     signal(&tracing, libc::SIGINT);
     assert!(ended(&mut tracing));
-    let output = reapwatch().args(["replay", "--format", "json"]).arg(&path).output().expect("replay runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let report = serde_json::from_slice(&output.stdout).expect("JSON");
+    let report = replayed(&path);
     check_invariants(&report);
     (report, truths)
 }

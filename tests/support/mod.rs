@@ -268,13 +268,20 @@ pub fn replayed(recording: &Path) -> Value {
     serde_json::from_slice(&output.stdout).expect("a report")
 }
 
-/// Copies a recording into the directory that `REAPWATCH_KEEP` names, if it is set, under the name of the test: the golden
-/// tests replay those.
+/// Copies a recording into the directory that `REAPWATCH_KEEP` names, if it is set, under the name of the test, once: the
+/// golden tests replay those.
 fn keep(recording: &Path) {
     let Some(directory) = std::env::var_os("REAPWATCH_KEEP").map(PathBuf::from) else { return };
     let test = std::thread::current().name().unwrap_or_default().replace("::", ".");
-    let free = (1..).map(|number| directory.join(format!("{test}.{number}.rec"))).find(|path| !path.exists());
-    std::fs::copy(recording, free.expect("a free name")).expect("a copy of the recording");
+    let bytes = std::fs::read(recording).expect("a recording");
+    for number in 1.. {
+        let path = directory.join(format!("{test}.{number}.rec"));
+        match std::fs::read(&path) {
+            Ok(kept) if kept == bytes => return,
+            Ok(_) => {}
+            Err(_) => return std::fs::write(&path, bytes).expect("a copy of the recording"),
+        }
+    }
 }
 
 /// A `watch` under way. Killed if the test fails meanwhile.
