@@ -111,8 +111,9 @@ impl Engine {
             if former == parent.identity {
                 return;
             }
-            if let Some(former) = self.parents.get_mut(&former) {
-                former.let_go(&identity);
+            if let Some(former) = self.parents.get_mut(&former)
+                && former.let_go(&identity)
+            {
                 former.abandon(left);
             }
         }

@@ -123,6 +123,30 @@ proptest! {
     }
 
     #[test]
+    fn in_whatever_order_inputs_come_every_ledger_balances(
+        happenings in happenings(),
+        moves in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..20),
+    ) {
+        let mut inputs = Vec::new();
+        simulate(&happenings, &mut |input| inputs.push(input));
+        for (from, to) in moves {
+            let input = inputs.remove(from.index(inputs.len()));
+            inputs.insert(to.index(inputs.len() + 1), input);
+        }
+        let mut engine = begun(bounds(1, 1));
+        apply(&mut engine, inputs);
+        let view = engine.view();
+        for parent in view.parents() {
+            let Books { exited, adopted, reaped, autoreaped, abandoned, .. } = parent.ledger;
+            let left = abandoned + parent.zombies.len() as u64;
+            prop_assert_eq!(exited + adopted, reaped + autoreaped + left, "{:?}", parent);
+        }
+        for sum in view.others().map(|(_, sum)| sum.ledger) {
+            prop_assert_eq!(sum.exited + sum.adopted, sum.reaped + sum.autoreaped + sum.abandoned);
+        }
+    }
+
+    #[test]
     fn whoever_is_retired_is_in_the_sums(happenings in happenings()) {
         let mut engine = begun(bounds(1_000, 1_000));
         let mut observations = Vec::new();

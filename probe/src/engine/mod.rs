@@ -226,7 +226,10 @@ impl Engine {
                 if matches!(process.state, State::Running) {
                     process.state = State::Exited { exit_ns: now, autoreap: *autoreap };
                 }
-                process.parent = parent.identity;
+                // Whose zombie it is, the books say already.
+                if !process.is_dead() {
+                    process.parent = parent.identity;
+                }
                 self.parent_died(identity, now);
             }
             Stage::Zombie { parent, held_by, exit_ns, again } => {
@@ -278,9 +281,7 @@ impl Engine {
     }
 
     fn is_known_dead(&self, identity: Identity) -> bool {
-        self.processes
-            .get(&identity)
-            .is_some_and(|process| matches!(process.state, State::Zombie { .. } | State::Abandoned { .. }))
+        self.processes.get(&identity).is_some_and(|process| process.is_dead())
     }
 
     /// Whether this stage of this process was asked for.
@@ -412,7 +413,9 @@ impl Engine {
             inherited.map_or((None, false), |process| (process.detail.clone(), process.member));
         let in_tree = self.root().is_some();
         let process = self.entry(child, Some(*parent));
-        process.parent = parent.identity;
+        if !process.is_dead() {
+            process.parent = parent.identity;
+        }
         process.born_to = parent.identity;
         process.member |= member;
         if in_tree && process.member {

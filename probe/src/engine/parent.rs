@@ -168,12 +168,13 @@ impl Parent {
         in_reading || self.counters.as_ref().is_none_or(|counters| counters.retired)
     }
 
-    /// One of its zombies is gone. The room that tens of thousands took is given back.
-    pub(super) fn let_go(&mut self, zombie: &Identity) {
-        self.zombies.remove(zombie);
+    /// One of its zombies is gone; false where it had no such one. The room that tens of thousands took is given back.
+    pub(super) fn let_go(&mut self, zombie: &Identity) -> bool {
+        let had_it = self.zombies.remove(zombie);
         if self.zombies.capacity() > ROOM_KEPT && self.zombies.len() < self.zombies.capacity() / 8 {
             self.zombies.shrink_to(2 * self.zombies.len());
         }
+        had_it
     }
 
     /// Whether the program it runs now has reaped anything.

@@ -51,6 +51,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// A zombie, also one whose parent has died.
+    pub(super) fn is_dead(&self) -> bool {
+        matches!(self.state, State::Zombie { .. } | State::Abandoned { .. })
+    }
+
     pub(super) fn new(task: Task, parent: Identity) -> Self {
         Self {
             task,

@@ -10,6 +10,7 @@ use std::{
     fs::File,
     io::{self, Read},
     ops::Range,
+    os::unix::fs::FileTypeExt,
     path::Path,
 };
 
@@ -85,8 +86,8 @@ impl Types {
     /// Reads it without copying, or, where it cannot be mapped (before 6.16), with copying.
     pub fn open(path: &Path) -> io::Result<Self> {
         // Opening a pipe would wait for somebody to write to it, whatever signal comes.
-        if !path.metadata()?.is_file() {
-            return Err(malformed("it is no regular file"));
+        if path.metadata()?.file_type().is_fifo() {
+            return Err(malformed("it is a pipe: write it to a file first"));
         }
         let file = File::open(path)?;
         if file.metadata()?.len() > BYTES_MAX {
