@@ -11,6 +11,8 @@ mod cpu;
 mod ending;
 #[path = "faults/files.rs"]
 mod files;
+#[path = "faults/found.rs"]
+mod found;
 #[path = "faults/inherited.rs"]
 mod inherited;
 #[path = "faults/output.rs"]

@@ -155,7 +155,7 @@ fn refused_system_calls_are_done_without_or_told_of() {
         for call in [libc::SYS_timerfd_create, libc::SYS_timerfd_settime, libc::SYS_pidfd_open] {
             each(&[all(call, error)], works);
         }
-        for call in [libc::SYS_epoll_create1, libc::SYS_eventfd2, libc::SYS_bpf] {
+        for call in [libc::SYS_epoll_create1, libc::SYS_epoll_wait, libc::SYS_eventfd2, libc::SYS_bpf] {
             each(&[all(call, error)], is_refused);
         }
         // Starting a command needs one; nothing else does.

@@ -99,7 +99,8 @@ pub fn thread_exec(_flags: &Flags) -> Value {
 }
 
 /// A child makes its own sibling.
-pub fn clone_parent(_flags: &Flags) -> Value {
+pub fn clone_parent(flags: &Flags) -> Value {
+    let leave_ms = flags.get("leave-ms", 0);
     let (read, write) = pipe();
     let creator = fork(|| {
         // SAFETY: fork-like clone without sharing memory; the child belongs to our parent.
@@ -107,13 +108,19 @@ pub fn clone_parent(_flags: &Flags) -> Value {
             unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_PARENT | libc::SIGCHLD, 0, 0, 0, 0) } as Pid;
         match sibling {
             -1 => panic!("clone(CLONE_PARENT)"),
-            0 => exit(0),
+            0 => {
+                hold(leave_ms);
+                exit(0)
+            }
             _ => send(write, sibling as u64),
         }
         0
     });
     let sibling = receive(read).expect("the sibling's pid");
     wait(creator);
+    if leave_ms != 0 {
+        return json!({"pid": own_pid(), "creator": creator, "sibling": sibling});
+    }
     wait(sibling as Pid);
     json!({"pid": own_pid(), "forked": 2, "exited": 2, "reaped": 2, "creator": creator, "sibling": sibling})
 }
