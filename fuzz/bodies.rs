@@ -148,7 +148,7 @@ pub fn tracefs(bytes: &[u8]) {
 pub fn proc(bytes: &[u8]) {
     let _ = process_info::start_ticks(bytes);
     for whole in [true, false] {
-        let args = decode::split_args(bytes, whole);
+        let args = process_info::split_args(bytes, whole);
         assert!(args.iter().map(|arg| arg.len() + 1).sum::<usize>() <= bytes.len() + 1);
     }
     let kept = process_info::arguments(bytes);

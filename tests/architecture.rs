@@ -142,6 +142,15 @@ fn only_the_room_of_the_programs_names_aya() {
 }
 
 #[test]
+fn the_room_of_the_host_knows_no_programs() {
+    for (path, text) in all() {
+        if path.to_string_lossy().contains("probe/src/source/host/") {
+            assert!(!code(&text).any(|line| line.contains("bpf::")), "{}", path.display());
+        }
+    }
+}
+
+#[test]
 fn only_task_rs_reads_kernel_memory() {
     for (path, text) in all() {
         if path.to_string_lossy().contains("probe-ebpf") && !path.ends_with("task.rs") {
