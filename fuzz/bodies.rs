@@ -15,11 +15,12 @@ use probe::{
         terminal::{View, is_hidden, width},
     },
     source::{
-        attach_types::attach_types,
-        cgroup::{self, Viewpoint},
-        decode, detail, offsets,
-        tracefs::offset_in,
-        types::Types,
+        bpf::{attach_btf::attach_types, btf::Types, decode, offsets},
+        host::{
+            cgroup::{self, Viewpoint},
+            process_info,
+            tracefs::offset_in,
+        },
     },
 };
 use probe_common::wire;
@@ -145,12 +146,12 @@ pub fn tracefs(bytes: &[u8]) {
 
 /// What /proc says of a process: stat, cmdline, cgroup.
 pub fn proc(bytes: &[u8]) {
-    let _ = detail::start_ticks(bytes);
+    let _ = process_info::start_ticks(bytes);
     for whole in [true, false] {
-        let args = decode::split_args(bytes, whole);
+        let args = process_info::split_args(bytes, whole);
         assert!(args.iter().map(|arg| arg.len() + 1).sum::<usize>() <= bytes.len() + 1);
     }
-    let kept = detail::arguments(bytes);
+    let kept = process_info::arguments(bytes);
     assert!(kept.iter().map(|arg| arg.len() + 1).sum::<usize>() <= COMMAND_LINE_MAX + 1);
     // The same text as that of PID 1 where the paths begin below the root.
     for seen_from in [Viewpoint::Root, Viewpoint::Below { init: bytes.to_vec() }] {

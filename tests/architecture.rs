@@ -129,14 +129,23 @@ fn the_pure_modules_have_no_clock_and_no_io() {
 }
 
 #[test]
-fn only_the_source_names_aya() {
+fn only_the_room_of_the_programs_names_aya() {
     for (path, text) in all() {
-        if module(&path).is_some_and(|module| module != "source") {
+        if module(&path).is_some() && !path.to_string_lossy().contains("probe/src/source/bpf/") {
             assert!(
                 !code(&text).any(|line| line.contains("aya::") || line.contains("use aya")),
                 "{}",
                 path.display()
             );
+        }
+    }
+}
+
+#[test]
+fn the_room_of_the_host_knows_no_programs() {
+    for (path, text) in all() {
+        if path.to_string_lossy().contains("probe/src/source/host/") {
+            assert!(!code(&text).any(|line| line.contains("bpf::")), "{}", path.display());
         }
     }
 }

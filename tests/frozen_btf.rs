@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use btf_rs::{Btf, BtfType, Type};
-use probe::source::offsets::{find, open};
+use probe::source::bpf::offsets::{find, open};
 
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

@@ -731,23 +731,24 @@ fn once_loaded_only_what_reading_needs_is_held() {
 
 #[test]
 fn log_statements_that_are_off_are_not_in_the_programs() {
-    use probe::source::{
-        kernel::{Kernel, ProgramCost},
-        options::{Asked, HookChoice, KernelOptions},
+    use probe::source::bpf::{
+        options::{HookChoice, Subscription, TracerOptions},
+        stats::ProgramCost,
+        tracer::Tracer,
     };
     require_root();
     let costs = |log_programs| {
-        let options = KernelOptions {
+        let options = TracerOptions {
             stats: false,
             lives: 1_024,
             parents: 1_024,
-            asked: Asked::Everything,
+            subscription: Subscription::Everything,
             btf: "/sys/kernel/btf/vmlinux".into(),
             hooks: HookChoice::Auto,
             ring_bytes: Some(1 << 16),
             log_programs,
         };
-        Kernel::attach(&options).expect("attached").costs()
+        Tracer::attach(&options).expect("attached").costs()
     };
     let (off, on) = (costs(false), costs(true));
     let bytes = |costs: &[(String, ProgramCost)], name: &str| {

@@ -10,7 +10,7 @@ use probe::{
     engine::{Engine, Observation},
     model::{Begin, Input, Session},
     render::json,
-    source::decode,
+    source::bpf::decode,
 };
 use probe_common::wire::{ARGS_LEN, EXECUTABLE_LEN, Event, ExecEvent, TaskRef, kind};
 

@@ -10,9 +10,9 @@ use crate::{
     record::RecordingFile,
     source::{
         SetupError,
+        host::self_usage,
         input::{Batch, Moment, Source},
-        order::Order,
-        own,
+        reorder::Order,
     },
 };
 
@@ -234,7 +234,7 @@ impl Pipeline {
         let size = self.engine.size();
         if self.most > size + MANY_GONE {
             self.most = size;
-            own::give_small_pieces_back();
+            self_usage::give_small_pieces_back();
         }
     }
 }

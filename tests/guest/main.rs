@@ -22,9 +22,9 @@ use nix::{
     },
 };
 
-use probe::source::{
-    kernel::Kernel,
-    options::{Asked, HookChoice, KernelOptions},
+use probe::source::bpf::{
+    options::{HookChoice, Subscription, TracerOptions},
+    tracer::Tracer,
 };
 
 const REAPWATCH: &str = "/bin/reapwatch";
@@ -126,11 +126,11 @@ fn btf() {
 
 /// How much work each program is for the kernel's verifier.
 fn verified(rung: &str) {
-    let options = KernelOptions {
+    let options = TracerOptions {
         stats: false,
         lives: 1_024,
         parents: 1_024,
-        asked: Asked::Everything,
+        subscription: Subscription::Everything,
         btf: "/sys/kernel/btf/vmlinux".into(),
         hooks: match rung {
             "fentry" => HookChoice::Fentry,
@@ -140,7 +140,7 @@ fn verified(rung: &str) {
         ring_bytes: Some(1 << 20),
         log_programs: false,
     };
-    match Kernel::attach(&options) {
+    match Tracer::attach(&options) {
         Ok(kernel) => {
             for (program, cost) in kernel.costs() {
                 println!("@ verified {rung} {program} {}", cost.verified_instructions);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use btf_rs::{Btf, BtfType, Type};
-use probe::source::programs::{functions, tracepoints};
+use probe::source::bpf::programs::{functions, tracepoints};
 use probe_common::offsets::Offsets;
 
 mod kind {

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     model::{Identity, Task},
-    source::{SetupError, namespace, shortage_of},
+    source::{SetupError, host::namespace, shortage_of},
 };
 
 /// Descriptors that a walk of the task list needs for a moment.

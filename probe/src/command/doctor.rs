@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use nix::errno::Errno;
 
-use super::{Failure, live::kernel_options, output};
+use super::{Failure, live::tracer_options, output};
 use crate::{
     cli::{DoctorArgs, Format, Global},
     render,
@@ -14,13 +14,14 @@ use crate::{
     },
     source::{
         SetupError,
-        attach::Refused,
-        kernel::Kernel,
-        namespace, offsets,
-        options::Asked,
-        privileges,
-        programs::{self, StageHook},
-        release,
+        bpf::{
+            attach::Refused,
+            offsets,
+            options::Subscription,
+            programs::{self, StageHook},
+            tracer::Tracer,
+        },
+        host::{namespace, privileges, release},
     },
 };
 
@@ -54,11 +55,11 @@ fn examine(global: &Global) -> DoctorReport {
     };
     let pid_namespace = pid_namespace();
     // From a PID namespace of its own, a command can be watched all the same.
-    let asked = if pid_namespace.ok { Asked::Everything } else { Asked::Tree };
-    let (hooks, rung, precision, failed) = match Kernel::attach(&kernel_options(global, asked)) {
-        Ok(kernel) => {
-            let (hooks, rung) = checks(&kernel);
-            let precision = if kernel.is_exact() { ReapPrecision::Exact } else { ReapPrecision::Coarse };
+    let subscription = if pid_namespace.ok { Subscription::Everything } else { Subscription::Tree };
+    let (hooks, rung, precision, failed) = match Tracer::attach(&tracer_options(global, subscription)) {
+        Ok(tracer) => {
+            let (hooks, rung) = checks(&tracer);
+            let precision = if tracer.is_exact() { ReapPrecision::Exact } else { ReapPrecision::Coarse };
             (hooks, rung, precision, None)
         }
         Err(error) => (Vec::new(), Rung::None, ReapPrecision::None, Some(error)),
@@ -102,9 +103,9 @@ fn conclusion(
     }
 }
 
-fn checks(kernel: &Kernel) -> (Vec<HookCheck>, Rung) {
+fn checks(tracer: &Tracer) -> (Vec<HookCheck>, Rung) {
     let mut checks = Vec::new();
-    for attached in kernel.attached() {
+    for attached in tracer.attached() {
         let stage = stage(attached.stage);
         checks.extend(attached.refused.iter().map(|one| refused(stage, one)));
         checks.push(HookCheck {
@@ -117,10 +118,10 @@ fn checks(kernel: &Kernel) -> (Vec<HookCheck>, Rung) {
         });
     }
     // Every rung has a reap hook; where the better ones are not exact in both, the lowest one is in force.
-    let reap = kernel.attached().iter().find(|one| one.stage == programs::HookStage::Reap);
+    let reap = tracer.attached().iter().find(|one| one.stage == programs::HookStage::Reap);
     let rung = match reap.and_then(|one| one.hook.rung()) {
-        Some(programs::Rung::Fentry) if kernel.is_exact() => Rung::Fentry,
-        Some(programs::Rung::Kprobe) if kernel.is_exact() => Rung::Kprobe,
+        Some(programs::Rung::Fentry) if tracer.is_exact() => Rung::Fentry,
+        Some(programs::Rung::Kprobe) if tracer.is_exact() => Rung::Kprobe,
         _ => Rung::Tracepoint,
     };
     (checks, rung)

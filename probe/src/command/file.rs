@@ -24,7 +24,7 @@ use nix::{
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use super::{paced::Paced, signals};
-use crate::source::privileges;
+use crate::source::host::privileges;
 
 /// Links followed before they are taken for a circle, as in the kernel.
 const LINKS_MAX: u32 = 40;

@@ -18,18 +18,19 @@ use crate::{
     pipeline::{Pipeline, Subscriber},
     report::{Report, Tracer},
     source::{
-        clock,
-        kernel::Kernel,
+        bpf::{
+            options::{self, Subscription, TracerOptions},
+            tracer,
+        },
+        host::{clock, privileges},
         live::{Live, Pace, ThisHost},
-        options::{self, Asked, KernelOptions},
-        privileges,
         wakeups::Wakeups,
     },
 };
 
 /// Programs attached, one snapshot taken, the recording begun: a command can be started now.
 pub struct Attached {
-    pub kernel: Kernel,
+    pub kernel: tracer::Tracer,
     pub first: Snapshot,
     wakeups: Wakeups,
     session: Session,
@@ -65,8 +66,8 @@ pub struct Watched<T> {
 }
 
 /// What to load, and how big: what the command line says, and what the command needs to be told.
-pub fn kernel_options(global: &Global, asked: Asked) -> KernelOptions {
-    KernelOptions {
+pub fn tracer_options(global: &Global, subscription: Subscription) -> TracerOptions {
+    TracerOptions {
         btf: global.btf.clone(),
         hooks: match global.hooks {
             HookChoice::Auto => options::HookChoice::Auto,
@@ -79,18 +80,18 @@ pub fn kernel_options(global: &Global, asked: Asked) -> KernelOptions {
         parents: global.max_parents,
         log_programs: global.log_programs,
         stats: global.stats,
-        asked,
+        subscription,
     }
 }
 
 /// Attaches, looks at what is there already, and begins the recording, if one is asked for.
 pub fn attach(
     global: &Global,
-    asked: Asked,
+    subscription: Subscription,
     grace: Duration,
     recording: Option<RecordingTarget>,
 ) -> Result<Attached, Failure> {
-    let mut kernel = Kernel::attach(&kernel_options(global, asked))?;
+    let mut kernel = tracer::Tracer::attach(&tracer_options(global, subscription))?;
     let wakeups = Wakeups::new(&kernel)?;
     let first = kernel.snapshot(0)?;
     let session = Session { anchor: clock::anchor(), hooks: kernel.hooks(), grace_ns: nanoseconds(grace) };

@@ -22,7 +22,7 @@ use crate::{
     cli::{Cli, Command},
     pipeline::PipelineError,
     record::RecordingError,
-    source::{SetupError, own, shortage_of},
+    source::{SetupError, host::self_usage, shortage_of},
 };
 
 use signals::Signals;
@@ -70,7 +70,7 @@ impl From<PipelineError> for Failure {
 
 /// Runs the command; its exit code.
 pub fn execute(cli: Cli) -> Result<u8, Failure> {
-    own::give_large_pieces_back();
+    self_usage::give_large_pieces_back();
     let global = &cli.global;
     match cli.command {
         // Until the live table exists.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cli::{Global, TraceArgs, WatchArgs},
     model::DEFAULT_GRACE_NS,
-    source::options::Asked,
+    source::bpf::options::Subscription,
 };
 
 /// `reapwatch watch`.
@@ -24,11 +24,11 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
     let recording = target.and_recording(args.record.as_deref())?;
     let grace = args.grace.grace;
     // A recording is for every view; a report alone needs the counters and what is slow.
-    let asked = match recording {
-        Some(_) => Asked::Everything,
-        None => Asked::Counters { slow_ns: nanoseconds(grace) },
+    let subscription = match recording {
+        Some(_) => Subscription::Everything,
+        None => Subscription::Counters { slow_ns: nanoseconds(grace) },
     };
-    let watching = live::attach(global, asked, grace, recording)?.open(None, Use::Report);
+    let watching = live::attach(global, subscription, grace, recording)?.open(None, Use::Report);
     let watched = watching.quietly_until(for_a_while(Some(args.duration), &signals), true).await?;
     let report = watched.report();
     target.write(&report, args.format)?;
@@ -39,8 +39,8 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
 /// `reapwatch trace`.
 pub async fn trace(global: &Global, args: TraceArgs, signals: Signals) -> Result<u8, Failure> {
     let recording = Target::StandardOutput.and_recording(args.record.as_deref())?;
-    let asked = Asked::Events { pids: args.pid, min_latency_ns: nanoseconds(args.min_latency) };
-    let attached = live::attach(global, asked, Duration::from_nanos(DEFAULT_GRACE_NS), recording)?;
+    let subscription = Subscription::Events { pids: args.pid, min_latency_ns: nanoseconds(args.min_latency) };
+    let attached = live::attach(global, subscription, Duration::from_nanos(DEFAULT_GRACE_NS), recording)?;
     let watching = attached.open(None, Use::Lines { for_a_person: io::stdout().is_terminal() });
     let out = output::standard_output()?;
     let mut lines = Lines::new(out, watching.session().clone(), args.format, false)?;

@@ -1,35 +1,14 @@
-//! Where inputs come from: the running kernel. Loads the programs, walks the task list, reads /proc.
+//! Where inputs come from: `live`, the running kernel, or `replay`, a recording. `bpf` holds the programs, `host` reads
+//! what /proc and the like say.
 //!
-//! Owns everything that touches aya or the host. Must not know the engine, verdicts, reports or how they are rendered.
+//! Owns everything that touches eBPF or the host. Must not know the engine, verdicts, reports or how they are rendered.
 
-pub mod attach;
-pub mod attach_types;
-mod batch;
-pub mod cgroup;
-pub mod clock;
-pub mod decode;
-pub mod detail;
-mod failure;
+pub mod bpf;
+pub mod host;
 pub mod input;
-pub mod kernel;
 pub mod live;
-mod lives;
-mod load;
-pub mod namespace;
-mod object;
-pub mod offsets;
-pub mod options;
-pub mod order;
-pub mod own;
-mod parents;
-mod prepared;
-pub mod privileges;
-mod program_info;
-pub mod programs;
-pub mod release;
+pub mod reorder;
 pub mod replay;
-pub mod tracefs;
-pub mod types;
 pub mod wakeups;
 
 use std::fmt;

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{SetupError, clock::Ticker, kernel::Kernel, shortage_of};
+use super::{SetupError, bpf::tracer::Tracer, host::clock::Ticker, shortage_of};
 
 pub struct Wakeups {
     ring: AsyncFd<OwnedFd>,
@@ -23,9 +23,9 @@ pub struct Wakeups {
 
 impl Wakeups {
     /// Inside a runtime.
-    pub fn new(kernel: &Kernel) -> Result<Self, SetupError> {
+    pub fn new(tracer: &Tracer) -> Result<Self, SetupError> {
         let ring =
-            kernel.readiness().try_clone_to_owned().and_then(readable).map_err(|error| SetupError {
+            tracer.readiness().try_clone_to_owned().and_then(readable).map_err(|error| SetupError {
                 what: format!("cannot wait for events: {error}"),
                 remedy: shortage_of(&error)
                     .unwrap_or("allow epoll where a filter refuses system calls")

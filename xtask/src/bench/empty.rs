@@ -9,7 +9,7 @@ use aya::{
     programs::{BtfTracePoint, TracePoint},
 };
 
-use probe::source::programs::tracepoints;
+use probe::source::bpf::programs::tracepoints;
 
 use crate::shell::{Outcome, target_directory};
 
@@ -35,7 +35,7 @@ pub fn empty(hash: bool) -> Outcome {
             ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;
         program.load(hook, &btf).and_then(|()| program.attach().map(drop)).map_err(|error| fail(&error))?;
     }
-    let calls = probe::source::tracefs::with(|| {
+    let calls = probe::source::host::tracefs::with(|| {
         for name in ["sys_exit_wait4", "sys_enter_waitid", "sys_exit_waitid"] {
             let program: &mut TracePoint =
                 ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;

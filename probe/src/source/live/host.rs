@@ -6,7 +6,12 @@ use std::{future::Future, time::Duration};
 
 use crate::{
     model::{Counters, Death, Detail, Lifecycle, Losses, Settled, Snapshot, Task, Upkeep},
-    source::{SetupError, clock, detail, kernel::Kernel, own, wakeups::Wakeups},
+    source::{
+        SetupError,
+        bpf::tracer::Tracer,
+        host::{clock, process_info, self_usage},
+        wakeups::Wakeups,
+    },
 };
 
 /// A host with attached programs.
@@ -41,14 +46,14 @@ pub trait Host {
 
 /// The host that we run on.
 pub struct ThisHost {
-    kernel: Kernel,
+    tracer: Tracer,
     wakeups: Wakeups,
-    proc: detail::Reader,
+    proc: process_info::Reader,
 }
 
 impl ThisHost {
-    pub fn new(kernel: Kernel, wakeups: Wakeups) -> Self {
-        Self { kernel, wakeups, proc: detail::Reader::open() }
+    pub fn new(tracer: Tracer, wakeups: Wakeups) -> Self {
+        Self { tracer, wakeups, proc: process_info::Reader::open() }
     }
 }
 
@@ -58,7 +63,7 @@ impl Host for ThisHost {
     }
 
     fn is_exact(&self) -> bool {
-        self.kernel.is_exact()
+        self.tracer.is_exact()
     }
 
     fn tick(&mut self, first: Duration, every: Duration) {
@@ -70,37 +75,37 @@ impl Host for ThisHost {
     }
 
     fn drain(&mut self, most: usize, take: impl FnMut(Lifecycle)) -> bool {
-        self.kernel.flush_log();
-        self.kernel.drain(most, take)
+        self.tracer.flush_log();
+        self.tracer.drain(most, take)
     }
 
     fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
-        self.kernel.snapshot(settle_after_ns)
+        self.tracer.snapshot(settle_after_ns)
     }
 
     fn deaths(&self) -> Vec<Death> {
-        self.kernel.deaths()
+        self.tracer.deaths()
     }
 
     fn is_crowded(&self) -> bool {
-        self.kernel.is_crowded()
+        self.tracer.is_crowded()
     }
 
     fn counters(&mut self, all: bool, closing: bool, take: impl FnMut(Counters)) -> bool {
-        self.kernel.counters(all, closing, take)
+        self.tracer.counters(all, closing, take)
     }
 
     fn settled(&self) -> Settled {
-        self.kernel.settled()
+        self.tracer.settled()
     }
 
     fn losses(&mut self) -> Losses {
-        self.kernel.losses()
+        self.tracer.losses()
     }
 
     fn upkeep(&mut self) -> Upkeep {
-        let (programs, maps) = self.kernel.upkeep();
-        let (cpu_ns, resident_bytes) = own::cost();
+        let (programs, maps) = self.tracer.upkeep();
+        let (cpu_ns, resident_bytes) = self_usage::cost();
         Upkeep { cpu_ns, resident_bytes, programs, maps }
     }
 

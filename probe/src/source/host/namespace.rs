@@ -5,8 +5,10 @@
 
 use std::{fs, io, path::Path, process};
 
-use super::SetupError;
-use crate::model::{SeenTask, Task};
+use crate::{
+    model::{SeenTask, Task},
+    source::SetupError,
+};
 
 /// The inode of the initial namespace of each kind (include/uapi/linux/nsfs.h, the same since Linux 3.8).
 const INITIAL: [(&str, u64); 3] = [("time", 0xEFFF_FFFA), ("cgroup", 0xEFFF_FFFB), ("pid", 0xEFFF_FFFC)];

@@ -4,28 +4,22 @@
 //! Must not attach anything.
 
 use aya::Ebpf;
-use probe_common::{offsets::Offsets, settings::Settings};
+use probe_common::offsets::Offsets;
 
 use super::{
-    SetupError,
-    attach_types::loader,
-    failure::{broken_object, load_error},
-    load, object, offsets,
-    options::{KernelOptions, followed_max, settings},
-    tracefs,
-    types::Types,
+    attach_btf::loader,
+    btf::Types,
+    error::{broken_object, load_error},
+    load,
+    map::Plain,
+    offsets,
+    options::{TracerOptions, followed_max, settings},
+    relocate,
 };
+use crate::source::{SetupError, host::tracefs};
 
 /// The committed object, as `cargo xtask build-ebpf` made it.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("reapwatch.bpf.o");
-
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct Shared<T>(T);
-// SAFETY: repr(C) integers without padding; the wrapper is transparent.
-unsafe impl aya::Pod for Shared<Offsets> {}
-// SAFETY: as above.
-unsafe impl aya::Pod for Shared<Settings> {}
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../reapwatch.bpf.o");
 
 /// What must be known of the kernel before the maps can be made.
 pub struct Located {
@@ -36,7 +30,7 @@ pub struct Located {
 }
 
 /// Reads the kernel's BTF and what tracefs says.
-pub fn locate(options: &KernelOptions) -> Result<Located, SetupError> {
+pub fn locate(options: &TracerOptions) -> Result<Located, SetupError> {
     let mut waits = Offsets::NONE;
     let (wait_hooks, found) = load::beside(
         || {
@@ -59,14 +53,14 @@ pub fn locate(options: &KernelOptions) -> Result<Located, SetupError> {
 }
 
 /// Makes the maps; the programs are not yet in the kernel.
-pub fn load_object(options: &KernelOptions, found: &Offsets) -> Result<Ebpf, SetupError> {
+pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, SetupError> {
     // Off, the verifier removes every log statement: nothing is left of them.
     let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
     let settings = settings(options);
     let object =
-        object::fit(OBJECT, found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
+        relocate::relocate(OBJECT, found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
     let parent_slots = settings.parent_slots;
-    let (found, settings) = (Shared(*found), Shared(settings));
+    let (found, settings) = (Plain(*found), Plain(settings));
     loader()
         .override_global("OFFSETS", &found, true)
         .override_global("SETTINGS", &settings, true)

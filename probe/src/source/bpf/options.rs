@@ -4,8 +4,10 @@
 
 use probe_common::settings::{Settings, scope};
 
-use super::release::is_at_least;
-use crate::model::{Begin, Coverage, Identity, Scope};
+use crate::{
+    model::{Begin, Coverage, Identity, Scope},
+    source::host::release::is_at_least,
+};
 
 /// As many as stay in the CPU's cache; what dies within as many pids of an unreaped one goes to the hash.
 const LIFE_SLOTS_MAX: u32 = 4_096;
@@ -32,7 +34,7 @@ pub enum HookChoice {
 
 /// What to load, and how big.
 #[derive(Clone, Debug)]
-pub struct KernelOptions {
+pub struct TracerOptions {
     pub btf: std::path::PathBuf,
     pub hooks: HookChoice,
     /// Bytes of the ring buffer, a power of two; `None`: as many as what is asked for needs.
@@ -44,14 +46,14 @@ pub struct KernelOptions {
     pub log_programs: bool,
     /// Whether the kernel is to count runs and run time of programs meanwhile.
     pub stats: bool,
-    pub asked: Asked,
+    pub subscription: Subscription,
 }
 
-impl KernelOptions {
+impl TracerOptions {
     /// It is mapped twice, and all of it is resident.
     pub fn ring_bytes(&self) -> u32 {
-        self.ring_bytes.unwrap_or(match self.asked {
-            Asked::Counters { .. } => RING_BYTES_COUNTING,
+        self.ring_bytes.unwrap_or(match self.subscription {
+            Subscription::Counters { .. } => RING_BYTES_COUNTING,
             _ => RING_BYTES,
         })
     }
@@ -59,18 +61,26 @@ impl KernelOptions {
 
 /// What a command needs to be told: the programs send nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Subscription {
     /// Every stage of every process.
     Everything,
     /// Counters; of the stages only what is slow, a reap this late, or wrong.
     Counters { slow_ns: u64 },
-    /// Every stage of the descendants of whom [`Kernel::follow_descendants`] is told, nothing of anybody else.
+    /// Every stage of the descendants of whom [`Tracer::follow_descendants`] is told, nothing of anybody else.
     Tree,
     /// Stages of these processes and of their children, all where empty; with a latency, only reaps that late.
     Events { pids: Vec<u32>, min_latency_ns: u64 },
 }
 
-impl Asked {
+impl Subscription {
+    /// The processes that are named; none of them where the scope is another.
+    pub fn pids(&self) -> &[u32] {
+        match self {
+            Self::Events { pids, .. } => pids,
+            Self::Everything | Self::Counters { .. } | Self::Tree => &[],
+        }
+    }
+
     /// What the window covers, in the model's words. `root`: the command whose tree it is, once it has started.
     pub fn begin(&self, time_ns: u64, root: Option<Identity>) -> Begin {
         let scope = match (self, root) {
@@ -90,7 +100,7 @@ impl Asked {
 }
 
 /// Slots for parents: half of the room at most, the rest is for those whose slot is taken.
-pub fn parent_slots(options: &KernelOptions) -> u32 {
+pub fn parent_slots(options: &TracerOptions) -> u32 {
     if !is_at_least(5, 12) || options.parents < 2 {
         return 0;
     }
@@ -98,7 +108,7 @@ pub fn parent_slots(options: &KernelOptions) -> u32 {
 }
 
 /// What the programs are set to.
-pub fn settings(options: &KernelOptions) -> Settings {
+pub fn settings(options: &TracerOptions) -> Settings {
     let mut settings = Settings {
         // Compare-and-exchange is known from 5.12 on, the typed current task from 5.11.
         life_slots: if is_at_least(5, 12) {
@@ -110,11 +120,11 @@ pub fn settings(options: &KernelOptions) -> Settings {
         typed_current: u32::from(is_at_least(5, 11)),
         ..Settings::DEFAULT
     };
-    match &options.asked {
-        Asked::Everything => {}
-        Asked::Counters { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, *slow_ns),
-        Asked::Tree => settings.scope = scope::TREE,
-        Asked::Events { pids, min_latency_ns } => {
+    match &options.subscription {
+        Subscription::Everything => {}
+        Subscription::Counters { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, *slow_ns),
+        Subscription::Tree => settings.scope = scope::TREE,
+        Subscription::Events { pids, min_latency_ns } => {
             settings.min_latency_ns = *min_latency_ns;
             settings.scope = if pids.is_empty() { scope::HOST } else { scope::PIDS };
         }
@@ -123,10 +133,10 @@ pub fn settings(options: &KernelOptions) -> Settings {
 }
 
 /// Entries of the FOLLOWED map.
-pub fn followed_max(options: &KernelOptions) -> u32 {
-    match &options.asked {
-        Asked::Tree => FOLLOWED_MAX,
-        Asked::Events { pids, .. } => (pids.len() as u32).max(1),
-        Asked::Everything | Asked::Counters { .. } => 1,
+pub fn followed_max(options: &TracerOptions) -> u32 {
+    match &options.subscription {
+        Subscription::Tree => FOLLOWED_MAX,
+        Subscription::Events { pids, .. } => (pids.len() as u32).max(1),
+        Subscription::Everything | Subscription::Counters { .. } => 1,
     }
 }

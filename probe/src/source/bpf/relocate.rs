@@ -20,10 +20,10 @@ const ADD: [u8; 4] = 0_u32.to_le_bytes();
 /// `object` for a kernel with these offsets. A load of a member the kernel lacks becomes a zero. Without `exchange`, an
 /// addition stands where a compare-and-exchange was: kernels before 5.12 refuse to read one, also where it is never
 /// reached.
-pub fn fit(object: &[u8], offsets: &Offsets, exchange: bool) -> Result<Vec<u8>, String> {
+pub fn relocate(object: &[u8], offsets: &Offsets, exchange: bool) -> Result<Vec<u8>, String> {
     let mut offsets = *offsets;
     let members = offsets.paths();
-    let mut fitted = object.to_vec();
+    let mut relocated = object.to_vec();
     let parsed = object::File::parse(object).map_err(|error| error.to_string())?;
     for section in parsed.sections() {
         let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
@@ -34,24 +34,24 @@ pub fn fit(object: &[u8], offsets: &Offsets, exchange: bool) -> Result<Vec<u8>, 
         let code = usize::try_from(start)
             .ok()
             .zip(usize::try_from(start.saturating_add(length)).ok())
-            .and_then(|(start, end)| fitted.get_mut(start..end))
+            .and_then(|(start, end)| relocated.get_mut(start..end))
             .ok_or("a section lies outside the file")?;
         for instruction in code.as_chunks_mut::<INSTRUCTION_BYTES>().0 {
             if LOADS.contains(&instruction[0]) {
                 let found = i16::from_le_bytes([instruction[2], instruction[3]]);
                 if let Some((member, word)) = placed(found) {
                     let (path, offset) = &members[member];
-                    place(instruction, **offset, word).map_err(|why| format!("{path}: {why}"))?;
+                    patch_load(instruction, **offset, word).map_err(|why| format!("{path}: {why}"))?;
                 }
             } else if !exchange && instruction[0] == ATOMIC_64 && instruction[4..] == CMPXCHG {
                 instruction[4..].copy_from_slice(&ADD);
             }
         }
     }
-    Ok(fitted)
+    Ok(relocated)
 }
 
-fn place(load: &mut [u8; INSTRUCTION_BYTES], offset: u32, word: usize) -> Result<(), String> {
+fn patch_load(load: &mut [u8; INSTRUCTION_BYTES], offset: u32, word: usize) -> Result<(), String> {
     if offset == MISSING {
         let destination = load[1] & 0x0f;
         *load = [MOVE, destination, 0, 0, 0, 0, 0, 0];
@@ -78,16 +78,16 @@ mod tests {
         let [low, high] = placeholder(0, 1).to_le_bytes();
         let load = [0x79, 0x53, low, high, 0, 0, 0, 0];
         let mut found = load;
-        place(&mut found, 1_288, 1).expect("it fits");
+        patch_load(&mut found, 1_288, 1).expect("it fits");
         assert_eq!(found, [0x79, 0x53, 0x10, 0x05, 0, 0, 0, 0]);
         let mut missing = load;
-        place(&mut missing, MISSING, 0).expect("it fits");
+        patch_load(&mut missing, MISSING, 0).expect("it fits");
         assert_eq!(missing, [MOVE, 3, 0, 0, 0, 0, 0, 0]);
-        assert!(place(&mut { load }, 0x7000, 0).is_err());
+        assert!(patch_load(&mut { load }, 0x7000, 0).is_err());
     }
 
     #[test]
     fn what_is_no_object_is_refused() {
-        assert!(fit(b"no object", &Offsets::NONE, true).is_err());
+        assert!(relocate(b"no object", &Offsets::NONE, true).is_err());
     }
 }

@@ -4,7 +4,7 @@
 
 use nix::errno::Errno;
 
-use super::{SetupError, shortage};
+use crate::source::{SetupError, shortage};
 
 /// An error with all its sources, on one line.
 pub fn cause(error: &dyn std::error::Error) -> String {

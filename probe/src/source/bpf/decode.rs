@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use probe_common::wire::{self, Event, ExecEvent, TaskRef, flag, kind, state};
 
-use crate::model::{
-    Comm, Counters, Death, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask, Settled,
-    Stage, Task, TaskState, WaitStatus,
+use crate::{
+    model::{
+        Comm, Counters, Death, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask,
+        Settled, Stage, Task, TaskState, WaitStatus,
+    },
+    source::host::process_info::split_args,
 };
 
 /// The types the kernel programs write: plain integers and byte arrays, without padding.
@@ -91,16 +94,6 @@ fn program(exec: &ExecEvent) -> Detail {
         executable: exec.executable[..end].to_vec(),
         unit: Vec::new(),
     }
-}
-
-/// argv from its NUL-separated form.
-pub fn split_args(bytes: &[u8], whole: bool) -> Vec<Vec<u8>> {
-    let mut args: Vec<Vec<u8>> = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
-    // Each argument ends in a NUL, so the last piece is empty, unless argv was cut in the middle of one.
-    if args.last().is_some_and(|last| last.is_empty()) || (whole && bytes.is_empty()) {
-        args.pop();
-    }
-    args
 }
 
 /// One record of the task iterator.
@@ -208,13 +201,5 @@ mod tests {
     fn a_short_record_and_an_unknown_kind_are_refused() {
         assert_eq!(event(&[0; 8]), None);
         assert_eq!(event(&[0; 136]), None);
-    }
-
-    #[test]
-    fn arguments_are_split_at_their_ends_and_a_cut_one_is_kept() {
-        assert_eq!(split_args(b"a\0b c\0", true), [b"a".to_vec(), b"b c".to_vec()]);
-        assert_eq!(split_args(b"a\0\0b\0", true), [b"a".to_vec(), b"".to_vec(), b"b".to_vec()]);
-        assert_eq!(split_args(b"a\0bcd", false), [b"a".to_vec(), b"bcd".to_vec()]);
-        assert!(split_args(b"", true).is_empty());
     }
 }

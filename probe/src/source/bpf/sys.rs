@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::SetupError;
+use crate::source::SetupError;
 
 /// Has the kernel count runs and run time of all programs, as long as the descriptor is open.
 pub fn count_runs() -> Result<OwnedFd, SetupError> {

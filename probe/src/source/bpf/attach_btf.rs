@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use aya::{Btf, BtfError, EbpfLoader, Endianness};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::types::{Kind, Types};
+use super::btf::{Kind, Types};
 
 /// A BTF in which only the named tracepoints, functions and iterators have a type, under the ids they have in `kernel`.
 /// What the kernel does not have is missing in it too: aya names it when it is to be attached.

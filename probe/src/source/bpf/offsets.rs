@@ -7,10 +7,8 @@ use std::{
 
 use probe_common::offsets::Offsets;
 
-use super::{
-    SetupError, shortage_of,
-    types::{Kind, Type, Types},
-};
+use super::btf::{Kind, Type, Types};
+use crate::source::{SetupError, shortage_of};
 
 /// Members without which nothing can be measured.
 const REQUIRED: &[&str] = &[

@@ -19,15 +19,7 @@ use aya::{
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use probe_common::wire::{CLAIM_BUSY, Histogram, ParentClaim, ParentKey, ParentRecord};
 
-use super::{batch, decode};
-
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct Plain<T>(T);
-// SAFETY: repr(C) integers without padding; the wrapper is transparent.
-unsafe impl aya::Pod for Plain<ParentKey> {}
-// SAFETY: integers and byte arrays without padding; the wrapper is transparent.
-unsafe impl aya::Pod for Plain<ParentRecord> {}
+use super::{super::decode, Plain, batch};
 
 /// All records.
 pub struct Parents {

@@ -139,7 +139,7 @@ pub const PROGRAMS: &[ProgramSpec] = {
         spec("process_exec", TpBtf("sched_process_exec"), Exec, None, B::None, 3),
         spec("process_fork", TpBtf("sched_process_fork"), Fork, None, B::None, 2),
         spec("process_wait", RawTp("sched_process_wait"), Wait, None, B::Unneeded, 6),
-        spec("task_snapshot", IterTask, Snapshot, None, B::Unneeded, 4),
+        spec(TASK_LIST, IterTask, Snapshot, None, B::Unneeded, 4),
         spec("process_free", TpBtf("sched_process_free"), Reap, None, B::None, 5),
         spec("notify_fexit", Fexit(NOTIFY), Zombie, Some(R::Fentry), B::None, 0),
         spec("notify_kprobe", Kprobe(NOTIFY), Zombie, Some(R::Kprobe), B::Other, 7),
@@ -156,6 +156,9 @@ pub const PROGRAMS: &[ProgramSpec] = {
 
 /// Loads only where the kernel has BPF trampolines: it tells whether the fentry rung can be had.
 pub const NEEDS_TRAMPOLINE: &str = "release_again";
+
+/// The iterator over the task list.
+pub const TASK_LIST: &str = "task_snapshot";
 
 /// The program with this name.
 pub fn program(name: &str) -> Option<&'static ProgramSpec> {

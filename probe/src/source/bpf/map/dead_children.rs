@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use aya::{Ebpf, maps::Map};
 use probe_common::wire::{Life, LifeSlot};
 
-use super::{batch, decode};
+use super::{super::decode, batch};
 use crate::model::Death;
 
 /// All of them, from the slots and from the hash. What cannot be read is left out.

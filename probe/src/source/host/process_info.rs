@@ -12,7 +12,6 @@ use procfs::process::Process;
 
 use super::{
     cgroup::{self, Viewpoint},
-    decode::split_args,
     namespace,
 };
 use crate::model::{COMMAND_LINE_MAX, Detail, Task};
@@ -101,6 +100,16 @@ pub fn arguments(command_line: &[u8]) -> Vec<Vec<u8>> {
     arguments.truncate(ARGUMENTS_MAX);
     arguments.shrink_to_fit();
     arguments
+}
+
+/// argv from its NUL-separated form.
+pub fn split_args(bytes: &[u8], whole: bool) -> Vec<Vec<u8>> {
+    let mut args: Vec<Vec<u8>> = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+    // Each argument ends in a NUL, so the last piece is empty, unless argv was cut in the middle of one.
+    if args.last().is_some_and(|last| last.is_empty()) || (whole && bytes.is_empty()) {
+        args.pop();
+    }
+    args
 }
 
 /// The beginning of a file of its; empty where it cannot be read.
@@ -193,5 +202,13 @@ mod tests {
         }
         assert!(beginning(Breaks(false), 10).is_empty());
         assert_eq!(beginning(&b"0123456789"[..], 4), b"0123");
+    }
+
+    #[test]
+    fn arguments_are_split_at_their_ends_and_a_cut_one_is_kept() {
+        assert_eq!(split_args(b"a\0b c\0", true), [b"a".to_vec(), b"b c".to_vec()]);
+        assert_eq!(split_args(b"a\0\0b\0", true), [b"a".to_vec(), b"".to_vec(), b"b".to_vec()]);
+        assert_eq!(split_args(b"a\0bcd", false), [b"a".to_vec(), b"bcd".to_vec()]);
+        assert!(split_args(b"", true).is_empty());
     }
 }

@@ -13,15 +13,16 @@ use aya::{
 use nix::errno::Errno;
 
 use super::{
-    SetupError,
-    failure::{attach_error, cause, errno},
+    error::{attach_error, cause, errno},
     load,
     options::HookChoice,
     programs::{
         Hook, HookStage, NEEDS_TRAMPOLINE, PROGRAMS, ProgramSpec, Rung, StageHook, program, programs_of,
     },
-    release::is_at_least,
-    tracefs,
+};
+use crate::source::{
+    SetupError,
+    host::{release::is_at_least, tracefs},
 };
 
 /// How one stage is reported, and what the better hooks said when they were tried.
@@ -152,7 +153,7 @@ impl Attaching {
             self.attach(spec).map_err(|error| attach_error(&spec.hook, &error))?;
             last = Some(StageHook::One(spec.hook));
         }
-        last.ok_or_else(|| super::failure::broken_object("a rung has no programs"))
+        last.ok_or_else(|| super::error::broken_object("a rung has no programs"))
     }
 
     /// The better rungs, best first: the hook of the first that can be had, and what was refused. `None` where only the
@@ -190,7 +191,7 @@ impl Attaching {
             self.attach(spec).map_err(|error| attach_error(&spec.hook, &error))?;
             hook = hook.or(Some(StageHook::One(spec.hook)));
         }
-        let hook = hook.ok_or_else(|| super::failure::broken_object("no program reports reaps"))?;
+        let hook = hook.ok_or_else(|| super::error::broken_object("no program reports reaps"))?;
         if exact.is_some() {
             return Ok((hook, refused));
         }

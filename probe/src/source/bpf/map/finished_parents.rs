@@ -1,0 +1,23 @@
+//! The sum over parents that ended with nothing to report, and whose records are gone.
+//!
+//! Must not know what is made of it.
+
+use aya::{Ebpf, maps::PerCpuArray};
+use probe_common::wire;
+
+use super::{super::decode, Plain};
+use crate::model::Settled;
+
+/// The sum over all CPUs; zero where it cannot be read.
+pub fn sum(ebpf: &Ebpf) -> Settled {
+    let mut sum = Settled::default();
+    if let Some(map) = ebpf.map("SETTLED")
+        && let Ok(map) = PerCpuArray::<_, Plain<wire::Settled>>::try_from(map)
+        && let Ok(values) = map.get(&0, 0)
+    {
+        for Plain(one) in values.iter() {
+            sum += decode::settled(one);
+        }
+    }
+    sum
+}

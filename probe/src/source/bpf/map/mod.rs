@@ -1,0 +1,30 @@
+//! The maps that programs and this process share, a file each. Values are the wire types.
+
+pub mod batch;
+pub mod dead_children;
+pub mod finished_parents;
+pub mod parents;
+pub mod targets;
+
+use probe_common::{
+    offsets::Offsets,
+    settings::Settings,
+    wire::{Followed, ParentKey, ParentRecord, Settled},
+};
+
+/// A wire type as aya wants it: any bytes are a value of it.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Plain<T>(pub T);
+// SAFETY: repr(C) integers without padding; the wrapper is transparent.
+unsafe impl aya::Pod for Plain<Offsets> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<Settings> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<Followed> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<Settled> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<ParentKey> {}
+// SAFETY: integers and byte arrays without padding; the wrapper is transparent.
+unsafe impl aya::Pod for Plain<ParentRecord> {}

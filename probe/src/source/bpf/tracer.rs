@@ -1,0 +1,238 @@
+//! The programs at work: drains what they send, reads what they count, says what they lost and cost.
+//!
+//! Must not interpret: it hands out inputs in the model's words. Dropping it detaches everything.
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+};
+use aya_log::EbpfLogger;
+use probe_common::wire::ParentRecord;
+
+use super::{
+    attach::{Attached, Attaching},
+    attach_btf::attach_types,
+    decode,
+    error::broken_object,
+    load,
+    map::{dead_children, finished_parents, parents::Parents, targets},
+    object::{self, Located},
+    options::{Subscription, TracerOptions, followed_max, parent_slots},
+    programs::{self, HookStage},
+    stats::{self, ProgramCost, Refused, Sizes},
+    sys::count_runs,
+    task_list,
+};
+use crate::{
+    model::{
+        Begin, Counters, Death, Hooks, Identity, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled,
+        Snapshot,
+    },
+    source::{
+        SetupError,
+        host::{clock, namespace},
+    },
+};
+
+/// A dead parent's record stays in its map this long, so that late releases still find it.
+const RECORD_KEPT_NS: u64 = 5_000_000_000;
+/// The same where a third of the room is taken: a parent that leaks next needs a record more than late releases do, most of
+/// which come within 60 ms.
+const RECORD_KEPT_CROWDED_NS: u64 = 500_000_000;
+const CROWDED_SHARE: u64 = 3;
+
+/// The attached programs and their maps.
+pub struct Tracer {
+    ebpf: Ebpf,
+    events: RingBuf<MapData>,
+    parents: Parents,
+    attached: Vec<Attached>,
+    subscription: Subscription,
+    sizes: Sizes,
+    losses: Losses,
+    undecodable: u64,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    /// While it is open, the kernel counts runs of programs.
+    _counting: Option<OwnedFd>,
+}
+
+impl Tracer {
+    /// Loads and attaches. On failure nothing stays attached.
+    pub fn attach(options: &TracerOptions) -> Result<Self, SetupError> {
+        namespace::require_host_clock()?;
+        match options.subscription {
+            // All of the tree is in our PID namespace, or in one below it.
+            Subscription::Tree => namespace::require_known_pid()?,
+            _ => namespace::require_initial_pid()?,
+        }
+        let _raised = load::MemlockRaised::new();
+        let Located { found, wait_hooks, types } = object::locate(options)?;
+        // While the maps are made, another thread puts the types into the form aya wants.
+        let (attachable, ebpf) = load::beside(
+            || attach_types(&types, &programs::tracepoints(), &programs::functions()),
+            || object::load_object(options, &found.offsets),
+        );
+        drop(types);
+        let counting = if options.stats { Some(count_runs()?) } else { None };
+        let mut ebpf = ebpf?;
+        let btf = attachable
+            .map_err(|_| broken_object("the thread that read the kernel's types panicked"))?
+            .map_err(|error| broken_object(&format!("the kernel's types cannot be handed on: {error}")))?;
+        options.subscription.pids().iter().try_for_each(|pid| targets::add_pid(&mut ebpf, *pid))?;
+        let logger = if options.log_programs {
+            let logger = EbpfLogger::init(&mut ebpf);
+            Some(logger.map_err(|error| broken_object(&format!("its log cannot be read: {error}")))?)
+        } else {
+            None
+        };
+        let (mut ebpf, attached) = Attaching::new(ebpf, btf, options.hooks).attach_all(wait_hooks)?;
+        let events = ebpf
+            .take_map("EVENTS")
+            .and_then(|map| RingBuf::try_from(map).ok())
+            .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
+        let parents =
+            Parents::take(&mut ebpf, parent_slots(options)).map_err(|error| broken_object(&error))?;
+        let sizes = Sizes {
+            ring_bytes: options.ring_bytes(),
+            lives: options.lives,
+            parents: options.parents,
+            followed: followed_max(options),
+        };
+        Ok(Self {
+            ebpf,
+            events,
+            parents,
+            attached,
+            subscription: options.subscription.clone(),
+            sizes,
+            losses: Losses::default(),
+            undecodable: 0,
+            logger,
+            _counting: counting,
+        })
+    }
+
+    /// Follows the processes that this one starts from now on, and their descendants.
+    pub fn follow_descendants(&mut self, process: Identity) -> Result<(), SetupError> {
+        targets::add(&mut self.ebpf, process)
+    }
+
+    /// What a window over these programs covers, see [`Subscription::begin`].
+    pub fn begin(&self, time_ns: u64, root: Option<Identity>) -> Begin {
+        self.subscription.begin(time_ns, root)
+    }
+
+    /// What is attached, stage by stage.
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+
+    /// The hooks as reports name them.
+    pub fn hooks(&self) -> Hooks {
+        let hook = |stage| {
+            self.attached
+                .iter()
+                .find(|one| one.stage == stage)
+                .map(|one| one.hook.to_string())
+                .unwrap_or_default()
+        };
+        Hooks {
+            exit: hook(HookStage::Exit),
+            zombie: hook(HookStage::Zombie),
+            reap: hook(HookStage::Reap),
+            exact: self.is_exact(),
+        }
+    }
+
+    /// Whether zombies and reaps are timed in the functions in which the kernel makes them.
+    pub fn is_exact(&self) -> bool {
+        let timed = |one: &&Attached| matches!(one.stage, HookStage::Zombie | HookStage::Reap);
+        self.attached.iter().filter(timed).all(|one| one.hook.is_exact())
+    }
+
+    /// The file descriptor that becomes readable when much has piled up.
+    pub fn readiness(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring buffer's descriptor lives as long as self, which the lifetime says.
+        unsafe { BorrowedFd::borrow_raw(self.events.as_raw_fd()) }
+    }
+
+    /// Takes up to `most` events out of the ring buffer. Returns true if that was all.
+    pub fn drain(&mut self, most: usize, mut take: impl FnMut(Lifecycle)) -> bool {
+        for _ in 0..most {
+            let Some(record) = self.events.next() else { return true };
+            match decode::event(&record) {
+                Some(event) => take(event),
+                None => self.undecodable += 1,
+            }
+        }
+        false
+    }
+
+    /// Walks the kernel's task list. Zombies whose death no hook has seen are entered into the maps as they are passed.
+    pub fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
+        task_list::snapshot(&mut self.ebpf, settle_after_ns)
+    }
+
+    /// Whether much of the room for counters of parents is taken.
+    pub fn is_crowded(&self) -> bool {
+        self.parents.taken() > u64::from(self.sizes.parents) / CROWDED_SHARE
+    }
+
+    /// The counters of parents: of all, or of those long dead, whose counters are final. The records of these are freed,
+    /// unless the window is about to close. Returns true if the reading was complete.
+    pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) -> bool {
+        let now_ns = clock::boottime_ns();
+        let kept_ns = if self.is_crowded() { RECORD_KEPT_CROWDED_NS } else { RECORD_KEPT_NS };
+        let long_dead = |record: &ParentRecord| record.dead_ns != 0 && record.dead_ns + kept_ns < now_ns;
+        self.parents.read(
+            |record| !closing && long_dead(record),
+            |record, retired| {
+                if all || long_dead(record) {
+                    // Not when the reading began: what happens between the two is counted.
+                    let mut counters = decode::counters(clock::boottime_ns(), record);
+                    counters.retired = retired;
+                    take(counters);
+                }
+            },
+        )
+    }
+
+    /// The sum over parents that ended with nothing to report.
+    pub fn settled(&self) -> Settled {
+        finished_parents::sum(&self.ebpf)
+    }
+
+    /// The dead children whose release no hook has seen yet.
+    pub fn deaths(&self) -> Vec<Death> {
+        dead_children::all(&self.ebpf)
+    }
+
+    /// What each loaded program is to the kernel, by name.
+    pub fn costs(&self) -> Vec<(String, ProgramCost)> {
+        stats::costs(&self.ebpf)
+    }
+
+    /// Passes what the programs logged to the logger, where logging is on.
+    pub fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+    }
+
+    /// Everything lost so far, by reason.
+    pub fn losses(&mut self) -> Losses {
+        let refused = Refused::read(&self.ebpf);
+        self.losses.events = refused.events() + self.undecodable;
+        self.losses.map_full = refused.entries();
+        self.losses.probe_missed = stats::missed(&self.ebpf, self.is_exact());
+        self.losses
+    }
+
+    /// What the programs and maps cost and hold.
+    pub fn upkeep(&mut self) -> (Vec<ProgramUpkeep>, Vec<MapUpkeep>) {
+        let maps = stats::map_upkeep(&self.ebpf, self.parents.count(), &self.sizes);
+        (stats::program_upkeep(&self.ebpf), maps)
+    }
+}

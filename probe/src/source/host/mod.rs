@@ -1,0 +1,12 @@
+//! What the host says apart from the programs: clocks, /proc, namespaces, tracefs, privileges, and what this process costs.
+//!
+//! Must not know eBPF: `bpf` may ask this room, not the other way round.
+
+pub mod cgroup;
+pub mod clock;
+pub mod namespace;
+pub mod privileges;
+pub mod process_info;
+pub mod release;
+pub mod self_usage;
+pub mod tracefs;
