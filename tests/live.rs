@@ -6,6 +6,7 @@ mod judging;
 mod many_parents;
 mod naming;
 mod support;
+mod suspects;
 mod watching;
 
 use std::{

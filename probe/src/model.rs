@@ -73,6 +73,14 @@ pub struct Detail {
     pub unit: Vec<u8>,
 }
 
+/// The signals that the main thread of a process blocks, ignores and catches. Bit n - 1 is signal n.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SignalMasks {
+    pub blocked: u64,
+    pub ignored: u64,
+    pub caught: u64,
+}
+
 /// A wait status as `wait4` would return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct WaitStatus(pub u32);
@@ -357,6 +365,12 @@ pub enum Input {
     Detail {
         identity: Identity,
         detail: Detail,
+    },
+    /// The signal masks of a suspect, read from /proc at this time.
+    SignalMasks {
+        time_ns: u64,
+        identity: Identity,
+        masks: SignalMasks,
     },
     Snapshot(Snapshot),
     /// Processes that were released without their free: no counters have their release. They add to the counters that are

@@ -162,6 +162,9 @@ impl Pipeline {
             Moment::Within => {}
             Moment::Reading => {
                 self.ask_for_descriptions(source, 1, LOOK_UPS_MAX);
+                if self.wants_details {
+                    source.look_closer(&self.engine.suspects());
+                }
                 self.flush();
                 self.show(subscribers, |subscriber, engine| subscriber.reading(engine))?;
             }

@@ -12,6 +12,7 @@ mod finished_tests;
 mod parent;
 mod process;
 mod released;
+mod suspects;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unfreed;
@@ -98,6 +99,7 @@ impl Engine {
                 self.lifecycle(event, observations);
             }
             Input::Detail { identity, detail } => self.describe(identity, detail),
+            Input::SignalMasks { identity, masks, .. } => self.looked_at(identity, masks),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
             Input::Unfreed(deaths) => self.unfreed = Unfreed::new(&deaths),
             Input::Counters(mut counters) => {

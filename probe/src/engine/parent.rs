@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::HashSet;
 
 use super::distribution::Tally;
-use crate::model::{Counters, Detail, Identity, Task};
+use crate::model::{Counters, Detail, Identity, SignalMasks, Task};
 
 /// Room for so many zombies is not worth giving back.
 const ROOM_KEPT: usize = 1_024;
@@ -87,6 +87,8 @@ pub struct Parent {
     pub(super) is_described: bool,
     /// When it began the program that `detail` is of; 0 where that was not seen.
     pub(super) program_ns: u64,
+    /// What its main thread did with signals when it was last looked at as a suspect.
+    pub signal_masks: Option<Box<SignalMasks>>,
     pub member: bool,
     pub died_ns: Option<u64>,
     pub exec_ns: Option<u64>,
@@ -134,6 +136,7 @@ impl Parent {
             detail: None,
             is_described: false,
             program_ns: 0,
+            signal_masks: None,
             member: false,
             died_ns: None,
             exec_ns: None,

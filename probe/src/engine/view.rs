@@ -12,9 +12,6 @@ use super::{
 };
 use crate::model::{Begin, Identity, Losses, Settled, Upkeep};
 
-/// Most suspects at a time.
-const SUSPECTS_MAX: usize = 64;
-
 /// The engine at a moment. Where not every event was asked for, or some were lost, what the kernel counted takes the place
 /// of what the events told; that is exact where the last walk of the task list came after the last reading of the counters.
 pub struct View<'a> {
@@ -45,28 +42,6 @@ impl Engine {
             .collect();
         let sums = self.finished.fold(&mut parents, is_counted, self.root().is_some());
         View { engine: self, parents, sums }
-    }
-
-    /// Parents that live and have children which no tracer holds unreaped for longer than the grace; the worst first.
-    pub fn suspects(&self) -> Vec<Identity> {
-        let late_ns = self.finished.bounds.late_ns;
-        let is_late = |zombie: &&Identity| match self.processes.get(*zombie).map(|process| &process.state) {
-            Some(State::Zombie { since_ns, held_by: None, .. }) => {
-                self.ended_ns.saturating_sub(*since_ns) > late_ns
-            }
-            _ => false,
-        };
-        let in_scope =
-            |parent: &&Parent| parent.died_ns.is_none() && (self.root().is_none() || parent.member);
-        let mut suspects: Vec<(usize, Identity)> = self
-            .parents
-            .values()
-            .filter(in_scope)
-            .map(|parent| (parent.zombies.iter().filter(is_late).count(), parent.task.identity))
-            .filter(|(late, _)| *late > 0)
-            .collect();
-        suspects.sort_unstable_by_key(|(late, identity)| (std::cmp::Reverse(*late), *identity));
-        suspects.into_iter().take(SUSPECTS_MAX).map(|(_, identity)| identity).collect()
     }
 }
 

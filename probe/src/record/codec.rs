@@ -7,7 +7,7 @@ use probe_common::bucket;
 use crate::model::{
     Begin, COMMAND_LINE_MAX, Comm, Counters, Coverage, Death, Detail, Distribution, Hooks, Identity, Input,
     Lifecycle, Losses, MapUpkeep, Precision, ProgramUpkeep, ReapHow, Scope, SeenTask, Session, Settled,
-    Snapshot, Stage, Task, TaskState, TimeAnchor, Upkeep, WaitStatus,
+    SignalMasks, Snapshot, Stage, Task, TaskState, TimeAnchor, Upkeep, WaitStatus,
 };
 
 /// Frame kinds. Never reused.
@@ -23,6 +23,7 @@ pub mod kind {
     pub const SETTLED: u8 = 9;
     pub const UPKEEP: u8 = 10;
     pub const UNFREED: u8 = 11;
+    pub const SIGNAL_MASKS: u8 = 12;
 }
 
 /// Pids are smaller: the kernel's PID_MAX_LIMIT.
@@ -143,6 +144,14 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             put_identity(out, identity);
             put_detail(out, detail);
             kind::DETAIL
+        }
+        Input::SignalMasks { time_ns, identity, masks } => {
+            out.put_u64_le(*time_ns);
+            put_identity(out, identity);
+            for mask in [masks.blocked, masks.ignored, masks.caught] {
+                out.put_u64_le(mask);
+            }
+            kind::SIGNAL_MASKS
         }
         Input::Snapshot(snapshot) => {
             for value in [snapshot.began_ns, snapshot.ended_ns, snapshot.settle_after_ns] {
@@ -441,6 +450,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::BEGIN => decode_begin(from).map(Input::Begin),
         kind::LIFECYCLE => decode_lifecycle(from).map(Input::Lifecycle),
         kind::DETAIL => decode_detail(from),
+        kind::SIGNAL_MASKS => decode_signal_masks(from),
         kind::SNAPSHOT => decode_snapshot(from).map(Input::Snapshot),
         kind::COUNTERS => decode_counters(from).map(|counters| Input::Counters(Box::new(counters))),
         kind::UNFREED => decode_unfreed(from),
@@ -461,6 +471,13 @@ fn decode_lifecycle(from: &mut &[u8]) -> Option<Lifecycle> {
 
 fn decode_detail(from: &mut &[u8]) -> Option<Input> {
     Some(Input::Detail { identity: identity(from)?, detail: detail(from)? })
+}
+
+fn decode_signal_masks(from: &mut &[u8]) -> Option<Input> {
+    let (time_ns, identity) = (time(from)?, identity(from)?);
+    let mut mask = || from.try_get_u64_le().ok();
+    let masks = SignalMasks { blocked: mask()?, ignored: mask()?, caught: mask()? };
+    Some(Input::SignalMasks { time_ns, identity, masks })
 }
 
 fn decode_snapshot(from: &mut &[u8]) -> Option<Snapshot> {

@@ -157,6 +157,10 @@ fn input() -> impl Strategy<Value = Input> {
                 }))
             }
         ),
+        (time(), task(), uniform3(any::<u64>())).prop_map(|(time_ns, task, [blocked, ignored, caught])| {
+            let masks = SignalMasks { blocked, ignored, caught };
+            Input::SignalMasks { time_ns, identity: task.identity, masks }
+        }),
         vec((task(), task(), any::<bool>(), any::<bool>()), 0..4).prop_map(|deaths| {
             let deaths =
                 deaths.into_iter().filter(|(process, parent, ..)| process.identity != parent.identity);

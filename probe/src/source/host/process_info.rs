@@ -14,7 +14,7 @@ use super::{
     cgroup::{self, Viewpoint},
     namespace,
 };
-use crate::model::{COMMAND_LINE_MAX, Detail, Task};
+use crate::model::{COMMAND_LINE_MAX, Detail, SignalMasks, Task};
 
 /// Most arguments kept: a command line can be all empty ones.
 const ARGUMENTS_MAX: usize = 128;
@@ -22,6 +22,8 @@ const ARGUMENTS_MAX: usize = 128;
 const CGROUP_MAX: usize = 64 * 1_024;
 /// Longest stat file read: some fifty numbers and a name.
 const STAT_MAX: usize = 2_048;
+/// How much is read of a status file: its list of groups is up to 700 kB long, and stands before the masks.
+const STATUS_MAX: usize = 1 << 20;
 /// Threads asked where the main one has ended before the others.
 const THREADS_MAX: usize = 8;
 
@@ -46,17 +48,31 @@ impl Reader {
 
     /// What this process runs; `None` where it has gone, or is hidden.
     pub fn read(&self, task: &Task) -> Option<Detail> {
-        // An open directory of /proc stays that process's: once it has gone, reading fails, though its pid be given out
-        // again. So it is enough to know once whose directory it is.
-        let process = Process::new(i32::try_from((self.number)(task)).ok()?).ok()?;
-        let started = start_ticks(&part(&process, "stat", STAT_MAX))?;
-        // In clock ticks: /proc knows no finer.
-        if (task.identity.start_boottime_ns / self.tick_ns).abs_diff(started) > 1 {
-            return None;
-        }
+        let process = self.open_process(task)?;
         let (command_line, executable) = program(&process);
         let unit = cgroup::unit(&part(&process, "cgroup", CGROUP_MAX), &self.seen_from);
         Some(Detail { command_line: arguments(&command_line), executable, unit })
+    }
+
+    /// Which signals its main thread blocks, ignores and catches; `None` where it has gone.
+    pub fn signal_masks(&self, task: &Task) -> Option<SignalMasks> {
+        let process = self.open_process(task)?;
+        let masks = signal_masks(&part(&process, "status", STATUS_MAX));
+        // It was there before the reading; and after?
+        masks.filter(|_| self.is(&process, task))
+    }
+
+    /// Its directory. It stays that process's: once the process has gone, reading fails, though its pid be given out
+    /// again. So it is enough to know once whose directory it is.
+    fn open_process(&self, task: &Task) -> Option<Process> {
+        let process = Process::new(i32::try_from((self.number)(task)).ok()?).ok()?;
+        self.is(&process, task).then_some(process)
+    }
+
+    /// Whether this is the directory of that process. In clock ticks: /proc knows no finer.
+    fn is(&self, process: &Process, task: &Task) -> bool {
+        start_ticks(&part(process, "stat", STAT_MAX))
+            .is_some_and(|started| (task.identity.start_boottime_ns / self.tick_ns).abs_diff(started) <= 1)
     }
 }
 
@@ -91,6 +107,15 @@ pub fn start_ticks(stat: &[u8]) -> Option<u64> {
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let field = stat.get(name_end + 1..)?.split(|byte| *byte == b' ').nth(20)?;
     std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// The masks of a status file. The name in it cannot pretend to be a line of its own: the kernel escapes its newlines.
+fn signal_masks(status: &[u8]) -> Option<SignalMasks> {
+    let mask = |name: &[u8]| {
+        let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(std::str::from_utf8(line.trim_ascii()).ok()?, 16).ok()
+    };
+    Some(SignalMasks { blocked: mask(b"SigBlk:")?, ignored: mask(b"SigIgn:")?, caught: mask(b"SigCgt:")? })
 }
 
 /// The arguments of a cmdline file, as many as are kept.
@@ -177,6 +202,23 @@ mod tests {
         for cut in [&b""[..], b"42 (sleep", b"42 (sleep) S 1", b"42 (x)\xc3\xbf S 1"] {
             assert_eq!(start_ticks(cut), None);
         }
+    }
+
+    #[test]
+    fn signal_masks_are_read_whatever_the_name_and_of_the_right_process_alone() {
+        let status = b"Name:\tSigBlk:\\nSigBlk:\t7\nUmask:\t0022\nSigPnd:\t0000000000000001\nShdPnd:\t0\n\
+            SigBlk:\t0000000000010000\nSigIgn:\t0000000000001000\nSigCgt:\tffffffff00000000\nCapInh:\t0\n";
+        let masks = SignalMasks { blocked: 1 << 16, ignored: 1 << 12, caught: 0xffff_ffff_0000_0000 };
+        assert_eq!(signal_masks(status), Some(masks));
+        for damaged in [&b""[..], &status[..80], b"SigBlk:\tx\nSigIgn:\t0\nSigCgt:\t0\n"] {
+            assert_eq!(signal_masks(damaged), None);
+        }
+        let (reader, own) = (Reader::open(), own_task());
+        // Rust ignores SIGPIPE before main.
+        assert_eq!(reader.signal_masks(&own).map(|masks| masks.ignored >> 12 & 1), Some(1));
+        let start_boottime_ns = own.identity.start_boottime_ns.saturating_sub(1_000_000_000);
+        let former = Task { identity: Identity { start_boottime_ns, ..own.identity }, ..own };
+        assert_eq!(reader.signal_masks(&former), None);
     }
 
     #[test]

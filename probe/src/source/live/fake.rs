@@ -12,7 +12,7 @@ use super::Host;
 use crate::{
     model::{
         Counters, Death, Detail, Identity, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled,
-        Snapshot, Stage, Task, TaskState, Upkeep, WaitStatus,
+        SignalMasks, Snapshot, Stage, Task, TaskState, Upkeep, WaitStatus,
     },
     source::SetupError,
 };
@@ -39,6 +39,10 @@ pub(crate) struct FakeHost {
     pub followed: Vec<(Death, u32)>,
     pub counters: Vec<Counters>,
     pub lost: Losses,
+    /// The signal masks of every process but 404, which has gone.
+    pub masks: SignalMasks,
+    /// Which processes were looked at closer.
+    pub looks_at: RefCell<Vec<u32>>,
     /// The kernel goes away after so many snapshots.
     pub snapshots_max: Option<u32>,
     pub drains: u32,
@@ -133,6 +137,11 @@ impl Host for FakeHost {
 
     fn describe(&self, _task: &Task) -> Option<Detail> {
         None
+    }
+
+    fn signal_masks(&self, task: &Task) -> Option<SignalMasks> {
+        self.looks_at.borrow_mut().push(task.identity.tgid);
+        (task.identity.tgid != 404).then_some(self.masks)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{future::Future, time::Duration};
 
 use crate::{
-    model::{Counters, Death, Detail, Lifecycle, Losses, Settled, Snapshot, Task, Upkeep},
+    model::{Counters, Death, Detail, Lifecycle, Losses, Settled, SignalMasks, Snapshot, Task, Upkeep},
     source::{
         SetupError,
         bpf::tracer::Tracer,
@@ -42,6 +42,8 @@ pub trait Host {
     fn upkeep(&mut self) -> Upkeep;
     /// What a process runs; `None` if it has gone or is hidden.
     fn describe(&self, task: &Task) -> Option<Detail>;
+    /// Which signals a process blocks, ignores and catches; `None` if it has gone.
+    fn signal_masks(&self, task: &Task) -> Option<SignalMasks>;
 }
 
 /// The host that we run on.
@@ -111,5 +113,9 @@ impl Host for ThisHost {
 
     fn describe(&self, task: &Task) -> Option<Detail> {
         self.proc.read(task)
+    }
+
+    fn signal_masks(&self, task: &Task) -> Option<SignalMasks> {
+        self.proc.signal_masks(task)
     }
 }

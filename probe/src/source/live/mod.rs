@@ -6,6 +6,7 @@ mod closing;
 #[cfg(test)]
 pub(crate) mod fake;
 mod host;
+mod suspects;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::model::{Begin, Coverage, Death, Input, Lifecycle, Losses, Snapshot, Task};
 use closing::Closing;
+use suspects::Suspects;
 
 /// Drain interval while little happens: short enough to find a parent still in /proc, and to look immediate on a
 /// terminal.
@@ -61,6 +63,7 @@ pub struct Live<H> {
     /// The counters are not read again before, however crowded the kernel is.
     not_before: Instant,
     next_snapshot: Instant,
+    suspects: Suspects,
     /// Set once the window is to be closed.
     closing: Option<Closing>,
 }
@@ -86,6 +89,7 @@ impl<H: Host> Live<H> {
             next_counters: now + COUNTERS_EVERY,
             not_before: now + COUNTERS_EVERY_WHEN_CROWDED,
             next_snapshot: now + SNAPSHOT_EVERY,
+            suspects: Suspects::default(),
             closing: None,
         }
     }
@@ -182,5 +186,9 @@ impl<H: Host> Source for Live<H> {
             let detail = self.host.describe(task).unwrap_or_default();
             self.pending.push((time_ns, Input::Detail { identity: task.identity, detail }));
         }
+    }
+
+    fn look_closer(&mut self, suspects: &[Task]) {
+        self.pending.extend(self.suspects.look(&self.host, suspects, Instant::now()));
     }
 }

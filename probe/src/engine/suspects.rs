@@ -1,0 +1,63 @@
+//! Suspects: the parents of which more has to be known than what every parent gives away, and what is then known of them.
+//!
+//! The question goes up as a query, and the answers come down as inputs, so that a replay has them and asks nothing.
+
+use std::cmp::Reverse;
+
+use super::{Engine, Parent, State};
+use crate::model::{Identity, SignalMasks, Task};
+
+/// Most suspects at a time.
+const SUSPECTS_MAX: usize = 64;
+
+impl Engine {
+    /// Parents that live and have children which no tracer holds unreaped for longer than the grace; the worst first.
+    pub fn suspects(&self) -> Vec<Task> {
+        let late_ns = self.finished.bounds.late_ns;
+        let is_late = |zombie: &&Identity| match self.processes.get(*zombie).map(|process| &process.state) {
+            Some(State::Zombie { since_ns, held_by: None, .. }) => {
+                self.ended_ns.saturating_sub(*since_ns) > late_ns
+            }
+            _ => false,
+        };
+        let in_scope =
+            |parent: &&Parent| parent.died_ns.is_none() && (self.root().is_none() || parent.member);
+        let mut suspects: Vec<(usize, Task)> = self
+            .parents
+            .values()
+            .filter(in_scope)
+            .map(|parent| (parent.zombies.iter().filter(is_late).count(), parent.task))
+            .filter(|(late, _)| *late > 0)
+            .collect();
+        suspects.sort_unstable_by_key(|(late, task)| (Reverse(*late), task.identity));
+        suspects.into_iter().take(SUSPECTS_MAX).map(|(_, task)| task).collect()
+    }
+
+    /// A suspect was looked at. Of a process that is no parent nothing is kept.
+    pub(super) fn looked_at(&mut self, identity: Identity, masks: SignalMasks) {
+        if let Some(parent) = self.parents.get_mut(&identity) {
+            parent.signal_masks = Some(Box::new(masks));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Counters, Input};
+
+    #[test]
+    fn the_last_answer_is_kept_of_parents_alone() {
+        let identity = |tgid| Identity { tgid, start_boottime_ns: 1 };
+        let parent = Task { identity: identity(7), ..Task::default() };
+        let mut engine = Engine::default();
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        apply(Input::Counters(Box::new(Counters { parent, exited: 1, ..Counters::default() })));
+        let masks = |blocked| SignalMasks { blocked, ..SignalMasks::default() };
+        for (time_ns, tgid, blocked) in [(1, 7, 1 << 16), (2, 7, 3), (2, 8, 5)] {
+            apply(Input::SignalMasks { time_ns, identity: identity(tgid), masks: masks(blocked) });
+        }
+        assert_eq!(engine.parents[&identity(7)].signal_masks.as_deref(), Some(&masks(3)));
+        assert!(!engine.parents.contains_key(&identity(8)));
+    }
+}
