@@ -13,6 +13,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("engine", &["model"]),
     ("analysis", &["model", "engine", "report"]),
     ("render", &["report"]),
+    ("sink", &["report", "render"]),
     ("record", &["model"]),
     ("source", &["model", "record"]),
     ("pipeline", &["model", "engine", "record", "source"]),

@@ -1,4 +1,4 @@
-//! reapwatch, the library behind the binary: inputs → engine → analysis → report → render, one way.
+//! reapwatch, the library behind the binary: inputs → engine → analysis → report → render → sinks, one way.
 //!
 //! Owns only the list of modules. `tests/architecture.rs` enforces who may import whom.
 
@@ -11,4 +11,5 @@ pub mod pipeline;
 pub mod record;
 pub mod render;
 pub mod report;
+pub mod sink;
 pub mod source;

@@ -23,8 +23,8 @@ use nix::{
 };
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-use super::{paced::Paced, signals};
-use crate::source::host::privileges;
+use super::signals;
+use crate::{sink::paced::Paced, source::host::privileges};
 
 /// Links followed before they are taken for a circle, as in the kernel.
 const LINKS_MAX: u32 = 40;
@@ -146,7 +146,7 @@ impl OutputFile {
     /// Writes a report: all of it, or nothing.
     pub fn write_whole(self, bytes: &[u8]) -> io::Result<()> {
         match self.place {
-            Place::Direct(file) => Paced::new(file).write_all(bytes),
+            Place::Direct(file) => Paced::new(file, signals::time_to_write).write_all(bytes),
             Place::Regular(mut regular) => match regular.write_beside(bytes) {
                 Beside::Written => {
                     regular.made = false;

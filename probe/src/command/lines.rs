@@ -7,15 +7,21 @@ use std::{
     io::{self, IsTerminal},
 };
 
-use super::{Failure, outlet::Outlet, output};
+use super::{Failure, output, signals};
 use crate::{
-    analysis, cli::Format, engine::Observation, model::Session, pipeline::Subscriber, render,
+    analysis,
+    cli::Format,
+    engine::Observation,
+    model::Session,
+    pipeline::Subscriber,
+    render,
     report::EventLine,
+    sink::stdout::{LineWriter, Patience},
 };
 
 /// Observations, a line each.
 pub struct Lines {
-    outlet: Outlet,
+    writer: LineWriter,
     session: Session,
     format: Format,
     view: render::terminal::View,
@@ -25,14 +31,15 @@ impl Lines {
     /// `patient`: a slow reader is waited for.
     pub fn new(out: File, session: Session, format: Format, patient: bool) -> Result<Self, Failure> {
         let view = output::view(out.is_terminal());
-        let outlet =
-            Outlet::new(out, patient).map_err(|error| Failure::writing("standard output", &error))?;
-        Ok(Self { outlet, session, format, view })
+        let patience = Patience { unlimited: patient, time_left: signals::time_to_write };
+        let writer =
+            LineWriter::new(out, patience).map_err(|error| Failure::writing("standard output", &error))?;
+        Ok(Self { writer, session, format, view })
     }
 
     /// Hands over the rest. Lines that a slow reader missed are a failure that says so.
     pub fn finish(self) -> Result<(), Failure> {
-        let lost = self.outlet.finish().map_err(|error| Failure::writing("standard output", &error))?;
+        let lost = self.writer.finish().map_err(|error| Failure::writing("standard output", &error))?;
         match (lost.left_out, lost.not_taken) {
             (0, 0) => Ok(()),
             (lines, 0) => Err(Failure::other(format!(
@@ -48,7 +55,7 @@ impl Lines {
 
     fn write(&mut self, line: &EventLine) -> io::Result<()> {
         let (format, view) = (self.format, self.view);
-        self.outlet.line(|out| match format {
+        self.writer.line(|out| match format {
             Format::Json => render::json::line(out, line),
             Format::Text => render::event_text::line(out, line, view),
         })
@@ -59,7 +66,7 @@ impl Subscriber for Lines {
     /// Writes one, if it is asked for.
     fn event(&mut self, observation: &Observation) -> io::Result<()> {
         let Some(line) = analysis::event_line(observation, &self.session) else { return Ok(()) };
-        if let Some(lines) = self.outlet.take_lost() {
+        if let Some(lines) = self.writer.take_lost() {
             self.write(&EventLine::lines_lost(line.time, lines))?;
         }
         self.write(&line)
@@ -67,6 +74,6 @@ impl Subscriber for Lines {
 
     /// A reader that waits for a line sees it soon.
     fn batch(&mut self) -> io::Result<()> {
-        self.outlet.hand_over()
+        self.writer.hand_over()
     }
 }

@@ -10,8 +10,7 @@ use std::{
 use super::{
     Failure,
     file::{FileIdentity, Kind, Name, OutputFile},
-    paced::Paced,
-    signals::was_closed,
+    signals::{self, was_closed},
 };
 use crate::{
     cli::Format,
@@ -22,6 +21,7 @@ use crate::{
         terminal::{View, escape},
     },
     report::{Report, Tracer},
+    sink::paced::Paced,
 };
 
 /// Where a report will go. A file is looked at before the measurement, so that a bad path is told of at once.
@@ -138,7 +138,11 @@ impl RecordingTarget {
     pub fn begin(self, session: &Session) -> Result<Recording, Failure> {
         let path = self.0.path().to_owned();
         let begun = self.0.begin().and_then(|(out, name)| {
-            let file = RecordingFile::begin(Box::new(Paced::new(out)), name.path(), session)?;
+            let file = RecordingFile::begin(
+                Box::new(Paced::new(out, signals::time_to_write)),
+                name.path(),
+                session,
+            )?;
             Ok(Recording { file, name })
         });
         begun.map_err(|error| cannot_record(&path, &error))
@@ -194,7 +198,7 @@ pub fn standard(bytes: &[u8]) -> Result<(), Failure> {
 fn stream(name: &str, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure> {
     require_open(name, fd)?;
     fd.try_clone_to_owned()
-        .and_then(|fd| Paced::new(File::from(fd)).write_all(bytes))
+        .and_then(|fd| Paced::new(File::from(fd), signals::time_to_write).write_all(bytes))
         .map_err(|error| Failure::writing(name, &error))
 }
 

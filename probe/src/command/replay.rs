@@ -31,14 +31,14 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let mut view = match args.view {
         ReplayView::Trace => {
             let (out, name) = target.begin()?;
-            View::Trace(Lines::new(out, session.clone(), args.format, true)?, name)
+            View::Trace(Box::new(Lines::new(out, session.clone(), args.format, true)?), name)
         }
         ReplayView::Report => View::Report(target),
     };
     let mut source = Replay::new(reader);
     let mut pipeline = Pipeline::new(&session, None, false);
     let lines: Option<&mut dyn Subscriber> = match &mut view {
-        View::Trace(lines, _) => Some(lines),
+        View::Trace(lines, _) => Some(lines.as_mut()),
         View::Report(_) => None,
     };
     let mut subscribers: Vec<_> = lines.into_iter().collect();
@@ -77,6 +77,6 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
 
 /// What is made of the recording.
 enum View {
-    Trace(Lines, Option<Name>),
+    Trace(Box<Lines>, Option<Name>),
     Report(Target),
 }

@@ -13,7 +13,6 @@ use std::{
 use nix::{
     errno::Errno,
     libc,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout},
         eventfd::{EfdFlags, EventFd},
@@ -30,7 +29,7 @@ pub const COMMAND_ENDS_WITHIN: Duration = Duration::from_millis(700);
 /// After a signal the window is closed within this time.
 pub const WINDOW_CLOSES_WITHIN: Duration = Duration::from_millis(1_100);
 /// After a signal nothing is written after this time: a report is there within two seconds, or never.
-pub const WRITTEN_WITHIN: Duration = Duration::from_millis(1_500);
+const WRITTEN_WITHIN: Duration = Duration::from_millis(1_500);
 /// Signals this close to the first are the same request: `timeout` signals first the process, then its process group.
 const ONE_REQUEST: Duration = Duration::from_millis(100);
 
@@ -115,27 +114,13 @@ pub fn first() -> Option<First> {
 }
 
 /// What is left of the time `within` which something has to happen after a signal; `None` while none has come.
-pub fn time_left(within: Duration) -> Option<Duration> {
+fn time_left(within: Duration) -> Option<Duration> {
     first().map(|first| first.left(within))
 }
 
-/// Waits until the descriptor takes something, for no longer than `most`, nor than is left after a signal to write. True
-/// once it does.
-pub fn writable(fd: BorrowedFd<'_>, most: Duration) -> io::Result<bool> {
-    /// A signal that comes just before the wait begins does not interrupt it.
-    const LOOK_EVERY: Duration = Duration::from_millis(50);
-    let deadline = Instant::now().checked_add(most);
-    loop {
-        let left = deadline.map_or(most, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let left = time_left(WRITTEN_WITHIN).map_or(left, |after_signal| left.min(after_signal));
-        let wait = PollTimeout::try_from(left.min(LOOK_EVERY)).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], wait) {
-            Ok(0) if left.is_zero() => return Ok(false),
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(true),
-            Err(error) => return Err(error.into()),
-        }
-    }
+/// What is left of the time to write something; `None` while no signal has come.
+pub fn time_to_write() -> Option<Duration> {
+    time_left(WRITTEN_WITHIN)
 }
 
 /// Heard from now on, until the end of the process.

@@ -1,0 +1,18 @@
+//! Arguments of `doctor`.
+
+use clap::Args;
+
+use super::value::Format;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  sudo reapwatch doctor
+  reapwatch doctor --format json
+  reapwatch doctor --btf /boot/vmlinux-6.1.btf";
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DoctorArgs {
+    /// Form of the findings
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}

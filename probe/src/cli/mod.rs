@@ -1,0 +1,119 @@
+//! The command line: names, defaults, help texts and what counts as a usage error.
+//!
+//! Owns every option and its validation; the arguments of each command have a file. Must not know any other module of the
+//! crate. `xtask` makes the man page and the shell completions from these definitions. What is refused here exits with 2.
+
+mod doctor;
+mod global;
+mod record;
+mod replay;
+mod run;
+mod trace;
+mod value;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use doctor::DoctorArgs;
+pub use global::{DEFAULT_BTF, Global, HookChoice};
+pub use record::RecordArgs;
+pub use replay::{ReplayArgs, ReplayView};
+pub use run::RunArgs;
+pub use trace::TraceArgs;
+pub use value::{Format, Grace};
+pub use watch::WatchArgs;
+
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done (also when the reader of the output goes away)
+  1  failure: input unreadable, output unwritable, command not started
+  2  usage: unknown or invalid option, missing argument
+  3  not permitted or not supported; the message says why and what to do
+'run' exits with the status of its command instead (128 + signal when it was
+killed), or with N of --error-exitcode N when a parent in it leaks.
+
+Examples:
+  reapwatch doctor                     what works on this host, and why not more
+  reapwatch run -- ./supervisor        which parent in it leaves dead children
+  reapwatch watch --duration 30s       the same question, for the whole host";
+
+/// Find the processes that do not reap their dead children, and why
+///
+/// reapwatch watches every process end its life, measures how long each parent leaves its dead children (zombies)
+/// unreaped, and says which parent leaks, why, and what to do about it.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "reapwatch", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run a command and report who in it leaves dead children
+    ///
+    /// Watches the command and everything descended from it, setsid and double forks included. Ends when the command
+    /// ends, and exits with its status. The command keeps its own standard input, output and error.
+    #[command(after_help = run::EXAMPLES)]
+    Run(RunArgs),
+
+    /// Show every fork, exec, exit, zombie and reap as it happens
+    #[command(after_help = trace::EXAMPLES)]
+    Trace(TraceArgs),
+
+    /// Watch the whole host for a while, then report
+    #[command(after_help = watch::EXAMPLES)]
+    Watch(WatchArgs),
+
+    /// Write what is seen to a file, for 'replay'
+    ///
+    /// Records until the command ends, the duration is over, or it is interrupted, whichever comes first.
+    #[command(after_help = record::EXAMPLES)]
+    Record(RecordArgs),
+
+    /// Give the report or trace of a recording, as it was live
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(ReplayArgs),
+
+    /// Say what works on this kernel with these privileges, and what to do about the rest
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(DoctorArgs),
+}
+
+impl Cli {
+    /// The command line of this process, or the end of it with a message.
+    pub fn parse_checked() -> Self {
+        Self::parse().checked().unwrap_or_else(|error| error.exit())
+    }
+
+    /// One file cannot serve two purposes. Whether two names are one file is found out when they are opened.
+    fn checked(self) -> Result<Self, clap::Error> {
+        let named = match &self.command {
+            Some(Command::Run(args)) => [("--output", &args.output), ("--record", &args.record)]
+                .map(|(name, path)| (name, path.as_deref())),
+            Some(Command::Watch(args)) => [("--output", &args.output), ("--record", &args.record)]
+                .map(|(name, path)| (name, path.as_deref())),
+            Some(Command::Replay(args)) => {
+                [("the recording", Some(args.file.as_path())), ("--output", args.output.as_deref())]
+            }
+            _ => return Ok(self),
+        };
+        let [(one, Some(path)), (other, Some(same))] = named else { return Ok(self) };
+        // A device takes both and keeps neither.
+        if path != same || path == std::path::Path::new("/dev/null") {
+            return Ok(self);
+        }
+        let message = format!("{one} and {other} are the same file: {}", path.display());
+        Err(Self::command().error(ErrorKind::ArgumentConflict, message))
+    }
+
+    /// What plain `reapwatch` prints, uncoloured, with its newline.
+    pub fn help_text() -> String {
+        Self::command().render_help().to_string()
+    }
+}

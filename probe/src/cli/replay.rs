@@ -1,0 +1,47 @@
+//! Arguments of `replay`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use super::value::{Format, duration};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  reapwatch replay host.rec
+  reapwatch replay host.rec --format json --output report.json
+  reapwatch replay host.rec --as trace
+  reapwatch replay host.rec --grace 30s    # the same events, judged more mildly";
+
+/// What to make of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReplayView {
+    /// The report of 'run' and 'watch'
+    Report,
+    /// The event lines of 'trace'
+    Trace,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// A recording made by 'record' or --record
+    #[arg(value_name = "RECORDING", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// What to show
+    // `as` is a keyword of Rust.
+    #[arg(long = "as", value_enum, value_name = "VIEW", default_value_t = ReplayView::Report)]
+    pub view: ReplayView,
+
+    /// Write to FILE [default: standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Judge by this grace [default: the one it was recorded with]
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub grace: Option<Duration>,
+}

@@ -1,0 +1,108 @@
+//! What is accepted, what is refused, and the help.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("reapwatch").chain(line.split_whitespace()))
+}
+
+fn refused(line: &str) -> String {
+    let error = parse(line).expect_err(line);
+    assert_eq!(error.exit_code(), 2, "{line}");
+    error.to_string()
+}
+
+#[test]
+fn definitions_are_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn plain_is_no_error() {
+    let cli = parse("").expect("no command is allowed");
+    assert!(cli.command.is_none());
+    assert_eq!(cli.global.btf, PathBuf::from(DEFAULT_BTF));
+    assert_eq!(cli.global.hooks, HookChoice::Auto);
+    assert_eq!(cli.global.ring_size, None);
+    assert!(Cli::help_text().contains("Usage: reapwatch"));
+}
+
+#[test]
+fn global_options_stand_before_and_after_the_command() {
+    for line in ["--hooks kprobe --ring-size 64K doctor", "doctor --hooks kprobe --ring-size 64K"] {
+        let cli = parse(line).expect(line);
+        assert_eq!(cli.global.hooks, HookChoice::Kprobe);
+        assert_eq!(cli.global.ring_size, Some(64 << 10));
+    }
+}
+
+#[test]
+fn run_keeps_the_command_whole() {
+    for line in ["run --grace 250ms ls -la --format json", "run --grace 250ms -- ls -la --format json"] {
+        let Some(Command::Run(args)) = parse(line).expect(line).command else { panic!("{line}") };
+        assert_eq!(args.command, ["ls", "-la", "--format", "json"]);
+        assert_eq!(args.format, Format::Text);
+        assert_eq!(args.grace.grace, Duration::from_millis(250));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_may_be_any_bytes() {
+    use std::os::unix::ffi::OsStringExt;
+    let odd = OsString::from_vec(vec![b'a', 0xff]);
+    let words = ["reapwatch", "run", "--"].map(OsString::from);
+    let cli = Cli::try_parse_from(words.into_iter().chain([odd.clone()])).expect("invalid UTF-8 is fine");
+    let Some(Command::Run(args)) = cli.command else { panic!() };
+    assert_eq!(args.command, [odd]);
+}
+
+#[test]
+fn usage_errors_exit_2() {
+    assert!(refused("run --frmat json -- ls").contains("--frmat"));
+    assert!(refused("run").contains("CMD"));
+    assert!(refused("watch").contains("--duration"));
+    assert!(refused("record --duration 5s").contains("--output"));
+    assert!(refused("replay").contains("RECORDING"));
+    assert!(refused("trace --pid 0").contains("--pid"));
+    assert!(refused("run --error-exitcode 0 -- ls").contains("--error-exitcode"));
+    assert!(refused("run --error-exitcode 256 -- ls").contains("--error-exitcode"));
+    assert!(refused("replay x --as pprof").contains("pprof"));
+    assert!(refused("wach").contains("watch"));
+    assert!(refused("watch --duration 5").contains("250ms, 5s, 2m"));
+    assert!(refused("watch --duration 0s").contains("longer than zero"));
+    assert!(refused("watch --duration 9999y").contains("292 years"));
+    assert!(refused("--ring-size 3M doctor").contains("power of two"));
+}
+
+#[test]
+fn replay_and_record() {
+    let Some(Command::Replay(args)) = parse("replay f.rec --as trace --format json").expect("valid").command
+    else {
+        panic!()
+    };
+    assert_eq!((args.view, args.format, args.grace), (ReplayView::Trace, Format::Json, None));
+    let Some(Command::Record(args)) = parse("record --output f.rec").expect("valid").command else {
+        panic!()
+    };
+    assert_eq!((args.duration, args.command.len()), (None, 0));
+    assert_eq!(args.grace.grace, Duration::from_secs(5));
+}
+
+#[test]
+fn help_fits_and_shows_examples_and_exit_codes() {
+    let mut cli = Cli::command().term_width(80);
+    let long = cli.render_long_help().to_string();
+    assert!(long.contains("not permitted or not supported"), "{long}");
+    assert!(long.contains("kernel that does not offer its own BTF"), "{long}");
+    for name in ["run", "trace", "watch", "record", "replay", "doctor"] {
+        let error = parse(&format!("{name} --help")).expect_err("help");
+        assert_eq!(error.kind(), ErrorKind::DisplayHelp);
+        assert_eq!(error.exit_code(), 0);
+        assert!(error.to_string().contains("Examples:"), "{name}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Arguments of `trace`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueHint};
+
+use super::value::{Format, duration, positive_duration};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  reapwatch trace
+  reapwatch trace --pid 4242 --duration 10s
+  reapwatch trace --format json | jq 'select(.event == \"reap\")'";
+
+#[derive(Clone, Debug, Args)]
+pub struct TraceArgs {
+    /// Only this process and its children; may be given more than once
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Vec<u32>,
+
+    /// Only reaps that came at least this long after their zombie
+    #[arg(long, value_name = "DUR", value_parser = duration, default_value = "0s")]
+    pub min_latency: Duration,
+
+    /// Stop after this long [default: when interrupted]
+    #[arg(long, value_name = "DUR", value_parser = positive_duration)]
+    pub duration: Option<Duration>,
+
+    /// Form of the event lines
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// Also record what was seen to FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub record: Option<PathBuf>,
+}

@@ -1,0 +1,85 @@
+//! Values that several commands take, and how they are read from text.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// For whom the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON object a line, see schemas/
+    Json,
+}
+
+/// When a zombie counts against its parent.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Grace {
+    /// A child left unreaped for longer than this counts against its parent
+    #[arg(long, value_name = "DUR", value_parser = duration, default_value = "5s")]
+    pub grace: Duration,
+}
+
+/// A duration with its unit, such as `250ms`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text).map_err(|_| {
+        "not a duration: write a number with its unit, such as 250ms, 5s, 2m or 1h30m".to_owned()
+    })?;
+    // Times are ns in u64 everywhere; half of the range leaves room to add it to any clock reading.
+    if parsed.as_nanos() > i64::MAX as u128 {
+        return Err("too long: the most is 292 years".to_owned());
+    }
+    Ok(parsed)
+}
+
+/// A duration that is not zero.
+pub fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than zero".to_owned()),
+        parsed => Ok(parsed),
+    }
+}
+
+/// A size in bytes that a ring buffer can have: a power of two, with or without suffix K or M.
+pub fn ring_size(text: &str) -> Result<u32, String> {
+    const HINT: &str = "write a power of two from 4K to 1024M, such as 512K, 8M or 65536";
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        _ => (text, 0),
+    };
+    let number = Some(digits)
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|digits| digits.parse::<u64>().ok())
+        .ok_or_else(|| format!("not a size: {HINT}"))?;
+    let bytes = number.saturating_mul(1 << shift);
+    match u32::try_from(bytes) {
+        Ok(bytes) if bytes.is_power_of_two() && (4 << 10..=1 << 30).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("not a possible size: {HINT}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for bad in ["", "5", "-5s", "5 parsecs"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ring_sizes() {
+        assert_eq!(ring_size("4096"), Ok(4096));
+        assert_eq!(ring_size("512k"), Ok(512 << 10));
+        assert_eq!(ring_size("1024M"), Ok(1 << 30));
+        for bad in ["", "K", "+4K", "2K", "2048M", "18446744073709551615M", "8MiB", "8µ", "5000"] {
+            assert!(ring_size(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Arguments of `watch`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueHint};
+
+use super::value::{Format, Grace, positive_duration};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  reapwatch watch --duration 30s
+  reapwatch watch --duration 2m --format json --output report.json
+  reapwatch watch --duration 5m --record evidence.rec";
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// How long to watch
+    #[arg(long, value_name = "DUR", value_parser = positive_duration)]
+    pub duration: Duration,
+
+    #[command(flatten)]
+    pub grace: Grace,
+
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// Write the report to FILE [default: standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Also record what was seen to FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub record: Option<PathBuf>,
+}

@@ -1,0 +1,163 @@
+//! A queue of bounded weight between one end that never blocks and one that may: what finds no room is dropped and counted
+//! by reason.
+//!
+//! Must not know what is queued.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use super::Dropped;
+
+/// The end that offers.
+pub struct Queue<T> {
+    shared: Arc<Shared<T>>,
+    most: usize,
+    dropped: Dropped,
+}
+
+/// The end that takes. Once it is dropped, nothing more is taken in.
+pub struct Taker<T> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    /// With the weight of each.
+    items: VecDeque<(T, usize)>,
+    weight: usize,
+    /// No more will be offered.
+    closed: bool,
+    /// No more will be taken.
+    ended: bool,
+}
+
+impl<T> State<T> {
+    fn take(&mut self) -> Option<T> {
+        let (item, weight) = self.items.pop_front()?;
+        self.weight -= weight;
+        Some(item)
+    }
+}
+
+impl<T> Shared<T> {
+    /// A thread that panics cannot leave a queue half changed: no change of it can panic.
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A queue that takes items in until they weigh `most` together; the last one may weigh more than what was left. So a queue
+/// that is full stays full until something is taken, however light the next item.
+pub fn bounded<T>(most: usize) -> (Queue<T>, Taker<T>) {
+    let state = State { items: VecDeque::new(), weight: 0, closed: false, ended: false };
+    let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+    (Queue { shared: Arc::clone(&shared), most, dropped: Dropped::default() }, Taker { shared })
+}
+
+impl<T> Queue<T> {
+    /// Whether an offer would be taken in, or dropped for another reason than room.
+    pub fn has_room(&self) -> bool {
+        let state = self.shared.state();
+        state.ended || state.weight < self.most
+    }
+
+    /// Takes in an item, or drops it and counts the deliveries it holds. True where it was taken in.
+    pub fn offer(&mut self, item: T, weight: usize, deliveries: u64) -> bool {
+        let mut state = self.shared.state();
+        if state.ended {
+            self.dropped.ended += deliveries;
+            return false;
+        }
+        if state.weight >= self.most {
+            self.dropped.no_room += deliveries;
+            return false;
+        }
+        state.items.push_back((item, weight));
+        state.weight += weight;
+        drop(state);
+        self.shared.changed.notify_one();
+        true
+    }
+
+    /// What was dropped so far.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// Says that nothing more will be offered. What is queued is still taken.
+    pub fn close(&self) {
+        self.shared.state().closed = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<T> Taker<T> {
+    /// The next item, if there is one now.
+    pub fn take_now(&self) -> Option<T> {
+        self.shared.state().take()
+    }
+
+    /// The next item; waits for it. None once the queue is closed and empty.
+    pub fn take(&self) -> Option<T> {
+        let waiting = |state: &mut State<T>| state.items.is_empty() && !state.closed;
+        let state = self.shared.state();
+        let state = self.shared.changed.wait_while(state, waiting);
+        state.unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<T> Drop for Taker<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.ended = true;
+        state.items.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_finds_no_room_is_dropped_and_counted_and_the_rest_comes_in_order() {
+        let (mut queue, taker) = bounded(2);
+        assert!(queue.offer("a", 1, 1) && queue.offer("b", 1, 1));
+        assert!(!queue.has_room() && !queue.offer("c", 1, 5));
+        assert_eq!(taker.take(), Some("a"));
+        assert!(queue.has_room() && queue.offer("d", 9, 1) && !queue.has_room());
+        queue.close();
+        assert_eq!((taker.take(), taker.take_now(), taker.take()), (Some("b"), Some("d"), None));
+        assert_eq!(queue.dropped(), Dropped { no_room: 5, ..Dropped::default() });
+    }
+
+    #[test]
+    fn what_nobody_takes_any_more_is_dropped_for_that_reason() {
+        let (mut queue, taker) = bounded(1);
+        assert!(queue.offer(1, 9, 1));
+        assert!(!queue.has_room());
+        drop(taker);
+        assert!(queue.has_room() && !queue.offer(2, 1, 3));
+        assert_eq!(queue.dropped(), Dropped { ended: 3, ..Dropped::default() });
+    }
+
+    #[test]
+    fn one_that_waits_is_woken_by_an_item_and_by_the_end() {
+        let (mut queue, taker) = bounded(1);
+        let thread = std::thread::spawn(move || (taker.take(), taker.take()));
+        assert!(queue.offer(7, 1, 1));
+        drop(queue);
+        assert_eq!(thread.join().expect("no panic"), (Some(7), None));
+    }
+}
