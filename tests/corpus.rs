@@ -14,7 +14,7 @@ use std::{
 
 use probe::render::terminal::is_hidden;
 use serde_json::Value;
-use support::{reapwatch, require_root, validate};
+use support::{reapwatch, validate};
 
 fn corpus(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target)
@@ -257,9 +257,10 @@ fn file_names_are_escaped_in_messages() {
     assert!(is_clean(&missing).1.contains(r"x\x07"));
 }
 
+#[cfg(feature = "live")]
 #[test]
 fn types_of_no_kernel_are_exit_code_3_of_the_doctor_and_of_a_watch() {
-    require_root();
+    support::require_root();
     let directory = tempfile::tempdir().expect("a directory");
     let endless = PathBuf::from("/dev/zero");
     let named = directory.path().join("b\u{1b}[2Jtf");

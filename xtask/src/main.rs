@@ -28,7 +28,7 @@ struct Cli {
 enum Command {
     /// Build reapwatch and show it the leak of a real program
     Demo,
-    /// Run the tests, as root: the live ones load eBPF programs; installs a compiler and Python where they are missing
+    /// Run the tests, as root, because the live ones load eBPF programs; installs Python where it is missing
     Test(test::TestArgs),
     /// Install what `test --all` and `build-ebpf` need (Debian packages, bpf-linker, cargo-deny)
     Setup,

@@ -4,10 +4,11 @@ use std::process::Command;
 
 use crate::shell::{Outcome, as_root, cargo, cargo_bin, output, run};
 
-/// Debian packages that the live tests' own programs need.
-const FOR_LIVE_TESTS: &[&str] = &["gcc", "libc6-dev", "python3"];
-/// Debian packages beside those: the toolchain of the eBPF object, real programs, and what boots other kernels.
-const FOR_ALL: &[&str] = &[
+/// Debian packages: the toolchain of the eBPF object, the programs that tests start, and what boots other kernels.
+const PACKAGES: &[&str] = &[
+    "gcc",
+    "libc6-dev",
+    "python3",
     "rustc-web",
     "cargo-web",
     "rust-web-src",
@@ -45,14 +46,16 @@ fn install(package: &str) -> Outcome {
 
 /// Installs what is missing for everything.
 pub fn setup() -> Outcome {
-    setup_live_tests()?;
-    install_missing(FOR_ALL)?;
+    install_missing(PACKAGES)?;
     install_tools()
 }
 
-/// Installs what is missing for the live tests.
+/// Installs Python where it is missing: the live tests start it, and the build does not need it.
 pub fn setup_live_tests() -> Outcome {
-    install_missing(FOR_LIVE_TESTS)
+    if output(Command::new("python3").arg("--version")).is_ok() {
+        return Ok(());
+    }
+    install_missing(&["python3"])
 }
 
 fn install_missing(packages: &[&str]) -> Outcome {

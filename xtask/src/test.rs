@@ -37,9 +37,9 @@ const NEWCOMERS: &[&str] = &[
     "--test=live",
 ];
 
-const LEFT_OUT: &str = "Left out: hundreds of faults and real programs (tests/faults, tests/cases), the eBPF object, lints, \
-                        licences, documentation, and the live tests on other kernels. `cargo xtask test --all` has them; it \
-                        takes about an hour.";
+const LEFT_OUT: &str = "Left out: faults (tests/faults), real programs that leak (tests/cases), format and lints, the eBPF \
+                        object, licences, documentation, and the live tests on other kernels. `cargo xtask test --all` \
+                        runs these too: it installs what they need and takes about an hour.";
 
 /// Runs what is asked for; stops at the first step that fails.
 pub fn test(args: &TestArgs) -> Outcome {

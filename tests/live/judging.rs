@@ -1,5 +1,4 @@
-//! Verdicts and causes: the same from `run`, `watch` and their recordings, and none that is not known. Part of the live
-//! tests.
+//! Verdicts and causes: the same from `run`, `watch` and their recordings, and none that is not known.
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 

@@ -1,85 +1,17 @@
-//! Bad input: a clear message, the documented exit code, never a panic.
-
-mod support;
+//! What a live command refuses, and what it does without: missing privileges, kernel types, hooks, disk space, a reader. A
+//! clear message, the documented exit code, never a panic. Needs root.
 
 use std::{
     fs,
     io::Read,
     os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
-use support::{GRACE, reapwatch, require_root, until, validate, workload};
-
-fn ran(arguments: &[&str]) -> Output {
-    reapwatch().args(arguments).stdin(Stdio::null()).output().expect("reapwatch")
-}
-
-#[track_caller]
-fn fails(output: &Output, code: i32, message: &str) {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{errors}");
-    assert!(errors.contains(message), "{message:?} is not in {errors}");
-    assert!(!errors.contains("panicked"), "{errors}");
-}
-
-fn record(path: &Path) {
-    require_root();
-    let status = reapwatch()
-        .args(["record", "--grace", GRACE, "--output"])
-        .arg(path)
-        .arg("--")
-        .arg(workload())
-        .args(["reap-wait4", "--count", "20"])
-        .stdout(Stdio::null())
-        .status()
-        .expect("reapwatch");
-    assert!(status.success());
-}
-
-#[test]
-fn bad_usage_is_exit_code_2() {
-    fails(&ran(&["--no-such-flag"]), 2, "--no-such-flag");
-    fails(&ran(&["no-such-command"]), 2, "no-such-command");
-    fails(&ran(&["run"]), 2, "CMD");
-    fails(&ran(&["watch"]), 2, "--duration");
-    fails(&ran(&["watch", "--duration", "fast"]), 2, "fast");
-    fails(&ran(&["trace", "--pid", "0"]), 2, "0");
-}
-
-#[test]
-fn help_version_and_the_bare_command_are_good() {
-    for arguments in [&["--help"][..], &["--version"], &[], &["run", "--help"]] {
-        let output = ran(arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert!(!output.stdout.is_empty());
-    }
-}
-
-#[test]
-fn recordings_that_are_none_are_refused() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("x");
-    fails(&ran(&["replay", path.to_str().expect("UTF-8")]), 1, "No such file");
-    fs::write(&path, "not a recording at all").expect("written");
-    fails(&ran(&["replay", path.to_str().expect("UTF-8")]), 1, "not a reapwatch recording");
-    fails(&ran(&["replay", "/"]), 1, "directory");
-}
-
-#[test]
-fn a_torn_recording_gives_what_it_has_and_says_what_it_has_not() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("f.rec");
-    record(&path);
-    let whole = fs::read(&path).expect("a recording");
-    fs::write(&path, &whole[..whole.len() - 40]).expect("written");
-    let output = ran(&["replay", "--format", "json", path.to_str().expect("UTF-8")]);
-    fails(&output, 0, "the end of the window is missing");
-    support::check_invariants(&serde_json::from_slice(&output.stdout).expect("a report"));
-    fs::write(&path, &whole[..14]).expect("written");
-    fails(&ran(&["replay", path.to_str().expect("UTF-8")]), 1, "damaged");
-}
+use super::{
+    fails, ran,
+    support::{binary, reapwatch, require_root, until, validate, workload},
+};
 
 #[test]
 fn without_root_it_is_exit_code_3_with_the_remedy() {
@@ -87,7 +19,7 @@ fn without_root_it_is_exit_code_3_with_the_remedy() {
     let directory = tempfile::tempdir().expect("a directory");
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
     let copy = directory.path().join("reapwatch");
-    fs::copy(support::binary(), &copy).expect("a copy others can run");
+    fs::copy(binary(), &copy).expect("a copy others can run");
     let as_nobody = |arguments: &[&str]| {
         Command::new(&copy).args(arguments).uid(65_534).gid(65_534).output().expect("reapwatch")
     };

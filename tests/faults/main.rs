@@ -3,32 +3,20 @@
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 
-#[path = "faults/clock.rs"]
 mod clock;
-#[path = "faults/cpu.rs"]
 mod cpu;
-#[path = "faults/ending.rs"]
 mod ending;
-#[path = "faults/files.rs"]
 mod files;
-#[path = "faults/found.rs"]
 mod found;
-#[path = "faults/inherited.rs"]
 mod inherited;
-#[path = "faults/output.rs"]
 mod output;
-#[path = "faults/overload.rs"]
 mod overload;
-#[path = "faults/restart.rs"]
 mod restart;
-#[path = "faults/scarce.rs"]
 mod scarce;
-#[path = "faults/stopped.rs"]
 mod stopped;
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "faults/terminal.rs"]
 mod terminal;
-#[path = "faults/tiny.rs"]
 mod tiny;
 
 use std::{

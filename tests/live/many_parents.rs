@@ -1,5 +1,5 @@
 //! More short-lived parents than are listed one by one: the totals are exact, the report has an end, and nobody hides
-//! behind them. Part of the live tests.
+//! behind them.
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 

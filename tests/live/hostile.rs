@@ -1,11 +1,11 @@
-//! What a hostile or merely unusual program may do changes no count and hides no leak. Part of the live tests.
+//! What a hostile or merely unusual program may do changes no count and hides no leak.
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 
 use serde_json::Value;
 
 use super::{
-    support::{HOLD_MS, Ran, Telling, Watching, parent_in, reapwatch, run},
+    support::{HOLD_MS, Ran, Telling, Watching, parent_in, reapwatch, run, until},
     trace_of,
 };
 
@@ -40,7 +40,7 @@ fn hostile_a_dead_leader_whose_thread_lives_on_leaks_what_it_left() {
     let watching = Watching::start(&[]);
     let mut leaker = Telling::start(&["leader-dies-leaking", "--hold-ms", "120000"]);
     let truth = leaker.truth();
-    super::until("it shows as Z", || {
+    until("it shows as Z", || {
         let stat = std::fs::read(format!("/proc/{}/stat", leaker.child.id())).expect("it lives");
         String::from_utf8_lossy(&stat).contains(") Z ").then_some(())
     });
@@ -130,4 +130,17 @@ fn hostile_two_megabytes_of_arguments_are_cut_and_harmless() {
     assert!(text.stdout.len() < 32_768, "{} bytes of text", text.stdout.len());
     let text = String::from_utf8(text.stdout).expect("UTF-8");
     assert!(!text.chars().any(|one| one.is_control() && one != '\n'), "{text:?}");
+}
+
+#[test]
+fn hostile_names_do_no_harm() {
+    let ran = run(&["hostile-names", "--hold-ms", HOLD_MS]);
+    ran.expect(&ran.truth["pid"], &[("exited", 3), ("abandoned", 3)]);
+    let recording = ran.directory.path().join("f.rec");
+    for arguments in [["--as", "report"], ["--as", "trace"]] {
+        let text = reapwatch().arg("replay").args(arguments).arg(&recording).output().expect("replay");
+        let text = String::from_utf8(text.stdout).expect("UTF-8");
+        assert!(text.contains("\\x1b"), "{text}");
+        assert!(!text.chars().any(|one| (one.is_control() && one != '\n') || one == '\u{202e}'), "{text:?}");
+    }
 }

@@ -1,5 +1,5 @@
 //! Who it is: every leaker that lives is named by command line, executable and unit, whenever it was born and began to leak;
-//! and where reapwatch cannot see who it is, it says so. Part of the live tests.
+//! and where reapwatch cannot see who it is, it says so.
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 

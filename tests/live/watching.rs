@@ -1,4 +1,4 @@
-//! `watch`, where the kernel counts and little is streamed: the same truths as in the full stream. Part of the live tests.
+//! `watch`, where the kernel counts and little is streamed: the same truths as in the full stream.
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 

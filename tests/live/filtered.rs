@@ -1,4 +1,4 @@
-//! Recordings of a filtered trace: what was not asked for must not look as if it had not happened. Part of the live tests.
+//! Recordings of a filtered trace: what was not asked for must not look as if it had not happened.
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 

@@ -1,0 +1,116 @@
+//! Programs of Python, Go, Perl, PHP and Rust: what their libraries reap, and what they leave to the program.
+//!
+//! Must not know how reapwatch works: only its command line and JSON.
+
+use libc::SIGKILL;
+
+use super::{
+    ADOPTED, HELD, INHERITED, NEVER_WAITS, SPECIFIC,
+    case::{Case, Cause, Expected, HOLD_MS},
+    leaks, leaks_in_run,
+};
+
+#[test]
+fn asyncio_loops_closed_before_their_children_end() {
+    leaks(
+        "asyncio_pidfd_closed_loop.py",
+        &Expected {
+            came_to: &[("left", 4)],
+            verdict: "leaking",
+            false_causes: &[NEVER_WAITS, INHERITED, ADOPTED, HELD],
+            cause: Cause::Right(SPECIFIC),
+        },
+    );
+}
+
+#[test]
+fn a_leaking_python_is_told_by_its_command_line() {
+    leaks(
+        "cmdline_lost.py",
+        &Expected {
+            came_to: &[("left", 3)],
+            verdict: "never_reaps",
+            false_causes: &[SPECIFIC, INHERITED, ADOPTED, HELD],
+            cause: Cause::Right(NEVER_WAITS),
+        },
+    );
+}
+
+#[test]
+fn go_starts_and_never_waits() {
+    leaks(
+        "go_start_nowait.go",
+        &Expected {
+            came_to: &[("left", 8)],
+            verdict: "never_reaps",
+            false_causes: &[SPECIFIC, INHERITED, ADOPTED, HELD],
+            cause: Cause::Right(NEVER_WAITS),
+        },
+    );
+}
+
+#[test]
+fn perl_keeps_pipes_open_and_waits_for_others() {
+    leaks(
+        "perl_late_ignore.pl",
+        &Expected {
+            came_to: &[("reaped", 5), ("left", 5)],
+            verdict: "leaking",
+            false_causes: &[NEVER_WAITS, INHERITED, ADOPTED, HELD],
+            cause: Cause::Right(SPECIFIC),
+        },
+    );
+}
+
+#[test]
+fn php_opens_processes_and_never_closes_them() {
+    let case = Case::new("php_proc_open.php");
+    let expected = Expected {
+        came_to: &[("left", 6)],
+        verdict: "never_reaps",
+        false_causes: &[SPECIFIC, INHERITED, ADOPTED, HELD],
+        cause: Cause::Right(NEVER_WAITS),
+    };
+    // It kills itself.
+    case.run_to(128 + SIGKILL, &[HOLD_MS]).check(&expected);
+    case.watch().check(&expected);
+}
+
+#[test]
+fn a_parent_that_reads_to_the_end_of_a_pipe_reaps_late() {
+    leaks_in_run(
+        "pipe_eof_blocked.py",
+        &Expected {
+            came_to: &[("reaped", 1)],
+            verdict: "slow",
+            false_causes: &[NEVER_WAITS, INHERITED, ADOPTED, HELD],
+            cause: Cause::NotFalse,
+        },
+    );
+}
+
+#[test]
+fn python_reaps_what_it_dropped_when_it_starts_the_next() {
+    leaks_in_run(
+        "popen_dropped_busy.py",
+        &Expected {
+            came_to: &[("reaped", 2), ("left", 1)],
+            verdict: "leaking",
+            false_causes: &[NEVER_WAITS, INHERITED, ADOPTED, HELD],
+            cause: Cause::NotFalse,
+        },
+    );
+}
+
+#[test]
+fn rust_drops_its_children() {
+    leaks(
+        "rust_child_dropped.rs",
+        &Expected {
+            came_to: &[("left", 5)],
+            verdict: "never_reaps",
+            false_causes: &[SPECIFIC, INHERITED, ADOPTED, HELD],
+            cause: Cause::Right(NEVER_WAITS),
+        },
+    );
+}

@@ -1,0 +1,106 @@
+//! Wait calls and SIGCHLD: which children a call can reap, and when a handler runs.
+//!
+//! Must not know how reapwatch works: only its command line and JSON.
+
+use super::{
+    ADOPTED, HELD, INHERITED, NEVER_WAITS, SPECIFIC,
+    case::{Cause, Expected},
+    healthy, leaks, leaks_in_run,
+};
+
+#[test]
+fn clones_without_sigchld_are_not_seen_by_a_right_loop() {
+    leaks_in_run(
+        "clone_no_sigchld.c",
+        &Expected {
+            came_to: &[("left", 8), ("wait_calls", 32)],
+            verdict: "never_reaps",
+            false_causes: &[NEVER_WAITS, SPECIFIC, INHERITED, ADOPTED, HELD],
+            cause: Cause::NotFalse,
+        },
+    );
+}
+
+#[test]
+fn waits_through_io_uring_are_waits() {
+    leaks(
+        "io_uring_waitid.c",
+        &Expected {
+            came_to: &[("reaped", 5), ("left", 3)],
+            verdict: "leaking",
+            false_causes: &[NEVER_WAITS, SPECIFIC, INHERITED, ADOPTED, HELD],
+            cause: Cause::NotFalse,
+        },
+    );
+}
+
+#[test]
+fn children_that_leave_the_process_group_are_not_waited_for() {
+    leaks_in_run(
+        "pgid_escape.c",
+        &Expected {
+            came_to: &[("reaped", 3), ("left", 4)],
+            verdict: "leaking",
+            false_causes: &[NEVER_WAITS, INHERITED, ADOPTED, HELD],
+            // It named its group, no child.
+            cause: Cause::StillFalse(SPECIFIC),
+        },
+    );
+}
+
+#[test]
+fn sigchld_ignored_too_late_leaves_those_dead_before() {
+    leaks(
+        "sig_ign_too_late.c",
+        &Expected {
+            came_to: &[("autoreaped", 6), ("left", 4)],
+            verdict: "never_reaps",
+            false_causes: &[SPECIFIC, INHERITED, ADOPTED, HELD],
+            // Its fix is what the program does already: ignore SIGCHLD.
+            cause: Cause::StillFalse(NEVER_WAITS),
+        },
+    );
+}
+
+#[test]
+fn a_right_handler_never_runs_where_sigchld_is_blocked() {
+    leaks(
+        "sigchld_blocked_inherited.c",
+        &Expected {
+            came_to: &[("left", 8)],
+            verdict: "never_reaps",
+            false_causes: &[SPECIFIC, INHERITED, ADOPTED, HELD],
+            // It would wait, if it were told.
+            cause: Cause::StillFalse(NEVER_WAITS),
+        },
+    );
+}
+
+#[test]
+fn one_wait_a_signal_leaves_those_whose_signals_coalesced() {
+    let expected = Expected {
+        came_to: &[("handler_runs", 4), ("left", 16)],
+        verdict: "leaking",
+        false_causes: &[NEVER_WAITS, SPECIFIC, INHERITED, ADOPTED, HELD],
+        cause: Cause::NotFalse,
+    };
+    leaks("sigchld_coalesced.c", &expected);
+}
+
+#[test]
+fn an_inherited_sig_ign_loses_statuses_and_leaves_no_zombie() {
+    healthy("sigchld_ign_inherited.c", &[], &[("autoreaped", 5)]);
+}
+
+#[test]
+fn waits_of_another_thread_do_not_see_the_children() {
+    leaks_in_run(
+        "wnothread.c",
+        &Expected {
+            came_to: &[("left", 6)],
+            verdict: "never_reaps",
+            false_causes: &[NEVER_WAITS, SPECIFIC, INHERITED, ADOPTED, HELD],
+            cause: Cause::NotFalse,
+        },
+    );
+}

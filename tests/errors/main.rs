@@ -1,0 +1,70 @@
+//! Bad usage and bad recordings: a clear message, the documented exit code, never a panic. Needs no root; the tests
+//! that do are in `refusals.rs`.
+
+#[cfg(feature = "live")]
+mod refusals;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use support::{check_invariants, reapwatch};
+
+fn ran(arguments: &[&str]) -> Output {
+    reapwatch().args(arguments).stdin(Stdio::null()).output().expect("reapwatch")
+}
+
+#[track_caller]
+fn fails(output: &Output, code: i32, message: &str) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert!(errors.contains(message), "{message:?} is not in {errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
+#[test]
+fn bad_usage_is_exit_code_2() {
+    fails(&ran(&["--no-such-flag"]), 2, "--no-such-flag");
+    fails(&ran(&["no-such-command"]), 2, "no-such-command");
+    fails(&ran(&["run"]), 2, "CMD");
+    fails(&ran(&["watch"]), 2, "--duration");
+    fails(&ran(&["watch", "--duration", "fast"]), 2, "fast");
+    fails(&ran(&["trace", "--pid", "0"]), 2, "0");
+}
+
+#[test]
+fn help_version_and_the_bare_command_are_good() {
+    for arguments in [&["--help"][..], &["--version"], &[], &["run", "--help"]] {
+        let output = ran(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn recordings_that_are_none_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("x");
+    fails(&ran(&["replay", path.to_str().expect("UTF-8")]), 1, "No such file");
+    fs::write(&path, "not a recording at all").expect("written");
+    fails(&ran(&["replay", path.to_str().expect("UTF-8")]), 1, "not a reapwatch recording");
+    fails(&ran(&["replay", "/"]), 1, "directory");
+}
+
+#[test]
+fn a_torn_recording_gives_what_it_has_and_says_what_it_has_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("f.rec");
+    let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/recording/every_event_tree");
+    let whole = fs::read(whole).expect("a recording");
+    fs::write(&path, &whole[..whole.len() - 40]).expect("written");
+    let output = ran(&["replay", "--format", "json", path.to_str().expect("UTF-8")]);
+    fails(&output, 0, "the end of the window is missing");
+    check_invariants(&serde_json::from_slice(&output.stdout).expect("a report"));
+    fs::write(&path, &whole[..14]).expect("written");
+    fails(&ran(&["replay", path.to_str().expect("UTF-8")]), 1, "damaged");
+}
