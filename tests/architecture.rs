@@ -13,9 +13,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("engine", &["model"]),
     ("analysis", &["model", "engine", "report"]),
     ("render", &["report"]),
-    ("record", &["model"]),
-    ("source", &["model", "record"]),
-    ("pipeline", &["model", "engine", "record", "source"]),
+    ("recording", &["model"]),
+    ("source", &["model", "recording"]),
+    ("pipeline", &["model", "engine", "recording", "source"]),
 ];
 /// What the pure modules must not touch: clocks, files, tasks.
 const IMPURE: &[&str] = &[

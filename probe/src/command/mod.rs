@@ -21,7 +21,7 @@ use std::{fmt, io};
 use crate::{
     cli::{Cli, Command},
     pipeline::PipelineError,
-    record::RecordingError,
+    recording::RecordingError,
     source::{SetupError, own, shortage_of},
 };
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     cli::Format,
     model::Session,
-    record::RecordingFile,
+    recording::RecordingFile,
     render::{
         self,
         terminal::{View, escape},
