@@ -9,7 +9,7 @@ use probe::{
     analysis,
     engine::Engine,
     model::{COMMAND_LINE_MAX, Input, Session},
-    record::Reader,
+    recording::Reader,
     render::{
         event_text, json, report_text, stats_text,
         terminal::{View, is_hidden, width},

@@ -14,9 +14,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("analysis", &["model", "engine", "report"]),
     ("render", &["report"]),
     ("sink", &["report", "render"]),
-    ("record", &["model"]),
-    ("source", &["model", "record"]),
-    ("pipeline", &["model", "engine", "record", "source"]),
+    ("recording", &["model"]),
+    ("source", &["model", "recording"]),
+    ("pipeline", &["model", "engine", "recording", "source"]),
 ];
 /// What the pure modules must not touch: clocks, files, tasks.
 const IMPURE: &[&str] = &[

@@ -8,7 +8,7 @@ pub mod command;
 pub mod engine;
 pub mod model;
 pub mod pipeline;
-pub mod record;
+pub mod recording;
 pub mod render;
 pub mod report;
 pub mod sink;

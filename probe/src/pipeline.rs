@@ -7,7 +7,7 @@ use std::{future::Future, io, time::Instant};
 use crate::{
     engine::{Bounds, Engine, Observation},
     model::{Input, Session, Stage, Task},
-    record::RecordingFile,
+    recording::RecordingFile,
     source::{
         SetupError,
         host::self_usage,

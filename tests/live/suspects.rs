@@ -10,7 +10,7 @@ use std::{
 
 use probe::{
     model::{Input, SignalMasks},
-    record::Reader,
+    recording::Reader,
 };
 
 use super::support::{GRACE, reapwatch, replayed, require_root, workload};

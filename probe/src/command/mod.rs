@@ -19,7 +19,7 @@ use std::{fmt, io};
 use crate::{
     cli::{Cli, Command},
     pipeline::PipelineError,
-    record::RecordingError,
+    recording::RecordingError,
     source::{SetupError, host::self_usage, shortage_of},
 };
 

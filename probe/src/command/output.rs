@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cli::Format,
     model::Session,
-    record::RecordingFile,
+    recording::RecordingFile,
     render::{
         self,
         terminal::{View, escape},

@@ -14,7 +14,7 @@ use crate::{
     analysis,
     cli::{ReplayArgs, ReplayView},
     pipeline::{Pipeline, PipelineError, Subscriber},
-    record::{Damage, Reader, RecordingError},
+    recording::{Damage, Reader, RecordingError},
     source::replay::Replay,
 };
 

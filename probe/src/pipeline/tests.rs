@@ -9,7 +9,7 @@ use std::{
 use super::*;
 use crate::{
     model::{Begin, Counters, Coverage, Scope, Snapshot, TaskState},
-    record::Reader,
+    recording::Reader,
     source::{
         live::{
             Live, Pace,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::Input,
-    record::{Damage, Reader},
+    recording::{Damage, Reader},
 };
 
 /// Most inputs of a batch.

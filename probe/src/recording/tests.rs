@@ -10,8 +10,8 @@ use proptest::{
 use probe_common::bucket;
 
 use super::{
-    codec::{COUNT_MAX, PID_LIMIT, TIME_MAX_NS},
-    *,
+    decode::{COUNT_MAX, PID_LIMIT, TIME_MAX_NS},
+    encode, kind, *,
 };
 use crate::model::*;
 
@@ -427,7 +427,7 @@ fn a_file_that_cannot_be_read_to_its_end_gives_what_it_has_and_says_so() {
 /// A recording of format 2, of `trace --pid 4 --pid 5` or of a tree.
 fn format_2(pids: &[u32], root: Option<Identity>) -> Vec<u8> {
     let mut session = Vec::new();
-    codec::encode_session(&self::session(), &mut session);
+    encode::encode_session(&self::session(), &mut session);
     session.push(u8::from(root.is_some()));
     session.extend((pids.len() as u32).to_le_bytes());
     session.extend(pids.iter().flat_map(|pid| pid.to_le_bytes()));
@@ -437,7 +437,7 @@ fn format_2(pids: &[u32], root: Option<Identity>) -> Vec<u8> {
     begin.extend(root.tgid.to_le_bytes());
     begin.extend(root.start_boottime_ns.to_le_bytes());
     let head = [MAGIC.as_slice(), &2u16.to_le_bytes(), &0u16.to_le_bytes()].concat();
-    [head, frame(codec::kind::SESSION, &session), frame(codec::kind::BEGIN, &begin)].concat()
+    [head, frame(kind::SESSION, &session), frame(kind::BEGIN, &begin)].concat()
 }
 
 #[test]

@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     MAGIC, MAJOR,
-    codec::{self, Unusable},
+    decode::{self, Unusable},
     frames::{Found, Frames},
+    kind,
 };
 use crate::model::{DEFAULT_GRACE_NS, Input, Losses, Session};
 
@@ -120,14 +121,14 @@ impl<R: Read> Reader<R> {
             return Err(RecordingError::Newer { major });
         }
         let mut frames = Frames::new(from);
-        let Found::Frame { kind: codec::kind::SESSION, payload } = frames.next() else {
+        let Found::Frame { kind: kind::SESSION, payload } = frames.next() else {
             return Err(RecordingError::NoSession);
         };
         let payload = frames.payload(payload);
-        let mut session = codec::decode_session(payload).ok_or(RecordingError::NoSession)?;
+        let mut session = decode::decode_session(payload).ok_or(RecordingError::NoSession)?;
         let mut pids_of_format_2 = None;
         if major <= FORMAT_2 {
-            let pids = codec::decode_pids_of_format_2(payload).ok_or(RecordingError::NoSession)?;
+            let pids = decode::decode_pids_of_format_2(payload).ok_or(RecordingError::NoSession)?;
             pids_of_format_2 = Some(pids);
             // `trace` wrote no grace then.
             if session.grace_ns == 0 {
@@ -159,8 +160,8 @@ impl<R: Read> Reader<R> {
     fn decode(&self, kind: u8, payload: Range<usize>) -> Result<Input, Unusable> {
         let payload = self.frames.payload(payload);
         match &self.pids_of_format_2 {
-            Some(pids) if kind == codec::kind::BEGIN => codec::decode_begin_of_format_2(payload, pids),
-            _ => codec::decode(kind, payload),
+            Some(pids) if kind == kind::BEGIN => decode::decode_begin_of_format_2(payload, pids),
+            _ => decode::decode(kind, payload),
         }
     }
 

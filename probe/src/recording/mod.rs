@@ -6,11 +6,13 @@
 //! A file is `REAPWREC`, u16 major, u16 minor, then frames: marker `0xF7 'R' 'W' 0x0A`, u8 kind, u32 length, payload,
 //! u32 CRC-32 of kind, length and payload; all little-endian. The first frame is the session. A reader that meets a
 //! bad frame looks for the next marker with a good checksum: damage loses only the frames it hit. A good frame that says
-//! what cannot be (`codec`) is left out too. A later minor
+//! what cannot be (`decode`) is left out too. A later minor
 //! version may append fields to a payload and add kinds; a reader ignores what it does not know.
 
-mod codec;
+mod decode;
+mod encode;
 mod frames;
+mod kind;
 mod reader;
 mod writer;
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{HEAD_LEN, MAGIC, MAJOR, MARKER, MINOR, codec};
+use super::{HEAD_LEN, MAGIC, MAJOR, MARKER, MINOR, encode, kind};
 use crate::model::{Input, Session};
 
 /// A recording under way.
@@ -22,15 +22,15 @@ impl<W: Write> Writer<W> {
         writer.out.write_all(&MAJOR.to_le_bytes())?;
         writer.out.write_all(&MINOR.to_le_bytes())?;
         writer.frame(|payload| {
-            codec::encode_session(session, payload);
-            codec::kind::SESSION
+            encode::encode_session(session, payload);
+            kind::SESSION
         })?;
         Ok(writer)
     }
 
     /// Appends one input.
     pub fn write(&mut self, input: &Input) -> io::Result<()> {
-        self.frame(|payload| codec::encode(input, payload))
+        self.frame(|payload| encode::encode(input, payload))
     }
 
     /// Hands everything to the file.

@@ -1,0 +1,43 @@
+//! The closed list of inputs: all that the engine is given, and all that is recorded.
+//!
+//! Must not know who gives them.
+
+use super::{
+    Begin, Counters, Death, Detail, Identity, Lifecycle, Losses, Settled, SignalMasks, Snapshot, Upkeep,
+};
+
+/// All the engine is ever told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The hooks are attached and the window is open.
+    Begin(Begin),
+    Lifecycle(Lifecycle),
+    /// What a process runs, read from /proc.
+    Detail {
+        identity: Identity,
+        detail: Detail,
+    },
+    /// The signal masks of a suspect, read from /proc at this time.
+    SignalMasks {
+        time_ns: u64,
+        identity: Identity,
+        masks: SignalMasks,
+    },
+    Snapshot(Snapshot),
+    /// Processes that were released without their free: no counters have their release. They add to the counters that are
+    /// read after this.
+    Unfreed(Vec<Death>),
+    Counters(Box<Counters>),
+    /// The books of parents that the kernel has already forgotten. It ends a reading of all counters: a parent whose
+    /// counters were told before, and now are not, nor were retired, is among the forgotten.
+    Settled(Settled),
+    Losses {
+        time_ns: u64,
+        losses: Losses,
+    },
+    Upkeep(Box<Upkeep>),
+    /// The window is closed.
+    End {
+        time_ns: u64,
+    },
+}

@@ -1,0 +1,86 @@
+//! The stages between birth and release, as events.
+//!
+//! Must not know the hooks that see them.
+
+use std::sync::Arc;
+
+use super::{Detail, Task};
+
+/// A wait status as `wait4` would return it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct WaitStatus(pub u32);
+
+impl WaitStatus {
+    /// Exit code, when it ended by itself.
+    pub fn code(self) -> Option<u32> {
+        (self.0 & 0x7f == 0).then_some((self.0 >> 8) & 0xff)
+    }
+    /// The signal that killed it.
+    pub fn signal(self) -> Option<u32> {
+        let signal = self.0 & 0x7f;
+        (signal != 0).then_some(signal)
+    }
+    /// Whether a core was dumped.
+    pub fn core_dumped(self) -> bool {
+        self.0 & 0x80 != 0
+    }
+}
+
+/// How an entry left the process table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReapHow {
+    /// A wait call took it (or something acting for the parent: io_uring's WAITID).
+    Wait,
+    /// The kernel took it at once: SIGCHLD ignored or SA_NOCLDWAIT.
+    Auto,
+}
+
+/// How good a reap's time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Seen at the release or at the return of the wait that took it.
+    Exact,
+    /// Only the RCU free was seen: 4 to 32 ms late.
+    Coarse,
+}
+
+/// One stage in a process's life.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// A process (not a thread) was created. `parent` is the real parent, `creator` the caller of clone.
+    Fork { parent: Task, creator: Task },
+    /// It runs another program.
+    Exec { detail: Arc<Detail> },
+    /// Its last thread is dying. `autoreap`: the parent ignores SIGCHLD or set SA_NOCLDWAIT at this moment.
+    Exit { parent: Task, status: WaitStatus, autoreap: bool },
+    /// It is dead and waitable. `held_by`: a tracer that is not the parent was told instead of the parent.
+    /// `again`: the tracer has let go, and only now is the parent told.
+    Zombie { parent: Task, held_by: Option<Task>, exit_ns: u64, again: bool },
+    /// A zombie changed hands: `parent` is the adopter, `from` the parent it had, `since_ns` when it became one (0: not
+    /// known).
+    Reparent { parent: Task, from: Task, since_ns: u64 },
+    /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
+    Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
+}
+
+impl Stage {
+    /// The parent that this stage names.
+    pub fn parent(&self) -> Option<&Task> {
+        match self {
+            Self::Fork { parent, .. }
+            | Self::Exit { parent, .. }
+            | Self::Zombie { parent, .. }
+            | Self::Reparent { parent, .. }
+            | Self::Reap { parent, .. } => Some(parent),
+            Self::Exec { .. } => None,
+        }
+    }
+}
+
+/// One lifecycle event; all times are CLOCK_BOOTTIME ns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lifecycle {
+    pub time_ns: u64,
+    pub process: Task,
+    pub stage: Stage,
+}

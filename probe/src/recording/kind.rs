@@ -1,0 +1,16 @@
+//! Frame kinds, never reused.
+//!
+//! Must not know what is in a frame.
+
+pub const SESSION: u8 = 0;
+pub const BEGIN: u8 = 1;
+pub const LIFECYCLE: u8 = 2;
+pub const DETAIL: u8 = 3;
+pub const SNAPSHOT: u8 = 4;
+pub const COUNTERS: u8 = 5;
+pub const LOSSES: u8 = 6;
+pub const END: u8 = 8;
+pub const SETTLED: u8 = 9;
+pub const UPKEEP: u8 = 10;
+pub const UNFREED: u8 = 11;
+pub const SIGNAL_MASKS: u8 = 12;
