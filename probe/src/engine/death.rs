@@ -8,6 +8,21 @@ use super::{
 };
 use crate::model::{Identity, Precision, ReapHow, Task};
 
+/// A process that left the process table.
+#[derive(Clone, Copy)]
+pub(super) struct Release {
+    pub task: Task,
+    /// Its parent by then.
+    pub by: Task,
+    /// `by` is known to have reaped it.
+    pub taken: bool,
+    pub how: ReapHow,
+    pub precision: Precision,
+    /// When it became a zombie or, where that was not seen, exited; 0: neither was.
+    pub since_ns: u64,
+    pub now: u64,
+}
+
 impl Engine {
     /// A parent's last thread dies: its zombies are abandoned. Its running children go to an adopter unseen.
     pub(super) fn parent_died(&mut self, identity: Identity, now: u64) {
@@ -127,18 +142,9 @@ impl Engine {
         }
     }
 
-    /// Books a release. `taken`: `by` is known to have reaped it. Returns the latency the reaper is answerable for.
-    #[expect(clippy::too_many_arguments, reason = "what a release is")]
-    pub(super) fn reap(
-        &mut self,
-        task: Task,
-        by: Task,
-        taken: bool,
-        how: ReapHow,
-        precision: Precision,
-        since_ns: u64,
-        now: u64,
-    ) -> Option<u64> {
+    /// Counts a release once, in the ledger of the parent that it belongs to. Returns the latency the reaper is answerable for.
+    pub(super) fn reap(&mut self, release: Release) -> Option<u64> {
+        let Release { task, by, taken, how, precision, since_ns, now } = release;
         let (state, owner) = self.processes.get(&task.identity).map_or(
             (State::Exited { exit_ns: since_ns, autoreap: how == ReapHow::Auto }, by.identity),
             |process| (process.state.clone(), process.parent),
@@ -173,7 +179,7 @@ impl Engine {
             }
             State::Zombie { .. } => {
                 self.adopt(task.identity, by, now);
-                self.reap(task, by, taken, how, precision, since_ns, now).filter(|_| false)
+                self.reap(release).filter(|_| false)
             }
             // Only its free came after the parent's end; the reap itself did not.
             State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {

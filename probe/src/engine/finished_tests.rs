@@ -9,6 +9,7 @@ use super::{
     tests::{Table, counters, exit, fork, happenings, life, reap, simulate, task, walk, zombie},
     *,
 };
+use crate::model::ReapHow;
 
 /// Gives up a parent as soon as it is finished. A child may wait 15 ns for its reap.
 fn bounds(quiet_max: usize, telling_max: usize) -> Bounds {

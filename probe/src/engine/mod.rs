@@ -9,15 +9,18 @@ mod distribution;
 mod finished;
 #[cfg(test)]
 mod finished_tests;
+mod lifecycle;
 mod parent;
 mod process;
+mod reconcile;
 mod released;
+mod snapshot;
 mod suspects;
+mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unfreed;
 mod view;
-mod walk;
 
 use foldhash::HashMap;
 
@@ -30,10 +33,7 @@ use released::Released;
 use unfreed::Unfreed;
 pub use view::View;
 
-use crate::model::{
-    Begin, Counters, Coverage, Identity, Input, Lifecycle, Losses, ReapHow, Scope, Settled, Stage, Task,
-    Upkeep,
-};
+use crate::model::{Begin, Coverage, Identity, Input, Lifecycle, Losses, Scope, Settled, Stage, Upkeep};
 
 /// What the engine makes of an input: the stage with names and latencies filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,16 +106,7 @@ impl Engine {
                 self.unfreed.add_to(&mut counters);
                 self.counters(*counters);
             }
-            Input::Settled(settled) => {
-                self.settled = settled;
-                let mut dead = 0;
-                self.parents.retain(|_, parent| {
-                    let is_kept = parent.is_kept();
-                    dead += usize::from(is_kept && parent.died_ns.is_some());
-                    is_kept
-                });
-                self.finished.set_dead(dead);
-            }
+            Input::Settled(settled) => self.counters_end(settled),
             Input::Losses { time_ns, losses } => {
                 if losses != self.losses {
                     observations.push(Observation::Lost { time_ns, losses });
@@ -148,15 +139,6 @@ impl Engine {
     /// The root of the watched tree, if only a tree is watched.
     pub fn root(&self) -> Option<Identity> {
         if let Scope::Tree(root) = self.begin.scope { Some(root) } else { None }
-    }
-
-    /// Whether the ledgers are those that the kernel counted: not every event was asked for, or some were lost.
-    pub fn is_counted(&self) -> bool {
-        self.is_filtered() || self.losses() != Losses::default()
-    }
-
-    fn is_filtered(&self) -> bool {
-        self.begin.coverage != Coverage::EveryEvent || matches!(self.begin.scope, Scope::Pids(_))
     }
 
     /// Everything lost, our own bounds included.
@@ -196,299 +178,5 @@ impl Engine {
         given_up
             .chain(self.parents.values().map(Parent::deaths))
             .fold(self.settled.exited, u64::saturating_add)
-    }
-
-    fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
-        let identity = event.process.identity;
-        let now = event.time_ns;
-        let mut reap_latency_ns = None;
-        let mut teardown_ns = None;
-        self.evict_former_owner(identity, now, observations);
-        // The free of a process that a walk of the task list has found gone before.
-        if matches!(event.stage, Stage::Reap { .. }) && self.is_released(identity) {
-            return;
-        }
-        match &mut event.stage {
-            Stage::Fork { parent, creator } => self.fork(event.process, parent, creator, now),
-            Stage::Exec { detail } => {
-                let process = self.entry(event.process, None);
-                process.task = event.process;
-                process.program_ns = now;
-                process.detail = Some(detail.clone());
-                if let Some(parent) = self.parents.get_mut(&identity) {
-                    parent.task = event.process;
-                    parent.runs(now, Some(detail.clone()));
-                    parent.exec_ns = Some(now);
-                    parent.reaped_before_exec = parent.ledger.reaped;
-                }
-            }
-            Stage::Exit { parent, status: _, autoreap } => {
-                let process = self.entry(event.process, Some(*parent));
-                process.task = event.process;
-                if matches!(process.state, State::Running) {
-                    process.state = State::Exited { exit_ns: now, autoreap: *autoreap };
-                }
-                // Whose zombie it is, the books say already.
-                if !process.is_dead() {
-                    process.parent = parent.identity;
-                }
-                self.parent_died(identity, now);
-            }
-            Stage::Zombie { parent, held_by, exit_ns, again } => {
-                self.entry(event.process, Some(*parent));
-                teardown_ns = (*exit_ns != 0).then(|| now.saturating_sub(*exit_ns));
-                self.zombie(
-                    identity,
-                    *parent,
-                    now,
-                    *held_by,
-                    if *again { None } else { teardown_ns },
-                    *again,
-                );
-            }
-            Stage::Reparent { parent, from, since_ns } => {
-                self.name(from);
-                if *since_ns != 0 && !self.is_known_dead(identity) {
-                    // Its first notice was not told: it became a zombie of the parent it had.
-                    self.entry(event.process, Some(*from));
-                    self.zombie(identity, *from, *since_ns, None, None, false);
-                }
-                self.entry(event.process, Some(*parent));
-                self.adopt(identity, *parent, now);
-            }
-            Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
-                self.name(parent);
-                self.name(reaper);
-                if *exit_ns != 0 && *zombie_ns >= *exit_ns {
-                    teardown_ns = Some(*zombie_ns - *exit_ns);
-                }
-                let since = if *zombie_ns != 0 { *zombie_ns } else { *exit_ns };
-                // Somebody who lived took it, even where that is learnt after that somebody's own end.
-                let taken = reaper.identity.tgid != 0 && reaper.identity == parent.identity;
-                reap_latency_ns = self.reap(event.process, *parent, taken, *how, *precision, since, now);
-                // What the life in the kernel calls a wait may have been the kernel's own reaping.
-                if *how == ReapHow::Auto {
-                    reap_latency_ns = None;
-                } else if reap_latency_ns.is_none() && *zombie_ns != 0 && taken && self.is_filtered() {
-                    // That it had changed hands was not told; the kernel timed it from then on.
-                    reap_latency_ns = Some(now.saturating_sub(*zombie_ns));
-                }
-            }
-        }
-        let in_scope = self.is_in_scope(&event, reap_latency_ns);
-        if matches!(event.stage, Stage::Reap { .. }) {
-            self.release(identity, now);
-        }
-        observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, in_scope });
-    }
-
-    fn is_known_dead(&self, identity: Identity) -> bool {
-        self.processes.get(&identity).is_some_and(|process| process.is_dead())
-    }
-
-    /// Whether this stage of this process was asked for.
-    fn is_in_scope(&self, event: &Lifecycle, reap_latency_ns: Option<u64>) -> bool {
-        let process = event.process.identity;
-        let of_whom = match &self.begin.scope {
-            Scope::Host => true,
-            Scope::Tree(_) => self.processes.get(&process).is_some_and(|process| process.member),
-            Scope::Pids(pids) => {
-                let parent = event.stage.parent().map_or(0, |parent| parent.identity.tgid);
-                pids.contains(&process.tgid) || pids.contains(&parent)
-            }
-        };
-        let of_what = match self.begin.coverage {
-            Coverage::LateReaps { min_latency_ns } => {
-                matches!(event.stage, Stage::Reap { .. })
-                    && reap_latency_ns.is_some_and(|latency_ns| latency_ns >= min_latency_ns)
-            }
-            Coverage::EveryEvent | Coverage::Exceptions { .. } | Coverage::Unstated => true,
-        };
-        of_whom && of_what
-    }
-
-    /// Whether a process that is not known here has been released already: every process was seen by the first walk, or
-    /// its birth or its death was told. Where events were lost, the kernel's counters take the place of the ledgers.
-    fn is_released(&self, identity: Identity) -> bool {
-        self.first_walk_ns.is_some()
-            && self.begin.coverage == Coverage::EveryEvent
-            && !self.processes.contains_key(&identity)
-    }
-
-    /// Fills in a comm that the kernel had no chance to read.
-    fn name(&self, task: &mut Task) {
-        if task.comm.0[0] != 0 || task.identity.tgid == 0 {
-            return;
-        }
-        if let Some(known) = self.parents.get(&task.identity).map(|parent| parent.task) {
-            *task = known;
-        } else if let Some(known) = self.processes.get(&task.identity).map(|process| process.task) {
-            *task = known;
-        }
-    }
-
-    /// A tgid with a new start belongs to somebody else: whoever had it before has been released.
-    fn evict_former_owner(&mut self, identity: Identity, now: u64, observations: &mut Vec<Observation>) {
-        if let Some(former) = self.by_tgid.get(&identity.tgid).copied()
-            && former != identity
-            && former.start_boottime_ns < identity.start_boottime_ns
-        {
-            self.release_unseen(former, now, observations);
-        }
-    }
-
-    fn entry(&mut self, task: Task, parent: Option<Task>) -> &mut Process {
-        if self.processes.len() >= self.crowded_at.max(self.finished.bounds.processes_max)
-            && !self.processes.contains_key(&task.identity)
-        {
-            self.make_room(task.identity);
-        }
-        self.by_tgid.insert(task.identity.tgid, task.identity);
-        let root = self.root();
-        let parent_identity = parent.map(|parent| parent.identity).unwrap_or_default();
-        let member = root == Some(task.identity)
-            || (!self.processes.contains_key(&task.identity)
-                && self.processes.get(&parent_identity).is_some_and(|parent| parent.member));
-        let process = self
-            .processes
-            .entry(task.identity)
-            .or_insert_with(|| Box::new(Process::new(task, parent_identity)));
-        process.member |= member;
-        process
-    }
-
-    /// Too many are followed at once. Those that run carry no debt: the eldest go, so many at a time that it is cheap for
-    /// each.
-    fn make_room(&mut self, besides: Identity) {
-        let at_once = self.finished.bounds.processes_max / 8;
-        let running = self.processes.values().filter(|one| matches!(one.state, State::Running));
-        let mut running: Vec<Identity> = running.map(|one| one.task.identity).collect();
-        running.retain(|one| *one != besides && Some(*one) != self.root());
-        running.sort_unstable_by_key(|one| (one.start_boottime_ns, one.tgid));
-        running.truncate(at_once);
-        for one in &running {
-            self.forget(*one);
-        }
-        self.not_followed = self.not_followed.saturating_add(running.len().max(1) as u64);
-        self.crowded_at = self.processes.len() + at_once;
-    }
-
-    fn parent_entry(&mut self, task: Task) -> Option<&mut Parent> {
-        if task.identity.tgid == 0 {
-            return None;
-        }
-        if self.parents.len() >= self.finished.bounds.parents_max
-            && !self.parents.contains_key(&task.identity)
-        {
-            self.not_followed += 1;
-            return None;
-        }
-        if let Some(died_ns) = self.finished.died_ns(&task.identity)
-            && !self.parents.contains_key(&task.identity)
-        {
-            // Where the kernel counts, it has counted this.
-            if self.is_filtered() {
-                return None;
-            }
-            let resumed = Parent { died_ns: Some(died_ns), resumed: true, ..Parent::new(task) };
-            self.parents.insert(task.identity, resumed);
-            self.finished.one_more_dead();
-        }
-        let process = self.processes.get(&task.identity);
-        let parent = self.parents.entry(task.identity).or_insert_with(|| Parent::new(task));
-        if let Some(process) = process {
-            parent.member |= process.member;
-            if parent.detail.is_none() {
-                parent.detail.clone_from(&process.detail);
-                parent.program_ns = parent.program_ns.max(process.program_ns);
-            }
-            parent.name_if_nameless(&process.task);
-        }
-        parent.name(&task);
-        Some(parent)
-    }
-
-    fn fork(&mut self, child: Task, parent: &Task, creator: &Task, now: u64) {
-        let inherited =
-            self.processes.get(&creator.identity).or_else(|| self.processes.get(&parent.identity));
-        let (detail, member) =
-            inherited.map_or((None, false), |process| (process.detail.clone(), process.member));
-        let in_tree = self.root().is_some();
-        let process = self.entry(child, Some(*parent));
-        if !process.is_dead() {
-            process.parent = parent.identity;
-        }
-        process.born_to = parent.identity;
-        process.member |= member;
-        if in_tree && process.member {
-            // Not the parent where it was cloned as a sibling (CLONE_PARENT).
-            let spawner = if creator.identity.tgid == 0 { parent } else { creator };
-            process.spawned_by = Some(Box::new(*spawner));
-        }
-        if process.detail.is_none() {
-            process.detail = detail;
-        }
-        if let Some(parent) = self.parent_entry(*parent) {
-            parent.ledger.forked += 1;
-            parent.last_fork_ns = now;
-        }
-    }
-
-    /// It has left the process table.
-    fn release(&mut self, identity: Identity, now: u64) {
-        self.released.push(now, identity);
-        self.forget(identity);
-    }
-
-    fn forget(&mut self, identity: Identity) {
-        if self.by_tgid.get(&identity.tgid) == Some(&identity) {
-            self.by_tgid.remove(&identity.tgid);
-        }
-        self.processes.remove(&identity);
-    }
-
-    fn counters(&mut self, counters: Counters) {
-        let known = self.parents.contains_key(&counters.parent.identity);
-        let filtered = self.is_filtered();
-        let deaths = [counters.exited, counters.adopted, counters.reaped, counters.autoreaped];
-        // A process that only waited is no parent.
-        let has_children = deaths.iter().any(|count| *count != 0) || (filtered && counters.forked != 0);
-        // Of a tree, the kernel counts forks of its members alone: where the events of a birth were lost, its counters tell.
-        let in_tree = match self.processes.get(&counters.parent.identity) {
-            _ if self.root().is_none() => false,
-            Some(process) => process.member,
-            None => counters.forked != 0,
-        };
-        if !known && !(has_children && (in_tree || self.root().is_none())) {
-            return;
-        }
-        // What is in a sum already is final.
-        if !known && self.finished.died_ns(&counters.parent.identity).is_some() {
-            return;
-        }
-        let identity = counters.parent.identity;
-        if let Some(parent) = self.parent_entry(counters.parent) {
-            parent.waits = Some(Waits { any: counters.waits_any, specific: counters.waits_specific });
-            if filtered && counters.exec_ns != 0 {
-                parent.exec_ns = Some(counters.exec_ns);
-                parent.reaped_before_exec = counters.reaped_before_exec;
-            }
-            if counters.exec_ns > parent.program_ns {
-                // It was not told of: what is known is of the program before.
-                parent.runs(counters.exec_ns, None);
-            }
-            parent.member |= in_tree;
-            let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
-            parent.counters = Some(Box::new(counters));
-            parent.in_reading = true;
-            if died_ns == 0 {
-                parent.lived_at(time_ns);
-                return;
-            }
-            self.parent_died(identity, died_ns);
-            if let Some(parent) = self.parents.get_mut(&identity) {
-                parent.died_at(died_ns);
-            }
-        }
     }
 }

@@ -238,49 +238,4 @@ impl Parent {
     pub(super) fn deaths(&self) -> u64 {
         self.counters.as_ref().map_or(self.ledger.exited, |counters| counters.exited)
     }
-
-    /// This parent with the ledger that the kernel counted; `None` where it counted nothing. What is unreaped comes from
-    /// the task list, which was walked after the counters were read; `zombie_since` says when one of them became a zombie.
-    pub(super) fn reconciled(&self, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Option<Self> {
-        let counters = self.counters.as_deref()?;
-        let mut parent = Self { counters: None, ..self.clone() };
-        // Those that died after the reading are not in it.
-        parent
-            .zombies
-            .retain(|zombie| zombie_since(zombie).is_none_or(|since_ns| since_ns <= counters.time_ns));
-        let books = &mut parent.ledger;
-        books.forked = counters.forked;
-        books.adopted = counters.adopted;
-        books.reaped = counters.reaped;
-        books.autoreaped = counters.autoreaped;
-        books.coarse = counters.coarse;
-        parent.reap_latency = Tally::from(counters.reap_latency.clone());
-        parent.teardown = Tally::from(counters.teardown.clone());
-        let unreaped = parent.zombies.len() as u64;
-        // Dead by the reading, not known to be reaped by then, and no longer in the task list.
-        let gone = (self.older.saturating_add(counters.exited).saturating_add(books.adopted))
-            .saturating_sub(books.reaped.saturating_add(books.autoreaped).saturating_add(unreaped));
-        if self.died_ns.is_some() {
-            // Those that could not be followed have been reaped.
-            let reaped = gone.min(counters.untracked);
-            books.reaped += reaped;
-            books.abandoned = gone - reaped;
-        } else {
-            // A parent that lives has reaped them since, or their free is still to come.
-            books.reaped += gone;
-            books.abandoned = 0;
-        }
-        // A zombie whose death no program saw is in the task list all the same.
-        books.exited = (books.reaped.saturating_add(books.autoreaped))
-            .saturating_add(unreaped.saturating_add(books.abandoned))
-            .saturating_sub(books.adopted);
-        // Whom the events took for abandoned had been reaped after all.
-        if books.abandoned == 0 {
-            parent.abandoned_after = Tally::default();
-            parent.abandoned_held_after = Tally::default();
-            (parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_own) = (0, 0, 0);
-            parent.abandoned_youngest_ns = 0;
-        }
-        Some(parent)
-    }
 }

@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Begin, Comm, Precision, SeenTask, Snapshot, TaskState, WaitStatus};
+use crate::model::{
+    Begin, Comm, Counters, Precision, ReapHow, SeenTask, Snapshot, Task, TaskState, WaitStatus,
+};
 
 pub(crate) fn task(tgid: u32) -> Task {
     Task {

@@ -4,7 +4,7 @@
 
 use foldhash::{HashMap, HashSet, HashSetExt};
 
-use super::{Engine, Observation, State};
+use super::{Engine, Observation, State, death::Release};
 use crate::model::{Identity, Lifecycle, Precision, ReapHow, SeenTask, Snapshot, Stage, Task, TaskState};
 
 /// Room for so many is not worth giving back.
@@ -34,7 +34,8 @@ impl Engine {
             // Born and gone unseen by any other stage: nothing is known of its death but that it was.
             State::Running => self.parent_died(identity, now),
             State::Exited { .. } | State::Abandoned { .. } => {
-                self.reap(task, parent, false, how, Precision::Coarse, 0, now);
+                let precision = Precision::Coarse;
+                self.reap(Release { task, by: parent, taken: false, how, precision, since_ns: 0, now });
             }
             State::Zombie { .. } => {
                 if let Some(entry) = self.parents.get_mut(&owner) {

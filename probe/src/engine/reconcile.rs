@@ -1,0 +1,122 @@
+//! What the kernel counted, beside what the events said: which of the two is right, and the ledger that follows. Both are
+//! kept as they came; a ledger is reconciled when it is read.
+//!
+//! Must not know which hooks count, nor who asks.
+
+use super::{Engine, Parent, Tally, Waits};
+use crate::model::{Counters, Coverage, Identity, Losses, Scope, Settled};
+
+impl Engine {
+    /// Whether the ledgers are those that the kernel counted: not every event was asked for, or some were lost.
+    pub fn is_counted(&self) -> bool {
+        self.is_filtered() || self.losses() != Losses::default()
+    }
+
+    pub(super) fn is_filtered(&self) -> bool {
+        self.begin.coverage != Coverage::EveryEvent || matches!(self.begin.scope, Scope::Pids(_))
+    }
+
+    pub(super) fn counters(&mut self, counters: Counters) {
+        let known = self.parents.contains_key(&counters.parent.identity);
+        let filtered = self.is_filtered();
+        let deaths = [counters.exited, counters.adopted, counters.reaped, counters.autoreaped];
+        // A process that only waited is no parent.
+        let has_children = deaths.iter().any(|count| *count != 0) || (filtered && counters.forked != 0);
+        // Of a tree, the kernel counts forks of its members alone: where the events of a birth were lost, its counters tell.
+        let in_tree = match self.processes.get(&counters.parent.identity) {
+            _ if self.root().is_none() => false,
+            Some(process) => process.member,
+            None => counters.forked != 0,
+        };
+        if !known && !(has_children && (in_tree || self.root().is_none())) {
+            return;
+        }
+        // What is in a sum already is final.
+        if !known && self.finished.died_ns(&counters.parent.identity).is_some() {
+            return;
+        }
+        let identity = counters.parent.identity;
+        if let Some(parent) = self.parent_entry(counters.parent) {
+            parent.waits = Some(Waits { any: counters.waits_any, specific: counters.waits_specific });
+            if filtered && counters.exec_ns != 0 {
+                parent.exec_ns = Some(counters.exec_ns);
+                parent.reaped_before_exec = counters.reaped_before_exec;
+            }
+            if counters.exec_ns > parent.program_ns {
+                // It was not told of: what is known is of the program before.
+                parent.runs(counters.exec_ns, None);
+            }
+            parent.member |= in_tree;
+            let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
+            parent.counters = Some(Box::new(counters));
+            parent.in_reading = true;
+            if died_ns == 0 {
+                parent.lived_at(time_ns);
+                return;
+            }
+            self.parent_died(identity, died_ns);
+            if let Some(parent) = self.parents.get_mut(&identity) {
+                parent.died_at(died_ns);
+            }
+        }
+    }
+
+    /// All counters were read. Forgets the parents whose entry the kernel has given up: they are in its sum.
+    pub(super) fn counters_end(&mut self, settled: Settled) {
+        self.settled = settled;
+        let mut dead = 0;
+        self.parents.retain(|_, parent| {
+            let is_kept = parent.is_kept();
+            dead += usize::from(is_kept && parent.died_ns.is_some());
+            is_kept
+        });
+        self.finished.set_dead(dead);
+    }
+}
+
+impl Parent {
+    /// This parent with the ledger that the kernel counted; `None` where it counted nothing. What is unreaped comes from
+    /// the task list, which was walked after the counters were read; `zombie_since` says when one of them became a zombie.
+    pub(super) fn reconciled(&self, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Option<Self> {
+        let counters = self.counters.as_deref()?;
+        let mut parent = Self { counters: None, ..self.clone() };
+        // Those that died after the reading are not in it.
+        parent
+            .zombies
+            .retain(|zombie| zombie_since(zombie).is_none_or(|since_ns| since_ns <= counters.time_ns));
+        let books = &mut parent.ledger;
+        books.forked = counters.forked;
+        books.adopted = counters.adopted;
+        books.reaped = counters.reaped;
+        books.autoreaped = counters.autoreaped;
+        books.coarse = counters.coarse;
+        parent.reap_latency = Tally::from(counters.reap_latency.clone());
+        parent.teardown = Tally::from(counters.teardown.clone());
+        let unreaped = parent.zombies.len() as u64;
+        // Dead by the reading, not known to be reaped by then, and no longer in the task list.
+        let gone = (self.older.saturating_add(counters.exited).saturating_add(books.adopted))
+            .saturating_sub(books.reaped.saturating_add(books.autoreaped).saturating_add(unreaped));
+        if self.died_ns.is_some() {
+            // Those that could not be followed have been reaped.
+            let reaped = gone.min(counters.untracked);
+            books.reaped += reaped;
+            books.abandoned = gone - reaped;
+        } else {
+            // A parent that lives has reaped them since, or their free is still to come.
+            books.reaped += gone;
+            books.abandoned = 0;
+        }
+        // A zombie whose death no program saw is in the task list all the same.
+        books.exited = (books.reaped.saturating_add(books.autoreaped))
+            .saturating_add(unreaped.saturating_add(books.abandoned))
+            .saturating_sub(books.adopted);
+        // Whom the events took for abandoned had been reaped after all.
+        if books.abandoned == 0 {
+            parent.abandoned_after = Tally::default();
+            parent.abandoned_held_after = Tally::default();
+            (parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_own) = (0, 0, 0);
+            parent.abandoned_youngest_ns = 0;
+        }
+        Some(parent)
+    }
+}
