@@ -23,7 +23,7 @@ use std::borrow::Cow;
 use unreaped::Unreaped;
 
 use crate::{
-    engine::{Parent as Known, State, Tally, View},
+    engine::{Histogram, Parent as Known, State, View},
     model::{self, Detail, Identity, Session, Task},
     report::{
         HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, Precision,
@@ -37,7 +37,7 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
     let losses = view.losses();
     let lost = lost(losses);
     let complete = lost == Lost::default();
-    let of_scope = || view.parents().filter(|known| view.root().is_none() || known.member);
+    let of_scope = || view.parents().filter(|known| view.root().is_none() || known.in_tree);
     let coarse = (of_scope().map(|known| known.ledger.coarse))
         .chain(view.others().map(|(_, sum)| sum.ledger.coarse))
         .fold(view.settled().coarse, u64::saturating_add);
@@ -181,15 +181,15 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
     }
 }
 
-fn summary(tally: &Tally) -> LatencySummary {
+fn summary(histogram: &Histogram) -> LatencySummary {
     LatencySummary {
-        count: tally.count(),
-        min_ns: tally.min_ns(),
-        p50_ns: tally.quantile_ns(0.50),
-        p90_ns: tally.quantile_ns(0.90),
-        p99_ns: tally.quantile_ns(0.99),
-        max_ns: tally.max_ns(),
-        mean_ns: tally.mean_ns(),
+        count: histogram.count(),
+        min_ns: histogram.min_ns(),
+        p50_ns: histogram.quantile_ns(0.50),
+        p90_ns: histogram.quantile_ns(0.90),
+        p99_ns: histogram.quantile_ns(0.99),
+        max_ns: histogram.max_ns(),
+        mean_ns: histogram.mean_ns(),
     }
 }
 
@@ -197,7 +197,7 @@ fn summary(tally: &Tally) -> LatencySummary {
 fn left_running(view: &View<'_>) -> Vec<LeftRunning> {
     let mut left: Vec<(Identity, LeftRunning)> = view
         .processes()
-        .filter(|process| process.member && matches!(process.state, State::Running))
+        .filter(|process| process.in_tree && matches!(process.state, State::Running))
         .map(|process| {
             let detail = process.detail.clone().unwrap_or_default();
             let spawned_by = process.spawned_by.as_deref().copied().unwrap_or_default();

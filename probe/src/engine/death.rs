@@ -37,7 +37,7 @@ impl Engine {
         self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child)
-                && let Some(left) = process.left_at(now, self.first_walk_ns)
+                && let Some(left) = process.left_at(now, self.first_snapshot_ns)
             {
                 let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
                 parent.abandon(left);
@@ -97,7 +97,7 @@ impl Engine {
         else {
             return;
         };
-        if let Some(left) = process.left_at(now, self.first_walk_ns) {
+        if let Some(left) = process.left_at(now, self.first_snapshot_ns) {
             let held = left.held_by.is_some();
             parent.abandon(Left { waited_ns, ..left });
             process.state = State::Abandoned { since_ns: now, waited_ns, held };
@@ -119,7 +119,7 @@ impl Engine {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
         }
-        let left = process.left_at(now, self.first_walk_ns);
+        let left = process.left_at(now, self.first_snapshot_ns);
         process.parent = parent.identity;
         process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };
         if let Some(left) = left {
@@ -185,7 +185,7 @@ impl Engine {
             State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
                 let latency = Some(waited_ns.min(now.saturating_sub(since_ns)));
                 let Some(entry) = self.parents.get_mut(&owner) else { return latency };
-                entry.take_back(waited_ns, held);
+                entry.reclassify_as_reaped(waited_ns, held);
                 entry.ledger.coarse += coarse;
                 entry.reap_latency.extend(latency);
                 latency

@@ -11,7 +11,7 @@ use std::{
 
 use foldhash::{HashMap, HashSet};
 
-use super::parent::{Books, Parent};
+use super::parent::{Ledger, Parent};
 use crate::model::{Identity, Settled};
 
 /// So many times as many dead parents as may be kept are too many to wait for the counters of each,
@@ -100,7 +100,7 @@ impl Grounds {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
     pub parents: u64,
-    pub ledger: Books,
+    pub ledger: Ledger,
 }
 
 impl Sum {
@@ -121,7 +121,7 @@ pub struct Sums {
 
 impl Sums {
     fn add(&mut self, parent: &Parent, late_ns: u64) {
-        if parent.ledger == Books::default() {
+        if parent.ledger == Ledger::default() {
             return;
         }
         if is_quiet(parent, late_ns) {
@@ -139,7 +139,7 @@ impl Sums {
     /// Those that left nothing to tell, in the form in which the kernel sums up such.
     pub fn settled(&self) -> Settled {
         let Sum { parents, ledger } = self.quiet;
-        let Books { forked, exited, adopted, reaped, autoreaped, abandoned: _, coarse } = ledger;
+        let Ledger { forked, exited, adopted, reaped, autoreaped, abandoned: _, coarse } = ledger;
         Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse }
     }
 }
@@ -304,7 +304,8 @@ impl Finished {
         let late_ns = self.bounds.late_ns;
         let (mut quiet, mut telling, mut nobodys) = (Vec::new(), Vec::new(), Vec::new());
         for (identity, parent) in finished {
-            if (is_tree && !parent.member) || (parent.counters.is_none() && parent.ledger == Books::default())
+            if (is_tree && !parent.in_tree)
+                || (parent.counters.is_none() && parent.ledger == Ledger::default())
             {
                 nobodys.push(identity);
             } else if parent.resumed || is_quiet(&parent, late_ns) {

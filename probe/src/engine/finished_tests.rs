@@ -37,8 +37,8 @@ fn totals(engine: &Engine) -> Totals {
     let view = engine.view();
     let settled = view.settled();
     let mut sum = [settled.parents, settled.forked, settled.exited, settled.adopted, settled.reaped, 0, 0];
-    let mut add = |parents: u64, ledger: &Books, unreaped: usize| {
-        let Books { forked, exited, adopted, reaped, abandoned, .. } = *ledger;
+    let mut add = |parents: u64, ledger: &Ledger, unreaped: usize| {
+        let Ledger { forked, exited, adopted, reaped, abandoned, .. } = *ledger;
         for (sum, more) in
             sum.iter_mut().zip([parents, forked, exited, adopted, reaped, unreaped as u64, abandoned])
         {
@@ -48,7 +48,7 @@ fn totals(engine: &Engine) -> Totals {
     for (_, other) in view.others() {
         add(other.parents, &other.ledger, 0);
     }
-    for parent in view.parents().filter(|parent| parent.ledger != Books::default()) {
+    for parent in view.parents().filter(|parent| parent.ledger != Ledger::default()) {
         add(1, &parent.ledger, parent.zombies.len());
     }
     sum
@@ -71,7 +71,7 @@ fn truth(table: &Table) -> Totals {
 }
 
 /// What a report would be made of.
-type Outcome = (Totals, Settled, BTreeMap<Grounds, Sum>, Vec<(Identity, Books)>);
+type Outcome = (Totals, Settled, BTreeMap<Grounds, Sum>, Vec<(Identity, Ledger)>);
 
 fn outcome(engine: &Engine) -> Outcome {
     let view = engine.view();
@@ -112,7 +112,7 @@ proptest! {
             left_alone.apply(input.clone(), &mut observations);
             asked.apply(input, &mut observations);
             for parent in asked.view().parents() {
-                let Books { exited, adopted, reaped, autoreaped, abandoned, .. } = parent.ledger;
+                let Ledger { exited, adopted, reaped, autoreaped, abandoned, .. } = parent.ledger;
                 if exited + adopted != reaped + autoreaped + abandoned + parent.zombies.len() as u64 {
                     unbalanced.push((asked.ended_ns(), parent.clone()));
                 }
@@ -138,7 +138,7 @@ proptest! {
         apply(&mut engine, inputs);
         let view = engine.view();
         for parent in view.parents() {
-            let Books { exited, adopted, reaped, autoreaped, abandoned, .. } = parent.ledger;
+            let Ledger { exited, adopted, reaped, autoreaped, abandoned, .. } = parent.ledger;
             let left = abandoned + parent.zombies.len() as u64;
             prop_assert_eq!(exited + adopted, reaped + autoreaped + left, "{:?}", parent);
         }

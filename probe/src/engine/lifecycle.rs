@@ -95,16 +95,16 @@ impl Engine {
     pub(super) fn fork(&mut self, child: Task, parent: &Task, creator: &Task, now: u64) {
         let inherited =
             self.processes.get(&creator.identity).or_else(|| self.processes.get(&parent.identity));
-        let (detail, member) =
-            inherited.map_or((None, false), |process| (process.detail.clone(), process.member));
-        let in_tree = self.root().is_some();
+        let (detail, in_tree) =
+            inherited.map_or((None, false), |process| (process.detail.clone(), process.in_tree));
+        let is_tree = self.root().is_some();
         let process = self.entry(child, Some(*parent));
         if !process.is_dead() {
             process.parent = parent.identity;
         }
         process.born_to = parent.identity;
-        process.member |= member;
-        if in_tree && process.member {
+        process.in_tree |= in_tree;
+        if is_tree && process.in_tree {
             // Not the parent where it was cloned as a sibling (CLONE_PARENT).
             let spawner = if creator.identity.tgid == 0 { parent } else { creator };
             process.spawned_by = Some(Box::new(*spawner));
@@ -127,7 +127,7 @@ impl Engine {
         let process = event.process.identity;
         let of_whom = match &self.begin.scope {
             Scope::Host => true,
-            Scope::Tree(_) => self.processes.get(&process).is_some_and(|process| process.member),
+            Scope::Tree(_) => self.processes.get(&process).is_some_and(|process| process.in_tree),
             Scope::Pids(pids) => {
                 let parent = event.stage.parent().map_or(0, |parent| parent.identity.tgid);
                 pids.contains(&process.tgid) || pids.contains(&parent)
@@ -146,7 +146,7 @@ impl Engine {
     /// Whether a process that is not known here has been released already: every process was seen by the first walk, or
     /// its birth or its death was told. Where events were lost, the kernel's counters take the place of the ledgers.
     pub(super) fn is_released(&self, identity: Identity) -> bool {
-        self.first_walk_ns.is_some()
+        self.first_snapshot_ns.is_some()
             && self.begin.coverage == Coverage::EveryEvent
             && !self.processes.contains_key(&identity)
     }

@@ -5,10 +5,10 @@
 
 mod death;
 mod description;
-mod distribution;
 mod finished;
 #[cfg(test)]
 mod finished_tests;
+mod histogram;
 mod lifecycle;
 mod parent;
 mod process;
@@ -24,10 +24,10 @@ mod view;
 
 use foldhash::HashMap;
 
-pub use distribution::Tally;
 pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
-pub use parent::{Books, Origin, Parent, Waits};
+pub use histogram::Histogram;
+pub use parent::{Ledger, Origin, Parent, Waits};
 pub use process::{Process, State};
 use released::Released;
 use unfreed::Unfreed;
@@ -69,7 +69,7 @@ pub struct Engine {
     upkeep: Upkeep,
     not_followed: u64,
     /// When the first walk of the task list ended.
-    first_walk_ns: Option<u64>,
+    first_snapshot_ns: Option<u64>,
     released: Released,
     unfreed: Unfreed,
     finished: Finished,
@@ -158,13 +158,13 @@ impl Engine {
 
     /// How many parents of those asked for are followed, and how many zombies they have as far as is known.
     pub fn parents_and_zombies(&self) -> (u64, u64) {
-        let in_scope = |parent: &&Parent| self.root().is_none() || parent.member;
+        let in_scope = |parent: &&Parent| self.root().is_none() || parent.in_tree;
         let parents = self.parents.values().filter(in_scope);
         parents.fold((0, 0), |(count, zombies), parent| (count + 1, zombies + parent.zombies.len() as u64))
     }
 
     fn is_older(&self, process: &Process) -> bool {
-        process.is_older(self.first_walk_ns)
+        process.is_older(self.first_snapshot_ns)
     }
 
     /// How many parents and processes are kept one by one.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foldhash::HashSet;
 
-use super::distribution::Tally;
+use super::histogram::Histogram;
 use crate::model::{Counters, Detail, Identity, SignalMasks, Task};
 
 /// Room for so many zombies is not worth giving back.
@@ -12,7 +12,7 @@ const ROOM_KEPT: usize = 1_024;
 
 /// What was counted, before it is checked and summed up for a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Books {
+pub struct Ledger {
     pub forked: u64,
     pub exited: u64,
     pub adopted: u64,
@@ -34,7 +34,7 @@ pub(super) struct Left {
     pub origin: Origin,
 }
 
-impl std::ops::AddAssign for Books {
+impl std::ops::AddAssign for Ledger {
     fn add_assign(&mut self, other: Self) {
         for (sum, more) in [
             (&mut self.forked, other.forked),
@@ -89,18 +89,18 @@ pub struct Parent {
     pub(super) program_ns: u64,
     /// What its main thread did with signals when it was last looked at as a suspect.
     pub signal_masks: Option<Box<SignalMasks>>,
-    pub member: bool,
+    pub in_tree: bool,
     pub died_ns: Option<u64>,
     pub exec_ns: Option<u64>,
     /// Children reaped by the program it ran before its last exec: no credit to the one it runs now.
     pub reaped_before_exec: u64,
     pub last_fork_ns: u64,
-    pub ledger: Books,
+    pub ledger: Ledger,
     /// Its unreaped children; `unreaped` is their number.
     pub zombies: HashSet<Identity>,
     /// How long each abandoned child had waited, for those no tracer held, and for those one held.
-    pub abandoned_after: Tally,
-    pub abandoned_held_after: Tally,
+    pub abandoned_after: Histogram,
+    pub abandoned_held_after: Histogram,
     /// Of the abandoned: dead before the window began.
     pub abandoned_older: u64,
     /// Of the abandoned: known to have had another parent before, and known to be its own.
@@ -110,8 +110,8 @@ pub struct Parent {
     pub abandoned_youngest_ns: u64,
     /// The last tracer that held one of the abandoned.
     pub abandoned_to: Option<Box<Task>>,
-    pub reap_latency: Tally,
-    pub teardown: Tally,
+    pub reap_latency: Histogram,
+    pub teardown: Histogram,
     /// `None`: not counted yet.
     pub waits: Option<Waits>,
     /// Zombies of the first walk: dead before anything was counted.
@@ -137,23 +137,23 @@ impl Parent {
             is_described: false,
             program_ns: 0,
             signal_masks: None,
-            member: false,
+            in_tree: false,
             died_ns: None,
             exec_ns: None,
             reaped_before_exec: 0,
             last_fork_ns: 0,
-            ledger: Books::default(),
+            ledger: Ledger::default(),
             zombies: HashSet::default(),
-            abandoned_after: Tally::default(),
-            abandoned_held_after: Tally::default(),
+            abandoned_after: Histogram::default(),
+            abandoned_held_after: Histogram::default(),
             abandoned_older: 0,
             abandoned_adopted: 0,
             abandoned_own: 0,
             untold: Vec::new(),
             abandoned_youngest_ns: 0,
             abandoned_to: None,
-            reap_latency: Tally::default(),
-            teardown: Tally::default(),
+            reap_latency: Histogram::default(),
+            teardown: Histogram::default(),
             waits: None,
             older: 0,
             reaped_late_at_least: false,
@@ -224,7 +224,7 @@ impl Parent {
     }
 
     /// One that was taken for abandoned had been reaped.
-    pub(super) fn take_back(&mut self, waited_ns: u64, held: bool) {
+    pub(super) fn reclassify_as_reaped(&mut self, waited_ns: u64, held: bool) {
         self.ledger.abandoned = self.ledger.abandoned.saturating_sub(1);
         self.ledger.reaped += 1;
         if held {

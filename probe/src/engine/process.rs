@@ -45,7 +45,7 @@ pub struct Process {
     pub detail: Option<Arc<Detail>>,
     pub state: State,
     /// Of the watched tree.
-    pub member: bool,
+    pub in_tree: bool,
     /// When it began the program it runs; 0 where that was not seen.
     pub(super) program_ns: u64,
 }
@@ -65,7 +65,7 @@ impl Process {
             handed_on: false,
             detail: None,
             state: State::Running,
-            member: false,
+            in_tree: false,
             program_ns: 0,
         }
     }
@@ -80,23 +80,23 @@ impl Process {
         }
     }
 
-    /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_walk_ns`: the end of the
+    /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_snapshot_ns`: the end of the
     /// first walk of the task list.
-    pub(super) fn left_at(&self, now: u64, first_walk_ns: Option<u64>) -> Option<Left> {
+    pub(super) fn left_at(&self, now: u64, first_snapshot_ns: Option<u64>) -> Option<Left> {
         let State::Zombie { since_ns, held_by, .. } = &self.state else { return None };
         Some(Left {
             born_ns: self.task.identity.start_boottime_ns,
             waited_ns: now.saturating_sub(*since_ns),
             held_by: held_by.clone(),
-            older: self.is_older(first_walk_ns),
+            older: self.is_older(first_snapshot_ns),
             origin: self.origin(),
         })
     }
 
-    /// Whether it was a zombie already when the task list was first walked, until `first_walk_ns`.
-    pub(super) fn is_older(&self, first_walk_ns: Option<u64>) -> bool {
+    /// Whether it was a zombie already when the task list was first walked, until `first_snapshot_ns`.
+    pub(super) fn is_older(&self, first_snapshot_ns: Option<u64>) -> bool {
         matches!(self.state, State::Zombie { since_ns, at_least: true, .. }
-            if first_walk_ns.is_some_and(|walk_ns| since_ns <= walk_ns))
+            if first_snapshot_ns.is_some_and(|walk_ns| since_ns <= walk_ns))
     }
 
     /// When the last stage that is known of it began.

@@ -3,7 +3,7 @@
 //!
 //! Must not know which hooks count, nor who asks.
 
-use super::{Engine, Parent, Tally, Waits};
+use super::{Engine, Histogram, Parent, Waits};
 use crate::model::{Counters, Coverage, Identity, Losses, Scope, Settled};
 
 impl Engine {
@@ -25,7 +25,7 @@ impl Engine {
         // Of a tree, the kernel counts forks of its members alone: where the events of a birth were lost, its counters tell.
         let in_tree = match self.processes.get(&counters.parent.identity) {
             _ if self.root().is_none() => false,
-            Some(process) => process.member,
+            Some(process) => process.in_tree,
             None => counters.forked != 0,
         };
         if !known && !(has_children && (in_tree || self.root().is_none())) {
@@ -46,7 +46,7 @@ impl Engine {
                 // It was not told of: what is known is of the program before.
                 parent.runs(counters.exec_ns, None);
             }
-            parent.member |= in_tree;
+            parent.in_tree |= in_tree;
             let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
             parent.counters = Some(Box::new(counters));
             parent.in_reading = true;
@@ -90,8 +90,8 @@ impl Parent {
         books.reaped = counters.reaped;
         books.autoreaped = counters.autoreaped;
         books.coarse = counters.coarse;
-        parent.reap_latency = Tally::from(counters.reap_latency.clone());
-        parent.teardown = Tally::from(counters.teardown.clone());
+        parent.reap_latency = Histogram::from(counters.reap_latency.clone());
+        parent.teardown = Histogram::from(counters.teardown.clone());
         let unreaped = parent.zombies.len() as u64;
         // Dead by the reading, not known to be reaped by then, and no longer in the task list.
         let gone = (self.older.saturating_add(counters.exited).saturating_add(books.adopted))
@@ -112,8 +112,8 @@ impl Parent {
             .saturating_sub(books.adopted);
         // Whom the events took for abandoned had been reaped after all.
         if books.abandoned == 0 {
-            parent.abandoned_after = Tally::default();
-            parent.abandoned_held_after = Tally::default();
+            parent.abandoned_after = Histogram::default();
+            parent.abandoned_held_after = Histogram::default();
             (parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_own) = (0, 0, 0);
             parent.abandoned_youngest_ns = 0;
         }

@@ -67,8 +67,8 @@ impl Engine {
     }
 
     pub(super) fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
-        let first = self.first_walk_ns.is_none();
-        self.first_walk_ns.get_or_insert(snapshot.ended_ns);
+        let first = self.first_snapshot_ns.is_none();
+        self.first_snapshot_ns.get_or_insert(snapshot.ended_ns);
         self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
         let mut present = HashSet::with_capacity(snapshot.tasks.len());
         let released = self.released.take_since(snapshot.began_ns);

@@ -21,7 +21,7 @@ impl Engine {
             _ => false,
         };
         let in_scope =
-            |parent: &&Parent| parent.died_ns.is_none() && (self.root().is_none() || parent.member);
+            |parent: &&Parent| parent.died_ns.is_none() && (self.root().is_none() || parent.in_tree);
         let mut suspects: Vec<(usize, Task)> = self
             .parents
             .values()

@@ -15,14 +15,14 @@ impl Engine {
         self.by_tgid.insert(task.identity.tgid, task.identity);
         let root = self.root();
         let parent_identity = parent.map(|parent| parent.identity).unwrap_or_default();
-        let member = root == Some(task.identity)
+        let in_tree = root == Some(task.identity)
             || (!self.processes.contains_key(&task.identity)
-                && self.processes.get(&parent_identity).is_some_and(|parent| parent.member));
+                && self.processes.get(&parent_identity).is_some_and(|parent| parent.in_tree));
         let process = self
             .processes
             .entry(task.identity)
             .or_insert_with(|| Box::new(Process::new(task, parent_identity)));
-        process.member |= member;
+        process.in_tree |= in_tree;
         process
     }
 
@@ -50,7 +50,7 @@ impl Engine {
         let process = self.processes.get(&task.identity);
         let parent = self.parents.entry(task.identity).or_insert_with(|| Parent::new(task));
         if let Some(process) = process {
-            parent.member |= process.member;
+            parent.in_tree |= process.in_tree;
             if parent.detail.is_none() {
                 parent.detail.clone_from(&process.detail);
                 parent.program_ns = parent.program_ns.max(process.program_ns);

@@ -1,4 +1,4 @@
-//! A tally of durations: exact count, sum and extremes, bucketed in between.
+//! A histogram of durations: exact count, sum and extremes, bucketed in between.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::model::Distribution;
 
 /// Durations so far. Most parents have none, or one of a kind: those take no memory of their own.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Tally {
+pub enum Histogram {
     #[default]
     Empty,
     One(u64),
@@ -25,7 +25,7 @@ pub struct Durations {
     buckets: BTreeMap<u16, u64>,
 }
 
-impl Tally {
+impl Histogram {
     /// Takes one duration.
     pub fn record(&mut self, duration_ns: u64) {
         match self {
@@ -159,7 +159,7 @@ impl Durations {
     }
 }
 
-impl From<Distribution> for Tally {
+impl From<Distribution> for Histogram {
     /// What the kernel counted. Several CPUs write it at once, and it is read meanwhile; a bucket has 32 bits, and the sum
     /// wraps after 584 years of waiting. So nothing in it need agree with the rest; but each of the extremes was a
     /// duration, and so was each that is in a bucket.
@@ -214,56 +214,59 @@ mod tests {
 
     #[test]
     fn quantiles_lie_within_a_bucket_of_the_truth_and_within_the_extremes() {
-        let mut tally = Tally::default();
-        tally.extend((1..=1000).map(|n| n * 1_000_000));
-        assert_eq!((tally.count(), tally.min_ns(), tally.max_ns()), (1000, 1_000_000, 1_000_000_000));
+        let mut histogram = Histogram::default();
+        histogram.extend((1..=1000).map(|n| n * 1_000_000));
+        assert_eq!(
+            (histogram.count(), histogram.min_ns(), histogram.max_ns()),
+            (1000, 1_000_000, 1_000_000_000)
+        );
         for (share, truth) in [(0.5, 500e6), (0.9, 900e6), (0.99, 990e6)] {
-            let found = tally.quantile_ns(share).expect("all are in buckets") as f64;
+            let found = histogram.quantile_ns(share).expect("all are in buckets") as f64;
             assert!((found / truth - 1.0).abs() < 0.07, "{share}: {found} vs {truth}");
         }
-        assert_eq!(tally.mean_ns(), 500_500_000);
+        assert_eq!(histogram.mean_ns(), 500_500_000);
     }
 
     #[test]
     fn an_empty_tally_is_all_zero_and_one_value_is_every_quantile() {
-        let mut tally = Tally::default();
-        assert_eq!((tally.quantile_ns(0.5), tally.mean_ns()), (Some(0), 0));
-        tally.record(123_456_789);
-        assert_eq!(tally.quantile_ns(0.01), Some(123_456_789));
-        assert_eq!(tally.count_over(100_000_000), 1);
-        assert_eq!(tally.count_over(200_000_000), 0);
+        let mut histogram = Histogram::default();
+        assert_eq!((histogram.quantile_ns(0.5), histogram.mean_ns()), (Some(0), 0));
+        histogram.record(123_456_789);
+        assert_eq!(histogram.quantile_ns(0.01), Some(123_456_789));
+        assert_eq!(histogram.count_over(100_000_000), 1);
+        assert_eq!(histogram.count_over(200_000_000), 0);
     }
 
-    fn counted(count: u64, sum_ns: u64, extremes: (u64, u64), buckets: &[(u16, u64)]) -> Tally {
+    fn counted(count: u64, sum_ns: u64, extremes: (u64, u64), buckets: &[(u16, u64)]) -> Histogram {
         let (min_ns, max_ns) = extremes;
-        Tally::from(Distribution { count, sum_ns, min_ns, max_ns, buckets: buckets.to_vec() })
+        Histogram::from(Distribution { count, sum_ns, min_ns, max_ns, buckets: buckets.to_vec() })
     }
 
     #[test]
     fn extremes_that_two_cpus_wrote_at_once_are_brought_in_order_by_what_the_buckets_have() {
         // Bucket 3 holds 3,072 to 4,095 ns.
-        let tally = counted(2, 7_000, (3_900, 3_100), &[(3, 2)]);
-        assert_eq!((tally.min_ns(), tally.max_ns(), tally.mean_ns()), (3_100, 3_900, 3_500));
-        assert_eq!(tally.quantile_ns(0.5), Some(3_584));
+        let histogram = counted(2, 7_000, (3_900, 3_100), &[(3, 2)]);
+        assert_eq!((histogram.min_ns(), histogram.max_ns(), histogram.mean_ns()), (3_100, 3_900, 3_500));
+        assert_eq!(histogram.quantile_ns(0.5), Some(3_584));
         // The longest was not written; its bucket is.
-        let tally = counted(2, 9_000_003_500, (3_500, 3_500), &[(3, 1), (160, 1)]);
-        assert_eq!(tally.max_ns(), bucket::lower_bound_ns(160));
-        assert_eq!(counted(0, 5, (7, 9), &[(3, 1)]), Tally::default());
+        let histogram = counted(2, 9_000_003_500, (3_500, 3_500), &[(3, 1), (160, 1)]);
+        assert_eq!(histogram.max_ns(), bucket::lower_bound_ns(160));
+        assert_eq!(counted(0, 5, (7, 9), &[(3, 1)]), Histogram::default());
     }
 
     #[test]
     fn of_a_bucket_that_wrapped_the_quantiles_are_not_known_and_the_mean_is() {
         let wrapped = (1 << 32) + 10;
-        let tally = counted(wrapped, wrapped * 5_000, (1_000, 9_000_000_000), &[(4, 10), (200, 1)]);
-        assert_eq!([0.5, 0.9, 0.99].map(|share| tally.quantile_ns(share)), [None; 3]);
-        assert_eq!((tally.mean_ns(), tally.count()), (5_000, wrapped));
+        let histogram = counted(wrapped, wrapped * 5_000, (1_000, 9_000_000_000), &[(4, 10), (200, 1)]);
+        assert_eq!([0.5, 0.9, 0.99].map(|share| histogram.quantile_ns(share)), [None; 3]);
+        assert_eq!((histogram.mean_ns(), histogram.count()), (5_000, wrapped));
     }
 
     #[test]
     fn one_that_is_read_between_its_count_and_its_bucket_leaves_the_quantiles_known() {
         for (count, in_bucket) in [(1_000, 999), (999, 1_000)] {
-            let tally = counted(count, count * 5_000, (4_100, 5_100), &[(4, in_bucket)]);
-            assert_eq!(tally.quantile_ns(0.99), Some(4_608));
+            let histogram = counted(count, count * 5_000, (4_100, 5_100), &[(4, in_bucket)]);
+            assert_eq!(histogram.quantile_ns(0.99), Some(4_608));
         }
     }
 
@@ -273,8 +276,8 @@ mod tests {
         let hours_ns = 6 * 3_600_000_000_000;
         let index = bucket::index(hours_ns) as u16;
         let sum_ns = hours_ns.wrapping_mul(1_000_000);
-        let tally = counted(1_000_000, sum_ns, (hours_ns, hours_ns), &[(index, 1_000_000)]);
-        assert_eq!(tally.mean_ns(), hours_ns);
+        let histogram = counted(1_000_000, sum_ns, (hours_ns, hours_ns), &[(index, 1_000_000)]);
+        assert_eq!(histogram.mean_ns(), hours_ns);
     }
 
     #[test]
@@ -283,13 +286,13 @@ mod tests {
         for (count, sum_ns) in edges.into_iter().flat_map(|one| edges.map(|other| (one, other))) {
             for extremes in edges.into_iter().flat_map(|one| edges.map(|other| (one, other))) {
                 for buckets in [&[][..], &[(0, 1)], &[(3, 1 << 44), (239, 1 << 44)], &[(255, 1)]] {
-                    let tally = counted(count, sum_ns, extremes, buckets);
-                    assert!(tally.min_ns() <= tally.max_ns());
-                    assert!((tally.min_ns()..=tally.max_ns()).contains(&tally.mean_ns()));
+                    let histogram = counted(count, sum_ns, extremes, buckets);
+                    assert!(histogram.min_ns() <= histogram.max_ns());
+                    assert!((histogram.min_ns()..=histogram.max_ns()).contains(&histogram.mean_ns()));
                     for known in
-                        [0.0, 0.5, 0.99, 1.0].into_iter().filter_map(|share| tally.quantile_ns(share))
+                        [0.0, 0.5, 0.99, 1.0].into_iter().filter_map(|share| histogram.quantile_ns(share))
                     {
-                        assert!((tally.min_ns()..=tally.max_ns()).contains(&known));
+                        assert!((histogram.min_ns()..=histogram.max_ns()).contains(&known));
                     }
                 }
             }
