@@ -1,6 +1,7 @@
 //! The one way, enforced: which module may name which, and what the pure ones must not touch.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -17,6 +18,23 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("recording", &["model"]),
     ("source", &["model", "recording"]),
     ("pipeline", &["model", "engine", "recording", "source"]),
+];
+/// Modules of the kernel programs, top first: each may name only those after it.
+const PROGRAM_LAYERS: &[&str] = &[
+    "hook",
+    "lifecycle",
+    "event",
+    "ledger",
+    "parent_table",
+    "dead_child_table",
+    "filter",
+    "kernel",
+    "slot_table",
+    "loss",
+    "maps",
+    "verifier",
+    "atomic",
+    "settings",
 ];
 /// What the pure modules must not touch: clocks, files, tasks.
 const IMPURE: &[&str] = &[
@@ -62,8 +80,13 @@ fn all() -> Vec<(PathBuf, String)> {
 
 /// Top module of a file of the library.
 fn module(path: &Path) -> Option<String> {
+    module_in("probe/src/", path)
+}
+
+/// Top module of a file of the crate with these sources.
+fn module_in(sources: &str, path: &Path) -> Option<String> {
     let text = path.to_str()?;
-    let rest = text.split_once("probe/src/")?.1;
+    let rest = text.split_once(&format!("/{sources}"))?.1;
     Some(rest.split('/').next()?.trim_end_matches(".rs").to_owned())
 }
 
@@ -71,48 +94,116 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
 
+/// Top names after every `crate::`.
+fn imports(text: &str) -> Vec<String> {
+    let joined: String = code(text).collect::<Vec<_>>().join(" ");
+    let mut found = Vec::new();
+    for (at, _) in joined.match_indices("crate::") {
+        let rest = &joined[at + "crate::".len()..];
+        let names: Vec<&str> = if let Some(group) = rest.strip_prefix('{') {
+            // Top names of a grouped import: those at depth one.
+            let mut depth = 0;
+            let mut names = vec![];
+            let mut start = 0;
+            for (place, one) in group.char_indices() {
+                match one {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => {
+                        names.push(&group[start..place]);
+                        break;
+                    }
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => {
+                        names.push(&group[start..place]);
+                        start = place + 1;
+                    }
+                    _ => {}
+                }
+            }
+            names
+        } else {
+            vec![rest]
+        };
+        for name in names {
+            let name: String =
+                name.trim().chars().take_while(|one| one.is_alphanumeric() || *one == '_').collect();
+            if !name.is_empty() {
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
 #[test]
 fn imports_go_one_way() {
     for (path, text) in all() {
         let Some(module) = module(&path) else { continue };
         let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == module) else { continue };
-        let joined: String = code(&text).collect::<Vec<_>>().join(" ");
-        for (at, _) in joined.match_indices("crate::") {
-            let rest = &joined[at + "crate::".len()..];
-            let names: Vec<&str> = if let Some(group) = rest.strip_prefix('{') {
-                // Top names of a grouped import: those at depth one.
-                let mut depth = 0;
-                let mut names = vec![];
-                let mut start = 0;
-                for (place, one) in group.char_indices() {
-                    match one {
-                        '{' => depth += 1,
-                        '}' if depth == 0 => {
-                            names.push(&group[start..place]);
-                            break;
-                        }
-                        '}' => depth -= 1,
-                        ',' if depth == 0 => {
-                            names.push(&group[start..place]);
-                            start = place + 1;
-                        }
-                        _ => {}
-                    }
-                }
-                names
-            } else {
-                vec![rest]
-            };
-            for name in names {
-                let name: String =
-                    name.trim().chars().take_while(|one| one.is_alphanumeric() || *one == '_').collect();
-                assert!(
-                    name.is_empty() || name == module || allowed.contains(&name.as_str()),
-                    "{} names crate::{name}: {module} may name only {allowed:?}",
-                    path.display()
-                );
+        for name in imports(&text) {
+            assert!(
+                name == module || allowed.contains(&name.as_str()),
+                "{} names crate::{name}: {module} may name only {allowed:?}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_kernel_programs_name_only_what_is_below_them() {
+    let place = |module: &str| PROGRAM_LAYERS.iter().position(|layer| *layer == module);
+    for (path, text) in all() {
+        let Some(module) = module_in("probe-ebpf/src/", &path) else { continue };
+        if ["main", "empty"].contains(&module.as_str()) {
+            continue;
+        }
+        let own = place(&module).unwrap_or_else(|| panic!("{module} has no place in PROGRAM_LAYERS"));
+        for name in imports(&text) {
+            assert!(
+                place(&name).is_some_and(|other| other >= own),
+                "{} names crate::{name}, which is not below {module}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_crate_has_a_circle() {
+    let all = all();
+    for sources in ["probe/src/", "probe-common/src/", "probe-ebpf/src/", "xtask/src/"] {
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (path, text) in &all {
+            if let Some(module) = module_in(sources, path)
+                && !["main", "lib"].contains(&module.as_str())
+            {
+                names.entry(module.clone()).or_default().extend(imports(text));
             }
         }
+        assert!(!names.is_empty(), "{sources} was not found");
+        let modules: BTreeSet<String> = names.keys().cloned().collect();
+        for (module, named) in &mut names {
+            named.retain(|name| name != module && modules.contains(name));
+        }
+        // Takes away, again and again, the modules that name none of the others.
+        loop {
+            let leaves: Vec<String> = names
+                .iter()
+                .filter(|(_, named)| named.is_empty())
+                .map(|(module, _)| module.clone())
+                .collect();
+            if leaves.is_empty() {
+                break;
+            }
+            for leaf in leaves {
+                names.remove(&leaf);
+                for named in names.values_mut() {
+                    named.remove(&leaf);
+                }
+            }
+        }
+        assert!(names.is_empty(), "a circle in {sources}: {names:?}");
     }
 }
 
@@ -152,11 +243,29 @@ fn the_room_of_the_host_knows_no_programs() {
 }
 
 #[test]
-fn only_task_rs_reads_kernel_memory() {
+fn only_the_folder_kernel_reads_kernel_memory() {
     for (path, text) in all() {
-        if path.to_string_lossy().contains("probe-ebpf") && !path.ends_with("task.rs") {
+        if module_in("probe-ebpf/src/", &path).is_some_and(|module| module != "kernel") {
             assert!(!text.contains("probe_read"), "{}", path.display());
         }
+    }
+}
+
+#[test]
+fn only_the_ledger_and_the_event_module_do_their_work() {
+    for (path, text) in all() {
+        let Some(module) = module_in("probe-ebpf/src/", &path) else { continue };
+        // Counts are added to atomically.
+        assert!(
+            !text.contains("add(&raw mut") || module == "ledger",
+            "{} counts: only the ledger does",
+            path.display()
+        );
+        assert!(
+            !text.contains("EVENTS") || ["event", "maps"].contains(&module.as_str()),
+            "{} sends: only the event module does",
+            path.display()
+        );
     }
 }
 

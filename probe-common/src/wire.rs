@@ -26,6 +26,12 @@ pub struct TaskRef {
 impl TaskRef {
     /// Nobody.
     pub const NONE: Self = Self { start_boottime_ns: 0, tgid: 0, ns_pid: 0, comm: [0; COMM_LEN] };
+
+    /// Its identity.
+    #[inline(always)]
+    pub fn key(&self) -> ParentKey {
+        ParentKey { tgid: self.tgid, start_boottime_ns: self.start_boottime_ns, reserved: 0 }
+    }
 }
 
 /// [`Event::kind`].

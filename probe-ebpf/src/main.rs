@@ -1,24 +1,27 @@
-//! The programs that run in the kernel: one file a hook. What they share: `task` (the only file that reads kernel
-//! memory), `life` (the death between exit and reap, and the per-parent counters), `maps`.
+//! The programs that run in the kernel. `hook`: one file a hook, from its context to one call; `lifecycle`: from death to
+//! release; `ledger`: what is counted; `event`: what is sent; `filter`: for whom; `dead_child_table` and `parent_table` (on
+//! `slot_table`): what is kept; `kernel`: the only folder that reads kernel memory; below them `maps`, `loss`, `atomic`,
+//! `settings` and `verifier`, which explains the techniques.
 //!
 //! Must not know what the collector concludes. Every event that could not be sent is counted.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
 
-mod books;
-mod exec;
-mod exit;
-mod follow;
-mod fork;
-mod life;
+mod atomic;
+mod dead_child_table;
+mod event;
+mod filter;
+mod hook;
+mod kernel;
+mod ledger;
+mod lifecycle;
+mod loss;
 mod maps;
-mod parent;
-mod reap;
-mod snapshot;
-mod task;
-mod wait;
-mod zombie;
+mod parent_table;
+mod settings;
+mod slot_table;
+mod verifier;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

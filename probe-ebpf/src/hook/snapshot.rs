@@ -1,12 +1,15 @@
-//! The kernel's own task list, process by process: what is unreaped now.
+//! The kernel's own task list, process by process: what is unreaped now. Enters the zombies that no hook has seen die.
 
 use aya_ebpf::helpers::generated::bpf_seq_write;
 use probe_common::wire::{SeenTask, TaskRef, flag, state};
 
 use crate::{
-    exit::older,
-    life::{find, forget, now_ns},
-    task::{TaskPtr, TypedTask, process_of},
+    dead_child_table::find,
+    kernel::{
+        clock::now_ns,
+        task::{TaskPtr, TypedTask, process_of},
+    },
+    lifecycle::{enter_preexisting, forget_preexisting},
 };
 
 const EXIT_ZOMBIE: u32 = 32;
@@ -62,17 +65,17 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
         ..SeenTask::default()
     };
     if state == state::ZOMBIE {
-        older(task.untyped(), &parent, &tracer, now);
-        // Whoever was released meanwhile may have been so before it was entered.
+        enter_preexisting(task.untyped(), &parent, &tracer, now);
+        // A zombie that was released meanwhile may have been released before it was entered.
         if task.exit_state() & EXIT_ZOMBIE == 0 {
-            forget(seen.process.tgid, seen.process.start_boottime_ns);
+            forget_preexisting(seen.process.tgid, seen.process.start_boottime_ns);
             return 0;
         }
-        if let Some(life) = find(seen.process.tgid) {
+        if let Some(child) = find(seen.process.tgid) {
             // SAFETY: a value of our own map.
-            let life = unsafe { &*life };
-            if life.flags & flag::OLDER == 0 {
-                seen.zombie_ns = life.zombie_ns;
+            let child = unsafe { &*child };
+            if child.flags & flag::OLDER == 0 {
+                seen.zombie_ns = child.zombie_ns;
             }
         }
     }

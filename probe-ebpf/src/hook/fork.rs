@@ -1,19 +1,14 @@
 //! Birth of a process. Must not take the caller of clone for the parent: with CLONE_PARENT it is not.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use probe_common::{
-    settings::scope,
-    wire::{ParentKey, kind},
-};
 
 use crate::{
-    follow,
-    life::now_ns,
-    maps::{Stage, add, send},
-    parent::{key_of, parent_record},
-    setting,
-    task::{TaskPtr, TypedTask, Untyped, process_of},
-    with_real_parent,
+    event, filter,
+    kernel::{
+        clock::now_ns,
+        task::{TaskPtr, TypedTask, process_of, with_real_parent},
+    },
+    ledger::count_fork,
 };
 
 /// match-proto: include/trace/events/sched.h: sched_process_fork(struct task_struct *parent, struct task_struct *child)
@@ -24,36 +19,18 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     if child.pid() != child.tgid() {
         return 0;
     }
-    if setting!(stream_all) == 0 && setting!(scope) == scope::HOST {
+    if !event::wants_forks() {
         let (key, task) = with_real_parent!(child, |parent, _| (parent.identity(), parent.0));
-        born_to(&key, TaskPtr::at(task));
+        count_fork(&key, TaskPtr::at(task));
         return 0;
     }
     let process = child.process_of_leader(child.signal());
     let (parent, task) = with_real_parent!(child, |parent, _| (parent.process(), parent.0));
     let creator = if creator.0 == task { parent } else { process_of(creator.untyped()) };
-    if !follow::born(&process, &parent, &creator) {
+    if !filter::inherit_scope(&process, &parent, &creator) {
         return 0;
     }
-    born_to(&key_of(&parent), TaskPtr::at(task));
-    send(&Stage {
-        time_ns: now_ns(),
-        kind: kind::FORK,
-        flags: 0,
-        process: &process,
-        parent: &parent,
-        other: Some(&creator),
-        exit_ns: 0,
-        zombie_ns: 0,
-        status: 0,
-    });
+    count_fork(&parent.key(), TaskPtr::at(task));
+    event::send_fork(now_ns(), &process, &parent, &creator);
     0
-}
-
-#[inline(always)]
-fn born_to(key: &ParentKey, parent: TaskPtr<Untyped>) {
-    if let Some(record) = parent_record(key, parent) {
-        // SAFETY: a value of our own map.
-        unsafe { add(&raw mut (*record).forked, 1) };
-    }
 }

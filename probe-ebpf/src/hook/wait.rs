@@ -3,11 +3,12 @@
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 
 use crate::{
-    follow,
-    maps::add,
-    parent::parent_record,
-    task::{Memory, TaskPtr},
-    with_current,
+    filter,
+    kernel::{
+        task::{TaskPtr, with_current},
+        typed::Memory,
+    },
+    ledger::count_wait,
 };
 
 /// Raw, because `pid` is NULL for any child: the verifier takes a typed argument for never NULL.
@@ -27,17 +28,7 @@ fn began<M: Memory>(caller: TaskPtr<M>, any: bool) {
         return;
     }
     let key = caller.identity();
-    if !follow::in_scope(&key) {
-        return;
-    }
-    if let Some(record) = parent_record(&key, caller) {
-        // SAFETY: a value of our own map.
-        unsafe {
-            if any {
-                add(&raw mut (*record).waits_any, 1);
-            } else {
-                add(&raw mut (*record).waits_specific, 1);
-            }
-        }
+    if filter::in_scope(&key) {
+        count_wait(&key, caller, any);
     }
 }

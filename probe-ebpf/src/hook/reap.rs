@@ -13,30 +13,18 @@ use aya_log_ebpf::debug;
 use probe_common::wire::WaitidCall;
 
 use crate::{
-    life::{freed, is_known_as, reaped_as_usual, released, resolve},
+    kernel::{
+        context,
+        notice::waited_pid,
+        task::{TaskPtr, TypedTask},
+        typed::Untyped,
+    },
+    lifecycle::{freed, task_released, waited},
     maps::WAITID_CALLS,
-    task::{Memory, TaskPtr, TypedTask, Untyped, record, waited_pid},
-    with_current,
 };
 
 const WEXITED: u64 = 4;
 const WNOWAIT: u64 = 0x0100_0000;
-
-#[inline(always)]
-fn task_released<M: Memory>(task: TaskPtr<M>) {
-    let tgid = task.tgid();
-    if task.pid() != tgid {
-        return;
-    }
-    // Somebody on the way out (the child itself, its dying parent) does the kernel's work, not a wait.
-    let start_boottime_ns = task.start_boottime_ns();
-    with_current!(|current| {
-        let by_wait = !current.is_exiting();
-        if !by_wait || !reaped_as_usual(tgid, start_boottime_ns, current.tgid()) {
-            released(tgid, start_boottime_ns, current, by_wait, 0);
-        }
-    });
-}
 
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[fentry(function = "release_task")]
@@ -47,8 +35,8 @@ pub fn release_fentry(ctx: FEntryContext) -> i32 {
     0
 }
 
-/// The same once more. `release_task` can be preempted, this program with it, and a program is skipped where it is under
-/// way on the same CPU already: whoever is skipped above is not skipped here too.
+/// A second copy of `release_fentry`. `release_task` can be preempted, and the program with it, and the kernel skips a
+/// program that is already running on this CPU: a release that one copy misses is seen by the other.
 ///
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[fentry(function = "release_task")]
@@ -60,7 +48,7 @@ pub fn release_again(ctx: FEntryContext) -> i32 {
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[kprobe(function = "release_task")]
 pub fn release_kprobe(ctx: ProbeContext) -> u32 {
-    task_released(TaskPtr::<Untyped>::at(record::kprobe_argument(ctx.as_ptr())));
+    task_released(TaskPtr::<Untyped>::at(context::kprobe_argument(ctx.as_ptr())));
     0
 }
 
@@ -75,34 +63,10 @@ pub fn process_free(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The current process waited, and was told `nr`.
-#[inline(always)]
-fn waited(nr: u32) {
-    if !with_current!(|current| reaped_as_usual(nr, 0, current.tgid())) {
-        waited_for_another(nr);
-    }
-}
-
-/// The same, where it takes a closer look.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn waited_for_another(nr: u32) -> i32 {
-    with_current!(|current| {
-        let mut tgid = Some(nr);
-        if !is_known_as(nr, current.tgid()) {
-            tgid = resolve(nr, current.untyped().signal().pid_ns_inum());
-        }
-        if let Some(tgid) = tgid {
-            released(tgid, 0, current, true, 0);
-        }
-    });
-    0
-}
-
 /// match-proto: kernel/exit.c: SYSCALL_DEFINE4(wait4, pid_t, upid, int __user *, stat_addr, int, options, struct rusage __user *, ru)
 #[tracepoint(category = "syscalls", name = "sys_exit_wait4")]
 pub fn exit_wait4(ctx: TracePointContext) -> u32 {
-    let ret = record::exit_wait4_ret(ctx.as_ptr());
+    let ret = context::exit_wait4_ret(ctx.as_ptr());
     if ret > 0 {
         waited(ret as u32);
     }
@@ -112,8 +76,8 @@ pub fn exit_wait4(ctx: TracePointContext) -> u32 {
 /// match-proto: kernel/exit.c: SYSCALL_DEFINE5(waitid, int, which, pid_t, upid, struct siginfo __user *, infop, int, options, struct rusage __user *, ru)
 #[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
 pub fn enter_waitid(ctx: TracePointContext) -> u32 {
-    let options = record::enter_waitid_options(ctx.as_ptr());
-    let infop = record::enter_waitid_infop(ctx.as_ptr());
+    let options = context::enter_waitid_options(ctx.as_ptr());
+    let infop = context::enter_waitid_infop(ctx.as_ptr());
     // Looking is not reaping; and without a siginfo only the free will tell.
     if options & WEXITED != 0 && options & WNOWAIT == 0 && infop != 0 {
         let _ = WAITID_CALLS.insert(bpf_get_current_pid_tgid(), WaitidCall { infop }, 0);
@@ -129,7 +93,7 @@ pub fn exit_waitid(ctx: TracePointContext) -> u32 {
     // SAFETY: a value of our own map, copied before it is removed.
     let infop = unsafe { (*call).infop };
     let _ = WAITID_CALLS.remove(thread);
-    if record::exit_waitid_ret(ctx.as_ptr()) == 0
+    if context::exit_waitid_ret(ctx.as_ptr()) == 0
         && let Some(nr) = waited_pid(infop)
         && nr != 0
     {

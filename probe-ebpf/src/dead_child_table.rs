@@ -1,0 +1,175 @@
+//! The dead children that are not yet released: entered at the exit, taken out at the release.
+//!
+//! Must not know what is counted or sent, nor read kernel memory.
+
+use probe_common::wire::{Life, LifeSlot, NsPid, loss};
+
+use crate::{
+    atomic::prefetch,
+    loss::count_loss,
+    maps::{LIFE_SLOTS, LIVES, LIVES_WERE_FULL, NS_PIDS},
+    settings::setting,
+    slot_table::{self, BPF_NOEXIST, Slot},
+};
+
+/// What became of a death that was to be entered.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Entered {
+    New,
+    /// It is there already.
+    Known,
+    /// There is no room: its later events will not be seen.
+    Nowhere,
+}
+
+/// The slot of dead children with the low bits of `tgid`, where there are slots.
+#[inline(always)]
+fn slot_of(tgid: u32) -> Option<Slot<()>> {
+    let slot = LIFE_SLOTS.get_ptr_mut(slot_table::index_of(tgid, setting!(life_slots))?)?;
+    // SAFETY: a value of our own map.
+    Some(unsafe { Slot::new(slot, ()) })
+}
+
+#[inline(always)]
+fn child_in(slot: Slot<()>) -> *mut Life {
+    // SAFETY: a value of our own map.
+    unsafe { &raw mut (*slot.address::<LifeSlot>()).life }
+}
+
+/// Starts to fetch the slot of `tgid`.
+#[inline(always)]
+pub fn prefetch_slot(tgid: u32) {
+    if let Some(slot) = slot_of(tgid) {
+        // SAFETY: a value of our own map.
+        unsafe { prefetch(slot.address::<u64>()) };
+    }
+}
+
+/// Whether the slot holds the dead child `tgid`. A claim whose value is not written yet holds none.
+#[inline(always)]
+fn is_held_by(slot: Slot<()>, tgid: u32) -> bool {
+    let claim = slot.claim();
+    // SAFETY: a value of our own map.
+    unsafe {
+        claim != 0
+            && claim == (*child_in(slot)).process.start_boottime_ns
+            && (*child_in(slot)).process.tgid == tgid
+    }
+}
+
+/// The dead child `tgid`.
+#[inline(always)]
+pub fn find(tgid: u32) -> Option<*mut Life> {
+    if let Some(slot) = slot_of(tgid) {
+        if is_held_by(slot, tgid) {
+            return Some(child_in(slot));
+        }
+        if !slot.has_overflow() {
+            return None;
+        }
+    }
+    LIVES.get_ptr_mut(tgid)
+}
+
+/// Takes out the dead child `tgid`: true for one caller of all.
+#[inline(always)]
+pub fn take_out(tgid: u32, start_boottime_ns: u64) -> bool {
+    let slot = slot_of(tgid);
+    if let Some(slot) = slot
+        && is_held_by(slot, tgid)
+    {
+        return slot.compare_exchange(start_boottime_ns, 0) == start_boottime_ns;
+    }
+    if LIVES.remove(tgid).is_err() {
+        return false;
+    }
+    if let Some(slot) = slot {
+        slot.add_overflow(u64::MAX);
+    }
+    true
+}
+
+/// Enters a dead child whose tgid has no entry. `alone`: no other CPU can be entering the same one at this moment.
+#[inline(always)]
+pub fn enter(life: &Life, alone: bool) -> Entered {
+    let entered = put(life, alone);
+    if entered == Entered::New {
+        name_in_namespace(life);
+    }
+    entered
+}
+
+#[inline(always)]
+fn put(life: &Life, alone: bool) -> Entered {
+    let (tgid, start) = (life.process.tgid, life.process.start_boottime_ns);
+    let slot = slot_of(tgid);
+    if let Some(slot) = slot {
+        let found = if alone { slot.compare_exchange(0, start) } else { slot.claim() };
+        if found == start {
+            return Entered::Known;
+        }
+        if alone && found == 0 {
+            // SAFETY: a value of our own map.
+            unsafe { *child_in(slot) = *life };
+            return Entered::New;
+        }
+    }
+    if let Some(slot) = slot {
+        slot.add_overflow(1);
+    }
+    if LIVES.insert(tgid, life, BPF_NOEXIST).is_ok() {
+        return Entered::New;
+    }
+    if let Some(slot) = slot {
+        slot.add_overflow(u64::MAX);
+    }
+    if LIVES.get_ptr(tgid).is_some() {
+        return Entered::Known;
+    }
+    count_loss(loss::LIVES_FULL);
+    if let Some(were_full) = LIVES_WERE_FULL.get_ptr_mut(0) {
+        // SAFETY: a value of our own map.
+        unsafe { *were_full = 1 };
+    }
+    Entered::Nowhere
+}
+
+/// Whether a dead child ever found no room.
+#[inline(always)]
+pub fn were_full() -> bool {
+    // SAFETY: a value of our own map.
+    LIVES_WERE_FULL.get_ptr(0).is_some_and(|were_full| unsafe { *were_full } != 0)
+}
+
+#[inline(always)]
+fn name_in_namespace(life: &Life) {
+    if life.ns_inum != 0
+        && NS_PIDS.insert(NsPid { ns_inum: life.ns_inum, nr: life.nr }, life.process.tgid, 0).is_err()
+    {
+        count_loss(loss::LIVES_FULL);
+    }
+}
+
+/// Removes the name that a dead child has in its parent's PID namespace; not for the initial one, where it has none.
+#[inline(always)]
+pub fn forget_name_in_namespace(name: NsPid) {
+    let _ = NS_PIDS.remove(name);
+}
+
+/// Whether the dead child that `parent` calls `nr` is the one with that tgid. Answers for the initial PID namespace, without
+/// asking the task for its own.
+#[inline(always)]
+pub fn is_known_as(nr: u32, parent_tgid: u32) -> bool {
+    // SAFETY: a value of our own map.
+    find(nr).is_some_and(|life| unsafe { (*life).ns_inum == 0 && (*life).parent.tgid == parent_tgid })
+}
+
+/// tgid of the dead child that a wait in this PID namespace calls `nr`.
+pub fn resolve(nr: u32, ns_inum: u32) -> Option<u32> {
+    if ns_inum == 0 {
+        return Some(nr);
+    }
+    let tgid = NS_PIDS.get_ptr(NsPid { ns_inum, nr })?;
+    // SAFETY: a value of our own map.
+    Some(unsafe { *tgid })
+}

@@ -1,0 +1,68 @@
+//! Somebody is notified of a death: a process becomes waitable, or its zombie gets another parent.
+//!
+//! Exact rung: `do_notify_parent`, whose return value is autoreap. Tracepoint rung: the signal it sends, which says
+//! less: without a signal (SIGCHLD ignored) nothing is seen here.
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{btf_tracepoint, fexit, kprobe, kretprobe},
+    programs::{BtfTracePointContext, FExitContext, ProbeContext, RetProbeContext},
+};
+use aya_log_ebpf::debug;
+
+use crate::{
+    kernel::{
+        context,
+        notice::death_notice,
+        task::{TaskPtr, TypedTask, with_current},
+        typed::Untyped,
+    },
+    lifecycle::{death_signalled, parent_notified},
+    maps::NOTIFIED,
+};
+
+/// match-proto: include/trace/events/signal.h: signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
+#[btf_tracepoint(function = "signal_generate")]
+pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
+    let (signal, info) = (ctx.arg::<u64>(0) as i32, ctx.arg::<u64>(1));
+    let target = TypedTask::at(ctx.arg::<u64>(2));
+    with_current!(|current| {
+        let dying = current.leader();
+        let Some(nr) = death_notice(signal, info, current, dying) else { return 0 };
+        debug!(&ctx, "notice of {} to {}, from {}", nr, target.tgid(), current.tgid());
+        death_signalled(nr, target, current, dying);
+    });
+    0
+}
+
+/// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
+#[fexit(function = "do_notify_parent")]
+pub fn notify_fexit(ctx: FExitContext) -> i32 {
+    let (task, autoreap) = (TypedTask::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(2) as u8 != 0);
+    debug!(&ctx, "notice of {}, autoreap {}", task.pid(), u8::from(autoreap));
+    parent_notified(task, autoreap);
+    0
+}
+
+/// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
+#[kprobe(function = "do_notify_parent")]
+pub fn notify_kprobe(ctx: ProbeContext) -> u32 {
+    if let Some(slot) = NOTIFIED.get_ptr_mut(0) {
+        // SAFETY: a per-CPU slot of our own map.
+        unsafe { *slot = context::kprobe_argument(ctx.as_ptr()) };
+    }
+    0
+}
+
+/// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
+#[kretprobe(function = "do_notify_parent")]
+pub fn notify_kretprobe(ctx: RetProbeContext) -> u32 {
+    if let Some(slot) = NOTIFIED.get_ptr_mut(0) {
+        // SAFETY: a per-CPU slot of our own map; the function ran on this CPU with interrupts off.
+        let task = TaskPtr::<Untyped>::at(unsafe { core::mem::replace(&mut *slot, 0) });
+        if !task.is_null() {
+            parent_notified(task, context::kretprobe_result(ctx.as_ptr()) as u8 != 0);
+        }
+    }
+    0
+}

@@ -1,0 +1,282 @@
+//! Tasks and what the kernel keeps of them. Must not know events or maps.
+
+use core::marker::PhantomData;
+
+use aya_ebpf::helpers::{bpf_get_current_task, generated::bpf_get_current_task_btf};
+use probe_common::wire::{COMM_LEN, ParentKey, TaskRef};
+
+use crate::{
+    kernel::{
+        memory::read,
+        typed::{Memory, Typed, Untyped, member},
+    },
+    settings::offset,
+    verifier::as_scalar,
+};
+
+const PF_EXITING: u32 = 4;
+const SIGNAL_GROUP_EXIT: u32 = 4;
+const SIG_IGN: u64 = 1;
+const SA_NOCLDWAIT: u64 = 2;
+pub const SIGCHLD: i32 = 17;
+
+/// A `struct task_struct *`.
+#[derive(Clone, Copy, PartialEq)]
+pub struct TaskPtr<M: Memory>(pub u64, PhantomData<M>);
+
+/// One that came as a typed argument.
+pub type TypedTask = TaskPtr<Typed>;
+
+impl TypedTask {
+    /// The current task; only where [`Settings::typed_current`] says so.
+    #[inline(always)]
+    pub fn current_typed() -> Self {
+        // SAFETY: a helper without arguments.
+        Self::at(unsafe { bpf_get_current_task_btf() } as u64)
+    }
+}
+
+impl TaskPtr<Untyped> {
+    /// The current task, on every kernel.
+    #[inline(always)]
+    pub fn current() -> Self {
+        // SAFETY: a helper without arguments.
+        Self::at(unsafe { bpf_get_current_task() })
+    }
+}
+
+/// Evaluates `$body` with `$current`, the current task, in the best form this kernel has.
+macro_rules! with_current {
+    (|$current:ident| $body:expr) => {
+        if $crate::settings::setting!(typed_current) != 0 {
+            let $current = $crate::kernel::task::TypedTask::current_typed();
+            $body
+        } else {
+            let $current = $crate::kernel::task::TaskPtr::current();
+            $body
+        }
+    };
+}
+
+pub(crate) use with_current;
+
+impl<M: Memory> TaskPtr<M> {
+    #[inline(always)]
+    pub fn at(address: u64) -> Self {
+        Self(address, PhantomData)
+    }
+    pub fn is_null(self) -> bool {
+        self.0 == 0
+    }
+    /// Its address as a mere number, where the verifier insists on one.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        as_scalar(self.0)
+    }
+    /// The same task, for what is rarely read of it.
+    #[inline(always)]
+    pub fn untyped(self) -> TaskPtr<Untyped> {
+        TaskPtr::at(self.0)
+    }
+    pub fn pid(self) -> u32 {
+        member!(M, self.0, task_pid)
+    }
+    pub fn tgid(self) -> u32 {
+        member!(M, self.0, task_tgid)
+    }
+    pub fn leader(self) -> Self {
+        Self::at(member!(M, self.0, task_group_leader))
+    }
+    pub fn real_parent(self) -> Self {
+        Self::at(member!(M, self.0, task_real_parent))
+    }
+    /// `task->parent`: the tracer while traced, else the real parent.
+    pub fn notified_parent(self) -> Self {
+        Self::at(member!(M, self.0, task_parent))
+    }
+    pub fn start_boottime_ns(self) -> u64 {
+        member!(M, self.0, task_start_boottime)
+    }
+    pub fn exit_signal(self) -> i32 {
+        member!(M, self.0, task_exit_signal)
+    }
+    pub fn exit_state(self) -> u32 {
+        member!(M, self.0, task_exit_state)
+    }
+    pub fn is_exiting(self) -> bool {
+        let flags: u32 = member!(M, self.0, task_flags);
+        flags & PF_EXITING != 0
+    }
+    pub fn signal(self) -> SignalPtr<M> {
+        SignalPtr { address: member!(M, self.0, task_signal), memory: PhantomData }
+    }
+    /// The status a wait would return: of a leader. As `wait_task_zombie` computes it.
+    pub fn wait_status(self, signal: SignalPtr<M>) -> u32 {
+        let flags: u32 = member!(M, signal.address, signal_flags);
+        if flags & SIGNAL_GROUP_EXIT != 0 {
+            member!(M, signal.address, signal_group_exit_code)
+        } else {
+            member!(M, self.0, task_exit_code)
+        }
+    }
+    /// Whether this parent has the kernel reap its children: SIGCHLD ignored, or SA_NOCLDWAIT.
+    pub fn autoreaps(self) -> bool {
+        let sighand: u64 = member!(M, self.0, task_sighand);
+        let handler: u64 = member!(M, sighand, sighand_sigchld_handler);
+        let flags: u64 = member!(M, sighand, sighand_sigchld_flags);
+        handler == SIG_IGN || flags & SA_NOCLDWAIT != 0
+    }
+    /// How `of`, a parent, sees this leader, which shares `signal` with its threads.
+    #[inline(always)]
+    pub fn as_seen_by<N: Memory>(self, of: TaskPtr<N>, signal: SignalPtr<M>) -> SeenAs {
+        // A parent is never deeper than its child, whose own level is at hand.
+        if signal.level() == 0 {
+            return SeenAs { nr: self.tgid(), ns_inum: 0, by_init: of.tgid() == 1 };
+        }
+        let of_signal = of.signal();
+        let level = of_signal.level();
+        if level == 0 {
+            return SeenAs { nr: self.tgid(), ns_inum: 0, by_init: of.tgid() == 1 };
+        }
+        let number = of_signal.number_at(level);
+        SeenAs {
+            nr: inner_pid(signal.number_at(level)),
+            ns_inum: ns_inum(number),
+            by_init: inner_pid(number) == 1,
+        }
+    }
+    /// Whether `of`, a parent, calls this leader `nr`.
+    #[inline(always)]
+    pub fn is_seen_as(self, nr: u32, of: Self) -> bool {
+        let signal = self.signal();
+        // As above.
+        let level = if signal.level() == 0 { 0 } else { of.signal().level() };
+        let own = if level == 0 { self.tgid() } else { inner_pid(signal.number_at(level)) };
+        own == nr
+    }
+    /// Who this task's process is, and no more.
+    #[inline(always)]
+    pub fn identity(self) -> ParentKey {
+        self.leader().identity_of_leader()
+    }
+    /// The same, of a leader.
+    #[inline(always)]
+    pub fn identity_of_leader(self) -> ParentKey {
+        ParentKey { tgid: self.tgid(), start_boottime_ns: self.start_boottime_ns(), reserved: 0 }
+    }
+    /// The process this task belongs to.
+    #[inline(always)]
+    pub fn process(self) -> TaskRef {
+        let leader = self.leader();
+        leader.process_of_leader(leader.signal())
+    }
+    /// The same, of a leader and what it shares with its threads.
+    #[inline(always)]
+    pub fn process_of_leader(self, signal: SignalPtr<M>) -> TaskRef {
+        let tgid = self.tgid();
+        let level = signal.level();
+        let ns_pid = if level == 0 { tgid } else { inner_pid(signal.number_at(level)) };
+        TaskRef { start_boottime_ns: self.start_boottime_ns(), tgid, ns_pid, comm: self.comm() }
+    }
+    /// Two words: the verifier knows an array of bytes, read by the word, but no array at once.
+    #[inline(always)]
+    fn comm(self) -> [u8; COMM_LEN] {
+        let words: [u64; 2] = [member!(M, self.0, task_comm), member!(M, self.0, task_comm, 1)];
+        // SAFETY: any bits are bytes.
+        unsafe { core::mem::transmute(words) }
+    }
+}
+
+/// Evaluates `$body` with `$parent`, the real parent of `$task`, and `$told`, the task that is notified of its death. The two
+/// are the same unless the child is traced; then both are in the form that costs the verifier least.
+macro_rules! with_real_parent {
+    ($task:expr, |$parent:ident, $told:pat_param| $body:expr) => {{
+        // In this order: of two equal values the compiler keeps the first.
+        let told = $task.notified_parent();
+        let real_parent = $task.real_parent().0;
+        let $told = told;
+        if told.0 == real_parent {
+            let $parent = told;
+            $body
+        } else {
+            let $parent = $crate::kernel::task::TaskPtr::<$crate::kernel::typed::Untyped>::at(real_parent);
+            $body
+        }
+    }};
+}
+
+pub(crate) use with_real_parent;
+
+/// A `struct signal_struct *`: what the threads of a process share.
+#[derive(Clone, Copy)]
+pub struct SignalPtr<M: Memory> {
+    address: u64,
+    memory: PhantomData<M>,
+}
+
+impl<M: Memory> SignalPtr<M> {
+    /// Threads not yet through the start of `do_exit`.
+    pub fn live_threads(self) -> i32 {
+        member!(M, self.address, signal_live)
+    }
+    /// Threads not yet released.
+    pub fn nr_threads(self) -> i32 {
+        member!(M, self.address, signal_nr_threads)
+    }
+    /// The process's `struct pid *`.
+    fn pid(self) -> u64 {
+        member!(M, self.address, signal_pid)
+    }
+    /// How deep its PID namespace is.
+    fn level(self) -> u32 {
+        member!(M, self.pid(), pid_level)
+    }
+    /// Address of its number at a level. At a variable distance: untyped from here on.
+    fn number_at(self, level: u32) -> u64 {
+        // 32 is the kernel's MAX_PID_NS_LEVEL; the mask keeps the verifier's arithmetic bounded.
+        as_scalar(self.pid()) + offset!(pid_numbers) + u64::from(level & 63) * offset!(upid_size)
+    }
+    /// Inode of its PID namespace, 0 for the initial one.
+    #[inline(always)]
+    pub fn pid_ns_inum(self) -> u32 {
+        let level = self.level();
+        if level == 0 { 0 } else { ns_inum(self.number_at(level)) }
+    }
+}
+
+/// [`TaskPtr::process`] where it is rarely needed.
+#[inline(always)]
+pub fn process_of(task: TaskPtr<Untyped>) -> TaskRef {
+    let mut process = TaskRef::NONE;
+    describe_process(task, &mut process);
+    process
+}
+
+/// Leaf function, see `verifier`.
+#[inline(never)]
+pub fn describe_process(task: TaskPtr<Untyped>, process: &mut TaskRef) {
+    *process = task.process();
+}
+
+/// A dead process in the eyes of another, its parent.
+pub struct SeenAs {
+    /// Its pid in the other's PID namespace.
+    pub nr: u32,
+    /// Inode of that namespace; 0 for the initial one.
+    pub ns_inum: u32,
+    /// The other is that namespace's init.
+    pub by_init: bool,
+}
+
+/// `upid.nr`.
+#[inline(never)]
+fn inner_pid(number: u64) -> u32 {
+    read(number, offset!(upid_nr))
+}
+
+/// `upid.ns->ns.inum`.
+#[inline(never)]
+fn ns_inum(number: u64) -> u32 {
+    let ns: u64 = read(number, offset!(upid_ns));
+    read(ns, offset!(pidns_inum))
+}

@@ -1,0 +1,276 @@
+//! What the events of a child's life add to the entry of its parent: the only writer of counts and histograms.
+//!
+//! Most of it is in global functions (see `verifier`). Must not know which events are sent, nor read kernel memory.
+
+use probe_common::{
+    bucket,
+    wire::{COMM_LEN, Histogram, ParentKey, ParentRecord, flag},
+};
+
+use crate::{
+    atomic::{add, add32, prefetch},
+    kernel::{
+        task::TaskPtr,
+        typed::{Memory, Untyped},
+    },
+    maps::SETTLED,
+    parent_table,
+    settings::setting,
+};
+
+/// A child is born.
+#[inline(always)]
+pub fn count_fork(key: &ParentKey, parent: TaskPtr<Untyped>) {
+    if let Some(entry) = parent_table::find_or_create(key, parent) {
+        // SAFETY: a value of our own map.
+        unsafe { add(&raw mut (*entry).forked, 1) };
+    }
+}
+
+/// A wait call begins: for any child or for certain ones.
+#[inline(always)]
+pub fn count_wait<M: Memory>(key: &ParentKey, caller: TaskPtr<M>, any: bool) {
+    if let Some(entry) = parent_table::find_or_create(key, caller) {
+        // SAFETY: a value of our own map.
+        unsafe {
+            if any {
+                add(&raw mut (*entry).waits_any, 1);
+            } else {
+                add(&raw mut (*entry).waits_specific, 1);
+            }
+        }
+    }
+}
+
+/// The parent runs another program: its waits and reaps so far were those of the program before.
+#[inline(always)]
+pub fn start_new_program(entry: *mut ParentRecord, comm: [u8; COMM_LEN], time_ns: u64) {
+    // SAFETY: a value of our own map.
+    unsafe {
+        (*entry).waits_any = 0;
+        (*entry).waits_specific = 0;
+        (*entry).reaped_before_exec = (*entry).reaped;
+        (*entry).exec_ns = time_ns;
+        (*entry).comm = comm;
+    }
+}
+
+/// The parent itself dies.
+#[inline(always)]
+pub fn mark_dead(key: &ParentKey, time_ns: u64) {
+    // SAFETY: a value of our own map.
+    parent_table::for_each_entry(key, |entry| unsafe { (*entry).dead_ns = time_ns });
+}
+
+/// A living parent reaps its own child. In place: it is the common case.
+#[inline(always)]
+pub fn count_reap(entry: *mut ParentRecord, latency_ns: u64) {
+    // SAFETY: a value of our own map.
+    unsafe {
+        record_duration(&raw mut (*entry).reap_latency, latency_ns);
+        add(&raw mut (*entry).reaped, 1);
+    }
+}
+
+/// A duration that is not known.
+pub const UNKNOWN_NS: u64 = u64::MAX;
+
+/// A child is a zombie. `task`: address of one of the parent's; `moved`: 1 where it was one before, of another parent.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn count_zombie(
+    tgid: u32,
+    start_boottime_ns: u64,
+    task: u64,
+    moved: u32,
+    teardown_ns: u64,
+) -> i32 {
+    let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
+    let Some(entry) = parent_table::find_or_create(key, TaskPtr::<Untyped>::at(task)) else { return 0 };
+    // SAFETY: a value of our own map.
+    unsafe {
+        if moved != 0 {
+            add(&raw mut (*entry).adopted, 1);
+        } else {
+            add(&raw mut (*entry).exited, 1);
+            if teardown_ns != UNKNOWN_NS {
+                record_duration(&raw mut (*entry).teardown, teardown_ns);
+            }
+        }
+    }
+    0
+}
+
+/// How a child was released, beside [`flag::COARSE`] and [`flag::BY_PARENT`].
+pub mod release {
+    /// By a process that was not known as the parent.
+    pub const ADOPTED: u32 = 1;
+    /// By the kernel, because the parent ignores SIGCHLD.
+    pub const AUTO: u32 = 2;
+    /// No wait was seen. A parent without an entry was folded before and gets none again.
+    pub const LATE: u32 = 4;
+    /// No notification of its death was seen.
+    pub const UNANNOUNCED: u32 = 32;
+}
+
+// They share one number: see `count_release`.
+const _: () = assert!(
+    (release::ADOPTED | release::AUTO | release::LATE | release::UNANNOUNCED)
+        & (flag::COARSE | flag::BY_PARENT)
+        == 0
+);
+
+/// A child is released. `task`: address of one of the parent's, or 0. Returns 1 if the parent had died before, so that the
+/// child is not reaped.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn count_release(
+    tgid: u32,
+    start_boottime_ns: u64,
+    task: u64,
+    how: u32,
+    latency_ns: u64,
+) -> i32 {
+    let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
+    let late = how & release::LATE != 0;
+    let entry = if late {
+        parent_table::find(key)
+    } else {
+        parent_table::find_or_create(key, TaskPtr::<Untyped>::at(task))
+    };
+    let Some(entry) = entry else {
+        if late && how & release::UNANNOUNCED != 0 {
+            count_after_fold(how & release::AUTO != 0);
+        }
+        return 0;
+    };
+    // SAFETY: a value of our own map.
+    unsafe {
+        if how & release::ADOPTED != 0 {
+            add(&raw mut (*entry).adopted, 1);
+        } else if how & release::UNANNOUNCED != 0 {
+            add(&raw mut (*entry).exited, 1);
+        }
+        if how & release::AUTO != 0 {
+            add(&raw mut (*entry).autoreaped, 1);
+        } else if (*entry).dead_ns == 0 || how & flag::BY_PARENT != 0 {
+            add(&raw mut (*entry).reaped, 1);
+            if how & flag::COARSE != 0 {
+                add(&raw mut (*entry).coarse, 1);
+            }
+            record_duration(&raw mut (*entry).reap_latency, latency_ns);
+        } else {
+            // It counts as abandoned.
+            return 1;
+        }
+    }
+    0
+}
+
+/// The pid of a dead child of this parent was reused: it was released, and no hook saw it.
+#[inline(always)]
+pub fn count_unseen_release(parent: &ParentKey, was_zombie: bool, autoreap: bool) {
+    if let Some(entry) = parent_table::find(parent) {
+        // SAFETY: a value of our own map.
+        unsafe {
+            if !was_zombie {
+                add(&raw mut (*entry).exited, 1);
+            }
+            if autoreap {
+                add(&raw mut (*entry).autoreaped, 1);
+            } else {
+                add(&raw mut (*entry).reaped, 1);
+                add(&raw mut (*entry).coarse, 1);
+            }
+        }
+    }
+}
+
+/// A child dies and cannot be followed to its release, because the table is full: counted now.
+#[inline(always)]
+pub fn count_untracked(key: &ParentKey, parent: TaskPtr<Untyped>, autoreap: bool) {
+    if let Some(entry) = parent_table::find_or_create(key, parent) {
+        // SAFETY: a value of our own map.
+        unsafe {
+            add(&raw mut (*entry).exited, 1);
+            let outcome = if autoreap { &raw mut (*entry).autoreaped } else { &raw mut (*entry).untracked };
+            add(outcome, 1);
+        }
+    }
+}
+
+/// Counts a duration.
+#[inline(always)]
+fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
+    let slot = core::hint::black_box(bucket::index(duration_ns)) & (bucket::BUCKETS - 1);
+    // SAFETY: histogram is part of a value of our own map and slot is masked to its length.
+    unsafe {
+        let bucket = (&raw mut (*histogram).buckets).cast::<u32>().add(slot);
+        prefetch(bucket);
+        add(&raw mut (*histogram).count, 1);
+        add(&raw mut (*histogram).sum_ns, duration_ns);
+        add32(bucket, 1);
+        if duration_ns > (*histogram).max_ns {
+            (*histogram).max_ns = duration_ns;
+        }
+        if (*histogram).min_ns == 0 || duration_ns < (*histogram).min_ns {
+            (*histogram).min_ns = duration_ns;
+        }
+    }
+}
+
+/// A parent has left the process table, after its children were handed on. If nothing is left to report of it, its counts
+/// are added to the sum of finished parents and its entry is freed, so any number of short-lived parents fit.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn fold_finished_parent(tgid: u32, start_boottime_ns: u64) -> i32 {
+    if setting!(stream_all) == 0 {
+        let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
+        parent_table::take_out_if(key, is_finished, add_to_finished);
+    }
+    0
+}
+
+/// Whether nothing is left to report of it.
+#[inline(always)]
+fn is_finished(entry: *mut ParentRecord) -> bool {
+    // SAFETY: a value of our own map.
+    let entry = unsafe { &*entry };
+    entry.exited + entry.adopted == entry.reaped + entry.autoreaped
+        && entry.reap_latency.max_ns < setting!(slow_ns)
+}
+
+#[inline(always)]
+fn add_to_finished(entry: *mut ParentRecord) {
+    let Some(sum) = SETTLED.get_ptr_mut(0) else { return };
+    // SAFETY: values of our own maps; the sum is this CPU's, but a program that is preempted may share it: atomic.
+    unsafe {
+        add(&raw mut (*sum).parents, 1);
+        add(&raw mut (*sum).forked, (*entry).forked);
+        add(&raw mut (*sum).exited, (*entry).exited);
+        add(&raw mut (*sum).adopted, (*entry).adopted);
+        add(&raw mut (*sum).reaped, (*entry).reaped);
+        add(&raw mut (*sum).autoreaped, (*entry).autoreaped);
+        add(&raw mut (*sum).coarse, (*entry).coarse);
+    }
+}
+
+/// The death of a child, not counted so far, and its release (`autoreap`: by the kernel) are seen after the parent's entry was
+/// folded.
+#[inline(always)]
+fn count_after_fold(autoreap: bool) {
+    if setting!(stream_all) != 0 {
+        return;
+    }
+    let Some(sum) = SETTLED.get_ptr_mut(0) else { return };
+    // SAFETY: a value of our own map; this CPU's, but a program that is preempted may share it: atomic.
+    unsafe {
+        add(&raw mut (*sum).exited, 1);
+        if autoreap {
+            add(&raw mut (*sum).autoreaped, 1);
+        } else {
+            add(&raw mut (*sum).reaped, 1);
+            add(&raw mut (*sum).coarse, 1);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A death enters the table of dead children. Must not know its notification.
+
+use probe_common::wire::{Life, ParentKey, TaskRef, flag};
+
+use crate::{
+    dead_child_table::{self, Entered},
+    event, filter,
+    kernel::{
+        clock::now_ns,
+        task::{SIGCHLD, SignalPtr, TaskPtr, with_real_parent},
+        typed::{Memory, Untyped},
+    },
+    ledger,
+    lifecycle::release::release_reused_pid,
+    parent_table,
+    verifier::forget,
+};
+
+/// Whether no hook has seen the death of `tgid`. Where the table was full once, this cannot be told.
+#[inline(always)]
+pub fn is_unseen(tgid: u32) -> bool {
+    dead_child_table::find(tgid).is_none() && !dead_child_table::were_full()
+}
+
+/// Enters a death that the exit hook missed, because the kernel skipped the program. The notification hooks run with
+/// interrupts off and are never skipped.
+#[inline(always)]
+pub fn enter_if_unseen<M: Memory>(leader: TaskPtr<M>) {
+    if dead_child_table::find(leader.tgid()).is_none()
+        && leader.untyped().signal().live_threads() == 0
+        && !dead_child_table::were_full()
+    {
+        enter_unseen_death(leader.address());
+    }
+}
+
+/// The same, rare. `leader`: the address. Global function, see `verifier`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn enter_unseen_death(leader: u64) -> i32 {
+    let leader = TaskPtr::<Untyped>::at(leader);
+    enter_death(leader, leader.signal(), 0);
+    0
+}
+
+/// A death as the exit hook sees it. Leaf function, see `verifier`.
+#[inline(never)]
+pub fn enter_seen<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) -> bool {
+    enter_death(leader, signal, exit_ns)
+}
+
+/// Nobody will be notified of the death. Beside the flags of a dead child, so that the verifier has one number to follow.
+const UNANNOUNCED: u32 = 1 << 31;
+
+/// What has to be known of the parent when its child dies.
+struct ParentAtDeath {
+    key: ParentKey,
+    /// The address of the task whose child it is.
+    task: u64,
+    /// [`flag::AUTOREAP`], [`flag::UNDER_INIT`], [`UNANNOUNCED`].
+    flags: u32,
+    nr: u32,
+    ns_inum: u32,
+}
+
+#[inline(always)]
+fn parent_at_death<M: Memory, N: Memory>(
+    leader: TaskPtr<M>,
+    signal: SignalPtr<M>,
+    parent: TaskPtr<N>,
+    notified: TaskPtr<M>,
+    is_seen: bool,
+) -> ParentAtDeath {
+    let key = parent.identity();
+    let exit_signal = leader.exit_signal();
+    let seen_as = leader.as_seen_by(parent, signal);
+    let mut flags = if seen_as.by_init { flag::UNDER_INIT } else { 0 };
+    if notified.tgid() == key.tgid {
+        if exit_signal == SIGCHLD && parent.autoreaps() {
+            flags |= flag::AUTOREAP;
+        }
+        if exit_signal == 0 && is_seen {
+            flags |= UNANNOUNCED;
+        }
+    }
+    let flags = forget(flags, &key.tgid);
+    let ns_inum = forget(seen_as.ns_inum, &key.tgid);
+    ParentAtDeath { key, task: parent.0, flags, nr: seen_as.nr, ns_inum }
+}
+
+/// Enters the death of a process, whose threads share `signal`. `exit_ns`: 0 where it was not seen. True where nobody
+/// will be notified of it.
+#[inline(always)]
+fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) -> bool {
+    dead_child_table::prefetch_slot(leader.tgid());
+    let process = leader.process_of_leader(signal);
+    let key = process.key();
+    if !filter::in_scope(&key) {
+        return false;
+    }
+    let ParentAtDeath { key: parent, task, mut flags, nr, ns_inum } = with_real_parent!(
+        leader,
+        |parent, notified| parent_at_death(leader, signal, parent, notified, exit_ns != 0)
+    );
+    let real_parent = TaskPtr::<Untyped>::at(task);
+    if parent_table::find(&key).is_some() {
+        flags |= flag::PARENT;
+    }
+    if flags & flag::AUTOREAP != 0 {
+        // Its release may be seen when the name of the parent can no longer be read.
+        let _ = parent_table::find_or_create(&parent, real_parent);
+    }
+    let flags = forget(flags, &process.tgid);
+    // Every member by name, see `verifier`.
+    let child = Life {
+        process,
+        parent,
+        real_parent: task,
+        exit_ns,
+        zombie_ns: 0,
+        tracer_tgid: 0,
+        flags: flags & !UNANNOUNCED,
+        nr,
+        ns_inum,
+    };
+    match enter_once(&child, signal.nr_threads() == 1) {
+        Entered::Known => return false,
+        Entered::New => {}
+        Entered::Nowhere => ledger::count_untracked(&parent, real_parent, flags & flag::AUTOREAP != 0),
+    }
+    let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
+    if flags & flag::PARENT != 0 {
+        ledger::mark_dead(&key, time_ns);
+    }
+    event::send_exit(time_ns, &child, flags & flag::AUTOREAP, real_parent, || leader.wait_status(signal));
+    flags & UNANNOUNCED != 0
+}
+
+/// Enters a death. It may be known already: several threads can see themselves as the last one (`alone`: not here).
+#[inline(always)]
+fn enter_once(child: &Life, alone: bool) -> Entered {
+    if let Some(known) = dead_child_table::find(child.process.tgid) {
+        // SAFETY: a value of our own map.
+        if unsafe { (*known).process.start_boottime_ns } == child.process.start_boottime_ns {
+            return Entered::Known;
+        }
+        release_reused_pid(child.process.tgid);
+    }
+    dead_child_table::enter(child, alone)
+}
+
+/// Enters a zombie of the task list that no hook has seen die: it was dead before the programs were attached.
+#[inline(never)]
+pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer: &TaskRef, now_ns: u64) {
+    let signal = leader.signal();
+    let process = leader.process_of_leader(signal);
+    if !filter::in_scope(&process.key()) {
+        return;
+    }
+    let seen_as = leader.as_seen_by(leader.real_parent(), signal);
+    let child = Life {
+        process,
+        parent: parent.key(),
+        real_parent: 0,
+        exit_ns: 0,
+        zombie_ns: now_ns,
+        tracer_tgid: tracer.tgid,
+        flags: flag::OLDER | if tracer.tgid == 0 { 0 } else { flag::HELD },
+        nr: seen_as.nr,
+        ns_inum: seen_as.ns_inum,
+    };
+    if dead_child_table::find(child.process.tgid).is_none() {
+        dead_child_table::enter(&child, true);
+    }
+}
+
+/// Takes out a zombie that was released before [`enter_preexisting`] entered it. It is not counted.
+pub fn forget_preexisting(tgid: u32, start_boottime_ns: u64) {
+    if let Some(child) = dead_child_table::find(tgid)
+        // SAFETY: a value of our own map.
+        && unsafe { (*child).flags & flag::OLDER != 0 && (*child).process.start_boottime_ns == start_boottime_ns }
+    {
+        dead_child_table::take_out(tgid, start_boottime_ns);
+    }
+}

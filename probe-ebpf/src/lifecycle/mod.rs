@@ -1,0 +1,64 @@
+//! The life of a process from its death to its release, the same whichever hook reports it: what the hooks call.
+//!
+//! A dead child is entered by the exit hook, marked by the notification hooks, taken out by the release hooks. What a
+//! notification means follows from the entry's state, never from the hook that called. Must not know hooks and contexts.
+
+mod death;
+mod notification;
+mod release;
+
+pub use death::{enter_preexisting, forget_preexisting, is_unseen};
+pub use release::{freed, task_released, waited};
+
+use crate::{
+    kernel::{
+        clock::now_ns,
+        task::{SignalPtr, TaskPtr},
+        typed::Memory,
+    },
+    lifecycle::notification::{UNKNOWN, death_of_another, notified_rarely, own_death},
+};
+
+/// The last thread of a process exits.
+#[inline(always)]
+pub fn on_group_dead<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>) {
+    // Two leaf functions, called one after the other; see `verifier`.
+    if death::enter_seen(leader, signal, now_ns()) {
+        // A child without an exit signal (clone): nobody will be notified. From here on it is waitable, as far as can be
+        // seen.
+        let parent = leader.untyped().real_parent().0;
+        notified_rarely(leader.tgid(), parent, parent, 0, 0);
+    }
+}
+
+/// `current`, of the process `dying`, sends `target` the signal that says: the child that you call `nr` is dead.
+#[inline(always)]
+pub fn death_signalled<M: Memory, N: Memory>(
+    nr: u32,
+    target: TaskPtr<N>,
+    current: TaskPtr<M>,
+    dying: TaskPtr<M>,
+) {
+    let notified = dying.notified_parent();
+    // Opaque, or the compiler would go on with the target, which costs the verifier more.
+    if current.is_exiting() && core::hint::black_box(notified.0) == target.0 && dying.is_seen_as(nr, notified)
+    {
+        death::enter_if_unseen(dying);
+        own_death(dying, notified, UNKNOWN);
+    } else {
+        death_of_another(nr, target.address());
+    }
+}
+
+/// `do_notify_parent` has run for `task`. `autoreap`: the kernel will reap it.
+#[inline(always)]
+pub fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
+    if task.pid() != task.tgid() {
+        return;
+    }
+    death::enter_if_unseen(task);
+    own_death(task, task.notified_parent(), u32::from(autoreap));
+    if autoreap {
+        release::released_by_kernel(task);
+    }
+}

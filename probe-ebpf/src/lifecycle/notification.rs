@@ -1,0 +1,164 @@
+//! Somebody is notified of a death: the dead child becomes a zombie, gets a new parent, or a tracer lets go of it.
+//!
+//! Must not know which hook saw it.
+
+use probe_common::wire::{ParentKey, flag};
+
+use crate::{
+    dead_child_table::{find, resolve},
+    event::{self, Notification},
+    kernel::{
+        clock::now_ns,
+        task::{SIGCHLD, TaskPtr},
+        typed::{Memory, Untyped},
+    },
+    ledger::{UNKNOWN_NS, count_zombie},
+    verifier::forget,
+};
+
+/// Bits of a death notification. FIRST: the task has just become a zombie. MOVED: the zombie has a new parent. AUTOREAP:
+/// the kernel will reap it. HELD: a tracer that is not the parent is notified.
+const FIRST: u32 = 1;
+const MOVED: u32 = 2;
+const AUTOREAP: u32 = 4;
+const HELD: u32 = 8;
+
+/// Whether the kernel will reap, where the hook does not say.
+pub const UNKNOWN: u32 = 2;
+
+/// `dying` notifies `told`, which it has to notify, of itself: nearly every notification, hence in place. `autoreap`: 0, 1
+/// or [`UNKNOWN`].
+#[inline(always)]
+pub fn own_death<M: Memory>(dying: TaskPtr<M>, told: TaskPtr<M>, autoreap: u32) {
+    if told.0 == dying.real_parent().0 {
+        let autoreap = will_autoreap(dying, told, autoreap);
+        notified(dying.tgid(), told, told, false, autoreap);
+    } else {
+        death_of_traced(dying.address(), autoreap);
+    }
+}
+
+#[inline(always)]
+fn will_autoreap<M: Memory>(dying: TaskPtr<M>, parent: TaskPtr<M>, autoreap: u32) -> bool {
+    if autoreap == UNKNOWN { dying.exit_signal() == SIGCHLD && parent.autoreaps() } else { autoreap != 0 }
+}
+
+/// The same where a tracer is notified, which may be another thread of the parent. Global function, see `verifier`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn death_of_traced(leader: u64, autoreap: u32) -> i32 {
+    let dying = TaskPtr::<Untyped>::at(leader);
+    let (parent, told) = (dying.real_parent(), dying.notified_parent());
+    let held = told.tgid() != parent.tgid();
+    let autoreap = if held && autoreap == UNKNOWN { false } else { will_autoreap(dying, parent, autoreap) };
+    notified_rarely(dying.tgid(), parent.0, told.0, u32::from(held), u32::from(autoreap));
+    0
+}
+
+/// A dying parent hands on its zombies, or a tracer lets go: in both cases the target is the real parent. Global function,
+/// see `verifier`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn death_of_another(nr: u32, target: u64) -> i32 {
+    let target = TaskPtr::<Untyped>::at(target);
+    if let Some(tgid) = resolve(nr, target.signal().pid_ns_inum()) {
+        notified_rarely(tgid, target.0, target.0, 0, u32::from(target.autoreaps()));
+    }
+    0
+}
+
+/// [`notified`] where that is rare. `parent`, `told`: addresses. Global function, see `verifier`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn notified_rarely(tgid: u32, parent: u64, told: u64, held: u32, autoreap: u32) -> i32 {
+    notified(tgid, TaskPtr::<Untyped>::at(parent), TaskPtr::at(told), held != 0, autoreap != 0);
+    0
+}
+
+/// `told` was notified of the death of `tgid`: a tracer if `held`, else `parent`, its real parent now.
+#[inline(always)]
+fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bool, autoreap: bool) {
+    let new = parent.identity();
+    let told_by = (if autoreap { AUTOREAP } else { 0 }) | (if held { HELD } else { 0 });
+    let told_by = forget(told_by, &tgid);
+    let now = now_ns();
+    let Some(child) = find(tgid) else { return };
+    // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
+    let child = unsafe { &mut *child };
+    let (before_ns, exit_ns, old) = (child.zombie_ns, child.exit_ns, child.parent);
+    let mut what = told_by & AUTOREAP;
+    if before_ns == 0 {
+        what |= FIRST;
+    } else if old != new {
+        what |= MOVED;
+    }
+    let what = forget(what, &tgid);
+    let held = told_by & HELD != 0;
+    // It was notified before (a child without an exit signal, at its exit) and no tracer held it: nothing is new.
+    if what == 0 && child.flags & flag::HELD == 0 && !held {
+        return;
+    }
+    let (first, moved) = (what & FIRST != 0, what & MOVED != 0);
+    child.parent = new;
+    let mut flags = child.flags & (flag::UNDER_INIT | flag::OLDER | flag::PARENT);
+    if moved {
+        child.real_parent = 0;
+        flags &= flag::OLDER | flag::PARENT;
+    }
+    if what & AUTOREAP != 0 {
+        flags |= flag::AUTOREAP;
+    }
+    if held {
+        flags |= flag::HELD;
+        child.tracer_tgid = told.tgid();
+    }
+    let flags = forget(flags, &tgid);
+    child.flags = flags;
+    if what == FIRST | AUTOREAP {
+        return;
+    }
+    // Last use of this pointer. Below, the verifier's state no longer depends on whether it came from the slot or the
+    // hash, so the rest is verified once, not twice.
+    child.zombie_ns = now;
+    if first || moved {
+        let teardown_ns = if first && exit_ns != 0 { now.saturating_sub(exit_ns) } else { UNKNOWN_NS };
+        count_zombie(new.tgid, new.start_boottime_ns, parent.address(), u32::from(moved), teardown_ns);
+    }
+    if !event::wants_notification(first, flags & flag::HELD != 0) {
+        return;
+    }
+    let before = Before { zombie_ns: before_ns, parent: old, what };
+    send_zombie_event(tgid, parent.address(), if held && !moved { told.address() } else { 0 }, &before);
+}
+
+/// What the entry said before the notification, and what the notification is.
+struct Before {
+    zombie_ns: u64,
+    parent: ParentKey,
+    /// [`FIRST`], [`MOVED`].
+    what: u32,
+}
+
+/// Leaf function, see `verifier`.
+#[inline(never)]
+fn send_zombie_event(tgid: u32, parent: u64, tracer: u64, before: &Before) {
+    let Some(child) = find(tgid) else { return };
+    // SAFETY: a value of our own map.
+    let child = unsafe { &*child };
+    if !event::wants_notifications_of(child) {
+        return;
+    }
+    // Must be forgotten: a number in a caller's stack, see `verifier`.
+    let what = forget(before.what, &tgid);
+    event::send_notification(
+        child,
+        &Notification {
+            parent,
+            tracer,
+            before_ns: before.zombie_ns,
+            old_parent: &before.parent,
+            is_first: what & FIRST != 0,
+            is_moved: what & MOVED != 0,
+        },
+    );
+}

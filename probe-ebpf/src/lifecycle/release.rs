@@ -1,0 +1,203 @@
+//! The entry of a dead child leaves the process table: a wait took it, the kernel reaped it, or only its free was seen.
+//!
+//! Must not know which hook saw it.
+
+use probe_common::{
+    settings::scope,
+    wire::{NsPid, TaskRef, flag},
+};
+
+use crate::{
+    dead_child_table::{find, forget_name_in_namespace, is_known_as, resolve, take_out},
+    event, filter,
+    kernel::{
+        clock::now_ns,
+        task::{TaskPtr, process_of, with_current},
+        typed::Memory,
+    },
+    ledger::{self, count_reap, count_release, fold_finished_parent, release},
+    parent_table,
+    settings::setting,
+    verifier::forget,
+};
+
+/// `release_task` is entered for `task`.
+#[inline(always)]
+pub fn task_released<M: Memory>(task: TaskPtr<M>) {
+    let tgid = task.tgid();
+    if task.pid() != tgid {
+        return;
+    }
+    // An exiting task (the child itself, its dying parent) does the kernel's work; it does not wait.
+    let start_boottime_ns = task.start_boottime_ns();
+    with_current!(|current| {
+        let by_wait = !current.is_exiting();
+        if !by_wait || !reaped_as_usual(tgid, start_boottime_ns, current.tgid()) {
+            released(tgid, start_boottime_ns, current, by_wait, 0);
+        }
+    });
+}
+
+/// The current process waited, and got `nr`.
+#[inline(always)]
+pub fn waited(nr: u32) {
+    if !with_current!(|current| reaped_as_usual(nr, 0, current.tgid())) {
+        waited_for_another(nr);
+    }
+}
+
+/// The same, where the common path does not apply. Global function, see `verifier`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn waited_for_another(nr: u32) -> i32 {
+    with_current!(|current| {
+        let mut tgid = Some(nr);
+        if !is_known_as(nr, current.tgid()) {
+            tgid = resolve(nr, current.untyped().signal().pid_ns_inum());
+        }
+        if let Some(tgid) = tgid {
+            released(tgid, 0, current, true, 0);
+        }
+    });
+    0
+}
+
+/// The kernel frees `task`, whose `task_struct` still says whose child it last was. A dying parent hands on its children,
+/// zombies included: one that was not handed on was reaped before.
+pub fn freed<M: Memory>(task: TaskPtr<M>) {
+    let tgid = task.tgid();
+    let Some(child) = find(tgid) else { return };
+    let (start_boottime_ns, real_parent) = (task.start_boottime_ns(), task.real_parent().0);
+    // SAFETY: a value of our own map.
+    let (known, child_flags) = unsafe { ((*child).real_parent, (*child).flags) };
+    let same = known == real_parent && known != 0 && child_flags & (flag::UNDER_INIT | flag::HELD) == 0;
+    let flags = if same { flag::COARSE | flag::BY_PARENT } else { flag::COARSE };
+    released(tgid, start_boottime_ns, task, false, flags);
+}
+
+/// `reaper` waited and took the entry of `tgid`. Returns true where that is the usual case, which is only counted: in few
+/// instructions and in place. Otherwise the caller calls [`released`].
+#[inline(always)]
+fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool {
+    if setting!(stream_all) != 0 || setting!(scope) == scope::TREE {
+        return false;
+    }
+    let Some(child) = find(tgid) else { return false };
+    // SAFETY: a value of our own map; read before it is taken out.
+    let (start, parent, since_ns, flags, ns_inum) = unsafe {
+        (
+            (*child).process.start_boottime_ns,
+            (*child).parent,
+            (*child).zombie_ns,
+            (*child).flags,
+            (*child).ns_inum,
+        )
+    };
+    let latency_ns = now_ns().saturating_sub(since_ns);
+    if parent.tgid != reaper_tgid
+        || flags & !(flag::UNDER_INIT | flag::PARENT) != 0
+        || ns_inum != 0
+        || since_ns == 0
+        || latency_ns >= setting!(slow_ns)
+        || start_boottime_ns != 0 && start_boottime_ns != start
+    {
+        return false;
+    }
+    let Some(entry) = parent_table::find(&parent) else { return false };
+    // Only the hook that takes it out counts it: a wait's return and the free may run at the same time on two CPUs.
+    if take_out(tgid, start) {
+        count_reap(entry, latency_ns);
+        if flags & flag::PARENT != 0 {
+            fold_finished_parent(tgid, start);
+        }
+    }
+    true
+}
+
+/// The entry of `tgid` is gone. `start_boottime_ns`: which process of that pid, 0 where unknown. `by_wait`: `reaper` waited;
+/// else the kernel reaped, or no hook saw who did, and `reaper` is any task. In place: it is common.
+#[inline(always)]
+fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by_wait: bool, flags: u32) {
+    let Some(child) = find(tgid) else { return };
+    // SAFETY: a value of our own map; copied before it is taken out.
+    let child = unsafe { *child };
+    let start = child.process.start_boottime_ns;
+    if start_boottime_ns != 0 && start_boottime_ns != start {
+        return;
+    }
+    let mut parent = child.parent;
+    let mut what = 0;
+    if by_wait && reaper.tgid() != parent.tgid {
+        // A tracer's wait lets go of the zombie; the parent still has to reap it.
+        if reaper.tgid() == child.tracer_tgid {
+            return;
+        }
+        parent = reaper.untyped().identity();
+        what |= release::ADOPTED;
+    }
+    // Only the hook that takes it out counts it: a wait's return and the free may run at the same time on two CPUs.
+    if !take_out(tgid, start) {
+        return;
+    }
+    if child.ns_inum != 0 {
+        forget_name_in_namespace(NsPid { ns_inum: child.ns_inum, nr: child.nr });
+    }
+    filter::leave_scope(tgid);
+    if child.flags & flag::PARENT != 0 {
+        fold_finished_parent(tgid, start);
+    }
+    let now = now_ns();
+    if child.flags & flag::AUTOREAP != 0 && !by_wait {
+        what |= release::AUTO;
+    }
+    let since = if child.zombie_ns != 0 { child.zombie_ns } else { child.exit_ns };
+    let latency_ns = now.saturating_sub(since);
+    // Of a child older than the tracer the latency is a lower bound; a tracer's is not the parent's doing.
+    let mut wrong = child.flags & (flag::OLDER | flag::HELD) != 0 || latency_ns >= setting!(slow_ns);
+    // A late free creates no entry: a parent whose entry is gone was folded before. But the parent of a child that died
+    // before the programs were attached may never have had one.
+    if !by_wait && child.flags & flag::OLDER == 0 {
+        what |= release::LATE;
+    }
+    if child.zombie_ns == 0 {
+        what |= release::UNANNOUNCED;
+    }
+    let what = forget(what | (flags & (flag::COARSE | flag::BY_PARENT)), &child.process.tgid);
+    let named = if by_wait { reaper.address() } else { 0 };
+    if count_release(parent.tgid, parent.start_boottime_ns, named, what, latency_ns) != 0 {
+        wrong = true;
+    }
+    if !event::wants_reap(wrong, latency_ns) {
+        return;
+    }
+    let unnamed = TaskRef { start_boottime_ns: parent.start_boottime_ns, tgid: parent.tgid, ..TaskRef::NONE };
+    let by = if by_wait { process_of(reaper.untyped()) } else { TaskRef::NONE };
+    event::send_reap(
+        now,
+        flags | (if what & release::AUTO != 0 { flag::AUTOREAP } else { 0 }),
+        &child,
+        if by_wait { &by } else { &unnamed },
+        if flags & flag::BY_PARENT != 0 { &unnamed } else { &by },
+    );
+}
+
+/// Releases a dead child that autoreap takes. Leaf function, see `verifier`.
+#[inline(never)]
+pub fn released_by_kernel<M: Memory>(task: TaskPtr<M>) {
+    released(task.tgid(), task.start_boottime_ns(), task, false, 0);
+}
+
+/// PID reuse proves that the previous owner was released although no hook saw it. Counts the release now. User space infers
+/// the missing event when it sees the new owner. Global function, see `verifier`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn release_reused_pid(tgid: u32) -> i32 {
+    let Some(child) = find(tgid) else { return 0 };
+    // SAFETY: a value of our own map.
+    let (parent, start, flags, zombie_ns) =
+        unsafe { ((*child).parent, (*child).process.start_boottime_ns, (*child).flags, (*child).zombie_ns) };
+    if take_out(tgid, start) {
+        ledger::count_unseen_release(&parent, zombie_ns != 0, flags & flag::AUTOREAP != 0);
+    }
+    0
+}
