@@ -13,17 +13,14 @@ use aya::{
 use nix::errno::Errno;
 
 use super::{
-    error::{attach_error, cause, errno},
+    error::{BpfError, broken_object, cause, errno},
     load,
     options::HookChoice,
     programs::{
         Hook, HookStage, NEEDS_TRAMPOLINE, PROGRAMS, ProgramSpec, Rung, StageHook, program, programs_of,
     },
 };
-use crate::source::{
-    SetupError,
-    host::{release::is_at_least, tracefs},
-};
+use crate::source::host::{release::is_at_least, tracefs};
 
 /// How one stage is reported, and what the better hooks said when they were tried.
 #[derive(Clone, Debug)]
@@ -67,7 +64,7 @@ impl Attaching {
     }
 
     /// Attaches every stage. `wait_hooks`: the wait tracepoints can be used.
-    pub fn attach_all(mut self, wait_hooks: bool) -> Result<(Ebpf, Vec<Attached>), SetupError> {
+    pub fn attach_all(mut self, wait_hooks: bool) -> Result<(Ebpf, Vec<Attached>), BpfError> {
         self.load_all(wait_hooks);
         // Reap before zombie before exit before fork: a stage is never seen without the ones that follow it.
         let (reap, refused) = self.reap(wait_hooks)?;
@@ -138,27 +135,27 @@ impl Attaching {
         }
     }
 
-    fn on_every_rung(&mut self, stage: HookStage) -> Result<(), SetupError> {
+    fn on_every_rung(&mut self, stage: HookStage) -> Result<(), BpfError> {
         for spec in programs_of(stage, None) {
-            self.attach(spec).map_err(|error| attach_error(&spec.hook, &error))?;
+            self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })?;
             self.attached.push(Attached { stage, hook: StageHook::One(spec.hook), refused: Vec::new() });
         }
         Ok(())
     }
 
     /// The tracepoints of the lowest rung.
-    fn tracepoints(&mut self, stage: HookStage) -> Result<StageHook, SetupError> {
+    fn tracepoints(&mut self, stage: HookStage) -> Result<StageHook, BpfError> {
         let mut last = None;
         for spec in programs_of(stage, Some(Rung::Tracepoint)) {
-            self.attach(spec).map_err(|error| attach_error(&spec.hook, &error))?;
+            self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })?;
             last = Some(StageHook::One(spec.hook));
         }
-        last.ok_or_else(|| super::error::broken_object("a rung has no programs"))
+        last.ok_or_else(|| broken_object("a rung has no programs"))
     }
 
     /// The better rungs, best first: the hook of the first that can be had, and what was refused. `None` where only the
     /// lowest is left, if that is allowed.
-    fn climb(&mut self, stage: HookStage) -> Result<(Option<StageHook>, Vec<Refused>), SetupError> {
+    fn climb(&mut self, stage: HookStage) -> Result<(Option<StageHook>, Vec<Refused>), BpfError> {
         let mut refused = Vec::new();
         for rung in
             [Rung::Fentry, Rung::Kprobe].into_iter().filter(|rung| self.may(*rung)).collect::<Vec<_>>()
@@ -176,22 +173,18 @@ impl Attaching {
         if self.may(Rung::Tracepoint) {
             return Ok((None, refused));
         }
-        let refused: Vec<String> = refused.iter().map(|one| format!("{}: {}", one.hook, one.why)).collect();
-        Err(SetupError {
-            what: format!("the hooks asked for cannot be had: {}", refused.join("; ")),
-            remedy: "leave --hooks at auto: the tracepoint rung gives the same counts".into(),
-        })
+        Err(BpfError::HooksRefused(refused))
     }
 
-    fn reap(&mut self, wait_hooks: bool) -> Result<(StageHook, Vec<Refused>), SetupError> {
+    fn reap(&mut self, wait_hooks: bool) -> Result<(StageHook, Vec<Refused>), BpfError> {
         let (exact, mut refused) = self.climb(HookStage::Reap)?;
         // On every rung: what the others miss, because the kernel skips them, the free catches.
         let mut hook = exact;
         for spec in programs_of(HookStage::Reap, None) {
-            self.attach(spec).map_err(|error| attach_error(&spec.hook, &error))?;
+            self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })?;
             hook = hook.or(Some(StageHook::One(spec.hook)));
         }
-        let hook = hook.ok_or_else(|| super::error::broken_object("no program reports reaps"))?;
+        let hook = hook.ok_or_else(|| broken_object("no program reports reaps"))?;
         if exact.is_some() {
             return Ok((hook, refused));
         }
@@ -201,14 +194,16 @@ impl Attaching {
         }
         let attached = tracefs::with(|| {
             programs_of(HookStage::Reap, Some(Rung::Tracepoint)).try_for_each(|spec| {
-                self.attach(spec).map_err(|error| (attach_error(&spec.hook, &error), errno(&error)))
+                self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })
             })
         });
         match attached {
             Ok(Ok(())) => return Ok((StageHook::WaitCallsAndFree, refused)),
-            Ok(Err((error, errno))) => {
-                refused.push(Refused { hook: StageHook::WaitCalls, why: error.what, errno });
-            }
+            Ok(Err(error)) => refused.push(Refused {
+                hook: StageHook::WaitCalls,
+                why: error.to_string(),
+                errno: errno(&error),
+            }),
             Err(error) => refused.push(Refused::because(StageHook::Tracefs, error.to_string())),
         }
         Ok((hook, refused))

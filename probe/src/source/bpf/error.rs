@@ -2,8 +2,10 @@
 //!
 //! Must not decide whether something else is tried.
 
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use nix::errno::Errno;
 
+use super::{attach::Refused, programs::Hook};
 use crate::source::{SetupError, shortage};
 
 /// An error with all its sources, on one line.
@@ -53,32 +55,68 @@ pub fn errno(error: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     None
 }
 
-pub fn load_error(error: &(dyn std::error::Error + 'static)) -> SetupError {
-    let errno = errno(error);
-    let permitted = !matches!(errno, Some(Errno::EPERM | Errno::EACCES));
-    SetupError {
-        what: format!("cannot load the programs into the kernel: {}", cause(error)),
-        remedy: if let Some(remedy) = errno.and_then(shortage) {
-            remedy.into()
-        } else if permitted {
-            "run `reapwatch doctor`; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
-                .into()
-        } else {
-            "run as root (sudo reapwatch …), or with CAP_BPF and CAP_PERFMON (before Linux 5.11 also ulimit -l unlimited)"
-                .into()
-        },
+/// Why the programs cannot be loaded, attached or read. Each error keeps its source.
+#[derive(Debug, thiserror::Error)]
+pub enum BpfError {
+    #[error("cannot load the programs into the kernel: {}", cause(.0))]
+    Load(#[source] EbpfError),
+    #[error("cannot attach {hook}: {}", cause(.error))]
+    Attach {
+        hook: Hook,
+        #[source]
+        error: ProgramError,
+    },
+    #[error("the hooks asked for cannot be had: {}", list(.0))]
+    HooksRefused(Vec<Refused>),
+    #[error("cannot follow process {pid}: {}", cause(.error))]
+    Follow {
+        pid: u32,
+        #[source]
+        error: MapError,
+    },
+    #[error("--stats: the kernel does not count runs of programs: {0}")]
+    CountRuns(#[source] Errno),
+    /// The committed object lacks a part, or a part is not what this binary expects.
+    #[error("the embedded eBPF object is not the one this binary was built for: {0}")]
+    Object(String),
+}
+
+impl BpfError {
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Load(error) => load_remedy(errno(error)),
+            Self::Attach { error, .. } => load_remedy(errno(error)),
+            Self::HooksRefused(_) => "leave --hooks at auto: the tracepoint rung gives the same counts",
+            Self::Follow { .. } => "run `reapwatch doctor`",
+            Self::CountRuns(_) => "leave --stats out, or run with CAP_SYS_ADMIN on Linux 5.8 or newer",
+            Self::Object(_) => "rebuild: cargo xtask build-ebpf && cargo build --release",
+        }
     }
 }
 
-pub fn attach_error(hook: &impl std::fmt::Display, error: &(dyn std::error::Error + 'static)) -> SetupError {
-    SetupError { what: format!("cannot attach {hook}: {}", cause(error)), ..load_error(error) }
+impl From<BpfError> for SetupError {
+    fn from(error: BpfError) -> Self {
+        Self { what: error.to_string(), remedy: error.remedy().into() }
+    }
 }
 
-pub fn broken_object(what: &str) -> SetupError {
-    SetupError {
-        what: format!("the embedded eBPF object is not the one this binary was built for: {what}"),
-        remedy: "rebuild: cargo xtask build-ebpf && cargo build --release".into(),
+fn list(refused: &[Refused]) -> String {
+    let refused: Vec<String> = refused.iter().map(|one| format!("{}: {}", one.hook, one.why)).collect();
+    refused.join("; ")
+}
+
+fn load_remedy(errno: Option<Errno>) -> &'static str {
+    if let Some(remedy) = errno.and_then(shortage) {
+        remedy
+    } else if matches!(errno, Some(Errno::EPERM | Errno::EACCES)) {
+        "run as root (sudo reapwatch …), or with CAP_BPF and CAP_PERFMON (before Linux 5.11 also ulimit -l unlimited)"
+    } else {
+        "run `reapwatch doctor`; the kernel must be 5.10 or newer with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
     }
+}
+
+pub fn broken_object(what: impl Into<String>) -> BpfError {
+    BpfError::Object(what.into())
 }
 
 #[cfg(test)]
@@ -94,5 +132,16 @@ mod tests {
             "the BPF_PROG_LOAD syscall returned EACCES. Verifier output: 0: R1=ctx … 1: exit; R0 !read_ok"
         );
         assert_eq!(one_line("refused. Verifier output:\n".into()), "refused");
+    }
+
+    #[test]
+    fn an_error_says_what_failed_and_what_to_do_and_keeps_its_source() {
+        let io_error = std::io::Error::from_raw_os_error(Errno::EPERM as i32);
+        let refused = aya::sys::SyscallError { call: "bpf_link_create", io_error };
+        let error = BpfError::Attach { hook: Hook::TpBtf("x"), error: ProgramError::SyscallError(refused) };
+        assert_eq!(errno(&error), Some(Errno::EPERM));
+        let said = SetupError::from(error);
+        assert!(said.what.starts_with("cannot attach tp_btf x: "), "{}", said.what);
+        assert!(said.remedy.starts_with("run as root"), "{}", said.remedy);
     }
 }

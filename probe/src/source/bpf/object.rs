@@ -9,7 +9,7 @@ use probe_common::offsets::Offsets;
 use super::{
     attach_btf::loader,
     btf::Types,
-    error::{broken_object, load_error},
+    error::{BpfError, broken_object},
     load,
     map::Plain,
     offsets,
@@ -53,12 +53,11 @@ pub fn locate(options: &TracerOptions) -> Result<Located, SetupError> {
 }
 
 /// Makes the maps; the programs are not yet in the kernel.
-pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, SetupError> {
+pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, BpfError> {
     // Off, the verifier removes every log statement: nothing is left of them.
     let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
     let settings = settings(options);
-    let object =
-        relocate::relocate(OBJECT, found, settings.life_slots != 0).map_err(|error| broken_object(&error))?;
+    let object = relocate::relocate(OBJECT, found, settings.life_slots != 0).map_err(broken_object)?;
     let parent_slots = settings.parent_slots;
     let (found, settings) = (Plain(*found), Plain(settings));
     loader()
@@ -74,7 +73,7 @@ pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, Set
         .map_max_entries("PARENT_SLOTS", parent_slots.max(1))
         .map_max_entries("PARENTS", (options.parents - parent_slots).max(1))
         .load(&object)
-        .map_err(|error| load_error(&error))
+        .map_err(BpfError::Load)
 }
 
 /// Reads the offsets that tracefs knows; true when all are there.

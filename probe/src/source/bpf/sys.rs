@@ -4,10 +4,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use crate::source::SetupError;
+use super::error::BpfError;
 
 /// Has the kernel count runs and run time of all programs, as long as the descriptor is open.
-pub fn count_runs() -> Result<OwnedFd, SetupError> {
+pub fn count_runs() -> Result<OwnedFd, BpfError> {
     const BPF_ENABLE_STATS: nix::libc::c_long = 32;
     // `union bpf_attr` for that command: BPF_STATS_RUN_TIME.
     let mut attr: u32 = 0;
@@ -15,10 +15,7 @@ pub fn count_runs() -> Result<OwnedFd, SetupError> {
     let fd =
         unsafe { nix::libc::syscall(nix::libc::SYS_bpf, BPF_ENABLE_STATS, &raw mut attr, size_of::<u32>()) };
     if fd < 0 {
-        return Err(SetupError {
-            what: format!("--stats: the kernel does not count runs of programs: {}", Errno::last()),
-            remedy: "leave --stats out, or run with CAP_SYS_ADMIN on Linux 5.8 or newer".into(),
-        });
+        return Err(BpfError::CountRuns(Errno::last()));
     }
     // SAFETY: a new descriptor of ours.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })

@@ -79,11 +79,11 @@ impl Tracer {
         let mut ebpf = ebpf?;
         let btf = attachable
             .map_err(|_| broken_object("the thread that read the kernel's types panicked"))?
-            .map_err(|error| broken_object(&format!("the kernel's types cannot be handed on: {error}")))?;
+            .map_err(|error| broken_object(format!("the kernel's types cannot be handed on: {error}")))?;
         options.subscription.pids().iter().try_for_each(|pid| targets::add_pid(&mut ebpf, *pid))?;
         let logger = if options.log_programs {
             let logger = EbpfLogger::init(&mut ebpf);
-            Some(logger.map_err(|error| broken_object(&format!("its log cannot be read: {error}")))?)
+            Some(logger.map_err(|error| broken_object(format!("its log cannot be read: {error}")))?)
         } else {
             None
         };
@@ -92,8 +92,7 @@ impl Tracer {
             .take_map("EVENTS")
             .and_then(|map| RingBuf::try_from(map).ok())
             .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
-        let parents =
-            Parents::take(&mut ebpf, parent_slots(options)).map_err(|error| broken_object(&error))?;
+        let parents = Parents::take(&mut ebpf, parent_slots(options)).map_err(broken_object)?;
         let sizes = Sizes {
             ring_bytes: options.ring_bytes(),
             lives: options.lives,
@@ -116,7 +115,7 @@ impl Tracer {
 
     /// Follows the processes that this one starts from now on, and their descendants.
     pub fn follow_descendants(&mut self, process: Identity) -> Result<(), SetupError> {
-        targets::add(&mut self.ebpf, process)
+        Ok(targets::add(&mut self.ebpf, process)?)
     }
 
     /// What a window over these programs covers, see [`Subscription::begin`].
