@@ -1,0 +1,285 @@
+//! The engine against scenarios whose outcome is known.
+
+use super::*;
+
+#[test]
+fn a_plain_life_is_forked_dead_and_reaped_once() {
+    let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 zombie 20 2\n 40 reap 20 2");
+    assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
+    assert_eq!(engine.parents[&task(2).identity].reap_latency.max_ns(), 9);
+}
+
+#[test]
+fn an_autoreap_is_never_a_zombie_even_when_its_free_comes_after_the_parents_end() {
+    let engine = play("10 fork 20 2\n 30 ignored 20 2\n 40 exit 2 1\n 50 auto 20 2");
+    assert_eq!(books(&engine, 2), [1, 1, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn zombies_of_a_dying_parent_are_abandoned_and_the_adopters_from_then_on() {
+    let engine = play(
+        "10 fork 20 2\n 30 exit 20 2\n 31 zombie 20 2\n 90 exit 2 1\n 91 reparent 20 1\n 92 zombie 2 1\n 95 reap 20 1",
+    );
+    assert_eq!(books(&engine, 2), [1, 1, 0, 0, 0, 0, 1]);
+    assert_eq!(books(&engine, 1), [0, 1, 1, 1, 0, 1, 0]);
+    assert_eq!(engine.parents[&task(1).identity].reap_latency.max_ns(), 4, "timed from the adoption");
+}
+
+#[test]
+fn what_the_kernel_reaps_for_a_dying_init_is_abandoned() {
+    let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 zombie 20 2\n 90 exit 2 1\n 91 free 20 2");
+    assert_eq!(books(&engine, 2), [1, 1, 0, 0, 0, 0, 1]);
+    let engine = play(
+        "9 fork 19 2\n 10 fork 20 2\n 30 exit 19 2\n 31 zombie 19 2\n 90 exit 2 1\n 91 exit 20 2\n 92 zombie 20 2\n 95 free 20 2\n 96 free 19 2",
+    );
+    assert_eq!(books(&engine, 2), [2, 2, 0, 0, 0, 0, 2]);
+}
+
+#[test]
+fn a_held_zombie_is_timed_from_when_the_tracer_lets_go() {
+    let engine = play("10 fork 20 2\n 30 exit 20 2\n 31 held 20 2 7\n 500 again 20 2\n 510 reap 20 2");
+    assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
+    assert_eq!(engine.parents[&task(2).identity].reap_latency.max_ns(), 10);
+}
+
+#[test]
+fn a_free_that_comes_after_the_parents_end_is_its_reap_where_its_parent_took_it() {
+    let script = "10 fork 2 1\n 11 fork 20 2\n 12 fork 21 2\n 30 exit 20 2\n 31 zombie 20 2\n 32 exit 21 2\n 33 zombie 21 2
+        40 exit 2 1\n 41 zombie 2 1\n 50 reap 20 2\n 60 free 21 2";
+    let engine = play(script);
+    assert_eq!(books(&engine, 2), [2, 2, 0, 1, 0, 0, 1]);
+    assert_eq!(engine.parents[&task(2).identity].reap_latency.max_ns(), 9);
+}
+
+#[test]
+fn a_walk_finds_what_was_lost_and_lets_go_of_what_is_gone() {
+    let engine = play("10 walk 20:2 21:2 2");
+    assert_eq!(books(&engine, 2), [0, 2, 0, 0, 0, 2, 0]);
+    // 20 was reaped unseen; 22's death was never told.
+    let engine = play("10 fork 20 2\n 11 fork 22 2\n 30 exit 20 2\n 31 zombie 20 2\n 50 walk 22:2 2");
+    assert_eq!(books(&engine, 2), [2, 2, 0, 1, 0, 1, 0]);
+}
+
+#[test]
+fn init_lives_though_no_walk_finds_it() {
+    // Five orphans come to it; it is not in the list, as in some sandboxes.
+    let engine = play(
+        "10 walk 2 20:1\n 30 reap 20 1\n 40 exit 21 1\n 41 zombie 21 1\n 50 walk 2 21:1\n 60 reap 21 1\n 70 walk 2",
+    );
+    assert_eq!(books(&engine, 1), [0, 2, 0, 2, 0, 0, 0]);
+    assert_eq!(engine.parents[&task(1).identity].died_ns, None);
+    // Another that is not there is dead, and has abandoned what it had.
+    let engine = play("10 walk 2 20:2\n 40 walk 20:1");
+    assert!(engine.parents[&task(2).identity].died_ns.is_some());
+}
+
+#[test]
+fn what_is_known_of_the_abandoned_is_kept_with_their_parent() {
+    let engine = play(
+        "10 walk 2 20:2\n 30 fork 31 2\n 31 fork 32 2\n 40 exit 31 2\n 41 held 31 2 7\n 42 exit 32 2\n 43 zombie 32 2
+         50 reparent 33 2\n 90 exit 2 1\n",
+    );
+    let parent = &engine.parents[&task(2).identity];
+    assert_eq!((parent.abandoned_after.count(), parent.abandoned_held_after.count()), (3, 1));
+    assert_eq!((parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_youngest_ns), (1, 0, 33));
+    assert_eq!(parent.abandoned_to.as_ref().map(|tracer| tracer.identity.tgid), Some(7));
+    let handed_on = "30 fork 31 3\n 40 exit 31 3\n 41 zombie 31 3\n 50 reparent 31 2\n 90 exit 2 1\n";
+    assert_eq!(play(handed_on).parents[&task(2).identity].abandoned_adopted, 1);
+    let orphan = "30 fork 31 3\n 39 exit 3 2\n 40 exit 31 2\n 41 zombie 31 2\n 90 exit 2 1\n";
+    assert_eq!(play(orphan).parents[&task(2).identity].abandoned_adopted, 1);
+}
+
+#[test]
+fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the_parents_end() {
+    let begin = Begin { time_ns: 1, coverage: Coverage::Exceptions { slow_ns: 1 }, ..Begin::default() };
+    let free = |zombie_ns, time_ns, child| {
+        let stage = Stage::Reap {
+            parent: task(5),
+            reaper: Task::default(),
+            how: ReapHow::Wait,
+            precision: Precision::Coarse,
+            exit_ns: 0,
+            zombie_ns,
+        };
+        life(time_ns, child, stage)
+    };
+    let counters = |time_ns, died_ns| {
+        let counters =
+            Counters { time_ns, parent: task(5), died_ns, exited: 3, reaped: 1, ..Counters::default() };
+        Input::Counters(Box::new(counters))
+    };
+    // A walk may find the parent gone before its counters are read.
+    for walk in [None, Some(walk_of_zombies(190, 6, &[], 0))] {
+        let mut engine = Engine::default();
+        for input in [
+            Some(Input::Begin(begin.clone())),
+            Some(walk_of_zombies(2, 5, &[], 0)),
+            Some(free(20, 60, 10)),
+            Some(counters(100, 0)),
+            Some(free(30, 160, 11)),
+            Some(free(50, 170, 12)),
+            walk,
+            Some(counters(200, 150)),
+            Some(Input::End { time_ns: 300 }),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            engine.apply(input, &mut Vec::new());
+        }
+        let view = engine.view();
+        let parent = view.parent(task(5).identity).expect("a parent");
+        assert_eq!(books(&engine, 5), [0, 3, 0, 1, 0, 0, 2]);
+        assert_eq!((parent.abandoned_after.count(), parent.abandoned_after.max_ns()), (2, 120));
+    }
+}
+
+#[test]
+fn of_late_reaps_those_are_shown_that_are_known_to_be_late() {
+    let coverage = Coverage::LateReaps { min_latency_ns: 1_000 };
+    let begin = Begin { time_ns: 1, coverage, ..Begin::default() };
+    let reaped = |time_ns, child, zombie_ns, reaper| {
+        let stage = Stage::Reap {
+            parent: task(5),
+            reaper,
+            how: ReapHow::Wait,
+            precision: Precision::Exact,
+            exit_ns: 0,
+            zombie_ns,
+        };
+        life(time_ns, child, stage)
+    };
+    let mut engine = Engine::default();
+    let mut shown = Vec::new();
+    for input in [
+        Input::Begin(begin),
+        // 20 and 21 are zombies of 4, 22 of 5.
+        walk_of_zombies(2, 4, &[20, 21], 0),
+        walk_of_zombies(3, 5, &[22], 0),
+        // 20 came into the hands of 5 at 100, which was not told.
+        reaped(2_000, 20, 100, task(5)),
+        reaped(2_100, 23, 300, task(5)),
+        // 21 is gone, and nobody said when.
+        walk_of_zombies(3_000, 5, &[], 0),
+    ] {
+        let mut observations = Vec::new();
+        engine.apply(input, &mut observations);
+        shown.extend(observations.into_iter().filter_map(|observation| match observation {
+            Observation::Stage { event, reap_latency_ns, in_scope: true, .. } => {
+                Some((event.process.identity.tgid, reap_latency_ns))
+            }
+            _ => None,
+        }));
+    }
+    assert_eq!(shown, [(20, Some(1_900)), (23, Some(1_800))]);
+}
+
+#[test]
+fn a_reap_is_coarse_for_the_parent_that_it_is_booked_with() {
+    let engine =
+        play("2 walk 5:3 2 3\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n 30 reap 20 2\n 50 walk 2 3");
+    let coarse = |tgid| engine.parents[&task(tgid).identity].ledger.coarse;
+    assert_eq!((coarse(2), coarse(3)), (0, 1));
+}
+
+#[test]
+fn who_is_reaped_while_the_list_is_walked_is_not_brought_back() {
+    let life = "10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n";
+    let engine = play(&format!("{life} 30 reap 20 2\n 35 walk@25 20:2 2\n 50 walk 2"));
+    assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
+    // Nor in the first walk.
+    let engine = play("30 reap 20 2\n 35 walk@25 20:2 2\n 50 walk 2");
+    assert_eq!(books(&engine, 2)[1..4], [1, 0, 1]);
+    // One that died and whose death was lost is.
+    let engine = play("10 fork 20 2\n 10 fork 21 2\n 30 reap 21 2\n 35 walk@25 20:2 2");
+    assert_eq!(books(&engine, 2), [2, 2, 0, 1, 0, 1, 0]);
+}
+
+#[test]
+fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one_is_kept() {
+    let mut engine = Engine::default();
+    let mut observations = Vec::new();
+    let counters = |tgid, retired| {
+        let counted = Counters { parent: task(tgid), exited: 5, reaped: 5, retired, ..Counters::default() };
+        Input::Counters(Box::new(counted))
+    };
+    let settled = |exited| Input::Settled(Settled { exited, reaped: exited, ..Settled::default() });
+    for input in [
+        Input::Begin(Begin { time_ns: 1, ..Begin::default() }),
+        settled(0),
+        counters(7, false),
+        counters(8, true),
+        counters(9, false),
+        settled(0),
+        counters(9, false),
+        // What 7 had by its end.
+        settled(6),
+        Input::End { time_ns: 100 },
+    ] {
+        engine.apply(input, &mut observations);
+    }
+    let mut kept: Vec<u32> = engine.view().parents().map(|parent| parent.task.identity.tgid).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [8, 9]);
+    assert_eq!(engine.deaths(), 6 + 5 + 5);
+}
+
+/// Counters of a parent, read at a time.
+fn counted(time_ns: u64, tgid: u32, exited: u64, reaped: u64) -> Input {
+    let counters =
+        Counters { time_ns, parent: task(tgid), forked: exited, exited, reaped, ..Counters::default() };
+    Input::Counters(Box::new(counters))
+}
+
+/// A walk that finds these zombies of a parent that lives; `since_ns`: when they died.
+fn walk_of_zombies(time_ns: u64, parent: u32, zombies: &[u32], since_ns: u64) -> Input {
+    let seen = |process, of, state, since_ns| SeenTask {
+        time_ns,
+        process: task(process),
+        parent: task(of),
+        state,
+        tracer: None,
+        since_ns,
+    };
+    let tasks = [seen(parent, 1, TaskState::Running, 0)]
+        .into_iter()
+        .chain(zombies.iter().map(|zombie| seen(*zombie, parent, TaskState::Zombie, since_ns)))
+        .collect();
+    Input::Snapshot(Snapshot { began_ns: time_ns, ended_ns: time_ns, settle_after_ns: 0, tasks })
+}
+
+#[test]
+fn a_child_reaped_between_the_reading_of_the_counters_and_the_walk_is_counted_once() {
+    let begin = Begin { time_ns: 1, scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns: 1_000 } };
+    let play = |inputs: Vec<Input>| {
+        let mut engine = Engine::default();
+        let mut observations = Vec::new();
+        engine.apply(Input::Begin(begin.clone()), &mut observations);
+        engine.apply(walk_of_zombies(2, 7, &[], 0), &mut observations);
+        for input in inputs {
+            engine.apply(input, &mut observations);
+        }
+        engine.apply(Input::End { time_ns: 100 }, &mut observations);
+        books(&engine, 7)
+    };
+    // Five died, three were reaped by the reading; one more by the walk.
+    let inputs = vec![counted(50, 7, 5, 3), walk_of_zombies(60, 7, &[20], 40)];
+    assert_eq!(play(inputs), [5, 5, 0, 4, 0, 1, 0]);
+    // One that died after the reading is no part of it.
+    let inputs = vec![counted(50, 7, 5, 4), walk_of_zombies(60, 7, &[20, 21], 55)];
+    assert_eq!(play(inputs), [5, 5, 0, 5, 0, 0, 0]);
+    // A death that no program has seen is in the task list all the same, whether it is known when it was or not.
+    for since_ns in [40, 0] {
+        let inputs = vec![counted(50, 7, 5, 5), walk_of_zombies(60, 7, &[20], since_ns)];
+        assert_eq!(play(inputs), [5, 6, 0, 5, 0, 1, 0]);
+    }
+}
+
+#[test]
+fn a_free_after_a_walk_has_found_the_process_gone_is_no_second_death() {
+    let life = "2 walk 2\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n";
+    for free in ["", "60 free 20 2"] {
+        let engine = play(&format!("{life} 50 walk 2\n {free}"));
+        assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
+    }
+}

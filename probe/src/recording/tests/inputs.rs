@@ -1,0 +1,200 @@
+//! Random inputs, as they can be recorded. Must not hold tests.
+
+use probe_common::bucket;
+use proptest::{
+    array::{uniform3, uniform7, uniform13},
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+};
+
+use crate::{
+    model::*,
+    recording::decode::{COUNT_MAX, PID_LIMIT, TIME_MAX_NS},
+};
+
+fn pid() -> impl Strategy<Value = u32> {
+    0..PID_LIMIT
+}
+
+fn time() -> impl Strategy<Value = u64> {
+    0..=TIME_MAX_NS
+}
+
+fn tally() -> impl Strategy<Value = u64> {
+    0..=COUNT_MAX
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    (pid(), time(), pid(), any::<[u8; 16]>()).prop_map(|(tgid, start_boottime_ns, ns_pid, comm)| Task {
+        identity: Identity { tgid, start_boottime_ns },
+        ns_pid,
+        comm: Comm(comm),
+    })
+}
+
+fn detail() -> impl Strategy<Value = Detail> {
+    (vec(vec(any::<u8>(), 0..9), 0..4), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..9))
+        .prop_map(|(command_line, executable, unit)| Detail { command_line, executable, unit })
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    prop_oneof![
+        (task(), task()).prop_map(|(parent, creator)| Stage::Fork { parent, creator }),
+        detail().prop_map(|detail| Stage::Exec { detail: detail.into() }),
+        (task(), any::<u32>(), any::<bool>()).prop_map(|(parent, status, autoreap)| Stage::Exit {
+            parent,
+            status: WaitStatus(status),
+            autoreap
+        }),
+        (task(), option::of(task()), time(), any::<bool>())
+            .prop_map(|(parent, held_by, exit_ns, again)| Stage::Zombie { parent, held_by, exit_ns, again }),
+        (task(), task(), time()).prop_map(|(parent, from, since_ns)| Stage::Reparent {
+            parent,
+            from,
+            since_ns
+        }),
+        (task(), task(), any::<bool>(), any::<bool>(), time(), time()).prop_map(
+            |(parent, reaper, auto, coarse, exit_ns, zombie_ns)| Stage::Reap {
+                parent,
+                reaper,
+                how: if auto { ReapHow::Auto } else { ReapHow::Wait },
+                precision: if coarse { Precision::Coarse } else { Precision::Exact },
+                exit_ns,
+                zombie_ns,
+            }
+        ),
+    ]
+}
+
+fn distribution() -> impl Strategy<Value = Distribution> {
+    let buckets = btree_map(0..=bucket::LAST as u16, 1..=COUNT_MAX, 0..5);
+    (tally(), any::<u64>(), [time(), time()], buckets).prop_map(
+        |(count, sum_ns, [min_ns, max_ns], buckets)| Distribution {
+            count,
+            sum_ns,
+            min_ns,
+            max_ns,
+            buckets: buckets.into_iter().collect(),
+        },
+    )
+}
+
+fn seen() -> impl Strategy<Value = SeenTask> {
+    let state = prop_oneof![
+        Just(TaskState::Running),
+        Just(TaskState::Exiting),
+        Just(TaskState::DeadLeader),
+        Just(TaskState::Zombie)
+    ];
+    ([time(), time()], task(), task(), state, option::of(task())).prop_map(
+        |([time_ns, since_ns], process, parent, state, tracer)| SeenTask {
+            time_ns,
+            process,
+            parent,
+            state,
+            tracer: tracer.map(Box::new),
+            since_ns,
+        },
+    )
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        Just(Scope::Host),
+        task().prop_map(|root| Scope::Tree(root.identity)),
+        vec(any::<u32>(), 1..5).prop_map(Scope::Pids),
+    ]
+}
+
+fn coverage() -> impl Strategy<Value = Coverage> {
+    prop_oneof![
+        Just(Coverage::EveryEvent),
+        any::<u64>().prop_map(|slow_ns| Coverage::Exceptions { slow_ns }),
+        any::<u64>().prop_map(|min_latency_ns| Coverage::LateReaps { min_latency_ns }),
+        Just(Coverage::Unstated),
+    ]
+}
+
+pub fn input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        (time(), scope(), coverage()).prop_map(|(time_ns, scope, coverage)| Input::Begin(Begin {
+            time_ns,
+            scope,
+            coverage
+        })),
+        (time(), task(), stage()).prop_map(|(time_ns, process, stage)| Input::Lifecycle(Lifecycle {
+            time_ns,
+            process,
+            stage
+        })),
+        (task(), detail()).prop_map(|(task, detail)| Input::Detail { identity: task.identity, detail }),
+        (uniform3(time()), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
+            Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
+        }),
+        (uniform13(tally()), task(), distribution(), distribution()).prop_map(
+            |(n, parent, reap_latency, teardown)| {
+                Input::Counters(Box::new(Counters {
+                    time_ns: n[0],
+                    parent,
+                    forked: n[1],
+                    exited: n[2],
+                    adopted: n[3],
+                    reaped: n[4],
+                    autoreaped: n[5],
+                    waits_any: n[6],
+                    waits_specific: n[7],
+                    died_ns: n[8],
+                    coarse: n[9],
+                    untracked: n[10],
+                    exec_ns: n[11],
+                    reaped_before_exec: n[12],
+                    retired: n[12] % 2 == 1,
+                    reap_latency,
+                    teardown,
+                }))
+            }
+        ),
+        (time(), task(), uniform3(any::<u64>())).prop_map(|(time_ns, task, [blocked, ignored, caught])| {
+            let masks = SignalMasks { blocked, ignored, caught };
+            Input::SignalMasks { time_ns, identity: task.identity, masks }
+        }),
+        vec((task(), task(), any::<bool>(), any::<bool>()), 0..4).prop_map(|deaths| {
+            let deaths =
+                deaths.into_iter().filter(|(process, parent, ..)| process.identity != parent.identity);
+            let death = |(process, parent, autoreap, counted): (Task, Task, bool, bool)| Death {
+                process: process.identity,
+                parent: parent.identity,
+                autoreap,
+                counted,
+            };
+            Input::Unfreed(deaths.map(death).collect())
+        }),
+        uniform7(tally()).prop_map(|[parents, forked, exited, adopted, reaped, autoreaped, coarse]| {
+            Input::Settled(Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse })
+        }),
+        (time(), uniform3(tally())).prop_map(|(time_ns, [events, map_full, probe_missed])| Input::Losses {
+            time_ns,
+            losses: Losses { events, map_full, probe_missed, damaged: 0 }
+        }),
+        (time(), tally(), vec(("[a-z]{0,9}", uniform3(tally())), 0..3)).prop_map(
+            |(cpu_ns, resident_bytes, named)| {
+                let programs = named.iter().cloned().map(|(name, n)| ProgramUpkeep {
+                    name,
+                    runs: n[0],
+                    run_time_ns: n[1],
+                    recursion_misses: n[2],
+                });
+                let maps = named.iter().cloned().map(|(name, n)| MapUpkeep {
+                    name,
+                    entries: n[0],
+                    max_entries: n[1],
+                    refused: n[2],
+                });
+                let (programs, maps) = (programs.collect(), maps.collect());
+                Input::Upkeep(Box::new(Upkeep { cpu_ns, resident_bytes, programs, maps }))
+            }
+        ),
+        time().prop_map(|time_ns| Input::End { time_ns }),
+    ]
+}
