@@ -130,7 +130,7 @@ fn verified(rung: &str) {
         stats: false,
         lives: 1_024,
         parents: 1_024,
-        subscription: Subscription::Everything,
+        subscription: Subscription::default(),
         btf: "/sys/kernel/btf/vmlinux".into(),
         hooks: match rung {
             "fentry" => HookChoice::Fentry,

@@ -16,7 +16,7 @@ fn log_statements_that_are_off_are_not_in_the_programs() {
             stats: false,
             lives: 1_024,
             parents: 1_024,
-            subscription: Subscription::Everything,
+            subscription: Subscription::default(),
             btf: "/sys/kernel/btf/vmlinux".into(),
             hooks: HookChoice::Auto,
             ring_bytes: Some(1 << 16),

@@ -55,7 +55,7 @@ fn examine(global: &Global) -> DoctorReport {
     };
     let pid_namespace = pid_namespace();
     // From a PID namespace of its own, a command can be watched all the same.
-    let subscription = if pid_namespace.ok { Subscription::Everything } else { Subscription::Tree };
+    let subscription = if pid_namespace.ok { Subscription::default() } else { Subscription::tree() };
     let (hooks, rung, precision, failed) = match Tracer::attach(&tracer_options(global, subscription)) {
         Ok(tracer) => {
             let (hooks, rung) = checks(&tracer);

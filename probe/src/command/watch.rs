@@ -25,8 +25,8 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
     let grace = args.grace.grace;
     // A recording is for every view; a report alone needs the counters and what is slow.
     let subscription = match recording {
-        Some(_) => Subscription::Everything,
-        None => Subscription::Counters { slow_ns: nanoseconds(grace) },
+        Some(_) => Subscription::default(),
+        None => Subscription::counters(nanoseconds(grace)),
     };
     let watching = live::attach(global, subscription, grace, recording)?.open(None, Use::Report);
     let watched = watching.quietly_until(for_a_while(Some(args.duration), &signals), true).await?;
@@ -39,7 +39,7 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
 /// `reapwatch trace`.
 pub async fn trace(global: &Global, args: TraceArgs, signals: Signals) -> Result<u8, Failure> {
     let recording = Target::StandardOutput.and_recording(args.record.as_deref())?;
-    let subscription = Subscription::Events { pids: args.pid, min_latency_ns: nanoseconds(args.min_latency) };
+    let subscription = Subscription::events(args.pid, nanoseconds(args.min_latency));
     let attached = live::attach(global, subscription, Duration::from_nanos(DEFAULT_GRACE_NS), recording)?;
     let watching = attached.open(None, Use::Lines { for_a_person: io::stdout().is_terminal() });
     let out = output::standard_output()?;

@@ -52,50 +52,52 @@ pub struct TracerOptions {
 impl TracerOptions {
     /// It is mapped twice, and all of it is resident.
     pub fn ring_bytes(&self) -> u32 {
-        self.ring_bytes.unwrap_or(match self.subscription {
-            Subscription::Counters { .. } => RING_BYTES_COUNTING,
+        self.ring_bytes.unwrap_or(match self.subscription.coverage {
+            Coverage::Exceptions { .. } => RING_BYTES_COUNTING,
             _ => RING_BYTES,
         })
     }
 }
 
-/// What a command needs to be told: the programs send nothing else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subscription {
-    /// Every stage of every process.
-    Everything,
-    /// Counters; of the stages only what is slow, a reap this late, or wrong.
-    Counters { slow_ns: u64 },
-    /// Every stage of the descendants of whom [`Tracer::follow_descendants`] is told, nothing of anybody else.
-    Tree,
-    /// Stages of these processes and of their children, all where empty; with a latency, only reaps that late.
-    Events { pids: Vec<u32>, min_latency_ns: u64 },
+/// What a command needs to be told: the programs send nothing else. Their settings and what the window covers both follow
+/// from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// The root of a tree is not known yet: [`super::tracer::Tracer::follow_descendants`] is told whose descendants.
+    pub scope: Scope,
+    pub coverage: Coverage,
 }
 
 impl Subscription {
-    /// The processes that are named; none of them where the scope is another.
-    pub fn pids(&self) -> &[u32] {
-        match self {
-            Self::Events { pids, .. } => pids,
-            Self::Everything | Self::Counters { .. } | Self::Tree => &[],
-        }
+    /// Every stage of the descendants of a process that will be named.
+    pub fn tree() -> Self {
+        Self { scope: Scope::Tree(Identity::default()), coverage: Coverage::EveryEvent }
     }
 
-    /// What the window covers, in the model's words. `root`: the command whose tree it is, once it has started.
+    /// Counters of every parent; of the stages only what is slow, a reap this late, or wrong.
+    pub fn counters(slow_ns: u64) -> Self {
+        Self { scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns } }
+    }
+
+    /// Stages of these processes and of their children, of all where there are none; with a latency, only reaps that late.
+    pub fn events(pids: Vec<u32>, min_latency_ns: u64) -> Self {
+        let scope = if pids.is_empty() { Scope::Host } else { Scope::Pids(pids) };
+        let coverage = match min_latency_ns {
+            0 => Coverage::EveryEvent,
+            min_latency_ns => Coverage::LateReaps { min_latency_ns },
+        };
+        Self { scope, coverage }
+    }
+
+    /// The processes that are named; none of them where the scope is another.
+    pub fn pids(&self) -> &[u32] {
+        if let Scope::Pids(pids) = &self.scope { pids } else { &[] }
+    }
+
+    /// What the window covers. `root`: the command whose tree it is, once it has started.
     pub fn begin(&self, time_ns: u64, root: Option<Identity>) -> Begin {
-        let scope = match (self, root) {
-            (_, Some(root)) => Scope::Tree(root),
-            (Self::Events { pids, .. }, None) if !pids.is_empty() => Scope::Pids(pids.clone()),
-            _ => Scope::Host,
-        };
-        let coverage = match *self {
-            Self::Counters { slow_ns } => Coverage::Exceptions { slow_ns },
-            Self::Events { min_latency_ns, .. } if min_latency_ns > 0 => {
-                Coverage::LateReaps { min_latency_ns }
-            }
-            _ => Coverage::EveryEvent,
-        };
-        Begin { time_ns, scope, coverage }
+        let scope = root.map_or_else(|| self.scope.clone(), Scope::Tree);
+        Begin { time_ns, scope, coverage: self.coverage }
     }
 }
 
@@ -120,23 +122,66 @@ pub fn settings(options: &TracerOptions) -> Settings {
         typed_current: u32::from(is_at_least(5, 11)),
         ..Settings::DEFAULT
     };
-    match &options.subscription {
-        Subscription::Everything => {}
-        Subscription::Counters { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, *slow_ns),
-        Subscription::Tree => settings.scope = scope::TREE,
-        Subscription::Events { pids, min_latency_ns } => {
-            settings.min_latency_ns = *min_latency_ns;
-            settings.scope = if pids.is_empty() { scope::HOST } else { scope::PIDS };
-        }
+    settings.scope = match options.subscription.scope {
+        Scope::Host => scope::HOST,
+        Scope::Tree(_) => scope::TREE,
+        Scope::Pids(_) => scope::PIDS,
+    };
+    match options.subscription.coverage {
+        Coverage::EveryEvent | Coverage::Unstated => {}
+        Coverage::Exceptions { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, slow_ns),
+        Coverage::LateReaps { min_latency_ns } => settings.min_latency_ns = min_latency_ns,
     }
     settings
 }
 
 /// Entries of the FOLLOWED map.
 pub fn followed_max(options: &TracerOptions) -> u32 {
-    match &options.subscription {
-        Subscription::Tree => FOLLOWED_MAX,
-        Subscription::Events { pids, .. } => (pids.len() as u32).max(1),
-        Subscription::Everything | Subscription::Counters { .. } => 1,
+    match &options.subscription.scope {
+        Scope::Host => 1,
+        Scope::Tree(_) => FOLLOWED_MAX,
+        Scope::Pids(pids) => (pids.len() as u32).max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(subscription: Subscription) -> TracerOptions {
+        TracerOptions {
+            btf: "/".into(),
+            hooks: HookChoice::Auto,
+            ring_bytes: None,
+            lives: 1_024,
+            parents: 1_024,
+            log_programs: false,
+            stats: false,
+            subscription,
+        }
+    }
+
+    #[test]
+    fn settings_and_the_window_follow_from_one_subscription() {
+        let of = |subscription: Subscription| {
+            let set = settings(&options(subscription.clone()));
+            ((set.scope, set.stream_all, set.slow_ns, set.min_latency_ns), subscription.begin(7, None))
+        };
+        let default = Settings::DEFAULT;
+        let (set, begin) = of(Subscription::default());
+        assert_eq!(set, (scope::HOST, default.stream_all, default.slow_ns, 0));
+        assert_eq!(begin, Begin { time_ns: 7, ..Begin::default() });
+        let (set, begin) = of(Subscription::counters(9));
+        assert_eq!(set, (scope::HOST, 0, 9, 0));
+        assert_eq!(begin.coverage, Coverage::Exceptions { slow_ns: 9 });
+        let (set, begin) = of(Subscription::events(vec![5, 6], 3));
+        assert_eq!(set, (scope::PIDS, default.stream_all, default.slow_ns, 3));
+        assert_eq!(
+            (begin.scope, begin.coverage),
+            (Scope::Pids(vec![5, 6]), Coverage::LateReaps { min_latency_ns: 3 })
+        );
+        let root = Identity { tgid: 4, start_boottime_ns: 1 };
+        assert_eq!(of(Subscription::tree()).0.0, scope::TREE);
+        assert_eq!(Subscription::tree().begin(7, Some(root)).scope, Scope::Tree(root));
     }
 }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     model::{
-        Begin, Counters, Death, Hooks, Identity, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Settled,
+        Begin, Counters, Death, Hooks, Identity, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Scope, Settled,
         Snapshot,
     },
     source::{
@@ -62,9 +62,9 @@ impl Tracer {
     /// Loads and attaches. On failure nothing stays attached.
     pub fn attach(options: &TracerOptions) -> Result<Self, SetupError> {
         namespace::require_host_clock()?;
-        match options.subscription {
+        match options.subscription.scope {
             // All of the tree is in our PID namespace, or in one below it.
-            Subscription::Tree => namespace::require_known_pid()?,
+            Scope::Tree(_) => namespace::require_known_pid()?,
             _ => namespace::require_initial_pid()?,
         }
         let _raised = load::MemlockRaised::new();
