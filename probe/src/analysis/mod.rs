@@ -23,7 +23,7 @@ use std::borrow::Cow;
 use unreaped::Unreaped;
 
 use crate::{
-    engine::{Histogram, Parent as Known, State, View},
+    engine::{self, Histogram, Parent as Known, State, View},
     model::{self, Detail, Identity, Session, Task},
     report::{
         HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, Precision,
@@ -112,19 +112,15 @@ fn settled(sum: model::Settled) -> Settled {
 fn others(view: &View<'_>, complete: bool) -> Other {
     let mut other = Other::default();
     for (grounds, sum) in view.others() {
-        let books = &sum.ledger;
-        let ledger = Ledger {
-            forked: books.forked,
-            exited: books.exited,
-            adopted: books.adopted,
-            reaped: books.reaped,
-            autoreaped: books.autoreaped,
-            unreaped: 0,
-            abandoned: books.abandoned,
-        };
-        listed::add(&mut other, sum.parents, ledger, verdict::verdict(grounds, complete));
+        listed::add(&mut other, sum.parents, ledger(&sum.ledger, 0), verdict::verdict(grounds, complete));
     }
     other
+}
+
+/// The published form of a ledger.
+fn ledger(known: &engine::Ledger, unreaped: u64) -> Ledger {
+    let engine::Ledger { forked, exited, adopted, reaped, autoreaped, abandoned, coarse: _ } = *known;
+    Ledger { forked, exited, adopted, reaped, autoreaped, unreaped, abandoned }
 }
 
 fn totals(settled: Ledger, other: Ledger, parents: &[Parent]) -> Ledger {
@@ -144,16 +140,6 @@ fn lost(losses: model::Losses) -> Lost {
 fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> Parent {
     let (began_ns, end_ns) = view.window();
     let unreaped = Unreaped::of(view, known, session.grace_ns, end_ns);
-    let books = &known.ledger;
-    let ledger = Ledger {
-        forked: books.forked,
-        exited: books.exited,
-        adopted: books.adopted,
-        reaped: books.reaped,
-        autoreaped: books.autoreaped,
-        unreaped: known.zombies.len() as u64,
-        abandoned: books.abandoned,
-    };
     let verdict = verdict::verdict(&verdict::grounds(known, &unreaped, session.grace_ns), complete);
     let detail = known.detail.clone().unwrap_or_default();
     Parent {
@@ -165,7 +151,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         executable: text(&detail.executable).into_owned(),
         unit: (!detail.unit.is_empty()).then(|| text(&detail.unit).into_owned()),
         alive: known.died_ns.is_none(),
-        ledger,
+        ledger: ledger(&known.ledger, known.zombies.len() as u64),
         held: unreaped.held,
         held_by: unreaped.tracers.first().map(|(tracer, _)| owned(tracer)),
         older: unreaped.older,
