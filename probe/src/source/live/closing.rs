@@ -68,7 +68,9 @@ impl Closing {
             .into_iter()
             .filter(|death| self.walk.lacks(&death.process))
             .partition(|death| death.autoreap || self.walk.has_alive(&death.parent));
-        let patience = if unknown.is_empty() { FREES_TAKE } else { LAST_FREES };
+        // Where a parent has died, its counters may have been summed up already: what is missing cannot be added to them.
+        let can_be_added = known.iter().all(|death| self.walk.has_alive(&death.parent));
+        let patience = if unknown.is_empty() && can_be_added { FREES_TAKE } else { LAST_FREES };
         let time_is_up = since.elapsed() >= patience || self.by.is_some_and(|by| Instant::now() >= by);
         let over = time_is_up || (known.is_empty() && unknown.is_empty());
         if over {

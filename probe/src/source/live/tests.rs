@@ -154,6 +154,16 @@ async fn a_free_that_had_to_say_who_reaped_is_waited_for_longer_and_then_missed(
 }
 
 #[tokio::test]
+async fn an_autoreaped_child_of_a_parent_that_has_died_is_waited_for_longer_too() {
+    let autoreaped = || Death { autoreap: true, ..death(20, 10) };
+    let host = FakeHost { followed: vec![(autoreaped(), u32::MAX)], ..FakeHost::at(NOW_NS) };
+    let by = Instant::now() + Duration::from_millis(150);
+    let (inputs, _) = window(host, Coverage::EveryEvent, false, Some(by)).await.expect("a kernel");
+    assert!(Instant::now() >= by, "its counters may have been summed up");
+    assert_eq!((unfreed(&inputs), probe_missed(&inputs)), (vec![autoreaped()], 0));
+}
+
+#[tokio::test]
 async fn a_window_that_ends_in_a_flood_ends() {
     for (is_exact, looks) in [(true, 0), (false, u32::MAX)] {
         let host = FakeHost { is_flooded: true, is_exact, ..with_a_free_to_come(looks) };
