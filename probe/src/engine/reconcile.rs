@@ -80,10 +80,10 @@ impl Parent {
     pub(super) fn reconciled(&self, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Option<Self> {
         let counters = self.counters.as_deref()?;
         let mut parent = Self { counters: None, ..self.clone() };
-        // Those that died after the reading are not in it.
+        // Those that died after the reading are not in it; of some it is only known that they were born after it.
         parent
             .zombies
-            .retain(|zombie| zombie_since(zombie).is_none_or(|since_ns| since_ns <= counters.time_ns));
+            .retain(|zombie| zombie_since(zombie).unwrap_or(zombie.start_boottime_ns) <= counters.time_ns);
         let books = &mut parent.ledger;
         books.forked = counters.forked;
         books.adopted = counters.adopted;

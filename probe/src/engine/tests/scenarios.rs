@@ -268,6 +268,9 @@ fn a_child_reaped_between_the_reading_of_the_counters_and_the_walk_is_counted_on
     // One that died after the reading is no part of it.
     let inputs = vec![counted(50, 7, 5, 4), walk_of_zombies(60, 7, &[20, 21], 55)];
     assert_eq!(play(inputs), [5, 5, 0, 5, 0, 0, 0]);
+    // Nor is one that was born after it, whether it is known when it died or not.
+    let inputs = vec![counted(50, 7, 5, 5), walk_of_zombies(60, 7, &[55], 0)];
+    assert_eq!(play(inputs), [5, 5, 0, 5, 0, 0, 0]);
     // A death that no program has seen is in the task list all the same, whether it is known when it was or not.
     for since_ns in [40, 0] {
         let inputs = vec![counted(50, 7, 5, 5), walk_of_zombies(60, 7, &[20], since_ns)];
