@@ -8,9 +8,10 @@ use super::kernels::Image;
 
 /// One first failure is allowed for each so many first tries.
 ///
-/// Seen: 5 in about 960 tries of a whole matrix. What fails more often than twice that is a fault of ours, not of
-/// emulation.
-const TRIES_A_FAILURE: usize = 100;
+/// Seen: from none in 84 tries to 8 in about 1,220, on a machine that was busy otherwise; half of those on a kernel that
+/// may preempt the programs of tracepoints, where a program that is skipped says so. What fails more often than three
+/// times that is a fault of ours, not of emulation.
+const TRIES_A_FAILURE: usize = 50;
 
 /// Tests that were tried, and those of them that failed at first.
 #[derive(Clone, Copy, Default)]
@@ -93,17 +94,17 @@ mod tests {
 
     #[test]
     fn first_failures_are_told_with_their_reason_and_too_many_are_a_fault() {
-        let mut outcomes = [Outcome::Passed; 200];
+        let mut outcomes = [Outcome::Passed; 100];
         outcomes[0] = Outcome::PassedAlone;
         outcomes[1] = Outcome::PassedAlone;
         let (text, fault) = one_kernel(&outcomes);
-        assert!(text.contains("6.1 kprobe: 2 of 200 failed first"), "{text}");
+        assert!(text.contains("6.1 kprobe: 2 of 100 failed first"), "{text}");
         assert!(text.contains("test_0: panicked at tests/live.rs:9 left: 1"), "{text}");
-        assert!(text.contains("in all 2 of 200 failed first; 2 may"), "{text}");
+        assert!(text.contains("in all 2 of 100 failed first; 2 may"), "{text}");
         assert_eq!(fault, None);
         // One that failed again is one that failed first.
         outcomes[2] = Outcome::Failed;
-        assert!(one_kernel(&outcomes).1.is_some_and(|fault| fault.starts_with("3 of 200")));
+        assert!(one_kernel(&outcomes).1.is_some_and(|fault| fault.starts_with("3 of 100")));
     }
 
     #[test]
