@@ -37,11 +37,11 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
     let losses = view.losses();
     let lost = lost(losses);
     let complete = lost == Lost::default();
-    let of_scope = || view.parents().filter(|known| view.root().is_none() || known.in_tree);
-    let coarse = (of_scope().map(|known| known.ledger.coarse))
+    let coarse = (view.parents_asked_for().map(|known| known.ledger.coarse))
         .chain(view.others().map(|(_, sum)| sum.ledger.coarse))
         .fold(view.settled().coarse, u64::saturating_add);
-    let mut parents: Vec<Parent> = of_scope()
+    let mut parents: Vec<Parent> = view
+        .parents_asked_for()
         .map(|known| parent(view, session, known, complete))
         .filter(|parent| parent.ledger != Ledger::default())
         .collect();

@@ -14,13 +14,7 @@ use crate::{
     },
     source::{
         SetupError,
-        bpf::{
-            attach::Refused,
-            offsets,
-            options::Subscription,
-            programs::{self, StageHook},
-            tracer::Tracer,
-        },
+        bpf::{attach::Refused, offsets, options::Subscription, programs, tracer::Tracer},
         host::{namespace, privileges, release},
     },
 };
@@ -145,18 +139,18 @@ fn refused(stage: HookStage, refused: &Refused) -> HookCheck {
         HookStage::Zombie => "a child whose parent ignores SIGCHLD becomes known only when it is freed",
         _ => "a reap that no wait call shows is timed by its free (coarse); counts stay exact",
     };
-    let remedy = match (refused.hook.rung(), refused.hook) {
-        (Some(programs::Rung::Fentry), _) if refused.errno == Some(Errno::EPERM) => {
+    let remedy = match refused.hook.rung() {
+        Some(programs::Rung::Fentry) if refused.errno == Some(Errno::EPERM) => {
             "a security policy of this kernel refuses BPF trampolines (fentry, fexit); nothing needs to be done for \
              right counts"
         }
-        (Some(programs::Rung::Fentry), _) => {
+        Some(programs::Rung::Fentry) => {
             "this kernel has no BPF trampolines (arm64: from 6.4 on); nothing needs to be done for right counts"
         }
-        (Some(programs::Rung::Kprobe), _) => {
+        Some(programs::Rung::Kprobe) => {
             "kprobes are not compiled into this kernel (CONFIG_KPROBE_EVENTS); nothing needs to be done for right counts"
         }
-        (_, StageHook::One(_) | StageHook::WaitCalls | StageHook::WaitCallsAndFree | StageHook::Tracefs) => {
+        Some(programs::Rung::Tracepoint) | None => {
             "give CAP_SYS_ADMIN, or CAP_DAC_READ_SEARCH where tracefs is mounted"
         }
     };

@@ -15,7 +15,7 @@ impl Engine {
             .parents
             .iter()
             .filter(|(_, parent)| !parent.is_described && parent.died_ns.is_none())
-            .filter(|(_, parent)| self.root().is_none() || parent.in_tree)
+            .filter(|(_, parent)| self.is_asked_for(parent))
             .map(|(identity, parent)| (Reverse(parent.leaves()), Reverse(parent.slowest_ns()), *identity))
             .filter(|(Reverse(unreaped), ..)| *unreaped >= least_unreaped)
             .collect();

@@ -158,9 +158,13 @@ impl Engine {
 
     /// How many parents of those asked for are followed, and how many zombies they have as far as is known.
     pub fn parents_and_zombies(&self) -> (u64, u64) {
-        let in_scope = |parent: &&Parent| self.root().is_none() || parent.in_tree;
-        let parents = self.parents.values().filter(in_scope);
+        let parents = self.parents.values().filter(|parent| self.is_asked_for(parent));
         parents.fold((0, 0), |(count, zombies), parent| (count + 1, zombies + parent.zombies.len() as u64))
+    }
+
+    /// Whether a parent is one of those that the window is about.
+    fn is_asked_for(&self, parent: &Parent) -> bool {
+        self.root().is_none() || parent.in_tree
     }
 
     fn is_older(&self, process: &Process) -> bool {

@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Engine, Parent, State};
+use super::{Engine, State};
 use crate::model::{Identity, SignalMasks, Task};
 
 /// Most suspects at a time.
@@ -20,12 +20,10 @@ impl Engine {
             }
             _ => false,
         };
-        let in_scope =
-            |parent: &&Parent| parent.died_ns.is_none() && (self.root().is_none() || parent.in_tree);
         let mut suspects: Vec<(usize, Task)> = self
             .parents
             .values()
-            .filter(in_scope)
+            .filter(|parent| parent.died_ns.is_none() && self.is_asked_for(parent))
             .map(|parent| (parent.zombies.iter().filter(is_late).count(), parent.task))
             .filter(|(late, _)| *late > 0)
             .collect();

@@ -51,6 +51,11 @@ impl View<'_> {
         self.parents.values().map(Cow::as_ref)
     }
 
+    /// Those of them that the window is about.
+    pub fn parents_asked_for(&self) -> impl Iterator<Item = &Parent> {
+        self.parents().filter(|parent| self.engine.is_asked_for(parent))
+    }
+
     /// The parent with this identity, if it is kept.
     pub fn parent(&self, identity: Identity) -> Option<&Parent> {
         self.parents.get(&identity).map(Cow::as_ref)

@@ -89,8 +89,8 @@ impl Attaching {
 
     /// Has all programs in the kernel before the first is attached: what they count begins at one moment, nearly.
     fn load_all(&mut self, wait_hooks: bool) {
-        let trampolines = program(NEEDS_TRAMPOLINE)
-            .is_some_and(|spec| self.may(Rung::Fentry) && self.load(spec.name, spec.hook).is_ok());
+        let trampolines =
+            program(NEEDS_TRAMPOLINE).is_some_and(|spec| self.may(Rung::Fentry) && self.load(spec).is_ok());
         let rung = if trampolines {
             Some(Rung::Fentry)
         } else if self.may(Rung::Kprobe) && has_kprobes() {
@@ -111,14 +111,19 @@ impl Attaching {
     }
 
     /// Loads one, unless it is loaded, and hands it out.
-    fn load(&mut self, name: &str, hook: Hook) -> Result<&mut Program, ProgramError> {
-        let program = self.ebpf.program_mut(name).ok_or(ProgramError::UnexpectedProgramType)?;
-        load::load(program, hook.load_target(), &self.btf)?;
+    fn load(&mut self, spec: &ProgramSpec) -> Result<&mut Program, ProgramError> {
+        let program = self.ebpf.program_mut(spec.name).ok_or(ProgramError::UnexpectedProgramType)?;
+        load::load(program, spec.hook.load_target(), &self.btf)?;
         Ok(program)
     }
 
+    /// Attaches one that nothing can take the place of.
+    fn require(&mut self, spec: &ProgramSpec) -> Result<(), BpfError> {
+        self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })
+    }
+
     fn attach(&mut self, spec: &ProgramSpec) -> Result<(), ProgramError> {
-        let program = self.load(spec.name, spec.hook)?;
+        let program = self.load(spec)?;
         match spec.hook {
             Hook::TpBtf(_) => <&mut BtfTracePoint>::try_from(program)?.attach().map(drop),
             Hook::RawTp(name) => <&mut RawTracePoint>::try_from(program)?.attach(name).map(drop),
@@ -137,7 +142,7 @@ impl Attaching {
 
     fn on_every_rung(&mut self, stage: HookStage) -> Result<(), BpfError> {
         for spec in programs_of(stage, None) {
-            self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })?;
+            self.require(spec)?;
             self.attached.push(Attached { stage, hook: StageHook::One(spec.hook), refused: Vec::new() });
         }
         Ok(())
@@ -147,7 +152,7 @@ impl Attaching {
     fn tracepoints(&mut self, stage: HookStage) -> Result<StageHook, BpfError> {
         let mut last = None;
         for spec in programs_of(stage, Some(Rung::Tracepoint)) {
-            self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })?;
+            self.require(spec)?;
             last = Some(StageHook::One(spec.hook));
         }
         last.ok_or_else(|| broken_object("a rung has no programs"))
@@ -157,10 +162,8 @@ impl Attaching {
     /// lowest is left, if that is allowed.
     fn climb(&mut self, stage: HookStage) -> Result<(Option<StageHook>, Vec<Refused>), BpfError> {
         let mut refused = Vec::new();
-        for rung in
-            [Rung::Fentry, Rung::Kprobe].into_iter().filter(|rung| self.may(*rung)).collect::<Vec<_>>()
-        {
-            let Some(hook) = StageHook::of(stage, rung) else { continue };
+        for rung in [Rung::Fentry, Rung::Kprobe] {
+            let Some(hook) = StageHook::of(stage, rung).filter(|_| self.may(rung)) else { continue };
             if rung == Rung::Kprobe && !has_kprobes() {
                 refused.push(Refused::because(hook, "this kernel has no kprobes"));
                 continue;
@@ -181,7 +184,7 @@ impl Attaching {
         // On every rung: what the others miss, because the kernel skips them, the free catches.
         let mut hook = exact;
         for spec in programs_of(HookStage::Reap, None) {
-            self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })?;
+            self.require(spec)?;
             hook = hook.or(Some(StageHook::One(spec.hook)));
         }
         let hook = hook.ok_or_else(|| broken_object("no program reports reaps"))?;
@@ -193,9 +196,7 @@ impl Attaching {
             return Ok((hook, refused));
         }
         let attached = tracefs::with(|| {
-            programs_of(HookStage::Reap, Some(Rung::Tracepoint)).try_for_each(|spec| {
-                self.attach(spec).map_err(|error| BpfError::Attach { hook: spec.hook, error })
-            })
+            programs_of(HookStage::Reap, Some(Rung::Tracepoint)).try_for_each(|spec| self.require(spec))
         });
         match attached {
             Ok(Ok(())) => return Ok((StageHook::WaitCallsAndFree, refused)),

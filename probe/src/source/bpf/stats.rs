@@ -7,7 +7,9 @@ use std::os::fd::AsFd;
 use aya::{
     Ebpf,
     maps::{Map, PerCpuArray},
+    programs::Program,
 };
+use aya_obj::generated::bpf_prog_info;
 use probe_common::wire::{Followed, Life, loss};
 
 use super::{
@@ -92,36 +94,34 @@ fn misses(ebpf: &Ebpf, name: &str) -> Option<u64> {
 
 /// What each loaded program is to the kernel, by name.
 pub fn costs(ebpf: &Ebpf) -> Vec<(String, ProgramCost)> {
-    let mut costs: Vec<_> = ebpf
-        .programs()
-        .filter_map(|(name, program)| {
-            let info = program_info(program.fd().ok()?.as_fd())?;
-            let cost = ProgramCost {
-                verified_instructions: info.verified_insns,
-                translated_bytes: info.xlated_prog_len,
-            };
-            Some((name.to_owned(), cost))
-        })
-        .collect();
-    costs.sort_by(|one, other| one.0.cmp(&other.0));
-    costs
+    let cost = |(name, info): (String, bpf_prog_info)| {
+        let cost = ProgramCost {
+            verified_instructions: info.verified_insns,
+            translated_bytes: info.xlated_prog_len,
+        };
+        (name, cost)
+    };
+    loaded(ebpf).into_iter().map(cost).collect()
 }
 
 /// Runs of each loaded program, by name.
 pub fn program_upkeep(ebpf: &Ebpf) -> Vec<ProgramUpkeep> {
-    let mut programs: Vec<_> = ebpf
-        .programs()
-        .filter_map(|(name, program)| {
-            let info = program_info(program.fd().ok()?.as_fd())?;
-            Some(ProgramUpkeep {
-                name: name.to_owned(),
-                runs: info.run_cnt,
-                run_time_ns: info.run_time_ns,
-                recursion_misses: info.recursion_misses,
-            })
-        })
-        .collect();
-    programs.sort_by(|one, other| one.name.cmp(&other.name));
+    let upkeep = |(name, info): (String, bpf_prog_info)| ProgramUpkeep {
+        name,
+        runs: info.run_cnt,
+        run_time_ns: info.run_time_ns,
+        recursion_misses: info.recursion_misses,
+    };
+    loaded(ebpf).into_iter().map(upkeep).collect()
+}
+
+/// The loaded programs in order of their names, and what the kernel says of them.
+fn loaded(ebpf: &Ebpf) -> Vec<(String, bpf_prog_info)> {
+    let info = |(name, program): (&str, &Program)| {
+        Some((name.to_owned(), program_info(program.fd().ok()?.as_fd())?))
+    };
+    let mut programs: Vec<_> = ebpf.programs().filter_map(info).collect();
+    programs.sort_by(|one, other| one.0.cmp(&other.0));
     programs
 }
 

@@ -64,16 +64,17 @@ impl Closing {
 
     /// Nothing is left to be waited for, or it is waited no longer.
     fn are_frees_over(&mut self, deaths: Vec<Death>, since: Instant) -> bool {
-        let (known, unknown): (Vec<Death>, _) = deaths
-            .into_iter()
-            .filter(|death| self.walk.lacks(&death.process))
-            .partition(|death| death.autoreap || self.walk.has_alive(&death.parent));
-        // Where a parent has died, its counters may have been summed up already: what is missing cannot be added to them.
-        let can_be_added = known.iter().all(|death| self.walk.has_alive(&death.parent));
-        let patience = if unknown.is_empty() && can_be_added { FREES_TAKE } else { LAST_FREES };
+        let mut released = deaths;
+        released.retain(|death| self.walk.lacks(&death.process));
+        // A parent that has died is waited for longer: only the free may say who reaped, and its counters may have been
+        // summed up already, so that what is missing cannot be added to them.
+        let all_have_parents = released.iter().all(|death| self.walk.has_alive(&death.parent));
+        let patience = if all_have_parents { FREES_TAKE } else { LAST_FREES };
         let time_is_up = since.elapsed() >= patience || self.by.is_some_and(|by| Instant::now() >= by);
-        let over = time_is_up || (known.is_empty() && unknown.is_empty());
+        let over = time_is_up || released.is_empty();
         if over {
+            let (known, unknown): (Vec<Death>, Vec<Death>) =
+                released.into_iter().partition(|death| death.autoreap || self.walk.has_alive(&death.parent));
             tracing::debug!(known = known.len(), ?unknown, "released, and their free did not come");
             (self.unfreed, self.frees_missed) = (known, unknown.len() as u64);
         }
