@@ -84,6 +84,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether parents are looked up in /proc while they live.
+    pub fn wants_details(&self) -> bool {
+        self.wants_details
+    }
+
     /// The engine, once the window is closed.
     pub fn into_engine(self) -> Engine {
         self.engine
@@ -162,7 +167,8 @@ impl Pipeline {
             Moment::Within => {}
             Moment::Reading => {
                 self.ask_for_descriptions(source, 1, LOOK_UPS_MAX);
-                if self.wants_details {
+                // No report rests on the answers: they are for recordings.
+                if self.recording.is_some() {
                     source.look_closer(&self.engine.suspects());
                 }
                 self.flush();

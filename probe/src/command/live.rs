@@ -108,14 +108,13 @@ impl Attached {
         if let Err(error) = privileges::drop_to_reading() {
             tracing::warn!(%error, "more privileges are kept than needed");
         }
-        let wants_details = used_for == Use::Report || recording.is_some();
+        let pipeline = Pipeline::new(&session, recording, used_for == Use::Report);
         let pace = match used_for {
-            Use::Lines { for_a_person: false } if !wants_details => Pace::Relaxed,
+            Use::Lines { for_a_person: false } if !pipeline.wants_details() => Pace::Relaxed,
             Use::Report | Use::Lines { .. } => Pace::Prompt,
         };
         let begin = kernel.begin(first.began_ns, root);
         let source = Live::open(ThisHost::new(kernel, wakeups), begin, first, pace);
-        let pipeline = Pipeline::new(&session, recording, wants_details);
         Watching { source, pipeline, session, stats }
     }
 }
