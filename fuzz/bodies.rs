@@ -98,10 +98,10 @@ fn replay(bytes: &[u8]) {
 }
 
 fn apply(engine: &mut Engine, session: &Session, input: Input) {
-    let mut observations = Vec::new();
-    engine.apply(input, &mut observations);
+    let mut enriched = Vec::new();
+    engine.apply(input, &mut enriched);
     let mut printed = Printed::default();
-    for line in observations.iter().filter_map(|observation| analysis::event_line(observation, session)) {
+    for line in enriched.iter().filter_map(|enriched_event| analysis::event_line(enriched_event, session)) {
         let view = View { width: COLUMNS, colour: false };
         event_text::line(&mut printed, &line, view).expect("it takes everything");
         json::line(&mut printed, &line).expect("it takes everything");

@@ -5,6 +5,7 @@
 #![no_std]
 
 pub mod bucket;
+pub mod child_counts;
 pub mod offsets;
 pub mod settings;
 pub mod wire;

@@ -2,7 +2,7 @@
 //!
 //! Owns layout only. Every time is CLOCK_BOOTTIME ns, every pid of the initial PID namespace unless `ns_`.
 
-use crate::bucket::BUCKETS;
+use crate::{bucket::BUCKETS, child_counts::ChildCounts};
 
 /// Bytes of `comm`.
 pub const COMM_LEN: usize = 16;
@@ -44,7 +44,7 @@ pub mod kind {
     pub const REAP: u32 = 6;
 }
 
-/// [`Event::flags`] and [`Life::flags`].
+/// [`Event::flags`] and [`DeadChild::flags`].
 pub mod flag {
     /// The parent ignores SIGCHLD or set SA_NOCLDWAIT: the kernel reaps.
     pub const AUTOREAP: u32 = 1;
@@ -97,7 +97,7 @@ pub struct ExecEvent {
     pub args_cut: u32,
 }
 
-/// [`SeenTask::state`].
+/// [`TaskEntry::state`].
 pub mod state {
     pub const RUNNING: u32 = 0;
     pub const EXITING: u32 = 1;
@@ -108,7 +108,7 @@ pub mod state {
 /// One process of the task iterator.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SeenTask {
+pub struct TaskEntry {
     pub time_ns: u64,
     pub process: TaskRef,
     pub parent: TaskRef,
@@ -120,10 +120,10 @@ pub struct SeenTask {
     pub reserved: u32,
 }
 
-/// A death between exit and reap: value of the LIVES map, keyed by tgid, and part of a [`LifeSlot`].
+/// A death between exit and reap: value of the DEAD_CHILDREN map, keyed by tgid, and part of a [`DeadChildSlot`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Life {
+pub struct DeadChild {
     pub process: TaskRef,
     pub parent: ParentKey,
     /// Address of the `task_struct` it was a child of at its exit; 0 once that is another, or where it was not seen.
@@ -137,38 +137,32 @@ pub struct Life {
     pub ns_inum: u32,
 }
 
-/// Value of the LIFE_SLOTS map: one life of those whose tgid has these low bits.
+/// Value of the DEAD_CHILD_SLOTS map: one life of those whose tgid has these low bits.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LifeSlot {
+pub struct DeadChildSlot {
     /// `start_boottime_ns` of whose slot it is, 0: nobody's. Changed only by compare-and-exchange.
     pub claim_ns: u64,
-    /// How many others with these low bits are in the LIVES map.
-    pub elsewhere: u32,
+    /// How many others with these low bits are in the DEAD_CHILDREN map.
+    pub overflow_count: u32,
     pub reserved: u32,
-    pub life: Life,
+    pub child: DeadChild,
 }
 
-/// Value of the FOLLOWED map, keyed by tgid.
+/// Value of the TARGETS map, keyed by tgid.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Followed {
+pub struct Target {
     /// Which of those with this tgid; 0: each.
     pub start_boottime_ns: u64,
 }
 
-/// Books of parents that are no longer kept one by one.
+/// Value of the FINISHED_PARENTS map: the sum over parents whose entry was freed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct FinishedParents {
     pub parents: u64,
-    pub forked: u64,
-    pub exited: u64,
-    pub adopted: u64,
-    pub reaped: u64,
-    pub autoreaped: u64,
-    /// Of `reaped`: seen only by their free.
-    pub coarse: u64,
+    pub counts: ChildCounts,
 }
 
 /// Key of the PARENTS map: an identity.
@@ -202,7 +196,7 @@ pub struct ParentClaim {
     /// [`ParentKey::claim`] of the owner, 0: nobody's. Changed only by compare-and-exchange.
     pub claim: u64,
     /// How many others with these low bits are in the PARENTS map.
-    pub elsewhere: u32,
+    pub overflow_count: u32,
     pub reserved: u32,
 }
 
@@ -231,7 +225,7 @@ pub struct Histogram {
 /// where records begin at one.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct ParentRecord {
+pub struct ParentEntry {
     pub comm: [u8; COMM_LEN],
     pub ns_pid: u32,
     pub reserved: u32,
@@ -258,16 +252,30 @@ pub struct ParentRecord {
 
     /// Of `exited`: could not be followed to their reap, for want of room.
     pub untracked: u64,
-    /// To an odd number of lines: an even one would have all records' lines share a few sets of the cache.
-    pub distance: [u64; 15],
+    /// Pads the entry to an odd number of cache lines, so that consecutive slots do not fall into the same cache sets.
+    pub _pad_to_odd_cache_lines: [u64; 15],
+}
+
+impl ParentEntry {
+    /// What became of its children, which cache lines keep apart here.
+    pub fn counts(&self) -> ChildCounts {
+        ChildCounts {
+            forked: self.forked,
+            exited: self.exited,
+            adopted: self.adopted,
+            reaped: self.reaped,
+            autoreaped: self.autoreaped,
+            coarse: self.coarse,
+        }
+    }
 }
 
 /// Index into the LOSSES array, which counts per CPU.
 pub mod loss {
     pub const RING_FULL: u32 = 0;
-    pub const LIVES_FULL: u32 = 1;
+    pub const DEAD_CHILDREN_FULL: u32 = 1;
     pub const PARENTS_FULL: u32 = 2;
-    pub const FOLLOWED_FULL: u32 = 3;
+    pub const TARGETS_FULL: u32 = 3;
     pub const REASONS: u32 = 4;
 }
 
@@ -283,15 +291,15 @@ const _: () = {
     assert!(size_of::<TaskRef>() == 32);
     assert!(size_of::<Event>() == 136);
     assert!(size_of::<ExecEvent>() == 136 + EXECUTABLE_LEN + ARGS_LEN + 8);
-    assert!(size_of::<SeenTask>() == 120);
-    assert!(size_of::<Life>() == 88);
+    assert!(size_of::<TaskEntry>() == 120);
+    assert!(size_of::<DeadChild>() == 88);
     assert!(size_of::<ParentKey>() == 16);
     assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
-    assert!(size_of::<LifeSlot>() == 104);
+    assert!(size_of::<DeadChildSlot>() == 104);
     assert!(size_of::<ParentClaim>() == 16);
-    assert!(core::mem::offset_of!(ParentRecord, forked) == CACHE_LINE);
-    assert!(core::mem::offset_of!(ParentRecord, exited) % CACHE_LINE == 0);
-    assert!(core::mem::offset_of!(ParentRecord, untracked) % CACHE_LINE == 0);
-    assert!(size_of::<ParentRecord>().is_multiple_of(CACHE_LINE));
-    assert!(size_of::<ParentRecord>() / CACHE_LINE % 2 == 1);
+    assert!(core::mem::offset_of!(ParentEntry, forked) == CACHE_LINE);
+    assert!(core::mem::offset_of!(ParentEntry, exited) % CACHE_LINE == 0);
+    assert!(core::mem::offset_of!(ParentEntry, untracked) % CACHE_LINE == 0);
+    assert!(size_of::<ParentEntry>().is_multiple_of(CACHE_LINE));
+    assert!(size_of::<ParentEntry>() / CACHE_LINE % 2 == 1);
 };

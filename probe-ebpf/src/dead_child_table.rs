@@ -2,12 +2,12 @@
 //!
 //! Must not know what is counted or sent, nor read kernel memory.
 
-use probe_common::wire::{Life, LifeSlot, NsPid, loss};
+use probe_common::wire::{DeadChild, DeadChildSlot, NsPid, loss};
 
 use crate::{
     atomic::prefetch,
     loss::count_loss,
-    maps::{LIFE_SLOTS, LIVES, LIVES_WERE_FULL, NS_PIDS},
+    maps::{DEAD_CHILD_SLOTS, DEAD_CHILDREN, LIVES_WERE_FULL, NS_PIDS},
     settings::setting,
     slot_table::{self, BPF_NOEXIST, Slot},
 };
@@ -25,15 +25,15 @@ pub enum Entered {
 /// The slot of dead children with the low bits of `tgid`, where there are slots.
 #[inline(always)]
 fn slot_of(tgid: u32) -> Option<Slot<()>> {
-    let slot = LIFE_SLOTS.get_ptr_mut(slot_table::index_of(tgid, setting!(life_slots))?)?;
+    let slot = DEAD_CHILD_SLOTS.get_ptr_mut(slot_table::index_of(tgid, setting!(life_slots))?)?;
     // SAFETY: a value of our own map.
     Some(unsafe { Slot::new(slot, ()) })
 }
 
 #[inline(always)]
-fn child_in(slot: Slot<()>) -> *mut Life {
+fn child_in(slot: Slot<()>) -> *mut DeadChild {
     // SAFETY: a value of our own map.
-    unsafe { &raw mut (*slot.address::<LifeSlot>()).life }
+    unsafe { &raw mut (*slot.address::<DeadChildSlot>()).child }
 }
 
 /// Starts to fetch the slot of `tgid`.
@@ -59,7 +59,7 @@ fn is_held_by(slot: Slot<()>, tgid: u32) -> bool {
 
 /// The dead child `tgid`.
 #[inline(always)]
-pub fn find(tgid: u32) -> Option<*mut Life> {
+pub fn find(tgid: u32) -> Option<*mut DeadChild> {
     if let Some(slot) = slot_of(tgid) {
         if is_held_by(slot, tgid) {
             return Some(child_in(slot));
@@ -68,7 +68,7 @@ pub fn find(tgid: u32) -> Option<*mut Life> {
             return None;
         }
     }
-    LIVES.get_ptr_mut(tgid)
+    DEAD_CHILDREN.get_ptr_mut(tgid)
 }
 
 /// Takes out the dead child `tgid`: true for one caller of all.
@@ -80,7 +80,7 @@ pub fn take_out(tgid: u32, start_boottime_ns: u64) -> bool {
     {
         return slot.compare_exchange(start_boottime_ns, 0) == start_boottime_ns;
     }
-    if LIVES.remove(tgid).is_err() {
+    if DEAD_CHILDREN.remove(tgid).is_err() {
         return false;
     }
     if let Some(slot) = slot {
@@ -91,17 +91,17 @@ pub fn take_out(tgid: u32, start_boottime_ns: u64) -> bool {
 
 /// Enters a dead child whose tgid has no entry. `alone`: no other CPU can be entering the same one at this moment.
 #[inline(always)]
-pub fn enter(life: &Life, alone: bool) -> Entered {
-    let entered = put(life, alone);
+pub fn enter(child: &DeadChild, alone: bool) -> Entered {
+    let entered = put(child, alone);
     if entered == Entered::New {
-        name_in_namespace(life);
+        name_in_namespace(child);
     }
     entered
 }
 
 #[inline(always)]
-fn put(life: &Life, alone: bool) -> Entered {
-    let (tgid, start) = (life.process.tgid, life.process.start_boottime_ns);
+fn put(child: &DeadChild, alone: bool) -> Entered {
+    let (tgid, start) = (child.process.tgid, child.process.start_boottime_ns);
     let slot = slot_of(tgid);
     if let Some(slot) = slot {
         let found = if alone { slot.compare_exchange(0, start) } else { slot.claim() };
@@ -110,23 +110,23 @@ fn put(life: &Life, alone: bool) -> Entered {
         }
         if alone && found == 0 {
             // SAFETY: a value of our own map.
-            unsafe { *child_in(slot) = *life };
+            unsafe { *child_in(slot) = *child };
             return Entered::New;
         }
     }
     if let Some(slot) = slot {
         slot.add_overflow(1);
     }
-    if LIVES.insert(tgid, life, BPF_NOEXIST).is_ok() {
+    if DEAD_CHILDREN.insert(tgid, child, BPF_NOEXIST).is_ok() {
         return Entered::New;
     }
     if let Some(slot) = slot {
         slot.add_overflow(u64::MAX);
     }
-    if LIVES.get_ptr(tgid).is_some() {
+    if DEAD_CHILDREN.get_ptr(tgid).is_some() {
         return Entered::Known;
     }
-    count_loss(loss::LIVES_FULL);
+    count_loss(loss::DEAD_CHILDREN_FULL);
     if let Some(were_full) = LIVES_WERE_FULL.get_ptr_mut(0) {
         // SAFETY: a value of our own map.
         unsafe { *were_full = 1 };
@@ -142,11 +142,11 @@ pub fn were_full() -> bool {
 }
 
 #[inline(always)]
-fn name_in_namespace(life: &Life) {
-    if life.ns_inum != 0
-        && NS_PIDS.insert(NsPid { ns_inum: life.ns_inum, nr: life.nr }, life.process.tgid, 0).is_err()
+fn name_in_namespace(child: &DeadChild) {
+    if child.ns_inum != 0
+        && NS_PIDS.insert(NsPid { ns_inum: child.ns_inum, nr: child.nr }, child.process.tgid, 0).is_err()
     {
-        count_loss(loss::LIVES_FULL);
+        count_loss(loss::DEAD_CHILDREN_FULL);
     }
 }
 
@@ -161,7 +161,7 @@ pub fn forget_name_in_namespace(name: NsPid) {
 #[inline(always)]
 pub fn is_known_as(nr: u32, parent_tgid: u32) -> bool {
     // SAFETY: a value of our own map.
-    find(nr).is_some_and(|life| unsafe { (*life).ns_inum == 0 && (*life).parent.tgid == parent_tgid })
+    find(nr).is_some_and(|child| unsafe { (*child).ns_inum == 0 && (*child).parent.tgid == parent_tgid })
 }
 
 /// tgid of the dead child that a wait in this PID namespace calls `nr`.

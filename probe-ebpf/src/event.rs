@@ -6,7 +6,7 @@
 
 use probe_common::{
     settings::scope,
-    wire::{Event, ExecEvent, Life, ParentKey, TaskRef, flag, kind, loss},
+    wire::{Event, ExecEvent, DeadChild, ParentKey, TaskRef, flag, kind, loss},
 };
 
 use crate::{
@@ -98,7 +98,7 @@ pub fn send_exec(time_ns: u64, key: &ParentKey, process: &TaskRef, current: Type
 #[inline(always)]
 pub fn send_exit(
     time_ns: u64,
-    child: &Life,
+    child: &DeadChild,
     autoreap: u32,
     parent: TaskPtr<Untyped>,
     status: impl FnOnce() -> u32,
@@ -142,13 +142,13 @@ pub struct Notification<'a> {
 
 /// Whether the notifications of this dead child are asked for.
 #[inline(always)]
-pub fn wants_notifications_of(child: &Life) -> bool {
+pub fn wants_notifications_of(child: &DeadChild) -> bool {
     setting!(min_latency_ns) == 0 && filter::wants_event(&child.process.key(), &child.parent)
 }
 
 /// Sends a death notification.
 #[inline(always)]
-pub fn send_notification(child: &Life, notification: &Notification) {
+pub fn send_notification(child: &DeadChild, notification: &Notification) {
     let held = child.flags & flag::HELD;
     let (first, moved) = (notification.is_first, notification.is_moved);
     // A dying parent hands on its zombies itself.
@@ -177,7 +177,7 @@ pub fn send_notification(child: &Life, notification: &Notification) {
 
 /// Sends a release of `child`.
 #[inline(always)]
-pub fn send_reap(time_ns: u64, flags: u32, child: &Life, parent: &TaskRef, reaper: &TaskRef) {
+pub fn send_reap(time_ns: u64, flags: u32, child: &DeadChild, parent: &TaskRef, reaper: &TaskRef) {
     send(&PendingEvent {
         time_ns,
         kind: kind::REAP,

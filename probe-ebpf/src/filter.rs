@@ -4,15 +4,15 @@
 
 use probe_common::{
     settings::scope,
-    wire::{Followed, ParentKey, TaskRef, loss},
+    wire::{Target, ParentKey, TaskRef, loss},
 };
 
-use crate::{loss::count_loss, maps::FOLLOWED, settings::setting};
+use crate::{loss::count_loss, maps::TARGETS, settings::setting};
 
 /// Whether this process is one of those asked for.
 #[inline(always)]
 fn is_target(tgid: u32, start_boottime_ns: u64) -> bool {
-    match FOLLOWED.get_ptr(tgid) {
+    match TARGETS.get_ptr(tgid) {
         // SAFETY: a value of our own map.
         Some(entry) => {
             let start = unsafe { (*entry).start_boottime_ns };
@@ -39,9 +39,9 @@ pub fn inherit_scope(child: &TaskRef, parent: &TaskRef, creator: &TaskRef) -> bo
     {
         return false;
     }
-    let entry = Followed { start_boottime_ns: child.start_boottime_ns };
-    if FOLLOWED.insert(child.tgid, entry, 0).is_err() {
-        count_loss(loss::FOLLOWED_FULL);
+    let entry = Target { start_boottime_ns: child.start_boottime_ns };
+    if TARGETS.insert(child.tgid, entry, 0).is_err() {
+        count_loss(loss::TARGETS_FULL);
     }
     true
 }
@@ -50,7 +50,7 @@ pub fn inherit_scope(child: &TaskRef, parent: &TaskRef, creator: &TaskRef) -> bo
 #[inline(always)]
 pub fn leave_scope(tgid: u32) {
     if setting!(scope) == scope::TREE {
-        let _ = FOLLOWED.remove(tgid);
+        let _ = TARGETS.remove(tgid);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use probe_common::{
     bucket,
-    wire::{COMM_LEN, Histogram, ParentKey, ParentRecord, flag},
+    wire::{COMM_LEN, Histogram, ParentKey, ParentEntry, flag},
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         task::TaskPtr,
         typed::{Memory, Untyped},
     },
-    maps::SETTLED,
+    maps::FINISHED_PARENTS,
     parent_table,
     settings::setting,
 };
@@ -44,7 +44,7 @@ pub fn count_wait<M: Memory>(key: &ParentKey, caller: TaskPtr<M>, any: bool) {
 
 /// The parent runs another program: its waits and reaps so far were those of the program before.
 #[inline(always)]
-pub fn start_new_program(entry: *mut ParentRecord, comm: [u8; COMM_LEN], time_ns: u64) {
+pub fn start_new_program(entry: *mut ParentEntry, comm: [u8; COMM_LEN], time_ns: u64) {
     // SAFETY: a value of our own map.
     unsafe {
         (*entry).waits_any = 0;
@@ -64,7 +64,7 @@ pub fn mark_dead(key: &ParentKey, time_ns: u64) {
 
 /// A living parent reaps its own child. In place: it is the common case.
 #[inline(always)]
-pub fn count_reap(entry: *mut ParentRecord, latency_ns: u64) {
+pub fn count_reap(entry: *mut ParentEntry, latency_ns: u64) {
     // SAFETY: a value of our own map.
     unsafe {
         record_duration(&raw mut (*entry).reap_latency, latency_ns);
@@ -233,7 +233,7 @@ pub extern "C" fn fold_finished_parent(tgid: u32, start_boottime_ns: u64) -> i32
 
 /// Whether nothing is left to report of it.
 #[inline(always)]
-fn is_finished(entry: *mut ParentRecord) -> bool {
+fn is_finished(entry: *mut ParentEntry) -> bool {
     // SAFETY: a value of our own map.
     let entry = unsafe { &*entry };
     entry.exited + entry.adopted == entry.reaped + entry.autoreaped
@@ -241,17 +241,17 @@ fn is_finished(entry: *mut ParentRecord) -> bool {
 }
 
 #[inline(always)]
-fn add_to_finished(entry: *mut ParentRecord) {
-    let Some(sum) = SETTLED.get_ptr_mut(0) else { return };
+fn add_to_finished(entry: *mut ParentEntry) {
+    let Some(sum) = FINISHED_PARENTS.get_ptr_mut(0) else { return };
     // SAFETY: values of our own maps; the sum is this CPU's, but a program that is preempted may share it: atomic.
     unsafe {
         add(&raw mut (*sum).parents, 1);
-        add(&raw mut (*sum).forked, (*entry).forked);
-        add(&raw mut (*sum).exited, (*entry).exited);
-        add(&raw mut (*sum).adopted, (*entry).adopted);
-        add(&raw mut (*sum).reaped, (*entry).reaped);
-        add(&raw mut (*sum).autoreaped, (*entry).autoreaped);
-        add(&raw mut (*sum).coarse, (*entry).coarse);
+        add(&raw mut (*sum).counts.forked, (*entry).forked);
+        add(&raw mut (*sum).counts.exited, (*entry).exited);
+        add(&raw mut (*sum).counts.adopted, (*entry).adopted);
+        add(&raw mut (*sum).counts.reaped, (*entry).reaped);
+        add(&raw mut (*sum).counts.autoreaped, (*entry).autoreaped);
+        add(&raw mut (*sum).counts.coarse, (*entry).coarse);
     }
 }
 
@@ -262,15 +262,15 @@ fn count_after_fold(autoreap: bool) {
     if setting!(stream_all) != 0 {
         return;
     }
-    let Some(sum) = SETTLED.get_ptr_mut(0) else { return };
+    let Some(sum) = FINISHED_PARENTS.get_ptr_mut(0) else { return };
     // SAFETY: a value of our own map; this CPU's, but a program that is preempted may share it: atomic.
     unsafe {
-        add(&raw mut (*sum).exited, 1);
+        add(&raw mut (*sum).counts.exited, 1);
         if autoreap {
-            add(&raw mut (*sum).autoreaped, 1);
+            add(&raw mut (*sum).counts.autoreaped, 1);
         } else {
-            add(&raw mut (*sum).reaped, 1);
-            add(&raw mut (*sum).coarse, 1);
+            add(&raw mut (*sum).counts.reaped, 1);
+            add(&raw mut (*sum).counts.coarse, 1);
         }
     }
 }

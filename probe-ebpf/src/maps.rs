@@ -5,7 +5,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use probe_common::wire::{
-    Followed, Life, LifeSlot, NsPid, ParentClaim, ParentKey, ParentRecord, Settled, WaitidCall, loss,
+    Target, DeadChild, DeadChildSlot, NsPid, ParentClaim, ParentKey, ParentEntry, FinishedParents, WaitidCall, loss,
 };
 
 const BPF_F_MMAPABLE: u32 = 1024;
@@ -14,10 +14,10 @@ const BPF_F_MMAPABLE: u32 = 1024;
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
 /// A life by the low bits of its tgid: no hash, and look-ups in arrays are part of the program.
 #[map]
-pub static LIFE_SLOTS: Array<LifeSlot> = Array::with_max_entries(1, 0);
+pub static DEAD_CHILD_SLOTS: Array<DeadChildSlot> = Array::with_max_entries(1, 0);
 /// By tgid, those whose slot is somebody else's; all where there are no slots.
 #[map]
-pub static LIVES: HashMap<u32, Life> = HashMap::with_max_entries(32_768, 0);
+pub static DEAD_CHILDREN: HashMap<u32, DeadChild> = HashMap::with_max_entries(32_768, 0);
 /// 1 once a life found no room: from then on its death, booked at the exit, must not be booked again.
 #[map]
 pub static LIVES_WERE_FULL: Array<u32> = Array::with_max_entries(1, 0);
@@ -29,20 +29,20 @@ pub static PARENT_CLAIMS: Array<ParentClaim> = Array::with_max_entries(1, BPF_F_
 /// A parent by the low bits of its tgid. Nobody maps it: but what can be mapped begins at a page, and so each record at a
 /// cache line.
 #[map]
-pub static PARENT_SLOTS: Array<ParentRecord> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+pub static PARENT_SLOTS: Array<ParentEntry> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// Those whose slot is somebody else's; all where there are no slots. Preallocated, as all are: memory asked for in the
 /// middle of a fork is refused now and then, far from any limit.
 #[map]
-pub static PARENTS: HashMap<ParentKey, ParentRecord> = HashMap::with_max_entries(8_192, 0);
+pub static PARENTS: HashMap<ParentKey, ParentEntry> = HashMap::with_max_entries(8_192, 0);
 /// Never written: the zeroed record that new parents are copied from (too big for the stack).
 #[map]
-pub static BLANK_PARENT: Array<ParentRecord> = Array::with_max_entries(1, 0);
+pub static BLANK_PARENT: Array<ParentEntry> = Array::with_max_entries(1, 0);
 /// What parents had that are gone and left nothing to tell.
 #[map]
-pub static SETTLED: PerCpuArray<Settled> = PerCpuArray::with_max_entries(1, 0);
+pub static FINISHED_PARENTS: PerCpuArray<FinishedParents> = PerCpuArray::with_max_entries(1, 0);
 /// The processes asked for, by tgid.
 #[map]
-pub static FOLLOWED: HashMap<u32, Followed> = HashMap::with_max_entries(32_768, 0);
+pub static TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(32_768, 0);
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(loss::REASONS, 0);
 /// waitid calls under way, keyed by pid_tgid. LRU: a killed thread never returns.

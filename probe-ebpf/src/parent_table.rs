@@ -2,7 +2,7 @@
 //!
 //! Must not know the events of a life.
 
-use probe_common::wire::{CLAIM_BUSY, ParentClaim, ParentKey, ParentRecord, loss};
+use probe_common::wire::{CLAIM_BUSY, ParentClaim, ParentKey, ParentEntry, loss};
 
 use crate::{
     kernel::{
@@ -31,13 +31,13 @@ fn is_held_by(slot: Slot<u32>, key: &ParentKey) -> bool {
 }
 
 #[inline(always)]
-fn entry_in(slot: Slot<u32>) -> Option<*mut ParentRecord> {
+fn entry_in(slot: Slot<u32>) -> Option<*mut ParentEntry> {
     PARENT_SLOTS.get_ptr_mut(slot.place)
 }
 
 /// The entry of a parent, if it has one.
 #[inline(always)]
-pub fn find(key: &ParentKey) -> Option<*mut ParentRecord> {
+pub fn find(key: &ParentKey) -> Option<*mut ParentEntry> {
     if let Some(slot) = slot_of(key.tgid) {
         if is_held_by(slot, key) {
             return entry_in(slot);
@@ -51,7 +51,7 @@ pub fn find(key: &ParentKey) -> Option<*mut ParentRecord> {
 
 /// Calls `visit` with every entry of this parent: two threads that create one at the same moment may create two.
 #[inline(always)]
-pub fn for_each_entry(key: &ParentKey, visit: impl Fn(*mut ParentRecord)) {
+pub fn for_each_entry(key: &ParentKey, visit: impl Fn(*mut ParentEntry)) {
     let slot = slot_of(key.tgid);
     if let Some(slot) = slot
         && is_held_by(slot, key)
@@ -68,7 +68,7 @@ pub fn for_each_entry(key: &ParentKey, visit: impl Fn(*mut ParentRecord)) {
 
 /// The entry of a parent, created if it has none; only then is the name read from `task`, one of the parent's.
 #[inline(always)]
-pub fn find_or_create<M: Memory>(key: &ParentKey, task: TaskPtr<M>) -> Option<*mut ParentRecord> {
+pub fn find_or_create<M: Memory>(key: &ParentKey, task: TaskPtr<M>) -> Option<*mut ParentEntry> {
     if let Some(entry) = find(key) {
         return Some(entry);
     }
@@ -90,7 +90,7 @@ pub extern "C" fn create_parent(tgid: u32, start_boottime_ns: u64, task: u64) ->
 }
 
 #[inline(always)]
-fn create(key: &ParentKey, blank: &ParentRecord, task: TaskPtr<Untyped>) {
+fn create(key: &ParentKey, blank: &ParentEntry, task: TaskPtr<Untyped>) {
     let slot = slot_of(key.tgid);
     if let Some(slot) = slot {
         let found = slot.compare_exchange(0, CLAIM_BUSY);
@@ -127,7 +127,7 @@ fn create(key: &ParentKey, blank: &ParentRecord, task: TaskPtr<Untyped>) {
 
 /// Writes whose a new entry is.
 #[inline(always)]
-fn describe(entry: *mut ParentRecord, key: &ParentKey, task: TaskPtr<Untyped>) {
+fn describe(entry: *mut ParentEntry, key: &ParentKey, task: TaskPtr<Untyped>) {
     let name = task.process();
     // SAFETY: a value of our own map.
     unsafe {
@@ -142,8 +142,8 @@ fn describe(entry: *mut ParentRecord, key: &ParentKey, task: TaskPtr<Untyped>) {
 #[inline(always)]
 pub fn take_out_if(
     key: &ParentKey,
-    is_finished: impl Fn(*mut ParentRecord) -> bool,
-    fold: impl Fn(*mut ParentRecord),
+    is_finished: impl Fn(*mut ParentEntry) -> bool,
+    fold: impl Fn(*mut ParentEntry),
 ) {
     let slot = slot_of(key.tgid);
     if let Some(slot) = slot {

@@ -6,7 +6,7 @@
 
 use core::mem::offset_of;
 
-use probe_common::wire::{LifeSlot, ParentClaim};
+use probe_common::wire::{DeadChildSlot, ParentClaim};
 
 use crate::atomic::{add32, compare_exchange};
 
@@ -27,10 +27,10 @@ struct Head {
 }
 
 const _: () = {
-    assert!(offset_of!(Head, claim) == offset_of!(LifeSlot, claim_ns));
-    assert!(offset_of!(Head, overflow_count) == offset_of!(LifeSlot, elsewhere));
+    assert!(offset_of!(Head, claim) == offset_of!(DeadChildSlot, claim_ns));
+    assert!(offset_of!(Head, overflow_count) == offset_of!(DeadChildSlot, overflow_count));
     assert!(offset_of!(Head, claim) == offset_of!(ParentClaim, claim));
-    assert!(offset_of!(Head, overflow_count) == offset_of!(ParentClaim, elsewhere));
+    assert!(offset_of!(Head, overflow_count) == offset_of!(ParentClaim, overflow_count));
 };
 
 /// A slot. One address, so that the programs keep it in one register. `P` says where the value is.

@@ -7,7 +7,7 @@ use std::{hint::black_box, slice};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use probe::{
     analysis::event_line,
-    engine::{Engine, Observation},
+    engine::{Engine, EnrichedEvent},
     model::{Begin, Input, Session},
     render::json,
     source::bpf::decode,
@@ -94,19 +94,19 @@ fn engine(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("engine");
     group.throughput(Throughput::Elements(1));
     group.bench_function("a life: fork, exec, exit, zombie, reap", |bench| {
-        let (mut engine, mut observations, mut n) = (Engine::default(), Vec::new(), 0);
-        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
+        let (mut engine, mut enriched, mut n) = (Engine::default(), Vec::new(), 0);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut enriched);
         bench.iter_batched(
             || {
                 n += 1;
                 inputs(n)
             },
             |life| {
-                observations.clear();
+                enriched.clear();
                 for input in life {
-                    engine.apply(input, &mut observations);
+                    engine.apply(input, &mut enriched);
                 }
-                observations.len()
+                enriched.len()
             },
             BatchSize::SmallInput,
         );
@@ -115,11 +115,11 @@ fn engine(criterion: &mut Criterion) {
 }
 
 fn lines(criterion: &mut Criterion) {
-    let (mut engine, mut observations) = (Engine::default(), Vec::<Observation>::new());
+    let (mut engine, mut enriched) = (Engine::default(), Vec::<EnrichedEvent>::new());
     for input in inputs(1) {
-        engine.apply(input, &mut observations);
+        engine.apply(input, &mut enriched);
     }
-    assert_eq!(observations.len() as u64, STAGES);
+    assert_eq!(enriched.len() as u64, STAGES);
     let session = Session::default();
     let mut out = Vec::new();
     let mut group = criterion.benchmark_group("JSON lines");
@@ -127,8 +127,8 @@ fn lines(criterion: &mut Criterion) {
     group.bench_function("a life: fork, exec, exit, zombie, reap", |bench| {
         bench.iter(|| {
             out.clear();
-            for observation in black_box(&observations) {
-                if let Some(line) = event_line(observation, &session) {
+            for enriched_event in black_box(&enriched) {
+                if let Some(line) = event_line(enriched_event, &session) {
                     let _ = json::line(&mut out, &line);
                 }
             }

@@ -5,7 +5,7 @@
 use std::{future::Future, io, time::Instant};
 
 use crate::{
-    engine::{Bounds, Engine, Observation},
+    engine::{Bounds, Engine, EnrichedEvent},
     model::{Input, Session, Stage, Task},
     recording::RecordingFile,
     source::{
@@ -26,7 +26,7 @@ const LAST_LOOK_UPS_MAX: usize = 4_096;
 /// One that is shown what happens. An error ends the pipeline.
 pub trait Subscriber {
     /// Something was observed.
-    fn event(&mut self, _observation: &Observation) -> io::Result<()> {
+    fn event(&mut self, _observation: &EnrichedEvent) -> io::Result<()> {
         Ok(())
     }
 
@@ -63,7 +63,7 @@ pub struct Pipeline {
     /// Whether anybody wants to know what parents run.
     wants_details: bool,
     batch: Batch,
-    observations: Vec<Observation>,
+    enriched: Vec<EnrichedEvent>,
     /// The most that the engine kept since memory was last given back.
     most: usize,
     is_closed: bool,
@@ -78,7 +78,7 @@ impl Pipeline {
             wants_details: wants_details || recording.is_some(),
             recording,
             batch: Batch::default(),
-            observations: Vec::new(),
+            enriched: Vec::new(),
             most: 0,
             is_closed: false,
         }
@@ -195,10 +195,10 @@ impl Pipeline {
                 recording.write(&input);
             }
             self.is_closed |= matches!(input, Input::End { .. });
-            self.engine.apply(input, &mut self.observations);
-            for observation in self.observations.drain(..) {
+            self.engine.apply(input, &mut self.enriched);
+            for enriched_event in self.enriched.drain(..) {
                 for subscriber in subscribers.iter_mut() {
-                    subscriber.event(&observation).map_err(PipelineError::Subscriber)?;
+                    subscriber.event(&enriched_event).map_err(PipelineError::Subscriber)?;
                 }
             }
         }
@@ -228,7 +228,7 @@ impl Pipeline {
     fn close(&mut self) {
         if !self.is_closed {
             let time_ns = self.engine.ended_ns();
-            self.engine.apply(Input::End { time_ns }, &mut self.observations);
+            self.engine.apply(Input::End { time_ns }, &mut self.enriched);
         }
     }
 

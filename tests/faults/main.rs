@@ -1,5 +1,5 @@
 //! What must not matter: a ring buffer far too small, a stopped collector, tens of thousands of zombies, a killed
-//! predecessor. Detail may be lost and is said to be; totals are exact, by the workload's own truth.
+//! predecessor. ProcessInfo may be lost and is said to be; totals are exact, by the workload's own truth.
 //!
 //! Must not know how reapwatch works: only its command line and JSON.
 
@@ -126,7 +126,7 @@ fn zombies_beyond_the_maps_are_counted_and_found() {
     assert_eq!((&parent["unreaped"], &parent["exited"]), (&500.into(), &500.into()), "{parent:#}");
     assert_eq!(report["complete"], false, "{:#}", report["lost"]);
     let refused =
-        report["tracer"]["maps"].as_array().expect("maps").iter().find(|map| map["name"] == "LIVES");
+        report["tracer"]["maps"].as_array().expect("maps").iter().find(|map| map["name"] == "DEAD_CHILDREN");
     assert!(refused.is_some_and(|map| map["refused"].as_u64() > Some(0)), "{:#}", report["tracer"]);
 }
 

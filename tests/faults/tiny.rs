@@ -25,7 +25,7 @@ fn check(report: &Value, leak: &Value) {
     assert_eq!(report["totals"]["unreaped"], unreaped, "{report:#}");
     assert_eq!(report["complete"], false, "{:#}", report["lost"]);
     assert!(report["lost"]["map_full"].as_u64() > Some(0), "{:#}", report["lost"]);
-    for name in ["LIVES", "PARENTS"] {
+    for name in ["DEAD_CHILDREN", "PARENTS"] {
         let maps = report["tracer"]["maps"].as_array().expect("maps");
         let map = maps.iter().find(|map| map["name"] == name).expect("a map");
         assert!(map["refused"].as_u64() > Some(0), "{:#}", report["tracer"]);

@@ -12,7 +12,7 @@ use super::support::{HOLD_MS, Telling, Watching, parent_in, run, workload};
 /// Most dead parents that left nothing to tell, and most of the others, that are listed one by one.
 const LISTED_MAX: usize = 1_024;
 /// Enough that some are not listed.
-const LIVES: u64 = 1_300;
+const DEAD_CHILDREN: u64 = 1_300;
 /// No command takes more memory.
 const RESIDENT_MAX_BYTES: u64 = 40_000_000;
 
@@ -37,30 +37,37 @@ fn check_size(report: &Value) {
 
 #[test]
 fn totals_are_exact_where_most_parents_are_no_longer_listed() {
-    let ran = run(&["load", "--parents", "1", "--count", &LIVES.to_string()]);
+    let ran = run(&["load", "--parents", "1", "--count", &DEAD_CHILDREN.to_string()]);
     check_size(&ran.report);
     let totals = &ran.report["totals"];
     for field in ["forked", "exited", "reaped"] {
-        assert_eq!(number(&totals[field]), 2 * LIVES, "{totals:#}");
+        assert_eq!(number(&totals[field]), 2 * DEAD_CHILDREN, "{totals:#}");
     }
     // The load itself is one more.
     let settled = &ran.report["settled"];
-    assert_eq!(number(&settled["parents"]) + parents(&ran.report).len() as u64, LIVES + 1, "{settled:#}");
-    assert!(number(&settled["parents"]) >= LIVES - LISTED_MAX as u64);
+    assert_eq!(
+        number(&settled["parents"]) + parents(&ran.report).len() as u64,
+        DEAD_CHILDREN + 1,
+        "{settled:#}"
+    );
+    assert!(number(&settled["parents"]) >= DEAD_CHILDREN - LISTED_MAX as u64);
     assert_eq!(ran.report["other"]["parents"], 0);
-    ran.expect(&ran.truth["pid"], &[("forked", LIVES), ("exited", LIVES), ("reaped", LIVES)]);
+    ran.expect(
+        &ran.truth["pid"],
+        &[("forked", DEAD_CHILDREN), ("exited", DEAD_CHILDREN), ("reaped", DEAD_CHILDREN)],
+    );
 }
 
 #[test]
 fn what_parents_left_is_counted_where_they_are_no_longer_listed() {
-    let ran = run(&["load", "--leavers", "1", "--count", &LIVES.to_string()]);
+    let ran = run(&["load", "--leavers", "1", "--count", &DEAD_CHILDREN.to_string()]);
     check_size(&ran.report);
     let totals = &ran.report["totals"];
     for (field, lives) in [("forked", 2), ("exited", 2), ("adopted", 1), ("reaped", 2), ("abandoned", 1)] {
-        assert_eq!(number(&totals[field]), lives * LIVES, "{field} of {totals:#}");
+        assert_eq!(number(&totals[field]), lives * DEAD_CHILDREN, "{field} of {totals:#}");
     }
     let other = &ran.report["other"];
-    assert_eq!(number(&other["parents"]), LIVES - LISTED_MAX as u64, "{other:#}");
+    assert_eq!(number(&other["parents"]), DEAD_CHILDREN - LISTED_MAX as u64, "{other:#}");
     assert_eq!(other["abandoned"], other["parents"]);
 }
 
@@ -68,7 +75,7 @@ fn what_parents_left_is_counted_where_they_are_no_longer_listed() {
 #[test]
 fn a_leaker_does_not_hide_behind_any_number_of_dead_parents() {
     let watching = Watching::start(&["--max-parents", "16"]);
-    let count = LIVES.to_string();
+    let count = DEAD_CHILDREN.to_string();
     let output = Command::new(workload())
         .args(["load", "--leavers", "1", "--count", &count])
         .output()

@@ -1,7 +1,7 @@
 //! The kernel's own task list, process by process: what is unreaped now. Enters the zombies that no hook has seen die.
 
 use aya_ebpf::helpers::generated::bpf_seq_write;
-use probe_common::wire::{SeenTask, TaskRef, flag, state};
+use probe_common::wire::{TaskEntry, TaskRef, flag, state};
 
 use crate::{
     dead_child_table::find,
@@ -56,13 +56,13 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     };
     let now = now_ns();
     let tracer = if told.tgid == parent.tgid { TaskRef::NONE } else { told };
-    let mut seen = SeenTask {
+    let mut seen = TaskEntry {
         time_ns: now,
         process: task.process_of_leader(signal),
         parent,
         tracer,
         state,
-        ..SeenTask::default()
+        ..TaskEntry::default()
     };
     if state == state::ZOMBIE {
         enter_preexisting(task.untyped(), &parent, &tracer, now);
@@ -81,6 +81,6 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     }
     // SAFETY: seq is the iterator's own; the record is on our stack and initialised whole. A full buffer makes the
     // kernel call again for this task.
-    unsafe { bpf_seq_write(seq.cast(), (&raw const seen).cast_mut().cast(), size_of::<SeenTask>() as u32) };
+    unsafe { bpf_seq_write(seq.cast(), (&raw const seen).cast_mut().cast(), size_of::<TaskEntry>() as u32) };
     0
 }

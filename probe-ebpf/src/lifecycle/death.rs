@@ -1,6 +1,6 @@
 //! A death enters the table of dead children. Must not know its notification.
 
-use probe_common::wire::{Life, ParentKey, TaskRef, flag};
+use probe_common::wire::{DeadChild, ParentKey, TaskRef, flag};
 
 use crate::{
     dead_child_table::{self, Entered},
@@ -112,7 +112,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
     }
     let flags = forget(flags, &process.tgid);
     // Every member by name, see `verifier`.
-    let child = Life {
+    let child = DeadChild {
         process,
         parent,
         real_parent: task,
@@ -138,7 +138,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
 
 /// Enters a death. It may be known already: several threads can see themselves as the last one (`alone`: not here).
 #[inline(always)]
-fn enter_once(child: &Life, alone: bool) -> Entered {
+fn enter_once(child: &DeadChild, alone: bool) -> Entered {
     if let Some(known) = dead_child_table::find(child.process.tgid) {
         // SAFETY: a value of our own map.
         if unsafe { (*known).process.start_boottime_ns } == child.process.start_boottime_ns {
@@ -158,7 +158,7 @@ pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer
         return;
     }
     let seen_as = leader.as_seen_by(leader.real_parent(), signal);
-    let child = Life {
+    let child = DeadChild {
         process,
         parent: parent.key(),
         real_parent: 0,

@@ -76,20 +76,20 @@ impl<'a> Case<'a> {
     /// At least how many of those left were adopted: those that are known to be, and those it cannot have started.
     fn adopted_left(&self) -> u64 {
         let not_its_own =
-            if self.are_forks_known { self.left.saturating_sub(self.parent.ledger.forked) } else { 0 };
+            if self.are_forks_known { self.left.saturating_sub(self.parent.ledger.counts.forked) } else { 0 };
         self.unreaped.adopted.max(not_its_own)
     }
 
     /// How many children at least came to it alive, as it could not have started them.
     fn adopted_alive(&self) -> u64 {
-        let books = &self.parent.ledger;
-        if self.are_forks_known { books.exited.saturating_sub(books.forked) } else { 0 }
+        let ledger = &self.parent.ledger;
+        if self.are_forks_known { ledger.counts.exited.saturating_sub(ledger.counts.forked) } else { 0 }
     }
 
     /// Whether it was seen to adopt. Such a parent may have any child whose birth was not seen from another; a parent
     /// that was not seen to adopt is neither a subreaper nor an init.
     fn adopts(&self) -> bool {
-        self.adopted_left() > 0 || self.adopted_alive() > 0 || self.parent.ledger.adopted > 0
+        self.adopted_left() > 0 || self.adopted_alive() > 0 || self.parent.ledger.counts.adopted > 0
     }
 
     /// At least how many of those left it started itself.
@@ -120,10 +120,10 @@ impl<'a> Case<'a> {
 
     fn adopted(&self) -> Option<Cause> {
         let adopted = self.adopted_left();
-        let books = &self.parent.ledger;
+        let ledger = &self.parent.ledger;
         // If it reaped more than it can have started, it does reap those it adopts.
-        let may_reap_them =
-            self.parent.has_reaped() && !(self.are_forks_known && books.reaped <= books.forked);
+        let may_reap_them = self.parent.has_reaped()
+            && !(self.are_forks_known && ledger.counts.reaped <= ledger.counts.forked);
         if adopted == 0 || may_reap_them {
             return None;
         }
@@ -177,7 +177,7 @@ impl<'a> Case<'a> {
                 return None;
             }
             evidence[0].push_str(&format!(", and {} stayed unreaped", dead_children(self.left)));
-            let autoreaped = self.parent.ledger.autoreaped;
+            let autoreaped = self.parent.ledger.counts.autoreaped;
             if autoreaped > 0 {
                 evidence.push(format!(
                     "the kernel reaped {} at once: it ignored SIGCHLD (or had SA_NOCLDWAIT set) when those died, not \
@@ -235,7 +235,7 @@ impl<'a> Case<'a> {
         let (parent, unreaped) = (self.parent, self.unreaped);
         let mut evidence = Vec::new();
         let waits = parent.waits.map(|waits| waits.any + waits.specific);
-        let reaped = parent.ledger.reaped.saturating_sub(parent.reaped_before_exec);
+        let reaped = parent.ledger.counts.reaped.saturating_sub(parent.reaped_before_exec);
         if unreaped.older > 0 && unreaped.older == self.left {
             let them = if self.left == 1 { "its dead child is" } else { "all its dead children are" };
             evidence.push(format!("{them} older than the watch: how it waited before is not known"));
@@ -256,7 +256,7 @@ impl<'a> Case<'a> {
         }
         match self.adopted_left() {
             0 if self.left > 0 && self.adopts() => {
-                let adopted = self.adopted_alive().saturating_add(parent.ledger.adopted);
+                let adopted = self.adopted_alive().saturating_add(parent.ledger.counts.adopted);
                 evidence.push(format!(
                     "it adopts: {adopted} or more of those that died came to it from processes that died before; whether \
                      those left did is not known"

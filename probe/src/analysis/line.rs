@@ -2,21 +2,21 @@
 
 use super::{named, text, time};
 use crate::{
-    engine::Observation,
+    engine::EnrichedEvent,
     model::{self, Session, Stage},
     report::{EventKind, EventLine, EventProcess, ExitDetail, Precision, ReapHow},
 };
 
 /// The line, or `None` where it was not asked for.
-pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option<EventLine<'a>> {
-    let (event, reap_latency_ns, teardown_ns) = match observation {
-        Observation::Lost { time_ns, losses } => {
+pub fn event_line<'a>(enriched_event: &'a EnrichedEvent, session: &Session) -> Option<EventLine<'a>> {
+    let (event, reap_latency_ns, teardown_ns) = match enriched_event {
+        EnrichedEvent::Lost { time_ns, losses } => {
             return Some(EventLine {
                 lost: Some(super::lost(*losses)),
                 ..EventLine::blank(EventKind::Lost, time::rfc3339(session, *time_ns))
             });
         }
-        Observation::Stage { event, reap_latency_ns, teardown_ns, in_scope } => {
+        EnrichedEvent::Stage { event, reap_latency_ns, teardown_ns, in_scope } => {
             if !in_scope {
                 return None;
             }
@@ -45,9 +45,9 @@ pub fn event_line<'a>(observation: &'a Observation, session: &Session) -> Option
         Stage::Fork { parent, creator } => {
             line.creator = (creator.identity != parent.identity).then(|| named(creator));
         }
-        Stage::Exec { detail } => {
-            line.command_line = Some(detail.command_line.iter().map(|arg| text(arg)).collect());
-            line.executable = Some(text(&detail.executable));
+        Stage::Exec { info } => {
+            line.command_line = Some(info.command_line.iter().map(|arg| text(arg)).collect());
+            line.executable = Some(text(&info.executable));
         }
         Stage::Exit { status, .. } => {
             line.exit = Some(ExitDetail {

@@ -24,7 +24,7 @@ use unreaped::Unreaped;
 
 use crate::{
     engine::{self, Histogram, Parent as Known, State, View},
-    model::{self, Detail, Identity, Session, Task},
+    model::{self, Identity, ProcessInfo, Session, Task},
     report::{
         HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, Precision,
         ProgramCost, Report, SCHEMA, Settled, Tracer, Verdict, Waits, Window,
@@ -37,15 +37,15 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
     let losses = view.losses();
     let lost = lost(losses);
     let complete = lost == Lost::default();
-    let coarse = (view.parents_asked_for().map(|known| known.ledger.coarse))
-        .chain(view.others().map(|(_, sum)| sum.ledger.coarse))
-        .fold(view.settled().coarse, u64::saturating_add);
+    let coarse = (view.parents_asked_for().map(|known| known.ledger.counts.coarse))
+        .chain(view.others().map(|(_, sum)| sum.ledger.counts.coarse))
+        .fold(view.finished_parents().counts.coarse, u64::saturating_add);
     let mut parents: Vec<Parent> = view
         .parents_asked_for()
         .map(|known| parent(view, session, known, complete))
         .filter(|parent| parent.ledger != Ledger::default())
         .collect();
-    let (settled, mut other) = (settled(view.settled()), others(view, complete));
+    let (settled, mut other) = (settled(view.finished_parents()), others(view, complete));
     listed::worst(&mut parents, &mut other, listed::PARENTS_MAX);
     let mut report = Report {
         schema: SCHEMA,
@@ -73,39 +73,38 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
         other,
         parents,
         left_running: if view.root().is_some() { left_running(view) } else { Vec::new() },
-        tracer: tracer(view.upkeep()),
+        tracer: tracer(view.tracer_stats()),
     };
     report.headline = sentence::headline(&report);
     report
 }
 
 /// What the tracer itself cost and held.
-pub fn tracer(upkeep: &model::Upkeep) -> Tracer {
-    let programs = upkeep.programs.iter().map(|one| ProgramCost {
+pub fn tracer(tracer_stats: &model::TracerStats) -> Tracer {
+    let programs = tracer_stats.programs.iter().map(|one| ProgramCost {
         name: one.name.clone(),
         runs: one.runs,
         run_time_ns: one.run_time_ns,
         recursion_misses: one.recursion_misses,
     });
-    let maps = upkeep.maps.iter().map(|one| MapFill {
+    let maps = tracer_stats.maps.iter().map(|one| MapFill {
         name: one.name.clone(),
         entries: one.entries,
         max_entries: one.max_entries,
         refused: one.refused,
     });
     Tracer {
-        cpu_ns: upkeep.cpu_ns,
-        resident_bytes: upkeep.resident_bytes,
-        recursion_misses: upkeep.programs.iter().map(|one| one.recursion_misses).sum(),
+        cpu_ns: tracer_stats.cpu_ns,
+        resident_bytes: tracer_stats.resident_bytes,
+        recursion_misses: tracer_stats.programs.iter().map(|one| one.recursion_misses).sum(),
         programs: programs.collect(),
         maps: maps.collect(),
     }
 }
 
-fn settled(sum: model::Settled) -> Settled {
-    let model::Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse: _ } = sum;
-    let ledger = Ledger { forked, exited, adopted, reaped, autoreaped, unreaped: 0, abandoned: 0 };
-    Settled { parents, ledger }
+/// The sum over the finished parents in its published form.
+fn settled(sum: model::FinishedParents) -> Settled {
+    Settled { parents: sum.parents, ledger: ledger(&engine::Ledger { counts: sum.counts, abandoned: 0 }, 0) }
 }
 
 /// The sum over those that left something to tell and are no longer kept one by one.
@@ -119,7 +118,8 @@ fn others(view: &View<'_>, complete: bool) -> Other {
 
 /// The published form of a ledger.
 fn ledger(known: &engine::Ledger, unreaped: u64) -> Ledger {
-    let engine::Ledger { forked, exited, adopted, reaped, autoreaped, abandoned, coarse: _ } = *known;
+    let engine::Ledger { counts, abandoned } = *known;
+    let model::ChildCounts { forked, exited, adopted, reaped, autoreaped, coarse: _ } = counts;
     Ledger { forked, exited, adopted, reaped, autoreaped, unreaped, abandoned }
 }
 
@@ -141,15 +141,15 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
     let (began_ns, end_ns) = view.window();
     let unreaped = Unreaped::of(view, known, session.grace_ns, end_ns);
     let verdict = verdict::verdict(&verdict::grounds(known, &unreaped, session.grace_ns), complete);
-    let detail = known.detail.clone().unwrap_or_default();
+    let info = known.info.clone().unwrap_or_default();
     Parent {
         pid: known.task.identity.tgid,
         ns_pid: ns_pid(&known.task),
         start_time: time::rfc3339(session, known.task.identity.start_boottime_ns),
         comm: known.task.comm.text().into_owned(),
-        command_line: command_line(&detail),
-        executable: text(&detail.executable).into_owned(),
-        unit: (!detail.unit.is_empty()).then(|| text(&detail.unit).into_owned()),
+        command_line: command_line(&info),
+        executable: text(&info.executable).into_owned(),
+        unit: (!info.unit.is_empty()).then(|| text(&info.unit).into_owned()),
         alive: known.died_ns.is_none(),
         ledger: ledger(&known.ledger, known.zombies.len() as u64),
         held: unreaped.held,
@@ -185,13 +185,13 @@ fn left_running(view: &View<'_>) -> Vec<LeftRunning> {
         .processes()
         .filter(|process| process.in_tree && matches!(process.state, State::Running))
         .map(|process| {
-            let detail = process.detail.clone().unwrap_or_default();
+            let info = process.info.clone().unwrap_or_default();
             let spawned_by = process.spawned_by.as_deref().copied().unwrap_or_default();
             let entry = LeftRunning {
                 pid: process.task.identity.tgid,
                 ns_pid: ns_pid(&process.task),
                 comm: process.task.comm.text().into_owned(),
-                command_line: command_line(&detail),
+                command_line: command_line(&info),
                 spawned_by: owned(&spawned_by),
             };
             (process.task.identity, entry)
@@ -201,8 +201,8 @@ fn left_running(view: &View<'_>) -> Vec<LeftRunning> {
     left.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn command_line(detail: &Detail) -> Vec<String> {
-    detail.command_line.iter().map(|arg| text(arg).into_owned()).collect()
+fn command_line(info: &ProcessInfo) -> Vec<String> {
+    info.command_line.iter().map(|arg| text(arg).into_owned()).collect()
 }
 
 fn text(bytes: &[u8]) -> Cow<'_, str> {

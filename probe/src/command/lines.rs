@@ -11,7 +11,7 @@ use super::{Failure, output, signals};
 use crate::{
     analysis,
     cli::Format,
-    engine::Observation,
+    engine::EnrichedEvent,
     model::Session,
     pipeline::Subscriber,
     render,
@@ -64,8 +64,8 @@ impl Lines {
 
 impl Subscriber for Lines {
     /// Writes one, if it is asked for.
-    fn event(&mut self, observation: &Observation) -> io::Result<()> {
-        let Some(line) = analysis::event_line(observation, &self.session) else { return Ok(()) };
+    fn event(&mut self, enriched_event: &EnrichedEvent) -> io::Result<()> {
+        let Some(line) = analysis::event_line(enriched_event, &self.session) else { return Ok(()) };
         if let Some(lines) = self.writer.take_lost() {
             self.write(&EventLine::lines_lost(line.time, lines))?;
         }

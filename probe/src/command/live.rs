@@ -156,7 +156,7 @@ impl<T> Watched<T> {
 
     /// Says what watching cost, where asked for; fails where the recording has failed.
     pub fn finish(self) -> Result<T, Failure> {
-        let tracer = analysis::tracer(self.engine.upkeep());
+        let tracer = analysis::tracer(self.engine.tracer_stats());
         self.finish_with(&tracer)
     }
 

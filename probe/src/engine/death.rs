@@ -73,7 +73,7 @@ impl Engine {
                     process.parent = parent.identity;
                 }
                 let Some(entry) = self.parent_entry(parent) else { return };
-                entry.ledger.exited += 1;
+                entry.ledger.counts.exited += 1;
                 entry.teardown.extend(teardown_ns);
                 if let Some(died_ns) = entry.died_ns {
                     self.abandoned_at_once(identity, parent.identity, now, died_ns.saturating_sub(now));
@@ -134,7 +134,7 @@ impl Engine {
         }
         process.handed_on = true;
         let Some(entry) = self.parent_entry(parent) else { return };
-        entry.ledger.adopted += 1;
+        entry.ledger.counts.adopted += 1;
         if entry.died_ns.is_some() {
             self.abandoned_at_once(identity, parent.identity, now, 0);
         } else {
@@ -170,10 +170,10 @@ impl Engine {
                 entry.reaped_late_at_least |= at_least && latency.is_some();
                 entry.reap_latency.extend(latency);
                 if latency.is_some() {
-                    entry.ledger.reaped += 1;
-                    entry.ledger.coarse += coarse;
+                    entry.ledger.counts.reaped += 1;
+                    entry.ledger.counts.coarse += coarse;
                 } else {
-                    entry.ledger.autoreaped += 1;
+                    entry.ledger.counts.autoreaped += 1;
                 }
                 latency
             }
@@ -186,7 +186,7 @@ impl Engine {
                 let latency = Some(waited_ns.min(now.saturating_sub(since_ns)));
                 let Some(entry) = self.parents.get_mut(&owner) else { return latency };
                 entry.reclassify_as_reaped(waited_ns, held);
-                entry.ledger.coarse += coarse;
+                entry.ledger.counts.coarse += coarse;
                 entry.reap_latency.extend(latency);
                 latency
             }
@@ -195,9 +195,9 @@ impl Engine {
             State::Abandoned { since_ns, .. } => {
                 let latency = Some(now.saturating_sub(since_ns));
                 let Some(entry) = self.parent_entry(by) else { return latency };
-                entry.ledger.adopted += 1;
-                entry.ledger.reaped += 1;
-                entry.ledger.coarse += coarse;
+                entry.ledger.counts.adopted += 1;
+                entry.ledger.counts.reaped += 1;
+                entry.ledger.counts.coarse += coarse;
                 entry.reap_latency.extend(latency);
                 latency
             }
@@ -205,10 +205,10 @@ impl Engine {
                 let latency = (how == ReapHow::Wait && since_ns != 0 && (taken || !dead))
                     .then(|| now.saturating_sub(since_ns));
                 let Some(entry) = self.parent_entry(by) else { return latency };
-                entry.ledger.exited += 1;
+                entry.ledger.counts.exited += 1;
                 // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
                 if how == ReapHow::Auto {
-                    entry.ledger.autoreaped += 1;
+                    entry.ledger.counts.autoreaped += 1;
                     return None;
                 }
                 if dead && !taken {
@@ -222,8 +222,8 @@ impl Engine {
                     });
                     return None;
                 }
-                entry.ledger.reaped += 1;
-                entry.ledger.coarse += coarse;
+                entry.ledger.counts.reaped += 1;
+                entry.ledger.counts.coarse += coarse;
                 entry.reap_latency.extend(latency);
                 latency
             }

@@ -5,7 +5,7 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{Engine, Parent};
-use crate::model::{Counters, Detail, Identity, Task};
+use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, Task};
 
 impl Engine {
     /// The living parents of which it is not known from /proc what they run, at most so many. Those that leave most
@@ -33,31 +33,30 @@ impl Engine {
     }
 
     /// /proc was asked about it. An answer without anything says that it has gone: what is known stays.
-    pub(super) fn describe(&mut self, identity: Identity, mut detail: Detail) {
+    pub(super) fn describe(&mut self, identity: Identity, mut info: ProcessInfo) {
         let parent = self.parents.get_mut(&identity);
         let process = self.processes.get_mut(&identity);
-        let known =
-            parent.as_ref().map(|one| &one.detail).or(process.as_ref().map(|one| &one.detail)).cloned();
-        let is_known = detail != Detail::default();
+        let known = parent.as_ref().map(|one| &one.info).or(process.as_ref().map(|one| &one.info)).cloned();
+        let is_known = info != ProcessInfo::default();
         if let Some(Some(known)) = known {
             // What /proc hides from us an exec may have told.
-            if detail.command_line.is_empty() {
-                detail.command_line.clone_from(&known.command_line);
+            if info.command_line.is_empty() {
+                info.command_line.clone_from(&known.command_line);
             }
-            if detail.executable.is_empty() {
-                detail.executable.clone_from(&known.executable);
+            if info.executable.is_empty() {
+                info.executable.clone_from(&known.executable);
             }
         }
-        let detail = Arc::new(detail);
+        let info = Arc::new(info);
         if let Some(process) = process
             && is_known
         {
-            process.detail = Some(detail.clone());
+            process.info = Some(info.clone());
         }
         if let Some(parent) = parent {
             parent.is_described = true;
             if is_known {
-                parent.detail = Some(detail);
+                parent.info = Some(info);
             }
         }
     }
@@ -65,8 +64,8 @@ impl Engine {
 
 impl Parent {
     /// It runs another program since `began_ns`, of which this is known.
-    pub(super) fn runs(&mut self, began_ns: u64, detail: Option<Arc<Detail>>) {
-        self.detail = detail;
+    pub(super) fn runs(&mut self, began_ns: u64, info: Option<Arc<ProcessInfo>>) {
+        self.info = info;
         self.program_ns = began_ns;
         self.is_described = false;
     }
@@ -92,7 +91,9 @@ impl Parent {
     /// Children it leaves unreaped, as far as is known: what the last walk saw, or what the kernel has counted since.
     fn leaves(&self) -> u64 {
         let counted = self.counters.as_ref().map_or(0, |counted| {
-            let Counters { exited, adopted, reaped, autoreaped, untracked, .. } = **counted;
+            let Counters {
+                untracked, counts: ChildCounts { exited, adopted, reaped, autoreaped, .. }, ..
+            } = **counted;
             let released = reaped.saturating_add(autoreaped).saturating_add(untracked);
             exited.saturating_add(adopted).saturating_sub(released)
         });
@@ -109,10 +110,10 @@ impl Parent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Observation;
+    use super::super::EnrichedEvent;
     use super::*;
     use crate::model::{
-        Begin, Comm, Coverage, Input, Lifecycle, Scope, SeenTask, Snapshot, Stage, TaskState,
+        Begin, Comm, Coverage, Input, LifecycleEvent, Scope, Snapshot, Stage, TaskEntry, TaskState,
     };
 
     fn task(tgid: u32, comm: &str) -> Task {
@@ -120,25 +121,26 @@ mod tests {
         Task { identity, ns_pid: tgid, comm: Comm::from(comm.as_bytes()) }
     }
 
-    fn detail(program: &str, executable: &str, unit: &str) -> Detail {
-        Detail {
+    fn info(program: &str, executable: &str, unit: &str) -> ProcessInfo {
+        ProcessInfo {
             command_line: program.split_whitespace().map(|arg| arg.as_bytes().to_vec()).collect(),
             executable: executable.into(),
             unit: unit.into(),
         }
     }
 
-    fn answer(tgid: u32, detail: Detail) -> Input {
-        Input::Detail { identity: task(tgid, "").identity, detail }
+    fn answer(tgid: u32, info: ProcessInfo) -> Input {
+        Input::ProcessInfo { identity: task(tgid, "").identity, info }
     }
 
     fn exec(time_ns: u64, tgid: u32, program: &str) -> Input {
-        let stage = Stage::Exec { detail: Arc::new(detail(program, "/event", "")) };
-        Input::Lifecycle(Lifecycle { time_ns, process: task(tgid, program), stage })
+        let stage = Stage::Exec { info: Arc::new(info(program, "/event", "")) };
+        Input::Lifecycle(LifecycleEvent { time_ns, process: task(tgid, program), stage })
     }
 
     fn counted(tgid: u32, exited: u64, reaped: u64) -> Counters {
-        Counters { parent: task(tgid, "p"), exited, reaped, ..Counters::default() }
+        let counts = ChildCounts { exited, reaped, ..ChildCounts::default() };
+        Counters { parent: task(tgid, "p"), counts, ..Counters::default() }
     }
 
     fn counters(tgid: u32, exited: u64, reaped: u64) -> Input {
@@ -146,7 +148,7 @@ mod tests {
     }
 
     fn walk(time_ns: u64, zombies: &[(u32, u32)], alive: &[u32]) -> Input {
-        let seen = |tgid, parent, state| SeenTask {
+        let seen = |tgid, parent, state| TaskEntry {
             time_ns,
             process: task(tgid, "z"),
             parent: task(parent, "p"),
@@ -170,9 +172,9 @@ mod tests {
     }
 
     fn tell(engine: &mut Engine, inputs: impl IntoIterator<Item = Input>) {
-        let mut observations: Vec<Observation> = Vec::new();
+        let mut enriched: Vec<EnrichedEvent> = Vec::new();
         for input in inputs {
-            engine.apply(input, &mut observations);
+            engine.apply(input, &mut enriched);
         }
     }
 
@@ -180,8 +182,8 @@ mod tests {
         engine.undescribed(least, most).iter().map(|task| task.identity.tgid).collect()
     }
 
-    fn known(engine: &Engine, tgid: u32) -> Option<Detail> {
-        engine.parents[&task(tgid, "").identity].detail.as_deref().cloned()
+    fn known(engine: &Engine, tgid: u32) -> Option<ProcessInfo> {
+        engine.parents[&task(tgid, "").identity].info.as_deref().cloned()
     }
 
     #[test]
@@ -199,7 +201,7 @@ mod tests {
     #[test]
     fn whoever_is_described_or_dead_is_not_asked_for_until_it_runs_another_program() {
         let mut engine = watching([counters(4, 2, 0), counters(5, 2, 0)]);
-        tell(&mut engine, [answer(4, detail("four", "/four", "four.service"))]);
+        tell(&mut engine, [answer(4, info("four", "/four", "four.service"))]);
         assert_eq!(asked(&engine, 1, 10), [5]);
         tell(
             &mut engine,
@@ -209,17 +211,17 @@ mod tests {
             ],
         );
         assert_eq!(asked(&engine, 1, 10), [4]);
-        assert_eq!(known(&engine, 4), Some(detail("other", "/event", "")), "until it is asked");
-        tell(&mut engine, [answer(4, detail("other --long", "/proc", "four.service"))]);
-        assert_eq!(known(&engine, 4), Some(detail("other --long", "/proc", "four.service")));
+        assert_eq!(known(&engine, 4), Some(info("other", "/event", "")), "until it is asked");
+        tell(&mut engine, [answer(4, info("other --long", "/proc", "four.service"))]);
+        assert_eq!(known(&engine, 4), Some(info("other --long", "/proc", "four.service")));
         assert!(asked(&engine, 0, 10).is_empty());
     }
 
     #[test]
     fn who_has_gone_before_it_was_asked_keeps_what_its_exec_told_and_is_not_asked_again() {
         let mut engine = watching([counters(4, 2, 0), exec(1_100, 4, "four"), counters(5, 2, 0)]);
-        tell(&mut engine, [answer(4, Detail::default()), answer(5, Detail::default())]);
-        assert_eq!(known(&engine, 4), Some(detail("four", "/event", "")));
+        tell(&mut engine, [answer(4, ProcessInfo::default()), answer(5, ProcessInfo::default())]);
+        assert_eq!(known(&engine, 4), Some(info("four", "/event", "")));
         assert_eq!(known(&engine, 5), None);
         assert!(asked(&engine, 0, 10).is_empty());
     }
@@ -227,22 +229,22 @@ mod tests {
     #[test]
     fn what_proc_hides_is_what_the_exec_told() {
         let mut engine = watching([counters(4, 2, 0), exec(1_100, 4, "four")]);
-        tell(&mut engine, [answer(4, detail("four --long", "", "a.service"))]);
-        assert_eq!(known(&engine, 4), Some(detail("four --long", "/event", "a.service")));
+        tell(&mut engine, [answer(4, info("four --long", "", "a.service"))]);
+        assert_eq!(known(&engine, 4), Some(info("four --long", "/event", "a.service")));
     }
 
     #[test]
     fn an_exec_that_no_event_told_leaves_nothing_false() {
-        let mut engine = watching([counters(4, 2, 0), answer(4, detail("before", "/before", ""))]);
+        let mut engine = watching([counters(4, 2, 0), answer(4, info("before", "/before", ""))]);
         let since = |exec_ns| Input::Counters(Box::new(Counters { exec_ns, ..counted(4, 2, 0) }));
         tell(&mut engine, [since(1_500)]);
         assert_eq!(known(&engine, 4), None);
         assert_eq!(asked(&engine, 1, 10), [4]);
-        tell(&mut engine, [answer(4, detail("after", "/after", "")), since(1_500)]);
-        assert_eq!(known(&engine, 4), Some(detail("after", "/after", "")));
+        tell(&mut engine, [answer(4, info("after", "/after", "")), since(1_500)]);
+        assert_eq!(known(&engine, 4), Some(info("after", "/after", "")));
         // One that was told of by its event is not told of again by the counters.
         tell(&mut engine, [exec(1_600, 4, "third"), since(1_600)]);
-        assert_eq!(known(&engine, 4), Some(detail("third", "/event", "")));
+        assert_eq!(known(&engine, 4), Some(info("third", "/event", "")));
         // Nor where it ran the program before it was a parent.
         tell(
             &mut engine,
@@ -251,7 +253,7 @@ mod tests {
                 Input::Counters(Box::new(Counters { exec_ns: 1_700, ..counted(6, 2, 0) })),
             ],
         );
-        assert_eq!(known(&engine, 6), Some(detail("six", "/event", "")));
+        assert_eq!(known(&engine, 6), Some(info("six", "/event", "")));
     }
 
     #[test]
@@ -265,7 +267,7 @@ mod tests {
             exit_ns: 1_010,
             zombie_ns: 1_020,
         };
-        let released = Input::Lifecycle(Lifecycle { time_ns: 1_030, process: task(40, "c"), stage });
+        let released = Input::Lifecycle(LifecycleEvent { time_ns: 1_030, process: task(40, "c"), stage });
         let dead = || Input::Counters(Box::new(Counters { died_ns: 1_040, ..counted(4, 1, 1) }));
         let engine = watching([released.clone(), walk(1_050, &[], &[1]), dead()]);
         assert_eq!(engine.parents[&task(4, "").identity].task, task(4, "p"));

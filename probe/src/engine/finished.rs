@@ -12,7 +12,7 @@ use std::{
 use foldhash::{HashMap, HashSet};
 
 use super::parent::{Ledger, Parent};
-use crate::model::{Identity, Settled};
+use crate::model::{FinishedParents, Identity};
 
 /// So many times as many dead parents as may be kept are too many to wait for the counters of each,
 const MANY: usize = 8;
@@ -137,10 +137,8 @@ impl Sums {
     }
 
     /// Those that left nothing to tell, in the form in which the kernel sums up such.
-    pub fn settled(&self) -> Settled {
-        let Sum { parents, ledger } = self.quiet;
-        let Ledger { forked, exited, adopted, reaped, autoreaped, abandoned: _, coarse } = ledger;
-        Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse }
+    pub fn without_findings(&self) -> FinishedParents {
+        FinishedParents { parents: self.quiet.parents, counts: self.quiet.ledger.counts }
     }
 }
 
@@ -159,7 +157,7 @@ fn gravity(parent: &Parent, late_ns: u64) -> impl Ord + use<> {
         parent.ledger.abandoned,
         parent.abandoned_after.max_ns(),
         parent.reap_latency.max_ns(),
-        parent.ledger.exited,
+        parent.ledger.counts.exited,
         // The same every time.
         Reverse(parent.task.identity),
     )

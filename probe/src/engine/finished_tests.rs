@@ -9,7 +9,7 @@ use super::{
     tests::{Table, counters, exit, fork, happenings, life, reap, simulate, task, walk, zombie},
     *,
 };
-use crate::model::ReapHow;
+use crate::model::{ChildCounts, ReapHow};
 
 /// Gives up a parent as soon as it is finished. A child may wait 15 ns for its reap.
 fn bounds(quiet_max: usize, telling_max: usize) -> Bounds {
@@ -22,12 +22,12 @@ fn begun(bounds: Bounds) -> Engine {
     engine
 }
 
-fn apply(engine: &mut Engine, inputs: impl IntoIterator<Item = Input>) -> Vec<Observation> {
-    let mut observations = Vec::new();
+fn apply(engine: &mut Engine, inputs: impl IntoIterator<Item = Input>) -> Vec<EnrichedEvent> {
+    let mut enriched = Vec::new();
     for input in inputs {
-        engine.apply(input, &mut observations);
+        engine.apply(input, &mut enriched);
     }
-    observations
+    enriched
 }
 
 /// How many parents, then forked, exited, adopted, reaped, unreaped, abandoned.
@@ -35,16 +35,17 @@ type Totals = [u64; 7];
 
 fn totals(engine: &Engine) -> Totals {
     let view = engine.view();
-    let settled = view.settled();
-    let mut sum = [settled.parents, settled.forked, settled.exited, settled.adopted, settled.reaped, 0, 0];
+    let mut sum = [0; 7];
     let mut add = |parents: u64, ledger: &Ledger, unreaped: usize| {
-        let Ledger { forked, exited, adopted, reaped, abandoned, .. } = *ledger;
+        let Ledger { counts: ChildCounts { forked, exited, adopted, reaped, .. }, abandoned } = *ledger;
         for (sum, more) in
             sum.iter_mut().zip([parents, forked, exited, adopted, reaped, unreaped as u64, abandoned])
         {
             *sum += more;
         }
     };
+    let finished = view.finished_parents();
+    add(finished.parents, &Ledger { counts: finished.counts, abandoned: 0 }, 0);
     for (_, other) in view.others() {
         add(other.parents, &other.ledger, 0);
     }
@@ -71,22 +72,22 @@ fn truth(table: &Table) -> Totals {
 }
 
 /// What a report would be made of.
-type Outcome = (Totals, Settled, BTreeMap<Grounds, Sum>, Vec<(Identity, Ledger)>);
+type Outcome = (Totals, FinishedParents, BTreeMap<Grounds, Sum>, Vec<(Identity, Ledger)>);
 
 fn outcome(engine: &Engine) -> Outcome {
     let view = engine.view();
     let mut kept: Vec<_> = view.parents().map(|parent| (parent.task.identity, parent.ledger)).collect();
     kept.sort_unstable_by_key(|(identity, _)| *identity);
     let others = view.others().map(|(grounds, sum)| (*grounds, *sum)).collect();
-    (totals(engine), view.settled(), others, kept)
+    (totals(engine), view.finished_parents(), others, kept)
 }
 
 proptest! {
     #[test]
     fn whoever_is_given_up_is_in_the_sums(happenings in happenings(), quiet in 0..3usize, telling in 0..3usize) {
         let mut engine = begun(bounds(quiet, telling));
-        let mut observations = Vec::new();
-        let table = simulate(&happenings, &mut |input| engine.apply(input, &mut observations));
+        let mut enriched = Vec::new();
+        let table = simulate(&happenings, &mut |input| engine.apply(input, &mut enriched));
         prop_assert_eq!(totals(&engine), truth(&table));
         let dead = engine.view().parents().filter(|parent| parent.died_ns.is_some()).count();
         prop_assert!(dead <= quiet + telling, "{} dead parents are kept", dead);
@@ -96,8 +97,8 @@ proptest! {
     fn the_same_inputs_give_the_same_sums_and_keep_the_same_parents(happenings in happenings()) {
         let outcomes = [(); 2].map(|()| {
             let mut engine = begun(bounds(1, 1));
-            let mut observations = Vec::new();
-            simulate(&happenings, &mut |input| engine.apply(input, &mut observations));
+            let mut enriched = Vec::new();
+            simulate(&happenings, &mut |input| engine.apply(input, &mut enriched));
             outcome(&engine)
         });
         prop_assert_eq!(&outcomes[0], &outcomes[1]);
@@ -106,13 +107,14 @@ proptest! {
     #[test]
     fn a_view_may_be_had_at_any_moment_balances_and_changes_nothing(happenings in happenings()) {
         let (mut asked, mut left_alone) = (begun(bounds(1, 1)), begun(bounds(1, 1)));
-        let mut observations = Vec::new();
+        let mut enriched = Vec::new();
         let mut unbalanced = Vec::new();
         simulate(&happenings, &mut |input| {
-            left_alone.apply(input.clone(), &mut observations);
-            asked.apply(input, &mut observations);
+            left_alone.apply(input.clone(), &mut enriched);
+            asked.apply(input, &mut enriched);
             for parent in asked.view().parents() {
-                let Ledger { exited, adopted, reaped, autoreaped, abandoned, .. } = parent.ledger;
+                let Ledger { counts: ChildCounts { exited, adopted, reaped, autoreaped, .. }, abandoned } =
+                    parent.ledger;
                 if exited + adopted != reaped + autoreaped + abandoned + parent.zombies.len() as u64 {
                     unbalanced.push((asked.ended_ns(), parent.clone()));
                 }
@@ -138,21 +140,23 @@ proptest! {
         apply(&mut engine, inputs);
         let view = engine.view();
         for parent in view.parents() {
-            let Ledger { exited, adopted, reaped, autoreaped, abandoned, .. } = parent.ledger;
+            let Ledger { counts: ChildCounts { exited, adopted, reaped, autoreaped, .. }, abandoned } =
+                    parent.ledger;
             let left = abandoned + parent.zombies.len() as u64;
             prop_assert_eq!(exited + adopted, reaped + autoreaped + left, "{:?}", parent);
         }
         for sum in view.others().map(|(_, sum)| sum.ledger) {
-            prop_assert_eq!(sum.exited + sum.adopted, sum.reaped + sum.autoreaped + sum.abandoned);
+            let counts = sum.counts;
+            prop_assert_eq!(counts.exited + counts.adopted, counts.reaped + counts.autoreaped + sum.abandoned);
         }
     }
 
     #[test]
     fn whoever_is_retired_is_in_the_sums(happenings in happenings()) {
         let mut engine = begun(bounds(1_000, 1_000));
-        let mut observations = Vec::new();
+        let mut enriched = Vec::new();
         let table = simulate(&happenings, &mut |input| {
-            engine.apply(input, &mut observations);
+            engine.apply(input, &mut enriched);
             let finished: Vec<Identity> =
                 engine.view().parents().filter(|parent| parent.died_ns.is_some()).map(|parent| parent.task.identity).collect();
             engine.retire(&finished);
@@ -168,14 +172,14 @@ proptest! {
     ) {
         // Counters are waited for: until they are told, nobody is given up.
         let mut engine = begun(Bounds { counters_within_ns: u64::MAX, ..bounds(1, 1) });
-        let mut observations = Vec::new();
-        engine.apply(Input::Snapshot(walk(&Table { alive: vec![1], ..Table::default() }, 2)), &mut observations);
+        let mut enriched = Vec::new();
+        engine.apply(Input::Snapshot(walk(&Table { alive: vec![1], ..Table::default() }, 2)), &mut enriched);
         let mut keep = keep.into_iter().cycle();
         let mut end = None;
         let table = simulate(&happenings, &mut |input| match input {
             Input::Lifecycle(_) if keep.next() == Some(false) => {}
             Input::End { .. } => end = Some(input),
-            input => engine.apply(input, &mut observations),
+            input => engine.apply(input, &mut enriched),
         });
         let mut parents: Vec<u32> = table.books.keys().copied().collect();
         parents.sort_unstable();
@@ -184,13 +188,13 @@ proptest! {
             counted.retired = counted.died_ns != 0;
             // Each is told once: what is in a sum already is final.
             for _ in 0..2 {
-                engine.apply(Input::Counters(counted.clone()), &mut observations);
+                engine.apply(Input::Counters(counted.clone()), &mut enriched);
             }
         }
-        engine.apply(Input::Snapshot(walk(&table, 1_000_001)), &mut observations);
+        engine.apply(Input::Snapshot(walk(&table, 1_000_001)), &mut enriched);
         let losses = Losses { events: 1, ..Losses::default() };
-        engine.apply(Input::Losses { time_ns: 1_000_002, losses }, &mut observations);
-        engine.apply(end.expect("an end"), &mut observations);
+        engine.apply(Input::Losses { time_ns: 1_000_002, losses }, &mut enriched);
+        engine.apply(end.expect("an end"), &mut enriched);
         let (found, truth) = (totals(&engine), truth(&table));
         // Of a parent whose children have not died, and whose forks were lost, nobody knows.
         prop_assert_eq!(&found[2..], &truth[2..]);
@@ -240,8 +244,8 @@ fn any_number_of_short_parents_takes_so_much_room_and_no_more() {
     }
     let last = apply(&mut engine, short_parent(20_000, 6_000_000, Some(9)));
     let latency = last.iter().find_map(|one| match one {
-        Observation::Stage { reap_latency_ns, .. } => *reap_latency_ns,
-        Observation::Lost { .. } => None,
+        EnrichedEvent::Stage { reap_latency_ns, .. } => *reap_latency_ns,
+        EnrichedEvent::Lost { .. } => None,
     });
     assert_eq!(latency, Some(9), "who comes after thousands is told of as the first");
     apply(&mut engine, [Input::End { time_ns: 10_000_000 }]);
@@ -265,7 +269,7 @@ fn the_worst_are_kept_and_the_youngest_of_those_that_left_nothing_to_tell() {
     kept.sort_unstable();
     // Init; two that abandoned; the slowest of three slow ones; the last two.
     assert_eq!(kept, [1, 12, 20, 24, 26, 28]);
-    assert_eq!(view.settled().parents, 3);
+    assert_eq!(view.finished_parents().parents, 3);
     let others: Vec<_> = view.others().map(|(grounds, sum)| (grounds.reaped_late, sum.parents)).collect();
     assert_eq!(others, [(true, 2)]);
 }
@@ -341,7 +345,7 @@ fn a_parent_for_which_there_is_no_room_reaps_all_the_same_and_is_counted_as_lost
     let lives =
         [life(20, 24, exit(4, false)), life(21, 24, zombie(4, 20)), life(28, 24, reap(4, ReapHow::Wait))];
     let observed = apply(&mut engine, lives);
-    assert!(matches!(observed[2], Observation::Stage { reap_latency_ns: Some(7), .. }), "{observed:?}");
+    assert!(matches!(observed[2], EnrichedEvent::Stage { reap_latency_ns: Some(7), .. }), "{observed:?}");
     assert!(engine.losses().map_full > 0);
 }
 

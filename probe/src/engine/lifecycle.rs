@@ -2,32 +2,32 @@
 //!
 //! Must not know where events come from, nor which are missing: that is `snapshot`'s and `reconcile`'s.
 
-use super::{Engine, Observation, State, death::Release};
-use crate::model::{Coverage, Identity, Lifecycle, ReapHow, Scope, Stage, Task};
+use super::{Engine, EnrichedEvent, State, death::Release};
+use crate::model::{Coverage, Identity, LifecycleEvent, ReapHow, Scope, Stage, Task};
 
 impl Engine {
-    pub(super) fn lifecycle(&mut self, mut event: Lifecycle, observations: &mut Vec<Observation>) {
+    pub(super) fn lifecycle(&mut self, mut event: LifecycleEvent, enriched: &mut Vec<EnrichedEvent>) {
         let identity = event.process.identity;
         let now = event.time_ns;
         let mut reap_latency_ns = None;
         let mut teardown_ns = None;
-        self.evict_former_owner(identity, now, observations);
+        self.evict_former_owner(identity, now, enriched);
         // The free of a process that a walk of the task list has found gone before.
         if matches!(event.stage, Stage::Reap { .. }) && self.is_released(identity) {
             return;
         }
         match &mut event.stage {
             Stage::Fork { parent, creator } => self.fork(event.process, parent, creator, now),
-            Stage::Exec { detail } => {
+            Stage::Exec { info } => {
                 let process = self.entry(event.process, None);
                 process.task = event.process;
                 process.program_ns = now;
-                process.detail = Some(detail.clone());
+                process.info = Some(info.clone());
                 if let Some(parent) = self.parents.get_mut(&identity) {
                     parent.task = event.process;
-                    parent.runs(now, Some(detail.clone()));
+                    parent.runs(now, Some(info.clone()));
                     parent.exec_ns = Some(now);
-                    parent.reaped_before_exec = parent.ledger.reaped;
+                    parent.reaped_before_exec = parent.ledger.counts.reaped;
                 }
             }
             Stage::Exit { parent, status: _, autoreap } => {
@@ -89,14 +89,14 @@ impl Engine {
         if matches!(event.stage, Stage::Reap { .. }) {
             self.release(identity, now);
         }
-        observations.push(Observation::Stage { event, reap_latency_ns, teardown_ns, in_scope });
+        enriched.push(EnrichedEvent::Stage { event, reap_latency_ns, teardown_ns, in_scope });
     }
 
     pub(super) fn fork(&mut self, child: Task, parent: &Task, creator: &Task, now: u64) {
         let inherited =
             self.processes.get(&creator.identity).or_else(|| self.processes.get(&parent.identity));
-        let (detail, in_tree) =
-            inherited.map_or((None, false), |process| (process.detail.clone(), process.in_tree));
+        let (info, in_tree) =
+            inherited.map_or((None, false), |process| (process.info.clone(), process.in_tree));
         let is_tree = self.root().is_some();
         let process = self.entry(child, Some(*parent));
         if !process.is_dead() {
@@ -109,11 +109,11 @@ impl Engine {
             let spawner = if creator.identity.tgid == 0 { parent } else { creator };
             process.spawned_by = Some(Box::new(*spawner));
         }
-        if process.detail.is_none() {
-            process.detail = detail;
+        if process.info.is_none() {
+            process.info = info;
         }
         if let Some(parent) = self.parent_entry(*parent) {
-            parent.ledger.forked += 1;
+            parent.ledger.counts.forked += 1;
             parent.last_fork_ns = now;
         }
     }
@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// Whether this stage of this process was asked for.
-    pub(super) fn is_in_scope(&self, event: &Lifecycle, reap_latency_ns: Option<u64>) -> bool {
+    pub(super) fn is_in_scope(&self, event: &LifecycleEvent, reap_latency_ns: Option<u64>) -> bool {
         let process = event.process.identity;
         let of_whom = match &self.begin.scope {
             Scope::Host => true,
@@ -168,13 +168,13 @@ impl Engine {
         &mut self,
         identity: Identity,
         now: u64,
-        observations: &mut Vec<Observation>,
+        enriched: &mut Vec<EnrichedEvent>,
     ) {
         if let Some(former) = self.by_tgid.get(&identity.tgid).copied()
             && former != identity
             && former.start_boottime_ns < identity.start_boottime_ns
         {
-            self.release_unseen(former, now, observations);
+            self.release_unseen(former, now, enriched);
         }
     }
 }

@@ -33,13 +33,15 @@ use released::Released;
 use unfreed::Unfreed;
 pub use view::View;
 
-use crate::model::{Begin, Coverage, Identity, Input, Lifecycle, Losses, Scope, Settled, Stage, Upkeep};
+use crate::model::{
+    Begin, Coverage, FinishedParents, Identity, Input, LifecycleEvent, Losses, Scope, Stage, TracerStats,
+};
 
 /// What the engine makes of an input: the stage with names and latencies filled in.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Observation {
+pub enum EnrichedEvent {
     Stage {
-        event: Lifecycle,
+        event: LifecycleEvent,
         /// On a reap: zombie → reap, as long as the reaper could have reaped it.
         reap_latency_ns: Option<u64>,
         /// On a reap or zombie: exit → zombie.
@@ -65,8 +67,8 @@ pub struct Engine {
     ended_ns: u64,
     losses: Losses,
     /// What parents had that the kernel has forgotten already.
-    settled: Settled,
-    upkeep: Upkeep,
+    finished_in_kernel: FinishedParents,
+    tracer_stats: TracerStats,
     not_followed: u64,
     /// When the first walk of the task list ended.
     first_snapshot_ns: Option<u64>,
@@ -84,7 +86,7 @@ impl Engine {
     }
 
     /// Takes one input; appends what was observed.
-    pub fn apply(&mut self, input: Input, observations: &mut Vec<Observation>) {
+    pub fn apply(&mut self, input: Input, enriched: &mut Vec<EnrichedEvent>) {
         match input {
             Input::Begin(begin) => {
                 self.ended_ns = begin.time_ns;
@@ -96,24 +98,24 @@ impl Engine {
                     self.begin.coverage = Coverage::EveryEvent;
                 }
                 self.ended_ns = self.ended_ns.max(event.time_ns);
-                self.lifecycle(event, observations);
+                self.lifecycle(event, enriched);
             }
-            Input::Detail { identity, detail } => self.describe(identity, detail),
+            Input::ProcessInfo { identity, info } => self.describe(identity, info),
             Input::SignalMasks { identity, masks, .. } => self.looked_at(identity, masks),
-            Input::Snapshot(snapshot) => self.snapshot(&snapshot, observations),
+            Input::Snapshot(snapshot) => self.snapshot(&snapshot, enriched),
             Input::Unfreed(deaths) => self.unfreed = Unfreed::new(&deaths),
             Input::Counters(mut counters) => {
                 self.unfreed.add_to(&mut counters);
                 self.counters(*counters);
             }
-            Input::Settled(settled) => self.counters_end(settled),
+            Input::FinishedParents(finished_in_kernel) => self.counters_end(finished_in_kernel),
             Input::Losses { time_ns, losses } => {
                 if losses != self.losses {
-                    observations.push(Observation::Lost { time_ns, losses });
+                    enriched.push(EnrichedEvent::Lost { time_ns, losses });
                 }
                 self.losses = losses;
             }
-            Input::Upkeep(upkeep) => self.upkeep = *upkeep,
+            Input::TracerStats(tracer_stats) => self.tracer_stats = *tracer_stats,
             Input::End { time_ns } => self.ended_ns = time_ns,
         }
         if self.finished.is_due() {
@@ -147,8 +149,8 @@ impl Engine {
     }
 
     /// What the tracer itself costs and holds, as last told.
-    pub fn upkeep(&self) -> &Upkeep {
-        &self.upkeep
+    pub fn tracer_stats(&self) -> &TracerStats {
+        &self.tracer_stats
     }
 
     /// When the window ended, or the time of the last input.
@@ -178,9 +180,9 @@ impl Engine {
 
     /// Deaths of children so far, as far as is known.
     pub fn deaths(&self) -> u64 {
-        let given_up = self.finished.sums(self.is_counted()).all().map(|sum| sum.ledger.exited);
+        let given_up = self.finished.sums(self.is_counted()).all().map(|sum| sum.ledger.counts.exited);
         given_up
             .chain(self.parents.values().map(Parent::deaths))
-            .fold(self.settled.exited, u64::saturating_add)
+            .fold(self.finished_in_kernel.counts.exited, u64::saturating_add)
     }
 }

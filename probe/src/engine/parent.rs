@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::HashSet;
 
 use super::histogram::Histogram;
-use crate::model::{Counters, Detail, Identity, SignalMasks, Task};
+use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, SignalMasks, Task};
 
 /// Room for so many zombies is not worth giving back.
 const ROOM_KEPT: usize = 1_024;
@@ -13,14 +13,9 @@ const ROOM_KEPT: usize = 1_024;
 /// What was counted, before it is checked and summed up for a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    pub forked: u64,
-    pub exited: u64,
-    pub adopted: u64,
-    pub reaped: u64,
-    pub autoreaped: u64,
+    pub counts: ChildCounts,
+    /// Zombies still there when the parent died.
     pub abandoned: u64,
-    /// Of `reaped`: seen only by their free.
-    pub coarse: u64,
 }
 
 /// A zombie, as its parent leaves it behind.
@@ -36,17 +31,8 @@ pub(super) struct Left {
 
 impl std::ops::AddAssign for Ledger {
     fn add_assign(&mut self, other: Self) {
-        for (sum, more) in [
-            (&mut self.forked, other.forked),
-            (&mut self.exited, other.exited),
-            (&mut self.adopted, other.adopted),
-            (&mut self.reaped, other.reaped),
-            (&mut self.autoreaped, other.autoreaped),
-            (&mut self.abandoned, other.abandoned),
-            (&mut self.coarse, other.coarse),
-        ] {
-            *sum = sum.saturating_add(more);
-        }
+        self.counts += other.counts;
+        self.abandoned = self.abandoned.saturating_add(other.abandoned);
     }
 }
 
@@ -82,7 +68,7 @@ pub struct Waits {
 #[derive(Clone, Debug)]
 pub struct Parent {
     pub task: Task,
-    pub detail: Option<Arc<Detail>>,
+    pub info: Option<Arc<ProcessInfo>>,
     /// /proc was asked what it runs, since it runs it.
     pub(super) is_described: bool,
     /// When it began the program that `detail` is of; 0 where that was not seen.
@@ -133,7 +119,7 @@ impl Parent {
     pub(super) fn new(task: Task) -> Self {
         Self {
             task,
-            detail: None,
+            info: None,
             is_described: false,
             program_ns: 0,
             signal_masks: None,
@@ -182,7 +168,7 @@ impl Parent {
 
     /// Whether the program it runs now has reaped anything.
     pub fn has_reaped(&self) -> bool {
-        self.ledger.reaped > self.reaped_before_exec
+        self.ledger.counts.reaped > self.reaped_before_exec
     }
 
     /// One of its zombies outlived it.
@@ -226,7 +212,7 @@ impl Parent {
     /// One that was taken for abandoned had been reaped.
     pub(super) fn reclassify_as_reaped(&mut self, waited_ns: u64, held: bool) {
         self.ledger.abandoned = self.ledger.abandoned.saturating_sub(1);
-        self.ledger.reaped += 1;
+        self.ledger.counts.reaped += 1;
         if held {
             self.abandoned_held_after.remove(waited_ns);
         } else {
@@ -236,6 +222,6 @@ impl Parent {
 
     /// Children that died so far, as far as is known.
     pub(super) fn deaths(&self) -> u64 {
-        self.counters.as_ref().map_or(self.ledger.exited, |counters| counters.exited)
+        self.counters.as_ref().map_or(self.ledger.counts.exited, |counters| counters.counts.exited)
     }
 }

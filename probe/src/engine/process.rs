@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::parent::{Left, Origin};
-use crate::model::{Detail, Identity, Task};
+use crate::model::{Identity, ProcessInfo, Task};
 
 /// Where in its life a process is, as far as is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Process {
     pub spawned_by: Option<Box<Task>>,
     /// It came to its parent as a zombie, from another.
     pub handed_on: bool,
-    pub detail: Option<Arc<Detail>>,
+    pub info: Option<Arc<ProcessInfo>>,
     pub state: State,
     /// Of the watched tree.
     pub in_tree: bool,
@@ -63,7 +63,7 @@ impl Process {
             born_to: Identity::default(),
             spawned_by: None,
             handed_on: false,
-            detail: None,
+            info: None,
             state: State::Running,
             in_tree: false,
             program_ns: 0,

@@ -4,7 +4,7 @@
 //! Must not know which hooks count, nor who asks.
 
 use super::{Engine, Histogram, Parent, Waits};
-use crate::model::{Counters, Coverage, Identity, Losses, Scope, Settled};
+use crate::model::{Counters, Coverage, FinishedParents, Identity, Losses, Scope};
 
 impl Engine {
     /// Whether the ledgers are those that the kernel counted: not every event was asked for, or some were lost.
@@ -19,14 +19,20 @@ impl Engine {
     pub(super) fn counters(&mut self, counters: Counters) {
         let known = self.parents.contains_key(&counters.parent.identity);
         let filtered = self.is_filtered();
-        let deaths = [counters.exited, counters.adopted, counters.reaped, counters.autoreaped];
+        let deaths = [
+            counters.counts.exited,
+            counters.counts.adopted,
+            counters.counts.reaped,
+            counters.counts.autoreaped,
+        ];
         // A process that only waited is no parent.
-        let has_children = deaths.iter().any(|count| *count != 0) || (filtered && counters.forked != 0);
+        let has_children =
+            deaths.iter().any(|count| *count != 0) || (filtered && counters.counts.forked != 0);
         // Of a tree, the kernel counts forks of its members alone: where the events of a birth were lost, its counters tell.
         let in_tree = match self.processes.get(&counters.parent.identity) {
             _ if self.root().is_none() => false,
             Some(process) => process.in_tree,
-            None => counters.forked != 0,
+            None => counters.counts.forked != 0,
         };
         if !known && !(has_children && (in_tree || self.root().is_none())) {
             return;
@@ -62,8 +68,8 @@ impl Engine {
     }
 
     /// All counters were read. Forgets the parents whose entry the kernel has given up: they are in its sum.
-    pub(super) fn counters_end(&mut self, settled: Settled) {
-        self.settled = settled;
+    pub(super) fn counters_end(&mut self, finished: FinishedParents) {
+        self.finished_in_kernel = finished;
         let mut dead = 0;
         self.parents.retain(|_, parent| {
             let is_kept = parent.is_kept();
@@ -84,34 +90,32 @@ impl Parent {
         parent
             .zombies
             .retain(|zombie| zombie_since(zombie).unwrap_or(zombie.start_boottime_ns) <= counters.time_ns);
-        let books = &mut parent.ledger;
-        books.forked = counters.forked;
-        books.adopted = counters.adopted;
-        books.reaped = counters.reaped;
-        books.autoreaped = counters.autoreaped;
-        books.coarse = counters.coarse;
+        let ledger = &mut parent.ledger;
+        ledger.counts = counters.counts;
         parent.reap_latency = Histogram::from(counters.reap_latency.clone());
         parent.teardown = Histogram::from(counters.teardown.clone());
         let unreaped = parent.zombies.len() as u64;
         // Dead by the reading, not known to be reaped by then, and no longer in the task list.
-        let gone = (self.older.saturating_add(counters.exited).saturating_add(books.adopted))
-            .saturating_sub(books.reaped.saturating_add(books.autoreaped).saturating_add(unreaped));
+        let gone = (self.older.saturating_add(counters.counts.exited).saturating_add(ledger.counts.adopted))
+            .saturating_sub(
+                ledger.counts.reaped.saturating_add(ledger.counts.autoreaped).saturating_add(unreaped),
+            );
         if self.died_ns.is_some() {
             // Those that could not be followed have been reaped.
             let reaped = gone.min(counters.untracked);
-            books.reaped += reaped;
-            books.abandoned = gone - reaped;
+            ledger.counts.reaped += reaped;
+            ledger.abandoned = gone - reaped;
         } else {
             // A parent that lives has reaped them since, or their free is still to come.
-            books.reaped += gone;
-            books.abandoned = 0;
+            ledger.counts.reaped += gone;
+            ledger.abandoned = 0;
         }
         // A zombie whose death no program saw is in the task list all the same.
-        books.exited = (books.reaped.saturating_add(books.autoreaped))
-            .saturating_add(unreaped.saturating_add(books.abandoned))
-            .saturating_sub(books.adopted);
+        ledger.counts.exited = (ledger.counts.reaped.saturating_add(ledger.counts.autoreaped))
+            .saturating_add(unreaped.saturating_add(ledger.abandoned))
+            .saturating_sub(ledger.counts.adopted);
         // Whom the events took for abandoned had been reaped after all.
-        if books.abandoned == 0 {
+        if ledger.abandoned == 0 {
             parent.abandoned_after = Histogram::default();
             parent.abandoned_held_after = Histogram::default();
             (parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_own) = (0, 0, 0);

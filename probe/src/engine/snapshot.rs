@@ -4,20 +4,17 @@
 
 use foldhash::{HashMap, HashSet, HashSetExt};
 
-use super::{Engine, Observation, State, death::Release};
-use crate::model::{Identity, Lifecycle, Precision, ReapHow, SeenTask, Snapshot, Stage, Task, TaskState};
+use super::{Engine, EnrichedEvent, State, death::Release};
+use crate::model::{
+    Identity, LifecycleEvent, Precision, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState,
+};
 
 /// Room for so many is not worth giving back.
 const ROOM_KEPT: usize = 4_096;
 
 impl Engine {
     /// The kernel's task list no longer has it, and no event said so: released, time unknown.
-    pub(super) fn release_unseen(
-        &mut self,
-        identity: Identity,
-        now: u64,
-        observations: &mut Vec<Observation>,
-    ) {
+    pub(super) fn release_unseen(&mut self, identity: Identity, now: u64, enriched: &mut Vec<EnrichedEvent>) {
         let Some(process) = self.processes.get(&identity) else { return };
         if identity.is_init() {
             return;
@@ -40,8 +37,8 @@ impl Engine {
             State::Zombie { .. } => {
                 if let Some(entry) = self.parents.get_mut(&owner) {
                     entry.let_go(&identity);
-                    entry.ledger.reaped += 1;
-                    entry.ledger.coarse += 1;
+                    entry.ledger.counts.reaped += 1;
+                    entry.ledger.counts.coarse += 1;
                 }
             }
         }
@@ -54,19 +51,14 @@ impl Engine {
                 exit_ns: 0,
                 zombie_ns: 0,
             };
-            let event = Lifecycle { time_ns: now, process: task, stage };
+            let event = LifecycleEvent { time_ns: now, process: task, stage };
             let in_scope = self.is_in_scope(&event, None);
-            observations.push(Observation::Stage {
-                event,
-                reap_latency_ns: None,
-                teardown_ns: None,
-                in_scope,
-            });
+            enriched.push(EnrichedEvent::Stage { event, reap_latency_ns: None, teardown_ns: None, in_scope });
         }
         self.release(identity, now);
     }
 
-    pub(super) fn snapshot(&mut self, snapshot: &Snapshot, observations: &mut Vec<Observation>) {
+    pub(super) fn snapshot(&mut self, snapshot: &Snapshot, enriched: &mut Vec<EnrichedEvent>) {
         let first = self.first_snapshot_ns.is_none();
         self.first_snapshot_ns.get_or_insert(snapshot.ended_ns);
         self.ended_ns = self.ended_ns.max(snapshot.ended_ns);
@@ -81,7 +73,7 @@ impl Engine {
             {
                 continue;
             }
-            self.evict_former_owner(identity, seen.time_ns, observations);
+            self.evict_former_owner(identity, seen.time_ns, enriched);
             self.seen(seen, first);
         }
         let settled_before = snapshot.began_ns.saturating_sub(snapshot.settle_after_ns);
@@ -94,7 +86,7 @@ impl Engine {
                 .map(|process| process.task.identity),
         );
         for identity in gone {
-            self.release_unseen(identity, snapshot.ended_ns, observations);
+            self.release_unseen(identity, snapshot.ended_ns, enriched);
         }
         let gone = oldest_first(
             self.parents
@@ -114,7 +106,7 @@ impl Engine {
         give_room_back(&mut self.parents);
     }
 
-    pub(super) fn seen(&mut self, seen: &SeenTask, first: bool) {
+    pub(super) fn seen(&mut self, seen: &TaskEntry, first: bool) {
         let identity = seen.process.identity;
         if let Some(parent) = self.parents.get_mut(&identity) {
             parent.name_if_nameless(&seen.process);

@@ -42,7 +42,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Counters, Input};
+    use crate::model::{ChildCounts, Counters, Input};
 
     #[test]
     fn the_last_answer_is_kept_of_parents_alone() {
@@ -50,7 +50,8 @@ mod tests {
         let parent = Task { identity: identity(7), ..Task::default() };
         let mut engine = Engine::default();
         let mut apply = |input| engine.apply(input, &mut Vec::new());
-        apply(Input::Counters(Box::new(Counters { parent, exited: 1, ..Counters::default() })));
+        let counts = ChildCounts { exited: 1, ..ChildCounts::default() };
+        apply(Input::Counters(Box::new(Counters { parent, counts, ..Counters::default() })));
         let masks = |blocked| SignalMasks { blocked, ..SignalMasks::default() };
         for (time_ns, tgid, blocked) in [(1, 7, 1 << 16), (2, 7, 3), (2, 8, 5)] {
             apply(Input::SignalMasks { time_ns, identity: identity(tgid), masks: masks(blocked) });

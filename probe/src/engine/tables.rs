@@ -51,8 +51,8 @@ impl Engine {
         let parent = self.parents.entry(task.identity).or_insert_with(|| Parent::new(task));
         if let Some(process) = process {
             parent.in_tree |= process.in_tree;
-            if parent.detail.is_none() {
-                parent.detail.clone_from(&process.detail);
+            if parent.info.is_none() {
+                parent.info.clone_from(&process.info);
                 parent.program_ns = parent.program_ns.max(process.program_ns);
             }
             parent.name_if_nameless(&process.task);

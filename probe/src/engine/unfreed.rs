@@ -5,7 +5,7 @@
 
 use foldhash::HashMap;
 
-use crate::model::{Counters, Death, Identity};
+use crate::model::{Counters, DeadChild, Identity};
 
 /// What the counters of parents lack.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ struct Missing {
 }
 
 impl Unfreed {
-    pub(super) fn new(deaths: &[Death]) -> Self {
+    pub(super) fn new(deaths: &[DeadChild]) -> Self {
         let mut missing: HashMap<Identity, Missing> = HashMap::default();
         for death in deaths {
             let of_parent = missing.entry(death.parent).or_default();
@@ -34,10 +34,10 @@ impl Unfreed {
     /// Completes the counters of one parent.
     pub(super) fn add_to(&self, counters: &mut Counters) {
         if let Some(missing) = self.0.get(&counters.parent.identity) {
-            counters.exited = counters.exited.saturating_add(missing.exited);
-            counters.reaped = counters.reaped.saturating_add(missing.reaped);
-            counters.coarse = counters.coarse.saturating_add(missing.reaped);
-            counters.autoreaped = counters.autoreaped.saturating_add(missing.autoreaped);
+            counters.counts.exited = counters.counts.exited.saturating_add(missing.exited);
+            counters.counts.reaped = counters.counts.reaped.saturating_add(missing.reaped);
+            counters.counts.coarse = counters.counts.coarse.saturating_add(missing.reaped);
+            counters.counts.autoreaped = counters.counts.autoreaped.saturating_add(missing.autoreaped);
         }
     }
 }
@@ -45,12 +45,12 @@ impl Unfreed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Task;
+    use crate::model::{ChildCounts, Task};
 
     #[test]
     fn the_counters_of_their_parent_are_completed_and_those_of_no_other() {
         let identity = |tgid| Identity { tgid, start_boottime_ns: 1 };
-        let death = |process, autoreap, counted| Death {
+        let death = |process, autoreap, counted| DeadChild {
             process: identity(process),
             parent: identity(7),
             autoreap,
@@ -59,13 +59,14 @@ mod tests {
         let unfreed = Unfreed::new(&[death(1, false, true), death(2, false, false), death(3, true, true)]);
         let counters = |tgid| Counters {
             parent: Task { identity: identity(tgid), ..Task::default() },
-            exited: 10,
-            reaped: 5,
+            counts: ChildCounts { exited: 10, reaped: 5, ..ChildCounts::default() },
             ..Counters::default()
         };
         let mut parent = counters(7);
         unfreed.add_to(&mut parent);
-        assert_eq!((parent.exited, parent.reaped, parent.coarse, parent.autoreaped), (11, 7, 2, 1));
+        let counts =
+            ChildCounts { exited: 11, reaped: 7, coarse: 2, autoreaped: 1, ..ChildCounts::default() };
+        assert_eq!(parent.counts, counts);
         let mut other = counters(8);
         unfreed.add_to(&mut other);
         assert_eq!(other, counters(8));

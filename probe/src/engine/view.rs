@@ -10,7 +10,7 @@ use super::{
     Engine, Grounds, Parent, Process, State,
     finished::{Sum, Sums},
 };
-use crate::model::{Begin, Identity, Losses, Settled, Upkeep};
+use crate::model::{Begin, FinishedParents, Identity, Losses, TracerStats};
 
 /// The engine at a moment. Where not every event was asked for, or some were lost, what the kernel counted takes the place
 /// of what the events told; that is exact where the last walk of the task list came after the last reading of the counters.
@@ -97,15 +97,15 @@ impl View<'_> {
     }
 
     /// What the tracer itself costs and holds, as last told.
-    pub fn upkeep(&self) -> &Upkeep {
-        &self.engine.upkeep
+    pub fn tracer_stats(&self) -> &TracerStats {
+        &self.engine.tracer_stats
     }
 
     /// The ledgers of parents that are gone and left nothing to tell, summed up.
-    pub fn settled(&self) -> Settled {
-        let mut settled = self.engine.settled;
-        settled += self.sums.settled();
-        settled
+    pub fn finished_parents(&self) -> FinishedParents {
+        let mut finished = self.engine.finished_in_kernel;
+        finished += self.sums.without_findings();
+        finished
     }
 
     /// The ledgers of parents that are gone, left something to tell, and are not among those that are kept one by one.

@@ -2,6 +2,8 @@
 //!
 //! Must not know the maps that hold it.
 
+use probe_common::child_counts::ChildCounts;
+
 use super::{Identity, Task};
 
 /// A latency distribution: exact count, sum, extremes; buckets by [`probe_common::bucket`].
@@ -17,7 +19,7 @@ pub struct Distribution {
 
 /// A death of which the kernel programs have not heard the release.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Death {
+pub struct DeadChild {
     pub process: Identity,
     /// Whose child it died, or into whose hands it came since.
     pub parent: Identity,
@@ -36,13 +38,7 @@ pub struct Counters {
     pub died_ns: u64,
     /// It is long dead: its record has been given back, and these are final.
     pub retired: bool,
-    pub forked: u64,
-    pub exited: u64,
-    pub adopted: u64,
-    pub reaped: u64,
-    pub autoreaped: u64,
-    /// Of `reaped`: seen only by their free.
-    pub coarse: u64,
+    pub counts: ChildCounts,
     /// Of `exited`: could not be followed to their reap, for want of room.
     pub untracked: u64,
     /// When it last ran another program, 0: not seen; and its `reaped` at that moment.
@@ -54,31 +50,16 @@ pub struct Counters {
     pub teardown: Distribution,
 }
 
-/// Books of parents that are gone and left nothing to tell: not kept one by one. Cumulative since the start.
+/// The sum over parents that ended with nothing to report, whose entries the kernel programs have freed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct FinishedParents {
     pub parents: u64,
-    pub forked: u64,
-    pub exited: u64,
-    pub adopted: u64,
-    pub reaped: u64,
-    pub autoreaped: u64,
-    /// Of `reaped`: seen only by their free.
-    pub coarse: u64,
+    pub counts: ChildCounts,
 }
 
-impl std::ops::AddAssign for Settled {
+impl std::ops::AddAssign for FinishedParents {
     fn add_assign(&mut self, other: Self) {
-        for (sum, more) in [
-            (&mut self.parents, other.parents),
-            (&mut self.forked, other.forked),
-            (&mut self.exited, other.exited),
-            (&mut self.adopted, other.adopted),
-            (&mut self.reaped, other.reaped),
-            (&mut self.autoreaped, other.autoreaped),
-            (&mut self.coarse, other.coarse),
-        ] {
-            *sum = sum.saturating_add(more);
-        }
+        self.parents = self.parents.saturating_add(other.parents);
+        self.counts += other.counts;
     }
 }

@@ -3,7 +3,8 @@
 //! Must not know who gives them.
 
 use super::{
-    Begin, Counters, Death, Detail, Identity, Lifecycle, Losses, Settled, SignalMasks, Snapshot, Upkeep,
+    Begin, Counters, DeadChild, FinishedParents, Identity, LifecycleEvent, Losses, ProcessInfo, SignalMasks,
+    Snapshot, TracerStats,
 };
 
 /// All the engine is ever told.
@@ -11,11 +12,11 @@ use super::{
 pub enum Input {
     /// The hooks are attached and the window is open.
     Begin(Begin),
-    Lifecycle(Lifecycle),
+    Lifecycle(LifecycleEvent),
     /// What a process runs, read from /proc.
-    Detail {
+    ProcessInfo {
         identity: Identity,
-        detail: Detail,
+        info: ProcessInfo,
     },
     /// The signal masks of a suspect, read from /proc at this time.
     SignalMasks {
@@ -26,16 +27,16 @@ pub enum Input {
     Snapshot(Snapshot),
     /// Processes that were released without their free: no counters have their release. They add to the counters that are
     /// read after this.
-    Unfreed(Vec<Death>),
+    Unfreed(Vec<DeadChild>),
     Counters(Box<Counters>),
     /// The books of parents that the kernel has already forgotten. It ends a reading of all counters: a parent whose
     /// counters were told before, and now are not, nor were retired, is among the forgotten.
-    Settled(Settled),
+    FinishedParents(FinishedParents),
     Losses {
         time_ns: u64,
         losses: Losses,
     },
-    Upkeep(Box<Upkeep>),
+    TracerStats(Box<TracerStats>),
     /// The window is closed.
     End {
         time_ns: u64,

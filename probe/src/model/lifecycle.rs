@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Detail, Task};
+use super::{ProcessInfo, Task};
 
 /// A wait status as `wait4` would return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -50,7 +50,7 @@ pub enum Stage {
     /// A process (not a thread) was created. `parent` is the real parent, `creator` the caller of clone.
     Fork { parent: Task, creator: Task },
     /// It runs another program.
-    Exec { detail: Arc<Detail> },
+    Exec { info: Arc<ProcessInfo> },
     /// Its last thread is dying. `autoreap`: the parent ignores SIGCHLD or set SA_NOCLDWAIT at this moment.
     Exit { parent: Task, status: WaitStatus, autoreap: bool },
     /// It is dead and waitable. `held_by`: a tracer that is not the parent was told instead of the parent.
@@ -79,7 +79,7 @@ impl Stage {
 
 /// One lifecycle event; all times are CLOCK_BOOTTIME ns.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lifecycle {
+pub struct LifecycleEvent {
     pub time_ns: u64,
     pub process: Task,
     pub stage: Stage,

@@ -4,23 +4,25 @@
 //! Deliberately not `Serialize`: the recording (`recording`) and the report (`report`) have forms of their own.
 
 mod counters;
-mod detail;
 mod identity;
 mod input;
 mod lifecycle;
 mod losses;
+mod process_info;
 mod session;
 mod signals;
 mod snapshot;
-mod upkeep;
+mod tracer_stats;
 
-pub use counters::{Counters, Death, Distribution, Settled};
-pub use detail::{COMMAND_LINE_MAX, Detail};
+pub use probe_common::child_counts::ChildCounts;
+
+pub use counters::{Counters, DeadChild, Distribution, FinishedParents};
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;
-pub use lifecycle::{Lifecycle, Precision, ReapHow, Stage, WaitStatus};
+pub use lifecycle::{LifecycleEvent, Precision, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;
+pub use process_info::{COMMAND_LINE_MAX, ProcessInfo};
 pub use session::{Begin, Coverage, DEFAULT_GRACE_NS, Hooks, Scope, Session, TimeAnchor};
 pub use signals::SignalMasks;
-pub use snapshot::{SeenTask, Snapshot, TaskState};
-pub use upkeep::{MapUpkeep, ProgramUpkeep, Upkeep};
+pub use snapshot::{Snapshot, TaskEntry, TaskState};
+pub use tracer_stats::{MapStats, ProgramStats, TracerStats};

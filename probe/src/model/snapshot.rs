@@ -19,7 +19,7 @@ pub enum TaskState {
 
 /// One process of a task snapshot, with the moment at which the iterator stood on it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SeenTask {
+pub struct TaskEntry {
     pub time_ns: u64,
     pub process: Task,
     pub parent: Task,
@@ -38,5 +38,5 @@ pub struct Snapshot {
     /// The dead who are absent and died this long before `began_ns` are settled as released;
     /// younger ones may still have their event under way.
     pub settle_after_ns: u64,
-    pub tasks: Vec<SeenTask>,
+    pub tasks: Vec<TaskEntry>,
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 use crate::{
-    model::{Begin, Counters, Coverage, Scope, Snapshot, TaskState},
+    model::{Begin, ChildCounts, Counters, Coverage, Scope, Snapshot, TaskState},
     recording::Reader,
     source::{
         live::{
@@ -44,7 +44,7 @@ struct Counting {
 }
 
 impl Subscriber for Counting {
-    fn event(&mut self, _observation: &Observation) -> io::Result<()> {
+    fn event(&mut self, _observation: &EnrichedEvent) -> io::Result<()> {
         self.events += 1;
         if self.fails { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
@@ -68,8 +68,8 @@ fn told(engine: &Engine) -> Told {
     let view = engine.view();
     let parent = view.parent(task(10).identity).expect("it is a parent");
     Told {
-        exited: parent.ledger.exited,
-        reaped: parent.ledger.reaped,
+        exited: parent.ledger.counts.exited,
+        reaped: parent.ledger.counts.reaped,
         abandoned: parent.ledger.abandoned,
         probe_missed: view.losses().probe_missed,
         window: view.window(),
@@ -112,7 +112,8 @@ async fn replayed(recording: impl Read, subscriber: &mut Counting) -> Engine {
 }
 
 fn counted(exited: u64, reaped: u64) -> Vec<Counters> {
-    vec![Counters { parent: task(10), exited, reaped, ..Counters::default() }]
+    let counts = ChildCounts { exited, reaped, ..ChildCounts::default() };
+    vec![Counters { parent: task(10), counts, ..Counters::default() }]
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use probe_common::bucket;
 
 use super::kind;
 use crate::model::{
-    Begin, COMMAND_LINE_MAX, Comm, Counters, Coverage, Death, Detail, Distribution, Hooks, Identity, Input,
-    Lifecycle, Losses, MapUpkeep, Precision, ProgramUpkeep, ReapHow, Scope, SeenTask, Session, Settled,
-    SignalMasks, Snapshot, Stage, Task, TaskState, TimeAnchor, Upkeep, WaitStatus,
+    Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
+    Hooks, Identity, Input, LifecycleEvent, Losses, MapStats, Precision, ProcessInfo, ProgramStats, ReapHow,
+    Scope, Session, SignalMasks, Snapshot, Stage, Task, TaskEntry, TaskState, TimeAnchor, TracerStats,
+    WaitStatus,
 };
 
 /// Pids are smaller: the kernel's PID_MAX_LIMIT.
@@ -94,7 +95,7 @@ fn optional_other(from: &mut &[u8], than: &Task) -> Option<Option<Task>> {
     Some(if flag(from)? { Some(other(from, than)?) } else { None })
 }
 
-fn detail(from: &mut &[u8]) -> Option<Detail> {
+fn info(from: &mut &[u8]) -> Option<ProcessInfo> {
     let args = count(from, 4)?;
     let mut command_line = Vec::new();
     // Each argument ends in a NUL, where it is not cut.
@@ -104,7 +105,7 @@ fn detail(from: &mut &[u8]) -> Option<Detail> {
         room -= arg.len() + 1;
         command_line.push(arg);
     }
-    Some(Detail { command_line, executable: bytes(from, TEXT_MAX)?, unit: bytes(from, TEXT_MAX)? })
+    Some(ProcessInfo { command_line, executable: bytes(from, TEXT_MAX)?, unit: bytes(from, TEXT_MAX)? })
 }
 
 /// Extremes and count need not agree with the buckets: they are read while several CPUs write them.
@@ -192,23 +193,23 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::SNAPSHOT => decode_snapshot(from).map(Input::Snapshot),
         kind::COUNTERS => decode_counters(from).map(|counters| Input::Counters(Box::new(counters))),
         kind::UNFREED => decode_unfreed(from),
-        kind::SETTLED => decode_settled(from).map(Input::Settled),
+        kind::FINISHED_PARENTS => decode_finished_parents(from).map(Input::FinishedParents),
         kind::LOSSES => decode_losses(from),
-        kind::UPKEEP => decode_upkeep(from).map(|upkeep| Input::Upkeep(Box::new(upkeep))),
+        kind::UPKEEP => decode_upkeep(from).map(|tracer_stats| Input::TracerStats(Box::new(tracer_stats))),
         kind::END => time(from).map(|time_ns| Input::End { time_ns }),
         _ => return Err(Unusable::UnknownKind),
     };
     input.ok_or(Unusable::Impossible)
 }
 
-fn decode_lifecycle(from: &mut &[u8]) -> Option<Lifecycle> {
+fn decode_lifecycle(from: &mut &[u8]) -> Option<LifecycleEvent> {
     let time_ns = time(from)?;
     let process = task(from)?;
-    Some(Lifecycle { time_ns, process, stage: decode_stage(from, &process)? })
+    Some(LifecycleEvent { time_ns, process, stage: decode_stage(from, &process)? })
 }
 
 fn decode_detail(from: &mut &[u8]) -> Option<Input> {
-    Some(Input::Detail { identity: identity(from)?, detail: detail(from)? })
+    Some(Input::ProcessInfo { identity: identity(from)?, info: info(from)? })
 }
 
 fn decode_signal_masks(from: &mut &[u8]) -> Option<Input> {
@@ -230,12 +231,7 @@ fn decode_counters(from: &mut &[u8]) -> Option<Counters> {
         time_ns: time(from)?,
         parent: task(from)?,
         died_ns: time(from)?,
-        forked: tally(from)?,
-        exited: tally(from)?,
-        adopted: tally(from)?,
-        reaped: tally(from)?,
-        autoreaped: tally(from)?,
-        coarse: tally(from)?,
+        counts: child_counts(from)?,
         untracked: tally(from)?,
         exec_ns: time(from)?,
         reaped_before_exec: tally(from)?,
@@ -252,14 +248,13 @@ fn decode_unfreed(from: &mut &[u8]) -> Option<Input> {
     let deaths = (0..deaths).map(|_| {
         let (process, parent) = (identity(from)?, identity(from)?);
         let (autoreap, counted) = (flag(from)?, flag(from)?);
-        (process != parent).then_some(Death { process, parent, autoreap, counted })
+        (process != parent).then_some(DeadChild { process, parent, autoreap, counted })
     });
     deaths.collect::<Option<_>>().map(Input::Unfreed)
 }
 
-fn decode_settled(from: &mut &[u8]) -> Option<Settled> {
-    Some(Settled {
-        parents: tally(from)?,
+fn child_counts(from: &mut &[u8]) -> Option<ChildCounts> {
+    Some(ChildCounts {
         forked: tally(from)?,
         exited: tally(from)?,
         adopted: tally(from)?,
@@ -269,6 +264,10 @@ fn decode_settled(from: &mut &[u8]) -> Option<Settled> {
     })
 }
 
+fn decode_finished_parents(from: &mut &[u8]) -> Option<FinishedParents> {
+    Some(FinishedParents { parents: tally(from)?, counts: child_counts(from)? })
+}
+
 fn decode_losses(from: &mut &[u8]) -> Option<Input> {
     let time_ns = time(from)?;
     let losses =
@@ -276,13 +275,13 @@ fn decode_losses(from: &mut &[u8]) -> Option<Input> {
     Some(Input::Losses { time_ns, losses })
 }
 
-fn decode_upkeep(from: &mut &[u8]) -> Option<Upkeep> {
+fn decode_upkeep(from: &mut &[u8]) -> Option<TracerStats> {
     let (cpu_ns, resident_bytes) = (time(from)?, tally(from)?);
     let few = |count: &usize| *count <= UPKEEP_MAX;
     let programs = count(from, 28).filter(few)?;
     let programs = (0..programs)
         .map(|_| {
-            Some(ProgramUpkeep {
+            Some(ProgramStats {
                 name: text(from)?,
                 runs: tally(from)?,
                 run_time_ns: time(from)?,
@@ -293,7 +292,7 @@ fn decode_upkeep(from: &mut &[u8]) -> Option<Upkeep> {
     let maps = count(from, 28).filter(few)?;
     let maps = (0..maps)
         .map(|_| {
-            Some(MapUpkeep {
+            Some(MapStats {
                 name: text(from)?,
                 entries: tally(from)?,
                 max_entries: tally(from)?,
@@ -301,13 +300,13 @@ fn decode_upkeep(from: &mut &[u8]) -> Option<Upkeep> {
             })
         })
         .collect::<Option<_>>()?;
-    Some(Upkeep { cpu_ns, resident_bytes, programs, maps })
+    Some(TracerStats { cpu_ns, resident_bytes, programs, maps })
 }
 
-fn decode_seen(from: &mut &[u8]) -> Option<SeenTask> {
+fn decode_seen(from: &mut &[u8]) -> Option<TaskEntry> {
     let time_ns = time(from)?;
     let process = task(from)?;
-    Some(SeenTask {
+    Some(TaskEntry {
         time_ns,
         process,
         parent: other(from, &process)?,
@@ -326,7 +325,7 @@ fn decode_seen(from: &mut &[u8]) -> Option<SeenTask> {
 fn decode_stage(from: &mut &[u8], process: &Task) -> Option<Stage> {
     Some(match from.try_get_u8().ok()? {
         1 => Stage::Fork { parent: other(from, process)?, creator: task(from)? },
-        2 => Stage::Exec { detail: detail(from)?.into() },
+        2 => Stage::Exec { info: info(from)?.into() },
         3 => Stage::Exit {
             parent: other(from, process)?,
             status: WaitStatus(from.try_get_u32_le().ok()?),

@@ -6,8 +6,8 @@ use bytes::BufMut;
 
 use super::kind;
 use crate::model::{
-    Begin, Coverage, Detail, Distribution, Identity, Input, Precision, ReapHow, Scope, Session, Stage, Task,
-    TaskState,
+    Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, ReapHow, Scope,
+    Session, Stage, Task, TaskState,
 };
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -33,13 +33,13 @@ fn put_optional_task(out: &mut Vec<u8>, task: Option<&Task>) {
     }
 }
 
-fn put_detail(out: &mut Vec<u8>, detail: &Detail) {
-    out.put_u32_le(detail.command_line.len() as u32);
-    for arg in &detail.command_line {
+fn put_detail(out: &mut Vec<u8>, info: &ProcessInfo) {
+    out.put_u32_le(info.command_line.len() as u32);
+    for arg in &info.command_line {
         put_bytes(out, arg);
     }
-    put_bytes(out, &detail.executable);
-    put_bytes(out, &detail.unit);
+    put_bytes(out, &info.executable);
+    put_bytes(out, &info.unit);
 }
 
 fn put_distribution(out: &mut Vec<u8>, distribution: &Distribution) {
@@ -102,9 +102,9 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             encode_stage(&event.stage, out);
             kind::LIFECYCLE
         }
-        Input::Detail { identity, detail } => {
+        Input::ProcessInfo { identity, info } => {
             put_identity(out, identity);
-            put_detail(out, detail);
+            put_detail(out, info);
             kind::DETAIL
         }
         Input::SignalMasks { time_ns, identity, masks } => {
@@ -138,14 +138,9 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
         Input::Counters(counters) => {
             out.put_u64_le(counters.time_ns);
             put_task(out, &counters.parent);
+            out.put_u64_le(counters.died_ns);
+            put_child_counts(out, &counters.counts);
             for value in [
-                counters.died_ns,
-                counters.forked,
-                counters.exited,
-                counters.adopted,
-                counters.reaped,
-                counters.autoreaped,
-                counters.coarse,
                 counters.untracked,
                 counters.exec_ns,
                 counters.reaped_before_exec,
@@ -169,19 +164,10 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             }
             kind::UNFREED
         }
-        Input::Settled(settled) => {
-            for value in [
-                settled.parents,
-                settled.forked,
-                settled.exited,
-                settled.adopted,
-                settled.reaped,
-                settled.autoreaped,
-                settled.coarse,
-            ] {
-                out.put_u64_le(value);
-            }
-            kind::SETTLED
+        Input::FinishedParents(finished) => {
+            out.put_u64_le(finished.parents);
+            put_child_counts(out, &finished.counts);
+            kind::FINISHED_PARENTS
         }
         Input::Losses { time_ns, losses } => {
             for value in [*time_ns, losses.events, losses.map_full, losses.probe_missed] {
@@ -189,18 +175,18 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             }
             kind::LOSSES
         }
-        Input::Upkeep(upkeep) => {
-            out.put_u64_le(upkeep.cpu_ns);
-            out.put_u64_le(upkeep.resident_bytes);
-            out.put_u32_le(upkeep.programs.len() as u32);
-            for program in &upkeep.programs {
+        Input::TracerStats(tracer_stats) => {
+            out.put_u64_le(tracer_stats.cpu_ns);
+            out.put_u64_le(tracer_stats.resident_bytes);
+            out.put_u32_le(tracer_stats.programs.len() as u32);
+            for program in &tracer_stats.programs {
                 put_bytes(out, program.name.as_bytes());
                 for value in [program.runs, program.run_time_ns, program.recursion_misses] {
                     out.put_u64_le(value);
                 }
             }
-            out.put_u32_le(upkeep.maps.len() as u32);
-            for map in &upkeep.maps {
+            out.put_u32_le(tracer_stats.maps.len() as u32);
+            for map in &tracer_stats.maps {
                 put_bytes(out, map.name.as_bytes());
                 for value in [map.entries, map.max_entries, map.refused] {
                     out.put_u64_le(value);
@@ -215,6 +201,14 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
     }
 }
 
+fn put_child_counts(out: &mut Vec<u8>, counts: &ChildCounts) {
+    for value in
+        [counts.forked, counts.exited, counts.adopted, counts.reaped, counts.autoreaped, counts.coarse]
+    {
+        out.put_u64_le(value);
+    }
+}
+
 fn encode_stage(stage: &Stage, out: &mut Vec<u8>) {
     match stage {
         Stage::Fork { parent, creator } => {
@@ -222,9 +216,9 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) {
             put_task(out, parent);
             put_task(out, creator);
         }
-        Stage::Exec { detail } => {
+        Stage::Exec { info } => {
             out.put_u8(2);
-            put_detail(out, detail);
+            put_detail(out, info);
         }
         Stage::Exit { parent, status, autoreap } => {
             out.put_u8(3);

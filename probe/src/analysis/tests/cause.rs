@@ -4,7 +4,7 @@ use super::{EARLY, GRACE_NS, dead, entry, judge, kinds};
 use crate::{
     analysis::report,
     engine::{Engine, tests::task},
-    model::{Begin, Counters, Input, Lifecycle, Session, Stage, Task, WaitStatus},
+    model::{Begin, Counters, Input, LifecycleEvent, Session, Stage, Task, WaitStatus},
     report::{
         Cause,
         CauseKind::{self, *},
@@ -207,7 +207,7 @@ fn the_init_of_a_pid_namespace_is_told_that_it_gets_every_orphan() {
             (70, task(20), Stage::Exit { parent: reaper, status, autoreap: false }),
             (71, task(20), Stage::Zombie { parent: reaper, held_by: None, exit_ns: 70, again: false }),
         ] {
-            engine.apply(Input::Lifecycle(Lifecycle { time_ns, process, stage }), &mut Vec::new());
+            engine.apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }), &mut Vec::new());
         }
         let counters = Counters { time_ns: 90, parent: reaper, ..Counters::default() };
         engine.apply(Input::Counters(Box::new(counters)), &mut Vec::new());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Begin, Comm, Counters, Precision, ReapHow, SeenTask, Snapshot, Task, TaskState, WaitStatus,
+    Begin, ChildCounts, Comm, Counters, Precision, ReapHow, Snapshot, Task, TaskEntry, TaskState, WaitStatus,
 };
 pub(super) use random::{Table, counters, happenings, simulate, walk};
 
@@ -22,7 +22,7 @@ pub(crate) fn task(tgid: u32) -> Task {
 }
 
 pub(super) fn life(time_ns: u64, tgid: u32, stage: Stage) -> Input {
-    Input::Lifecycle(Lifecycle { time_ns, process: task(tgid), stage })
+    Input::Lifecycle(LifecycleEvent { time_ns, process: task(tgid), stage })
 }
 
 pub(super) fn fork(child: u32, parent: u32) -> Stage {
@@ -59,8 +59,8 @@ fn play(script: &str) -> Engine {
 
 pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
     let mut engine = Engine::default();
-    let mut observations = Vec::new();
-    engine.apply(Input::Begin(begin), &mut observations);
+    let mut enriched = Vec::new();
+    engine.apply(Input::Begin(begin), &mut enriched);
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split_whitespace();
         let time: u64 = words.next().and_then(|word| word.parse().ok()).expect("a time");
@@ -77,7 +77,7 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                         None => (parent, None),
                     };
                     let state = if word.contains(':') { TaskState::Zombie } else { TaskState::Running };
-                    SeenTask {
+                    TaskEntry {
                         time_ns: began_ns,
                         process: task(child.parse().expect("a pid")),
                         parent: task(parent.parse().expect("a pid")),
@@ -88,7 +88,7 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                 })
                 .collect();
             let snapshot = Snapshot { began_ns, ended_ns: time, settle_after_ns: 0, tasks };
-            engine.apply(Input::Snapshot(snapshot), &mut observations);
+            engine.apply(Input::Snapshot(snapshot), &mut enriched);
             continue;
         }
         let pids: Vec<u32> = words.map(|word| word.parse().expect("a pid")).collect();
@@ -101,24 +101,27 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                 waits_specific: u64::from(pids[2]),
                 ..Counters::default()
             };
-            engine.apply(Input::Counters(Box::new(counters)), &mut observations);
+            engine.apply(Input::Counters(Box::new(counters)), &mut enriched);
             continue;
         }
         if verb == "count" {
             let counters = Counters {
                 time_ns: time,
                 parent: task(child),
-                exited: u64::from(parent),
-                forked: u64::from(pids[2]),
+                counts: ChildCounts {
+                    exited: u64::from(parent),
+                    forked: u64::from(pids[2]),
+                    ..ChildCounts::default()
+                },
                 waits_specific: u64::from(pids[3]),
                 exec_ns: 40,
                 ..Counters::default()
             };
-            engine.apply(Input::Counters(Box::new(counters)), &mut observations);
+            engine.apply(Input::Counters(Box::new(counters)), &mut enriched);
             continue;
         }
         let stage = match verb {
-            "exec" => Stage::Exec { detail: Arc::default() },
+            "exec" => Stage::Exec { info: Arc::default() },
             "fork" => fork(child, parent),
             "exit" => exit(parent, false),
             "ignored" => exit(parent, true),
@@ -143,9 +146,9 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
             },
             other => panic!("no verb {other}"),
         };
-        engine.apply(life(time, child, stage), &mut observations);
+        engine.apply(life(time, child, stage), &mut enriched);
     }
-    engine.apply(Input::End { time_ns: 1_000_000 }, &mut observations);
+    engine.apply(Input::End { time_ns: 1_000_000 }, &mut enriched);
     engine
 }
 
@@ -156,16 +159,16 @@ pub(super) fn books(engine: &Engine, tgid: u32) -> [u64; 7] {
     let ledger = &parent.ledger;
     let unreaped = parent.zombies.len() as u64;
     assert_eq!(
-        ledger.exited + ledger.adopted,
-        ledger.reaped + ledger.autoreaped + unreaped + ledger.abandoned,
+        ledger.counts.exited + ledger.counts.adopted,
+        ledger.counts.reaped + ledger.counts.autoreaped + unreaped + ledger.abandoned,
         "the ledger of {tgid} does not balance: {ledger:?} and {unreaped}"
     );
     [
-        ledger.forked,
-        ledger.exited,
-        ledger.adopted,
-        ledger.reaped,
-        ledger.autoreaped,
+        ledger.counts.forked,
+        ledger.counts.exited,
+        ledger.counts.adopted,
+        ledger.counts.reaped,
+        ledger.counts.autoreaped,
         unreaped,
         ledger.abandoned,
     ]

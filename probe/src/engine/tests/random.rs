@@ -113,16 +113,19 @@ pub(in crate::engine) fn counters(table: &Table, tgid: u32) -> Input {
         time_ns: 1_000_000,
         parent: task(tgid),
         died_ns: if table.alive.contains(&tgid) { 0 } else { 900 },
-        forked: table.forked.get(&tgid).copied().unwrap_or(0),
-        exited,
-        adopted,
-        reaped,
+        counts: ChildCounts {
+            forked: table.forked.get(&tgid).copied().unwrap_or(0),
+            exited,
+            adopted,
+            reaped,
+            ..ChildCounts::default()
+        },
         ..Counters::default()
     }))
 }
 
 pub(in crate::engine) fn walk(table: &Table, time: u64) -> Snapshot {
-    let seen = |tgid: &u32, state| SeenTask {
+    let seen = |tgid: &u32, state| TaskEntry {
         time_ns: time,
         process: task(*tgid),
         parent: task(table.parent.get(tgid).copied().unwrap_or(0)),
@@ -140,9 +143,9 @@ proptest! {
     #[test]
     fn random_lives_are_booked_as_they_happened(happenings in happenings()) {
         let mut engine = Engine::default();
-        let mut observations = Vec::new();
-        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
-        let table = simulate(&happenings, &mut |input| engine.apply(input, &mut observations));
+        let mut enriched = Vec::new();
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut enriched);
+        let table = simulate(&happenings, &mut |input| engine.apply(input, &mut enriched));
         for (tgid, [exited, adopted, reaped, abandoned]) in &table.books {
             let unreaped = table.zombies.iter().filter(|zombie| table.parent[*zombie] == *tgid).count() as u64;
             let forked = table.forked.get(tgid).copied().unwrap_or(0);
@@ -156,14 +159,14 @@ proptest! {
         keep in prop::collection::vec(any::<bool>(), 400),
     ) {
         let mut engine = Engine::default();
-        let mut observations = Vec::new();
-        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
+        let mut enriched = Vec::new();
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut enriched);
         let mut keep = keep.into_iter().cycle();
         let table = simulate(&happenings, &mut |input| {
             if matches!(input, Input::Lifecycle(_)) && keep.next() == Some(false) {
                 return;
             }
-            engine.apply(input, &mut observations);
+            engine.apply(input, &mut enriched);
         });
         for identity in engine.parents.keys() {
             let found = books(&engine, identity.tgid);
@@ -178,22 +181,22 @@ proptest! {
         keep in prop::collection::vec(any::<bool>(), 400),
     ) {
         let mut engine = Engine::default();
-        let mut observations = Vec::new();
+        let mut enriched = Vec::new();
         let mut end = None;
-        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut observations);
-        engine.apply(Input::Snapshot(walk(&Table { alive: vec![1], ..Table::default() }, 2)), &mut observations);
+        engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut enriched);
+        engine.apply(Input::Snapshot(walk(&Table { alive: vec![1], ..Table::default() }, 2)), &mut enriched);
         let mut keep = keep.into_iter().cycle();
         let table = simulate(&happenings, &mut |input| match input {
             Input::Lifecycle(_) if keep.next() == Some(false) => {}
             Input::End { .. } => end = Some(input),
-            input => engine.apply(input, &mut observations),
+            input => engine.apply(input, &mut enriched),
         });
         for tgid in table.books.keys() {
-            engine.apply(counters(&table, *tgid), &mut observations);
+            engine.apply(counters(&table, *tgid), &mut enriched);
         }
         let losses = Losses { events: 1, ..Losses::default() };
-        engine.apply(Input::Losses { time_ns: 1_000, losses }, &mut observations);
-        engine.apply(end.expect("an end"), &mut observations);
+        engine.apply(Input::Losses { time_ns: 1_000, losses }, &mut enriched);
+        engine.apply(end.expect("an end"), &mut enriched);
         for (tgid, [exited, adopted, reaped, abandoned]) in &table.books {
             let unreaped = table.zombies.iter().filter(|zombie| table.parent[*zombie] == *tgid).count() as u64;
             let forked = table.forked.get(tgid).copied().unwrap_or(0);

@@ -104,8 +104,8 @@ fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the
         life(time_ns, child, stage)
     };
     let counters = |time_ns, died_ns| {
-        let counters =
-            Counters { time_ns, parent: task(5), died_ns, exited: 3, reaped: 1, ..Counters::default() };
+        let counts = ChildCounts { exited: 3, reaped: 1, ..ChildCounts::default() };
+        let counters = Counters { time_ns, parent: task(5), died_ns, counts, ..Counters::default() };
         Input::Counters(Box::new(counters))
     };
     // A walk may find the parent gone before its counters are read.
@@ -162,10 +162,10 @@ fn of_late_reaps_those_are_shown_that_are_known_to_be_late() {
         // 21 is gone, and nobody said when.
         walk_of_zombies(3_000, 5, &[], 0),
     ] {
-        let mut observations = Vec::new();
-        engine.apply(input, &mut observations);
-        shown.extend(observations.into_iter().filter_map(|observation| match observation {
-            Observation::Stage { event, reap_latency_ns, in_scope: true, .. } => {
+        let mut enriched = Vec::new();
+        engine.apply(input, &mut enriched);
+        shown.extend(enriched.into_iter().filter_map(|enriched_event| match enriched_event {
+            EnrichedEvent::Stage { event, reap_latency_ns, in_scope: true, .. } => {
                 Some((event.process.identity.tgid, reap_latency_ns))
             }
             _ => None,
@@ -178,7 +178,7 @@ fn of_late_reaps_those_are_shown_that_are_known_to_be_late() {
 fn a_reap_is_coarse_for_the_parent_that_it_is_booked_with() {
     let engine =
         play("2 walk 5:3 2 3\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n 30 reap 20 2\n 50 walk 2 3");
-    let coarse = |tgid| engine.parents[&task(tgid).identity].ledger.coarse;
+    let coarse = |tgid| engine.parents[&task(tgid).identity].ledger.counts.coarse;
     assert_eq!((coarse(2), coarse(3)), (0, 1));
 }
 
@@ -198,25 +198,29 @@ fn who_is_reaped_while_the_list_is_walked_is_not_brought_back() {
 #[test]
 fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one_is_kept() {
     let mut engine = Engine::default();
-    let mut observations = Vec::new();
+    let mut enriched = Vec::new();
     let counters = |tgid, retired| {
-        let counted = Counters { parent: task(tgid), exited: 5, reaped: 5, retired, ..Counters::default() };
+        let counts = ChildCounts { exited: 5, reaped: 5, ..ChildCounts::default() };
+        let counted = Counters { parent: task(tgid), counts, retired, ..Counters::default() };
         Input::Counters(Box::new(counted))
     };
-    let settled = |exited| Input::Settled(Settled { exited, reaped: exited, ..Settled::default() });
+    let finished = |exited| {
+        let counts = ChildCounts { exited, reaped: exited, ..ChildCounts::default() };
+        Input::FinishedParents(FinishedParents { parents: exited, counts })
+    };
     for input in [
         Input::Begin(Begin { time_ns: 1, ..Begin::default() }),
-        settled(0),
+        finished(0),
         counters(7, false),
         counters(8, true),
         counters(9, false),
-        settled(0),
+        finished(0),
         counters(9, false),
         // What 7 had by its end.
-        settled(6),
+        finished(6),
         Input::End { time_ns: 100 },
     ] {
-        engine.apply(input, &mut observations);
+        engine.apply(input, &mut enriched);
     }
     let mut kept: Vec<u32> = engine.view().parents().map(|parent| parent.task.identity.tgid).collect();
     kept.sort_unstable();
@@ -226,14 +230,14 @@ fn a_parent_whose_counters_are_gone_is_counted_once_in_the_sum_and_a_retired_one
 
 /// Counters of a parent, read at a time.
 fn counted(time_ns: u64, tgid: u32, exited: u64, reaped: u64) -> Input {
-    let counters =
-        Counters { time_ns, parent: task(tgid), forked: exited, exited, reaped, ..Counters::default() };
+    let counts = ChildCounts { forked: exited, exited, reaped, ..ChildCounts::default() };
+    let counters = Counters { time_ns, parent: task(tgid), counts, ..Counters::default() };
     Input::Counters(Box::new(counters))
 }
 
 /// A walk that finds these zombies of a parent that lives; `since_ns`: when they died.
 fn walk_of_zombies(time_ns: u64, parent: u32, zombies: &[u32], since_ns: u64) -> Input {
-    let seen = |process, of, state, since_ns| SeenTask {
+    let seen = |process, of, state, since_ns| TaskEntry {
         time_ns,
         process: task(process),
         parent: task(of),
@@ -253,13 +257,13 @@ fn a_child_reaped_between_the_reading_of_the_counters_and_the_walk_is_counted_on
     let begin = Begin { time_ns: 1, scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns: 1_000 } };
     let play = |inputs: Vec<Input>| {
         let mut engine = Engine::default();
-        let mut observations = Vec::new();
-        engine.apply(Input::Begin(begin.clone()), &mut observations);
-        engine.apply(walk_of_zombies(2, 7, &[], 0), &mut observations);
+        let mut enriched = Vec::new();
+        engine.apply(Input::Begin(begin.clone()), &mut enriched);
+        engine.apply(walk_of_zombies(2, 7, &[], 0), &mut enriched);
         for input in inputs {
-            engine.apply(input, &mut observations);
+            engine.apply(input, &mut enriched);
         }
-        engine.apply(Input::End { time_ns: 100 }, &mut observations);
+        engine.apply(Input::End { time_ns: 100 }, &mut enriched);
         books(&engine, 7)
     };
     // Five died, three were reaped by the reading; one more by the walk.

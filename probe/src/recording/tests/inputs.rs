@@ -2,7 +2,7 @@
 
 use probe_common::bucket;
 use proptest::{
-    array::{uniform3, uniform7, uniform13},
+    array::{uniform3, uniform6, uniform13},
     collection::{btree_map, vec},
     option,
     prelude::*,
@@ -33,15 +33,19 @@ fn task() -> impl Strategy<Value = Task> {
     })
 }
 
-fn detail() -> impl Strategy<Value = Detail> {
+fn info() -> impl Strategy<Value = ProcessInfo> {
     (vec(vec(any::<u8>(), 0..9), 0..4), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..9))
-        .prop_map(|(command_line, executable, unit)| Detail { command_line, executable, unit })
+        .prop_map(|(command_line, executable, unit)| ProcessInfo { command_line, executable, unit })
+}
+
+fn counts([forked, exited, adopted, reaped, autoreaped, coarse]: [u64; 6]) -> ChildCounts {
+    ChildCounts { forked, exited, adopted, reaped, autoreaped, coarse }
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
     prop_oneof![
         (task(), task()).prop_map(|(parent, creator)| Stage::Fork { parent, creator }),
-        detail().prop_map(|detail| Stage::Exec { detail: detail.into() }),
+        info().prop_map(|info| Stage::Exec { info: info.into() }),
         (task(), any::<u32>(), any::<bool>()).prop_map(|(parent, status, autoreap)| Stage::Exit {
             parent,
             status: WaitStatus(status),
@@ -80,7 +84,7 @@ fn distribution() -> impl Strategy<Value = Distribution> {
     )
 }
 
-fn seen() -> impl Strategy<Value = SeenTask> {
+fn seen() -> impl Strategy<Value = TaskEntry> {
     let state = prop_oneof![
         Just(TaskState::Running),
         Just(TaskState::Exiting),
@@ -88,7 +92,7 @@ fn seen() -> impl Strategy<Value = SeenTask> {
         Just(TaskState::Zombie)
     ];
     ([time(), time()], task(), task(), state, option::of(task())).prop_map(
-        |([time_ns, since_ns], process, parent, state, tracer)| SeenTask {
+        |([time_ns, since_ns], process, parent, state, tracer)| TaskEntry {
             time_ns,
             process,
             parent,
@@ -123,12 +127,12 @@ pub fn input() -> impl Strategy<Value = Input> {
             scope,
             coverage
         })),
-        (time(), task(), stage()).prop_map(|(time_ns, process, stage)| Input::Lifecycle(Lifecycle {
+        (time(), task(), stage()).prop_map(|(time_ns, process, stage)| Input::Lifecycle(LifecycleEvent {
             time_ns,
             process,
             stage
         })),
-        (task(), detail()).prop_map(|(task, detail)| Input::Detail { identity: task.identity, detail }),
+        (task(), info()).prop_map(|(task, info)| Input::ProcessInfo { identity: task.identity, info }),
         (uniform3(time()), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
         }),
@@ -137,15 +141,10 @@ pub fn input() -> impl Strategy<Value = Input> {
                 Input::Counters(Box::new(Counters {
                     time_ns: n[0],
                     parent,
-                    forked: n[1],
-                    exited: n[2],
-                    adopted: n[3],
-                    reaped: n[4],
-                    autoreaped: n[5],
+                    counts: counts([n[1], n[2], n[3], n[4], n[5], n[9]]),
                     waits_any: n[6],
                     waits_specific: n[7],
                     died_ns: n[8],
-                    coarse: n[9],
                     untracked: n[10],
                     exec_ns: n[11],
                     reaped_before_exec: n[12],
@@ -162,7 +161,7 @@ pub fn input() -> impl Strategy<Value = Input> {
         vec((task(), task(), any::<bool>(), any::<bool>()), 0..4).prop_map(|deaths| {
             let deaths =
                 deaths.into_iter().filter(|(process, parent, ..)| process.identity != parent.identity);
-            let death = |(process, parent, autoreap, counted): (Task, Task, bool, bool)| Death {
+            let death = |(process, parent, autoreap, counted): (Task, Task, bool, bool)| DeadChild {
                 process: process.identity,
                 parent: parent.identity,
                 autoreap,
@@ -170,8 +169,8 @@ pub fn input() -> impl Strategy<Value = Input> {
             };
             Input::Unfreed(deaths.map(death).collect())
         }),
-        uniform7(tally()).prop_map(|[parents, forked, exited, adopted, reaped, autoreaped, coarse]| {
-            Input::Settled(Settled { parents, forked, exited, adopted, reaped, autoreaped, coarse })
+        (tally(), uniform6(tally())).prop_map(|(parents, n)| {
+            Input::FinishedParents(FinishedParents { parents, counts: counts(n) })
         }),
         (time(), uniform3(tally())).prop_map(|(time_ns, [events, map_full, probe_missed])| Input::Losses {
             time_ns,
@@ -179,20 +178,20 @@ pub fn input() -> impl Strategy<Value = Input> {
         }),
         (time(), tally(), vec(("[a-z]{0,9}", uniform3(tally())), 0..3)).prop_map(
             |(cpu_ns, resident_bytes, named)| {
-                let programs = named.iter().cloned().map(|(name, n)| ProgramUpkeep {
+                let programs = named.iter().cloned().map(|(name, n)| ProgramStats {
                     name,
                     runs: n[0],
                     run_time_ns: n[1],
                     recursion_misses: n[2],
                 });
-                let maps = named.iter().cloned().map(|(name, n)| MapUpkeep {
+                let maps = named.iter().cloned().map(|(name, n)| MapStats {
                     name,
                     entries: n[0],
                     max_entries: n[1],
                     refused: n[2],
                 });
                 let (programs, maps) = (programs.collect(), maps.collect());
-                Input::Upkeep(Box::new(Upkeep { cpu_ns, resident_bytes, programs, maps }))
+                Input::TracerStats(Box::new(TracerStats { cpu_ns, resident_bytes, programs, maps }))
             }
         ),
         time().prop_map(|time_ns| Input::End { time_ns }),

@@ -138,13 +138,13 @@ fn a_good_frame_inside_a_false_one_is_read_wherever_the_window_stands() {
 fn what_cannot_be_is_left_out_and_said() {
     let lifecycle = |time_ns, process: Task, parent: Task, exit_ns| {
         let stage = Stage::Zombie { parent, held_by: None, exit_ns, again: false };
-        Input::Lifecycle(Lifecycle { time_ns, process, stage })
+        Input::Lifecycle(LifecycleEvent { time_ns, process, stage })
     };
     let one =
         |tgid, start_boottime_ns| Task { identity: Identity { tgid, start_boottime_ns }, ..Task::default() };
-    let detail = |command_line: Vec<Vec<u8>>| Input::Detail {
+    let info = |command_line: Vec<Vec<u8>>| Input::ProcessInfo {
         identity: Identity::default(),
-        detail: Detail { command_line, ..Detail::default() },
+        info: ProcessInfo { command_line, ..ProcessInfo::default() },
     };
     let counters = |counters: Counters| Input::Counters(Box::new(counters));
     let counted = |buckets: &[(u16, u64)]| {
@@ -153,18 +153,18 @@ fn what_cannot_be_is_left_out_and_said() {
             ..Counters::default()
         })
     };
-    let upkeep = |maps| Input::Upkeep(Box::new(Upkeep { maps, ..Upkeep::default() }));
+    let tracer_stats = |maps| Input::TracerStats(Box::new(TracerStats { maps, ..TracerStats::default() }));
     let possible = [
         lifecycle(TIME_MAX_NS, one(PID_LIMIT - 1, 1), one(2, 1), 0),
-        detail(vec![vec![b'a'; COMMAND_LINE_MAX]]),
-        detail(vec![Vec::new(); COMMAND_LINE_MAX]),
+        info(vec![vec![b'a'; COMMAND_LINE_MAX]]),
+        info(vec![Vec::new(); COMMAND_LINE_MAX]),
         counted(&[(0, 1), (bucket::LAST as u16, COUNT_MAX)]),
         // Read while two CPUs wrote it.
         counters(Counters {
             reap_latency: Distribution { count: 2, min_ns: 9, max_ns: 3, ..Distribution::default() },
             ..Counters::default()
         }),
-        upkeep(vec![MapUpkeep::default(); 1024]),
+        tracer_stats(vec![MapStats::default(); 1024]),
     ];
     let (read_back, damage) = read(&write(&possible));
     assert_eq!(read_back, possible);
@@ -176,17 +176,23 @@ fn what_cannot_be_is_left_out_and_said() {
         lifecycle(1, one(PID_LIMIT, 1), one(2, 1), 0),
         // Its own parent.
         lifecycle(1, one(3, 1), one(3, 1), 0),
-        detail(vec![vec![b'a'; COMMAND_LINE_MAX + 1]]),
-        detail(vec![Vec::new(); COMMAND_LINE_MAX + 2]),
+        info(vec![vec![b'a'; COMMAND_LINE_MAX + 1]]),
+        info(vec![Vec::new(); COMMAND_LINE_MAX + 2]),
         counted(&[(bucket::LAST as u16 + 1, 1)]),
         counted(&[(3, 1), (3, 1)]),
         counted(&[(3, 0)]),
         counted(&[(3, COUNT_MAX + 1)]),
-        counters(Counters { exited: COUNT_MAX + 1, ..Counters::default() }),
-        Input::Unfreed(vec![Death::default()]),
-        Input::Settled(Settled { reaped: u64::MAX, ..Settled::default() }),
+        counters(Counters {
+            counts: ChildCounts { exited: COUNT_MAX + 1, ..ChildCounts::default() },
+            ..Counters::default()
+        }),
+        Input::Unfreed(vec![DeadChild::default()]),
+        Input::FinishedParents(FinishedParents {
+            parents: 1,
+            counts: ChildCounts { reaped: u64::MAX, ..ChildCounts::default() },
+        }),
         Input::Losses { time_ns: 1, losses: Losses { events: u64::MAX, ..Losses::default() } },
-        upkeep(vec![MapUpkeep::default(); 1025]),
+        tracer_stats(vec![MapStats::default(); 1025]),
         end(u64::MAX),
     ];
     for (number, input) in impossible.into_iter().enumerate() {

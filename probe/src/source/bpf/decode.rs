@@ -6,8 +6,8 @@ use probe_common::wire::{self, Event, ExecEvent, TaskRef, flag, kind, state};
 
 use crate::{
     model::{
-        Comm, Counters, Death, Detail, Distribution, Identity, Lifecycle, Precision, ReapHow, SeenTask,
-        Settled, Stage, Task, TaskState, WaitStatus,
+        Comm, Counters, DeadChild, Distribution, FinishedParents, Identity, LifecycleEvent, Precision,
+        ProcessInfo, ReapHow, Stage, Task, TaskEntry, TaskState, WaitStatus,
     },
     source::host::process_info::split_args,
 };
@@ -22,13 +22,13 @@ unsafe impl Wire for Event {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for ExecEvent {}
 // SAFETY: integers and byte arrays only.
-unsafe impl Wire for wire::SeenTask {}
+unsafe impl Wire for wire::TaskEntry {}
 // SAFETY: integers and byte arrays only.
-unsafe impl Wire for wire::ParentRecord {}
+unsafe impl Wire for wire::ParentEntry {}
 // SAFETY: integers and byte arrays only.
-unsafe impl Wire for wire::Life {}
+unsafe impl Wire for wire::DeadChild {}
 // SAFETY: integers and byte arrays only.
-unsafe impl Wire for wire::LifeSlot {}
+unsafe impl Wire for wire::DeadChildSlot {}
 
 fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
     if bytes.len() < size_of::<T>() {
@@ -52,11 +52,11 @@ fn present(wire: &TaskRef) -> Option<Task> {
 }
 
 /// One ring-buffer record.
-pub fn event(bytes: &[u8]) -> Option<Lifecycle> {
+pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
     let event: Event = read(bytes)?;
     let stage = match event.kind {
         kind::FORK => Stage::Fork { parent: task(&event.parent), creator: task(&event.other) },
-        kind::EXEC => Stage::Exec { detail: Arc::new(program(&read::<ExecEvent>(bytes)?)) },
+        kind::EXEC => Stage::Exec { info: Arc::new(program(&read::<ExecEvent>(bytes)?)) },
         kind::EXIT => Stage::Exit {
             parent: task(&event.parent),
             status: WaitStatus(event.status),
@@ -83,13 +83,13 @@ pub fn event(bytes: &[u8]) -> Option<Lifecycle> {
         },
         _ => return None,
     };
-    Some(Lifecycle { time_ns: event.time_ns, process: task(&event.process), stage })
+    Some(LifecycleEvent { time_ns: event.time_ns, process: task(&event.process), stage })
 }
 
-fn program(exec: &ExecEvent) -> Detail {
+fn program(exec: &ExecEvent) -> ProcessInfo {
     let end = exec.executable.iter().position(|byte| *byte == 0).unwrap_or(exec.executable.len());
     let args = &exec.args[..(exec.args_len as usize).min(exec.args.len())];
-    Detail {
+    ProcessInfo {
         command_line: split_args(args, exec.args_cut == 0),
         executable: exec.executable[..end].to_vec(),
         unit: Vec::new(),
@@ -97,8 +97,8 @@ fn program(exec: &ExecEvent) -> Detail {
 }
 
 /// One record of the task iterator.
-pub fn seen_task(bytes: &[u8]) -> Option<SeenTask> {
-    let seen: wire::SeenTask = read(bytes)?;
+pub fn seen_task(bytes: &[u8]) -> Option<TaskEntry> {
+    let seen: wire::TaskEntry = read(bytes)?;
     let state = match seen.state {
         state::RUNNING => TaskState::Running,
         state::EXITING => TaskState::Exiting,
@@ -106,7 +106,7 @@ pub fn seen_task(bytes: &[u8]) -> Option<SeenTask> {
         state::ZOMBIE => TaskState::Zombie,
         _ => return None,
     };
-    Some(SeenTask {
+    Some(TaskEntry {
         time_ns: seen.time_ns,
         process: task(&seen.process),
         parent: task(&seen.parent),
@@ -117,42 +117,34 @@ pub fn seen_task(bytes: &[u8]) -> Option<SeenTask> {
 }
 
 /// A death that is followed.
-pub fn death(bytes: &[u8]) -> Option<Death> {
-    read::<wire::Life>(bytes).map(|life| Death {
-        process: task(&life.process).identity,
-        parent: Identity { tgid: life.parent.tgid, start_boottime_ns: life.parent.start_boottime_ns },
-        autoreap: life.flags & flag::AUTOREAP != 0,
-        counted: life.zombie_ns != 0,
+pub fn death(bytes: &[u8]) -> Option<DeadChild> {
+    read::<wire::DeadChild>(bytes).map(|child| DeadChild {
+        process: task(&child.process).identity,
+        parent: Identity { tgid: child.parent.tgid, start_boottime_ns: child.parent.start_boottime_ns },
+        autoreap: child.flags & flag::AUTOREAP != 0,
+        counted: child.zombie_ns != 0,
     })
 }
 
 /// The same, of a slot; `None` where it is nobody's, or claimed and not written yet.
-pub fn slot_death(bytes: &[u8]) -> Option<Death> {
-    let claim_ns = read::<wire::LifeSlot>(bytes)?.claim_ns;
-    let death = death(bytes.get(core::mem::offset_of!(wire::LifeSlot, life)..)?)?;
+pub fn slot_death(bytes: &[u8]) -> Option<DeadChild> {
+    let claim_ns = read::<wire::DeadChildSlot>(bytes)?.claim_ns;
+    let death = death(bytes.get(core::mem::offset_of!(wire::DeadChildSlot, child)..)?)?;
     (claim_ns != 0 && claim_ns == death.process.start_boottime_ns).then_some(death)
 }
 
-/// The sum over parents no longer kept one by one.
-pub fn settled(sum: &wire::Settled) -> Settled {
-    Settled {
-        parents: sum.parents,
-        forked: sum.forked,
-        exited: sum.exited,
-        adopted: sum.adopted,
-        reaped: sum.reaped,
-        autoreaped: sum.autoreaped,
-        coarse: sum.coarse,
-    }
+/// The sum over parents whose entry was freed.
+pub fn finished_parents(sum: &wire::FinishedParents) -> FinishedParents {
+    FinishedParents { parents: sum.parents, counts: sum.counts }
 }
 
 /// A parent's record.
-pub fn parent_record(bytes: &[u8]) -> Option<wire::ParentRecord> {
+pub fn parent_record(bytes: &[u8]) -> Option<wire::ParentEntry> {
     read(bytes)
 }
 
 /// What a parent's record says.
-pub fn counters(time_ns: u64, record: &wire::ParentRecord) -> Counters {
+pub fn counters(time_ns: u64, record: &wire::ParentEntry) -> Counters {
     let wire::ParentKey { tgid, start_boottime_ns, .. } = record.process;
     Counters {
         time_ns,
@@ -163,12 +155,7 @@ pub fn counters(time_ns: u64, record: &wire::ParentRecord) -> Counters {
         },
         died_ns: record.dead_ns,
         retired: false,
-        forked: record.forked,
-        exited: record.exited,
-        adopted: record.adopted,
-        reaped: record.reaped,
-        autoreaped: record.autoreaped,
-        coarse: record.coarse,
+        counts: record.counts(),
         untracked: record.untracked,
         exec_ns: record.exec_ns,
         reaped_before_exec: record.reaped_before_exec,

@@ -135,7 +135,7 @@ pub fn settings(options: &TracerOptions) -> Settings {
     settings
 }
 
-/// Entries of the FOLLOWED map.
+/// Entries of the TARGETS map.
 pub fn followed_max(options: &TracerOptions) -> u32 {
     match &options.subscription.scope {
         Scope::Host => 1,

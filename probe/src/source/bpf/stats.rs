@@ -10,14 +10,14 @@ use aya::{
     programs::Program,
 };
 use aya_obj::generated::bpf_prog_info;
-use probe_common::wire::{Followed, Life, loss};
+use probe_common::wire::{DeadChild, Target, loss};
 
 use super::{
     map::batch,
     programs::{Backstop, PROGRAMS},
     sys::program_info,
 };
-use crate::model::{MapUpkeep, ProgramUpkeep};
+use crate::model::{MapStats, ProgramStats};
 
 /// What a program is to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,14 +105,14 @@ pub fn costs(ebpf: &Ebpf) -> Vec<(String, ProgramCost)> {
 }
 
 /// Runs of each loaded program, by name.
-pub fn program_upkeep(ebpf: &Ebpf) -> Vec<ProgramUpkeep> {
-    let upkeep = |(name, info): (String, bpf_prog_info)| ProgramUpkeep {
+pub fn program_upkeep(ebpf: &Ebpf) -> Vec<ProgramStats> {
+    let tracer_stats = |(name, info): (String, bpf_prog_info)| ProgramStats {
         name,
         runs: info.run_cnt,
         run_time_ns: info.run_time_ns,
         recursion_misses: info.recursion_misses,
     };
-    loaded(ebpf).into_iter().map(upkeep).collect()
+    loaded(ebpf).into_iter().map(tracer_stats).collect()
 }
 
 /// The loaded programs in order of their names, and what the kernel says of them.
@@ -126,17 +126,17 @@ fn loaded(ebpf: &Ebpf) -> Vec<(String, bpf_prog_info)> {
 }
 
 /// How full the maps are. `parents`: how many parents have a record.
-pub fn map_upkeep(ebpf: &Ebpf, parents: u64, sizes: &Sizes) -> Vec<MapUpkeep> {
+pub fn map_upkeep(ebpf: &Ebpf, parents: u64, sizes: &Sizes) -> Vec<MapStats> {
     let refused = Refused::read(ebpf);
-    let lives = entries::<u32, Life>(ebpf, "LIVES");
-    let followed = entries::<u32, Followed>(ebpf, "FOLLOWED");
+    let lives = entries::<u32, DeadChild>(ebpf, "DEAD_CHILDREN");
+    let followed = entries::<u32, Target>(ebpf, "TARGETS");
     [
         ("EVENTS", 0, sizes.ring_bytes, loss::RING_FULL),
-        ("LIVES", lives, sizes.lives, loss::LIVES_FULL),
+        ("DEAD_CHILDREN", lives, sizes.lives, loss::DEAD_CHILDREN_FULL),
         ("PARENTS", parents, sizes.parents, loss::PARENTS_FULL),
-        ("FOLLOWED", followed, sizes.followed, loss::FOLLOWED_FULL),
+        ("TARGETS", followed, sizes.followed, loss::TARGETS_FULL),
     ]
-    .map(|(name, entries, max_entries, reason)| MapUpkeep {
+    .map(|(name, entries, max_entries, reason)| MapStats {
         name: name.to_owned(),
         entries,
         max_entries: max_entries.into(),

@@ -41,7 +41,7 @@ fn each_task(ebpf: &mut Ebpf, mut take: impl FnMut(&[u8])) -> Result<(), Box<dyn
     let link = program.attach()?;
     let file = program.take_link(link)?.into_file()?;
     let mut records = BufReader::with_capacity(READ_BYTES, file);
-    let mut record = [0; size_of::<wire::SeenTask>()];
+    let mut record = [0; size_of::<wire::TaskEntry>()];
     loop {
         match records.read_exact(&mut record) {
             Ok(()) => take(&record),

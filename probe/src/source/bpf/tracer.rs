@@ -9,7 +9,7 @@ use aya::{
     maps::{MapData, RingBuf},
 };
 use aya_log::EbpfLogger;
-use probe_common::wire::ParentRecord;
+use probe_common::wire::ParentEntry;
 
 use super::{
     attach::{Attached, Attaching},
@@ -27,8 +27,8 @@ use super::{
 };
 use crate::{
     model::{
-        Begin, Counters, Death, Hooks, Identity, Lifecycle, Losses, MapUpkeep, ProgramUpkeep, Scope, Settled,
-        Snapshot,
+        Begin, Counters, DeadChild, FinishedParents, Hooks, Identity, LifecycleEvent, Losses, MapStats,
+        ProgramStats, Scope, Snapshot,
     },
     source::{
         SetupError,
@@ -158,7 +158,7 @@ impl Tracer {
     }
 
     /// Takes up to `most` events out of the ring buffer. Returns true if that was all.
-    pub fn drain(&mut self, most: usize, mut take: impl FnMut(Lifecycle)) -> bool {
+    pub fn drain(&mut self, most: usize, mut take: impl FnMut(LifecycleEvent)) -> bool {
         for _ in 0..most {
             let Some(record) = self.events.next() else { return true };
             match decode::event(&record) {
@@ -184,7 +184,7 @@ impl Tracer {
     pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) -> bool {
         let now_ns = clock::boottime_ns();
         let kept_ns = if self.is_crowded() { RECORD_KEPT_CROWDED_NS } else { RECORD_KEPT_NS };
-        let long_dead = |record: &ParentRecord| record.dead_ns != 0 && record.dead_ns + kept_ns < now_ns;
+        let long_dead = |record: &ParentEntry| record.dead_ns != 0 && record.dead_ns + kept_ns < now_ns;
         self.parents.read(
             |record| !closing && long_dead(record),
             |record, retired| {
@@ -199,12 +199,12 @@ impl Tracer {
     }
 
     /// The sum over parents that ended with nothing to report.
-    pub fn settled(&self) -> Settled {
+    pub fn finished_parents(&self) -> FinishedParents {
         finished_parents::sum(&self.ebpf)
     }
 
     /// The dead children whose release no hook has seen yet.
-    pub fn deaths(&self) -> Vec<Death> {
+    pub fn deaths(&self) -> Vec<DeadChild> {
         dead_children::all(&self.ebpf)
     }
 
@@ -230,7 +230,7 @@ impl Tracer {
     }
 
     /// What the programs and maps cost and hold.
-    pub fn upkeep(&mut self) -> (Vec<ProgramUpkeep>, Vec<MapUpkeep>) {
+    pub fn tracer_stats(&mut self) -> (Vec<ProgramStats>, Vec<MapStats>) {
         let maps = stats::map_upkeep(&self.ebpf, self.parents.count(), &self.sizes);
         (stats::program_upkeep(&self.ebpf), maps)
     }

@@ -6,7 +6,7 @@
 use std::{fs, io, path::Path, process};
 
 use crate::{
-    model::{SeenTask, Task},
+    model::{Task, TaskEntry},
     source::SetupError,
 };
 
@@ -88,7 +88,7 @@ fn boottime_offset_s(offsets: &str) -> Option<i64> {
 }
 
 /// Who we are by the kernel's own names: one of the tasks of a walk.
-pub fn own_process(tasks: &[SeenTask]) -> Result<Task, SetupError> {
+pub fn own_process(tasks: &[TaskEntry]) -> Result<Task, SetupError> {
     let initial = is_initial("pid").unwrap_or(true);
     let start_ticks = procfs::process::Process::myself().and_then(|own| own.stat()).map(|own| own.starttime);
     find_own(tasks, process::id(), initial, start_ticks.ok(), procfs::ticks_per_second()).ok_or_else(|| {
@@ -101,7 +101,7 @@ pub fn own_process(tasks: &[SeenTask]) -> Result<Task, SetupError> {
 
 /// In another than the initial namespace, `pid` is the one in that: namespaces within it give out the same ones.
 fn find_own(
-    tasks: &[SeenTask],
+    tasks: &[TaskEntry],
     pid: u32,
     initial: bool,
     start_ticks: Option<u64>,
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn in_another_namespace_we_are_who_has_our_pid_there_and_our_start() {
-        let seen = |tgid, ns_pid, start_boottime_ns| SeenTask {
+        let seen = |tgid, ns_pid, start_boottime_ns| TaskEntry {
             time_ns: 0,
             process: Task { identity: Identity { tgid, start_boottime_ns }, ns_pid, ..Task::default() },
             parent: Task::default(),

@@ -14,7 +14,7 @@ use super::{
     cgroup::{self, Viewpoint},
     namespace,
 };
-use crate::model::{COMMAND_LINE_MAX, Detail, SignalMasks, Task};
+use crate::model::{COMMAND_LINE_MAX, ProcessInfo, SignalMasks, Task};
 
 /// Most arguments kept: a command line can be all empty ones.
 const ARGUMENTS_MAX: usize = 128;
@@ -47,11 +47,11 @@ impl Reader {
     }
 
     /// What this process runs; `None` where it has gone, or is hidden.
-    pub fn read(&self, task: &Task) -> Option<Detail> {
+    pub fn read(&self, task: &Task) -> Option<ProcessInfo> {
         let process = self.open_process(task)?;
         let (command_line, executable) = program(&process);
         let unit = cgroup::unit(&part(&process, "cgroup", CGROUP_MAX), &self.seen_from);
-        Some(Detail { command_line: arguments(&command_line), executable, unit })
+        Some(ProcessInfo { command_line: arguments(&command_line), executable, unit })
     }
 
     /// Which signals its main thread blocks, ignores and catches; `None` where it has gone.
@@ -172,11 +172,11 @@ mod tests {
     fn a_process_is_known_by_its_start_and_not_by_its_pid_alone() {
         let reader = Reader::open();
         let own = own_task();
-        let detail = reader.read(&own).expect("we are here");
+        let info = reader.read(&own).expect("we are here");
         let executable = std::env::current_exe().expect("a path");
-        assert_eq!(detail.executable, executable.as_os_str().as_bytes());
+        assert_eq!(info.executable, executable.as_os_str().as_bytes());
         assert_eq!(
-            detail.command_line.first().map(Vec::as_slice),
+            info.command_line.first().map(Vec::as_slice),
             std::env::args_os().next().as_deref().map(OsStrExt::as_bytes)
         );
         let is_unknown = |tgid, start_boottime_ns| {

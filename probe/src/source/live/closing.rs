@@ -17,7 +17,7 @@ use std::{
 
 use foldhash::{HashMap, HashSet};
 
-use super::{Batch, Death, Host, Input, Lifecycle, Live, Moment, SetupError, Snapshot};
+use super::{Batch, DeadChild, Host, Input, LifecycleEvent, Live, Moment, SetupError, Snapshot};
 use crate::model::{Identity, Precision, Stage, TaskState};
 
 /// Stragglers get this long after the snapshot.
@@ -36,7 +36,7 @@ pub(super) struct Closing {
     step: Step,
     walk: Walk,
     /// Released processes whose release is certain and whose free has not come.
-    unfreed: Vec<Death>,
+    unfreed: Vec<DeadChild>,
     /// The same where only the free would say who reaped: that many frees are missing.
     frees_missed: u64,
 }
@@ -63,7 +63,7 @@ impl Closing {
     }
 
     /// Nothing is left to be waited for, or it is waited no longer.
-    fn are_frees_over(&mut self, deaths: Vec<Death>, since: Instant) -> bool {
+    fn are_frees_over(&mut self, deaths: Vec<DeadChild>, since: Instant) -> bool {
         let mut released = deaths;
         released.retain(|death| self.walk.lacks(&death.process));
         // A parent that has died is waited for longer: only the free may say who reaped, and its counters may have been
@@ -73,7 +73,7 @@ impl Closing {
         let time_is_up = since.elapsed() >= patience || self.by.is_some_and(|by| Instant::now() >= by);
         let over = time_is_up || released.is_empty();
         if over {
-            let (known, unknown): (Vec<Death>, Vec<Death>) =
+            let (known, unknown): (Vec<DeadChild>, Vec<DeadChild>) =
                 released.into_iter().partition(|death| death.autoreap || self.walk.has_alive(&death.parent));
             tracing::debug!(known = known.len(), ?unknown, "released, and their free did not come");
             (self.unfreed, self.frees_missed) = (known, unknown.len() as u64);
@@ -101,7 +101,7 @@ impl Walk {
     /// When an event counts as happened, if it belongs to the window. A free tells of a release before it; if the snapshot
     /// does not have the process, of a release before the snapshot. Where the kernel counts, the window ends with the last
     /// reading of the counters.
-    fn when(&self, event: &Lifecycle, is_counting: bool) -> Option<u64> {
+    fn when(&self, event: &LifecycleEvent, is_counting: bool) -> Option<u64> {
         match event.stage {
             Stage::Reap { precision: Precision::Coarse, .. }
                 if !self.there.contains_key(&event.process.identity) =>
@@ -174,7 +174,7 @@ impl<H: Host> Live<H> {
     fn read_last(&mut self, closing: &mut Closing, batch: &mut Batch) -> Result<(), SetupError> {
         if !closing.unfreed.is_empty() {
             // Their free may have come since.
-            let followed: HashSet<Death> = self.host.deaths().into_iter().collect();
+            let followed: HashSet<DeadChild> = self.host.deaths().into_iter().collect();
             closing.unfreed.retain(|death| followed.contains(death));
         }
         if !closing.unfreed.is_empty() {

@@ -11,8 +11,8 @@ use std::{
 use super::Host;
 use crate::{
     model::{
-        Counters, Death, Detail, Identity, Lifecycle, Losses, Precision, ReapHow, SeenTask, Settled,
-        SignalMasks, Snapshot, Stage, Task, TaskState, Upkeep, WaitStatus,
+        Counters, DeadChild, FinishedParents, Identity, LifecycleEvent, Losses, Precision, ProcessInfo,
+        ReapHow, SignalMasks, Snapshot, Stage, Task, TaskEntry, TaskState, TracerStats, WaitStatus,
     },
     source::SetupError,
 };
@@ -31,12 +31,12 @@ pub(crate) struct FakeHost {
     pub clock_ns: Cell<u64>,
     pub is_exact: bool,
     /// Events, each to be had from a drain of this number on.
-    pub events: VecDeque<(u32, Lifecycle)>,
+    pub events: VecDeque<(u32, LifecycleEvent)>,
     /// Events come faster than anybody takes them.
     pub is_flooded: bool,
-    pub tasks: Vec<SeenTask>,
+    pub tasks: Vec<TaskEntry>,
     /// The dead that the programs follow, and up to which look at them.
-    pub followed: Vec<(Death, u32)>,
+    pub followed: Vec<(DeadChild, u32)>,
     pub counters: Vec<Counters>,
     pub lost: Losses,
     /// The signal masks of every process but 404, which has gone.
@@ -78,7 +78,7 @@ impl Host for FakeHost {
         tokio::task::yield_now().await;
     }
 
-    fn drain(&mut self, most: usize, mut take: impl FnMut(Lifecycle)) -> bool {
+    fn drain(&mut self, most: usize, mut take: impl FnMut(LifecycleEvent)) -> bool {
         self.drains += 1;
         if self.is_flooded {
             for _ in 0..most {
@@ -103,7 +103,7 @@ impl Host for FakeHost {
         Ok(Snapshot { began_ns, ended_ns: self.now_ns(), settle_after_ns, tasks })
     }
 
-    fn deaths(&self) -> Vec<Death> {
+    fn deaths(&self) -> Vec<DeadChild> {
         self.reads.borrow_mut().push(Read::Deaths);
         self.looks.set(self.looks.get() + 1);
         let is_there = |until: u32| self.looks.get() <= until;
@@ -122,8 +122,8 @@ impl Host for FakeHost {
         true
     }
 
-    fn settled(&self) -> Settled {
-        Settled::default()
+    fn finished_parents(&self) -> FinishedParents {
+        FinishedParents::default()
     }
 
     fn losses(&mut self) -> Losses {
@@ -131,11 +131,11 @@ impl Host for FakeHost {
         self.lost
     }
 
-    fn upkeep(&mut self) -> Upkeep {
-        Upkeep::default()
+    fn tracer_stats(&mut self) -> TracerStats {
+        TracerStats::default()
     }
 
-    fn describe(&self, _task: &Task) -> Option<Detail> {
+    fn describe(&self, _task: &Task) -> Option<ProcessInfo> {
         None
     }
 
@@ -153,21 +153,26 @@ pub(crate) fn task(tgid: u32) -> Task {
     }
 }
 
-pub(crate) fn seen(tgid: u32, parent: u32, state: TaskState) -> SeenTask {
-    SeenTask { time_ns: 0, process: task(tgid), parent: task(parent), state, tracer: None, since_ns: 0 }
+pub(crate) fn seen(tgid: u32, parent: u32, state: TaskState) -> TaskEntry {
+    TaskEntry { time_ns: 0, process: task(tgid), parent: task(parent), state, tracer: None, since_ns: 0 }
 }
 
-pub(crate) fn death(process: u32, parent: u32) -> Death {
-    Death { process: task(process).identity, parent: task(parent).identity, autoreap: false, counted: true }
+pub(crate) fn death(process: u32, parent: u32) -> DeadChild {
+    DeadChild {
+        process: task(process).identity,
+        parent: task(parent).identity,
+        autoreap: false,
+        counted: true,
+    }
 }
 
-pub(crate) fn exit(time_ns: u64, process: u32, parent: u32) -> Lifecycle {
+pub(crate) fn exit(time_ns: u64, process: u32, parent: u32) -> LifecycleEvent {
     let stage = Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap: false };
-    Lifecycle { time_ns, process: task(process), stage }
+    LifecycleEvent { time_ns, process: task(process), stage }
 }
 
 /// A release of which only the free is seen.
-pub(crate) fn free(time_ns: u64, process: u32, parent: u32) -> Lifecycle {
+pub(crate) fn free(time_ns: u64, process: u32, parent: u32) -> LifecycleEvent {
     let stage = Stage::Reap {
         parent: task(parent),
         reaper: task(parent),
@@ -176,5 +181,5 @@ pub(crate) fn free(time_ns: u64, process: u32, parent: u32) -> Lifecycle {
         exit_ns: 0,
         zombie_ns: 0,
     };
-    Lifecycle { time_ns, process: task(process), stage }
+    LifecycleEvent { time_ns, process: task(process), stage }
 }

@@ -5,7 +5,10 @@
 use std::{future::Future, time::Duration};
 
 use crate::{
-    model::{Counters, Death, Detail, Lifecycle, Losses, Settled, SignalMasks, Snapshot, Task, Upkeep},
+    model::{
+        Counters, DeadChild, FinishedParents, LifecycleEvent, Losses, ProcessInfo, SignalMasks, Snapshot,
+        Task, TracerStats,
+    },
     source::{
         SetupError,
         bpf::tracer::Tracer,
@@ -25,23 +28,23 @@ pub trait Host {
     /// Ends when many events wait, or with the next tick. May be dropped at any time.
     fn ready(&mut self) -> impl Future<Output = ()>;
     /// Takes waiting events, so many at most. True if none is left.
-    fn drain(&mut self, most: usize, take: impl FnMut(Lifecycle)) -> bool;
+    fn drain(&mut self, most: usize, take: impl FnMut(LifecycleEvent)) -> bool;
     /// Reads the kernel's task list.
     fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError>;
     /// The dead whose release the programs have not seen.
-    fn deaths(&self) -> Vec<Death>;
+    fn deaths(&self) -> Vec<DeadChild>;
     /// Whether the kernel has little room left for the counters of more parents.
     fn is_crowded(&self) -> bool;
     /// Reads the counters of all parents, or of those that died long ago. True if all could be read.
     fn counters(&mut self, all: bool, closing: bool, take: impl FnMut(Counters)) -> bool;
     /// The summed counters of parents that the kernel has forgotten.
-    fn settled(&self) -> Settled;
+    fn finished_parents(&self) -> FinishedParents;
     /// Everything lost so far.
     fn losses(&mut self) -> Losses;
     /// What the tracer costs and holds.
-    fn upkeep(&mut self) -> Upkeep;
+    fn tracer_stats(&mut self) -> TracerStats;
     /// What a process runs; `None` if it has gone or is hidden.
-    fn describe(&self, task: &Task) -> Option<Detail>;
+    fn describe(&self, task: &Task) -> Option<ProcessInfo>;
     /// Which signals a process blocks, ignores and catches; `None` if it has gone.
     fn signal_masks(&self, task: &Task) -> Option<SignalMasks>;
 }
@@ -76,7 +79,7 @@ impl Host for ThisHost {
         self.wakeups.next().await;
     }
 
-    fn drain(&mut self, most: usize, take: impl FnMut(Lifecycle)) -> bool {
+    fn drain(&mut self, most: usize, take: impl FnMut(LifecycleEvent)) -> bool {
         self.tracer.flush_log();
         self.tracer.drain(most, take)
     }
@@ -85,7 +88,7 @@ impl Host for ThisHost {
         self.tracer.snapshot(settle_after_ns)
     }
 
-    fn deaths(&self) -> Vec<Death> {
+    fn deaths(&self) -> Vec<DeadChild> {
         self.tracer.deaths()
     }
 
@@ -97,21 +100,21 @@ impl Host for ThisHost {
         self.tracer.counters(all, closing, take)
     }
 
-    fn settled(&self) -> Settled {
-        self.tracer.settled()
+    fn finished_parents(&self) -> FinishedParents {
+        self.tracer.finished_parents()
     }
 
     fn losses(&mut self) -> Losses {
         self.tracer.losses()
     }
 
-    fn upkeep(&mut self) -> Upkeep {
-        let (programs, maps) = self.tracer.upkeep();
+    fn tracer_stats(&mut self) -> TracerStats {
+        let (programs, maps) = self.tracer.tracer_stats();
         let (cpu_ns, resident_bytes) = self_usage::cost();
-        Upkeep { cpu_ns, resident_bytes, programs, maps }
+        TracerStats { cpu_ns, resident_bytes, programs, maps }
     }
 
-    fn describe(&self, task: &Task) -> Option<Detail> {
+    fn describe(&self, task: &Task) -> Option<ProcessInfo> {
         self.proc.read(task)
     }
 

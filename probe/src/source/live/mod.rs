@@ -18,7 +18,7 @@ use super::{
     SetupError,
     input::{Batch, Moment, Source},
 };
-use crate::model::{Begin, Coverage, Death, Input, Lifecycle, Losses, Snapshot, Task};
+use crate::model::{Begin, Coverage, DeadChild, Input, LifecycleEvent, Losses, Snapshot, Task};
 use closing::Closing;
 use suspects::Suspects;
 
@@ -97,7 +97,7 @@ impl<H: Host> Live<H> {
     /// Takes some of the events that the kernel had sent when the drain began; `when` says at what time an event counts as
     /// happened, if it counts. True if that was the last of them: events that come faster than this takes them do not
     /// prolong a drain.
-    fn drain(&mut self, batch: &mut Batch, when: impl Fn(&Lifecycle) -> Option<u64>) -> bool {
+    fn drain(&mut self, batch: &mut Batch, when: impl Fn(&LifecycleEvent) -> Option<u64>) -> bool {
         let drained_ns = self.host.now_ns();
         let began_ns = *self.drain_began_ns.get_or_insert(drained_ns);
         let mut newest_ns = 0;
@@ -148,13 +148,13 @@ impl<H: Host> Live<H> {
         });
         let time_ns = self.host.now_ns();
         if self.is_counting && complete {
-            batch.inputs.push((time_ns, Input::Settled(self.host.settled())));
+            batch.inputs.push((time_ns, Input::FinishedParents(self.host.finished_parents())));
         }
         let mut losses = self.host.losses();
         losses.probe_missed += frees_missed.unwrap_or(0);
         batch.inputs.push((time_ns, Input::Losses { time_ns, losses }));
         if is_closing {
-            batch.inputs.push((time_ns, Input::Upkeep(Box::new(self.host.upkeep()))));
+            batch.inputs.push((time_ns, Input::TracerStats(Box::new(self.host.tracer_stats()))));
         }
         losses != Losses::default()
     }
@@ -183,8 +183,8 @@ impl<H: Host> Source for Live<H> {
         for task in parents {
             // The time before the look: a later exec must come after an answer that may be of the program before it.
             let time_ns = self.host.now_ns();
-            let detail = self.host.describe(task).unwrap_or_default();
-            self.pending.push((time_ns, Input::Detail { identity: task.identity, detail }));
+            let info = self.host.describe(task).unwrap_or_default();
+            self.pending.push((time_ns, Input::ProcessInfo { identity: task.identity, info }));
         }
     }
 

@@ -41,14 +41,14 @@ async fn closed(host: FakeHost) -> (Vec<Input>, FakeHost) {
     window(host, Coverage::EveryEvent, false, None).await.expect("a kernel")
 }
 
-fn events(inputs: &[Input]) -> Vec<&Lifecycle> {
+fn events(inputs: &[Input]) -> Vec<&LifecycleEvent> {
     inputs
         .iter()
         .filter_map(|input| if let Input::Lifecycle(event) = input { Some(event) } else { None })
         .collect()
 }
 
-fn unfreed(inputs: &[Input]) -> Vec<Death> {
+fn unfreed(inputs: &[Input]) -> Vec<DeadChild> {
     let deaths = |input: &Input| if let Input::Unfreed(deaths) = input { deaths.clone() } else { Vec::new() };
     inputs.iter().flat_map(deaths).collect()
 }
@@ -81,7 +81,7 @@ async fn an_exact_window_ends_with_a_snapshot_and_events_after_it_do_not_count()
     assert_eq!(dead, [20, 21], "a straggler counts, what came after the snapshot does not");
     assert_eq!(host.has_read(), [Read::Snapshot, Read::Counters, Read::Losses]);
     assert!(matches!(inputs[0], Input::Begin(_)) && matches!(inputs[1], Input::Snapshot(_)));
-    let [.., Input::Upkeep(_), Input::Snapshot(last), Input::End { time_ns }] = &inputs[..] else {
+    let [.., Input::TracerStats(_), Input::Snapshot(last), Input::End { time_ns }] = &inputs[..] else {
         panic!("{inputs:?}");
     };
     assert_eq!(*time_ns, last.ended_ns);
@@ -155,7 +155,7 @@ async fn a_free_that_had_to_say_who_reaped_is_waited_for_longer_and_then_missed(
 
 #[tokio::test]
 async fn an_autoreaped_child_of_a_parent_that_has_died_is_waited_for_longer_too() {
-    let autoreaped = || Death { autoreap: true, ..death(20, 10) };
+    let autoreaped = || DeadChild { autoreap: true, ..death(20, 10) };
     let host = FakeHost { followed: vec![(autoreaped(), u32::MAX)], ..FakeHost::at(NOW_NS) };
     let by = Instant::now() + Duration::from_millis(150);
     let (inputs, _) = window(host, Coverage::EveryEvent, false, Some(by)).await.expect("a kernel");
@@ -181,7 +181,7 @@ async fn where_the_kernel_counts_events_count_up_to_the_last_counters() {
     let coverage = Coverage::Exceptions { slow_ns: 1 };
     let (inputs, _) = window(host, coverage, true, None).await.expect("a kernel");
     assert_eq!(events(&inputs).len(), 1);
-    assert!(inputs.iter().any(|input| matches!(input, Input::Settled(_))));
+    assert!(inputs.iter().any(|input| matches!(input, Input::FinishedParents(_))));
 }
 
 #[tokio::test]

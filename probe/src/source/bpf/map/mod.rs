@@ -9,7 +9,7 @@ pub mod targets;
 use probe_common::{
     offsets::Offsets,
     settings::Settings,
-    wire::{Followed, ParentKey, ParentRecord, Settled},
+    wire::{FinishedParents, ParentEntry, ParentKey, Target},
 };
 
 /// A wire type as aya wants it: any bytes are a value of it.
@@ -21,10 +21,10 @@ unsafe impl aya::Pod for Plain<Offsets> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<Settings> {}
 // SAFETY: as above.
-unsafe impl aya::Pod for Plain<Followed> {}
+unsafe impl aya::Pod for Plain<Target> {}
 // SAFETY: as above.
-unsafe impl aya::Pod for Plain<Settled> {}
+unsafe impl aya::Pod for Plain<FinishedParents> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<ParentKey> {}
 // SAFETY: integers and byte arrays without padding; the wrapper is transparent.
-unsafe impl aya::Pod for Plain<ParentRecord> {}
+unsafe impl aya::Pod for Plain<ParentEntry> {}

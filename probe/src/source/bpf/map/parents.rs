@@ -17,15 +17,15 @@ use aya::{
     maps::{Array, HashMap, IterableMap, Map, MapData},
 };
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-use probe_common::wire::{CLAIM_BUSY, Histogram, ParentClaim, ParentKey, ParentRecord};
+use probe_common::wire::{CLAIM_BUSY, Histogram, ParentClaim, ParentEntry, ParentKey};
 
 use super::{super::decode, Plain, batch};
 
 /// All records.
 pub struct Parents {
     claims: Claims,
-    slots: Array<MapData, Plain<ParentRecord>>,
-    others: HashMap<MapData, Plain<ParentKey>, Plain<ParentRecord>>,
+    slots: Array<MapData, Plain<ParentEntry>>,
+    others: HashMap<MapData, Plain<ParentKey>, Plain<ParentEntry>>,
     /// How many were in the hash when it was last read.
     last_read: u64,
 }
@@ -51,8 +51,8 @@ impl Parents {
     /// `take` is told. True where all were read.
     pub fn read(
         &mut self,
-        leaves: impl Fn(&ParentRecord) -> bool,
-        mut take: impl FnMut(&ParentRecord, bool),
+        leaves: impl Fn(&ParentEntry) -> bool,
+        mut take: impl FnMut(&ParentEntry, bool),
     ) -> bool {
         let mut read = 0;
         let (mut twins, mut leaving) = (Table::new(), HashSet::new());
@@ -93,7 +93,7 @@ impl Parents {
         }
         for key in leaving {
             if self.others.remove(&Plain(key)).is_ok() {
-                self.claims.one_less_elsewhere(&key);
+                self.claims.one_less_in_overflow(&key);
             }
         }
         complete
@@ -114,21 +114,21 @@ impl Parents {
         count
     }
 
-    fn record(&self, index: usize) -> Option<ParentRecord> {
+    fn record(&self, index: usize) -> Option<ParentEntry> {
         self.slots.get(&(index as u32), 0).ok().map(|Plain(record)| record)
     }
 
     /// The record of a slot, if it is there and its claimer's.
-    fn slot(&self, index: usize, whose: u64) -> Option<ParentRecord> {
+    fn slot(&self, index: usize, whose: u64) -> Option<ParentEntry> {
         if whose == 0 || whose == CLAIM_BUSY {
             return None;
         }
         self.record(index).filter(|record| record.process.claim() == whose)
     }
 
-    fn each_other(&self, mut take: impl FnMut(&ParentRecord)) -> bool {
+    fn each_other(&self, mut take: impl FnMut(&ParentEntry)) -> bool {
         let fd = self.others.map().fd().as_fd();
-        batch::entries("PARENTS", fd, size_of::<ParentKey>(), size_of::<ParentRecord>(), |_, record| {
+        batch::entries("PARENTS", fd, size_of::<ParentKey>(), size_of::<ParentEntry>(), |_, record| {
             if let Some(record) = decode::parent_record(record) {
                 take(&record);
             }
@@ -169,15 +169,15 @@ impl Claims {
         (0..self.count)
             .map(|index| {
                 let claimed = self.claim(index).load(Ordering::Relaxed) != 0;
-                u64::from(claimed) + u64::from(self.elsewhere(index).load(Ordering::Relaxed))
+                u64::from(claimed) + u64::from(self.overflow_count(index).load(Ordering::Relaxed))
             })
             .sum()
     }
 
-    fn elsewhere(&self, index: usize) -> &AtomicU32 {
+    fn overflow_count(&self, index: usize) -> &AtomicU32 {
         assert!(index < self.count);
         // SAFETY: as in `claim`.
-        unsafe { AtomicU32::from_ptr(&raw mut (*self.first.as_ptr().add(index)).elsewhere) }
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.first.as_ptr().add(index)).overflow_count) }
     }
 
     /// Whether this parent has a slot.
@@ -185,9 +185,9 @@ impl Claims {
         self.index(key).is_some_and(|index| self.claim(index).load(Ordering::Acquire) == key.claim())
     }
 
-    fn one_less_elsewhere(&self, key: &ParentKey) {
+    fn one_less_in_overflow(&self, key: &ParentKey) {
         if let Some(index) = self.index(key) {
-            self.elsewhere(index).fetch_sub(1, Ordering::AcqRel);
+            self.overflow_count(index).fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -200,7 +200,7 @@ impl Drop for Claims {
 }
 
 /// Adds the books of one parent that were begun twice.
-fn add(record: &mut ParentRecord, twin: &ParentRecord) {
+fn add(record: &mut ParentEntry, twin: &ParentEntry) {
     if record.comm[0] == 0 {
         (record.comm, record.ns_pid) = (twin.comm, twin.ns_pid);
     }
@@ -242,9 +242,9 @@ fn add_histogram(sum: &mut Histogram, twin: &Histogram) {
 mod tests {
     use super::*;
 
-    fn record(forked: u64, latencies_ns: &[u64]) -> ParentRecord {
+    fn record(forked: u64, latencies_ns: &[u64]) -> ParentEntry {
         // SAFETY: integers and byte arrays: any bits are a value.
-        let mut record: ParentRecord = unsafe { std::mem::zeroed() };
+        let mut record: ParentEntry = unsafe { std::mem::zeroed() };
         record.forked = forked;
         for latency_ns in latencies_ns {
             let histogram = &mut record.reap_latency;

@@ -4,18 +4,18 @@
 
 /// What the tracer itself costs and holds. Cumulative since the start.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Upkeep {
+pub struct TracerStats {
     /// CPU time of the collector, user and system.
     pub cpu_ns: u64,
     /// Its resident memory.
     pub resident_bytes: u64,
-    pub programs: Vec<ProgramUpkeep>,
-    pub maps: Vec<MapUpkeep>,
+    pub programs: Vec<ProgramStats>,
+    pub maps: Vec<MapStats>,
 }
 
 /// One program in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct ProgramUpkeep {
+pub struct ProgramStats {
     pub name: String,
     /// Runs and the time in them; 0 where the kernel does not count (`kernel.bpf_stats_enabled`, `--stats`).
     pub runs: u64,
@@ -26,7 +26,7 @@ pub struct ProgramUpkeep {
 
 /// One map in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct MapUpkeep {
+pub struct MapStats {
     pub name: String,
     pub entries: u64,
     pub max_entries: u64,

@@ -7,7 +7,7 @@ pub const COMMAND_LINE_MAX: usize = 4096;
 
 /// What a process runs, from its exec or from /proc. Raw bytes: hostile text.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Detail {
+pub struct ProcessInfo {
     /// argv, possibly cut (the kernel hands over the first few hundred bytes).
     pub command_line: Vec<Vec<u8>>,
     /// Path of the program as it was executed; empty when unknown.
