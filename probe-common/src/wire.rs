@@ -44,33 +44,49 @@ pub mod kind {
     pub const REAP: u32 = 6;
 }
 
-/// [`Event::flags`] and [`DeadChild::flags`].
-pub mod flag {
-    /// The parent ignores SIGCHLD or set SA_NOCLDWAIT: the kernel reaps.
-    pub const AUTOREAP: u32 = 1;
-    /// A tracer that is not the parent was told of the death.
-    pub const HELD: u32 = 2;
-    /// On ZOMBIE: not the first notification.
-    pub const AGAIN: u32 = 4;
-    /// On REAP: only the free was seen.
-    pub const COARSE: u32 = 8;
-    /// On REAP: the parent it had at its death still was its parent at its release, and had not died before.
-    pub const BY_PARENT: u32 = 16;
-    /// On a life: the parent is the init of a PID namespace, for which the kernel reaps when it dies.
-    pub const UNDER_INIT: u32 = 32;
-    /// On a life: older than the tracer, its death was not seen.
-    pub const OLDER: u32 = 64;
-    /// On a life: it had a record among the parents itself.
-    pub const PARENT: u32 = 128;
+bitflags::bitflags! {
+    /// What an [`Event`] says beside its kind.
+    #[repr(transparent)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct EventFlags: u32 {
+        /// The parent ignores SIGCHLD or set SA_NOCLDWAIT: the kernel reaps.
+        const AUTOREAP = 1;
+        /// The kernel notified a tracer that is not the parent of the death.
+        const HELD = 2;
+        /// On ZOMBIE: not the first notification.
+        const AGAIN = 4;
+        /// On REAP: only the free was seen.
+        const COARSE = 8;
+        /// On REAP: the parent it had at its death still was its parent at its release, and had not died before.
+        const BY_PARENT = 16;
+    }
 }
 
-/// One stage of a life. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT), reaper (REAP).
+bitflags::bitflags! {
+    /// What the programs know of a [`DeadChild`].
+    #[repr(transparent)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct DeadFlags: u32 {
+        /// The parent ignores SIGCHLD or set SA_NOCLDWAIT: the kernel reaps.
+        const AUTOREAP = 1;
+        /// The kernel notified a tracer that is not the parent of the death.
+        const HELD = 2;
+        /// The parent is the init of a PID namespace, for which the kernel reaps when it dies.
+        const UNDER_INIT = 32;
+        /// It was dead before the programs were attached: no hook saw its death.
+        const PREEXISTING = 64;
+        /// It had an entry among the parents itself.
+        const PARENT = 128;
+    }
+}
+
+/// One event of a process. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT), reaper (REAP).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
     pub time_ns: u64,
     pub kind: u32,
-    pub flags: u32,
+    pub flags: EventFlags,
     pub process: TaskRef,
     pub parent: TaskRef,
     pub other: TaskRef,
@@ -132,7 +148,7 @@ pub struct DeadChild {
     pub zombie_ns: u64,
     /// Whoever was told of the death instead of the parent; stays after it let go. 0: nobody.
     pub tracer_tgid: u32,
-    pub flags: u32,
+    pub flags: DeadFlags,
     pub nr: u32,
     pub ns_inum: u32,
 }

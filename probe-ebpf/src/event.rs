@@ -6,7 +6,7 @@
 
 use probe_common::{
     settings::scope,
-    wire::{Event, ExecEvent, DeadChild, ParentKey, TaskRef, flag, kind, loss},
+    wire::{DeadChild, DeadFlags, Event, EventFlags, ExecEvent, ParentKey, TaskRef, kind, loss},
 };
 
 use crate::{
@@ -58,7 +58,7 @@ pub fn send_fork(time_ns: u64, process: &TaskRef, parent: &TaskRef, creator: &Ta
     send(&PendingEvent {
         time_ns,
         kind: kind::FORK,
-        flags: 0,
+        flags: EventFlags::empty(),
         process,
         parent,
         other: Some(creator),
@@ -80,7 +80,7 @@ pub fn send_exec(time_ns: u64, key: &ParentKey, process: &TaskRef, current: Type
             let pending = PendingEvent {
                 time_ns,
                 kind: kind::EXEC,
-                flags: 0,
+                flags: EventFlags::empty(),
                 process,
                 parent: &TaskRef::NONE,
                 other: None,
@@ -99,7 +99,7 @@ pub fn send_exec(time_ns: u64, key: &ParentKey, process: &TaskRef, current: Type
 pub fn send_exit(
     time_ns: u64,
     child: &DeadChild,
-    autoreap: u32,
+    autoreap: bool,
     parent: TaskPtr<Untyped>,
     status: impl FnOnce() -> u32,
 ) {
@@ -114,7 +114,7 @@ pub fn send_exit(
     reserve_and_send::<Event>(|event| unsafe {
         (*event).time_ns = time_ns;
         (*event).kind = kind::EXIT;
-        (*event).flags = autoreap;
+        (*event).flags = if autoreap { EventFlags::AUTOREAP } else { EventFlags::empty() };
         copy_task(&raw mut (*event).process, &child.process);
         describe_process(parent, &mut (*event).parent);
         name_task(&raw mut (*event).other, &ParentKey::default());
@@ -149,7 +149,7 @@ pub fn wants_notifications_of(child: &DeadChild) -> bool {
 /// Sends a death notification.
 #[inline(always)]
 pub fn send_notification(child: &DeadChild, notification: &Notification) {
-    let held = child.flags & flag::HELD;
+    let held = if child.flags.contains(DeadFlags::HELD) { EventFlags::HELD } else { EventFlags::empty() };
     let (first, moved) = (notification.is_first, notification.is_moved);
     // A dying parent hands on its zombies itself.
     let handing_on = TaskPtr::current().leader();
@@ -157,7 +157,7 @@ pub fn send_notification(child: &DeadChild, notification: &Notification) {
     reserve_and_send::<Event>(|event| unsafe {
         (*event).time_ns = child.zombie_ns;
         (*event).kind = if moved { kind::REPARENT } else { kind::ZOMBIE };
-        (*event).flags = if moved || first { held } else { held | flag::AGAIN };
+        (*event).flags = if moved || first { held } else { held.union(EventFlags::AGAIN) };
         copy_task(&raw mut (*event).process, &child.process);
         describe_process(TaskPtr::at(notification.parent), &mut (*event).parent);
         if notification.tracer != 0 {
@@ -177,7 +177,7 @@ pub fn send_notification(child: &DeadChild, notification: &Notification) {
 
 /// Sends a release of `child`.
 #[inline(always)]
-pub fn send_reap(time_ns: u64, flags: u32, child: &DeadChild, parent: &TaskRef, reaper: &TaskRef) {
+pub fn send_reap(time_ns: u64, flags: EventFlags, child: &DeadChild, parent: &TaskRef, reaper: &TaskRef) {
     send(&PendingEvent {
         time_ns,
         kind: kind::REAP,
@@ -195,7 +195,7 @@ pub fn send_reap(time_ns: u64, flags: u32, child: &DeadChild, parent: &TaskRef, 
 struct PendingEvent<'a> {
     time_ns: u64,
     kind: u32,
-    flags: u32,
+    flags: EventFlags,
     process: &'a TaskRef,
     parent: &'a TaskRef,
     other: Option<&'a TaskRef>,

@@ -4,7 +4,7 @@
 
 use probe_common::{
     settings::scope,
-    wire::{Target, ParentKey, TaskRef, loss},
+    wire::{ParentKey, Target, TaskRef, loss},
 };
 
 use crate::{loss::count_loss, maps::TARGETS, settings::setting};

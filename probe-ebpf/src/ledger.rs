@@ -4,7 +4,7 @@
 
 use probe_common::{
     bucket,
-    wire::{COMM_LEN, Histogram, ParentKey, ParentEntry, flag},
+    wire::{COMM_LEN, Histogram, ParentEntry, ParentKey},
 };
 
 use crate::{
@@ -101,24 +101,24 @@ pub extern "C" fn count_zombie(
     0
 }
 
-/// How a child was released, beside [`flag::COARSE`] and [`flag::BY_PARENT`].
-pub mod release {
-    /// By a process that was not known as the parent.
-    pub const ADOPTED: u32 = 1;
-    /// By the kernel, because the parent ignores SIGCHLD.
-    pub const AUTO: u32 = 2;
-    /// No wait was seen. A parent without an entry was folded before and gets none again.
-    pub const LATE: u32 = 4;
-    /// No notification of its death was seen.
-    pub const UNANNOUNCED: u32 = 32;
+bitflags::bitflags! {
+    /// How a child was released: the bits of the `how` of [`count_release`].
+    #[derive(Clone, Copy)]
+    pub struct Release: u32 {
+        /// By a process that was not known as the parent.
+        const ADOPTED = 1;
+        /// By the kernel, because the parent ignores SIGCHLD.
+        const AUTO = 2;
+        /// No wait was seen. A parent without an entry was folded before and gets none again.
+        const LATE = 4;
+        /// Only the free was seen.
+        const COARSE = 8;
+        /// The parent it had at its death still was its parent, and had not died before.
+        const BY_PARENT = 16;
+        /// No notification of its death was seen.
+        const UNANNOUNCED = 32;
+    }
 }
-
-// They share one number: see `count_release`.
-const _: () = assert!(
-    (release::ADOPTED | release::AUTO | release::LATE | release::UNANNOUNCED)
-        & (flag::COARSE | flag::BY_PARENT)
-        == 0
-);
 
 /// A child is released. `task`: address of one of the parent's, or 0. Returns 1 if the parent had died before, so that the
 /// child is not reaped.
@@ -132,30 +132,31 @@ pub extern "C" fn count_release(
     latency_ns: u64,
 ) -> i32 {
     let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
-    let late = how & release::LATE != 0;
+    let how = Release::from_bits_retain(how);
+    let late = how.contains(Release::LATE);
     let entry = if late {
         parent_table::find(key)
     } else {
         parent_table::find_or_create(key, TaskPtr::<Untyped>::at(task))
     };
     let Some(entry) = entry else {
-        if late && how & release::UNANNOUNCED != 0 {
-            count_after_fold(how & release::AUTO != 0);
+        if late && how.contains(Release::UNANNOUNCED) {
+            count_after_fold(how.contains(Release::AUTO));
         }
         return 0;
     };
     // SAFETY: a value of our own map.
     unsafe {
-        if how & release::ADOPTED != 0 {
+        if how.contains(Release::ADOPTED) {
             add(&raw mut (*entry).adopted, 1);
-        } else if how & release::UNANNOUNCED != 0 {
+        } else if how.contains(Release::UNANNOUNCED) {
             add(&raw mut (*entry).exited, 1);
         }
-        if how & release::AUTO != 0 {
+        if how.contains(Release::AUTO) {
             add(&raw mut (*entry).autoreaped, 1);
-        } else if (*entry).dead_ns == 0 || how & flag::BY_PARENT != 0 {
+        } else if (*entry).dead_ns == 0 || how.contains(Release::BY_PARENT) {
             add(&raw mut (*entry).reaped, 1);
-            if how & flag::COARSE != 0 {
+            if how.contains(Release::COARSE) {
                 add(&raw mut (*entry).coarse, 1);
             }
             record_duration(&raw mut (*entry).reap_latency, latency_ns);

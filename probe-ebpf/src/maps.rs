@@ -5,7 +5,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use probe_common::wire::{
-    Target, DeadChild, DeadChildSlot, NsPid, ParentClaim, ParentKey, ParentEntry, FinishedParents, WaitidCall, loss,
+    DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, Target,
+    WaitidCall, loss,
 };
 
 const BPF_F_MMAPABLE: u32 = 1024;

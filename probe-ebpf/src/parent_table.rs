@@ -2,7 +2,7 @@
 //!
 //! Must not know the events of a life.
 
-use probe_common::wire::{CLAIM_BUSY, ParentClaim, ParentKey, ParentEntry, loss};
+use probe_common::wire::{CLAIM_BUSY, ParentClaim, ParentEntry, ParentKey, loss};
 
 use crate::{
     kernel::{

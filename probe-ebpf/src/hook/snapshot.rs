@@ -1,7 +1,7 @@
 //! The kernel's own task list, process by process: what is unreaped now. Enters the zombies that no hook has seen die.
 
 use aya_ebpf::helpers::generated::bpf_seq_write;
-use probe_common::wire::{TaskEntry, TaskRef, flag, state};
+use probe_common::wire::{DeadFlags, TaskEntry, TaskRef, state};
 
 use crate::{
     dead_child_table::find,
@@ -74,7 +74,7 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
         if let Some(child) = find(seen.process.tgid) {
             // SAFETY: a value of our own map.
             let child = unsafe { &*child };
-            if child.flags & flag::OLDER == 0 {
+            if !child.flags.contains(DeadFlags::PREEXISTING) {
                 seen.zombie_ns = child.zombie_ns;
             }
         }

@@ -1,6 +1,6 @@
 //! A death enters the table of dead children. Must not know its notification.
 
-use probe_common::wire::{DeadChild, ParentKey, TaskRef, flag};
+use probe_common::wire::{DeadChild, DeadFlags, ParentKey, TaskRef};
 
 use crate::{
     dead_child_table::{self, Entered},
@@ -49,16 +49,17 @@ pub fn enter_seen<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: 
     enter_death(leader, signal, exit_ns)
 }
 
-/// Nobody will be notified of the death. Beside the flags of a dead child, so that the verifier has one number to follow.
-const UNANNOUNCED: u32 = 1 << 31;
+/// Nobody will be notified of the death. A bit that no flag of a dead child has, so that the verifier follows one number.
+const UNANNOUNCED: DeadFlags = DeadFlags::from_bits_retain(1 << 31);
+const _: () = assert!(!DeadFlags::all().intersects(UNANNOUNCED));
 
 /// What has to be known of the parent when its child dies.
 struct ParentAtDeath {
     key: ParentKey,
     /// The address of the task whose child it is.
     task: u64,
-    /// [`flag::AUTOREAP`], [`flag::UNDER_INIT`], [`UNANNOUNCED`].
-    flags: u32,
+    /// `AUTOREAP`, `UNDER_INIT`, [`UNANNOUNCED`].
+    flags: DeadFlags,
     nr: u32,
     ns_inum: u32,
 }
@@ -74,16 +75,16 @@ fn parent_at_death<M: Memory, N: Memory>(
     let key = parent.identity();
     let exit_signal = leader.exit_signal();
     let seen_as = leader.as_seen_by(parent, signal);
-    let mut flags = if seen_as.by_init { flag::UNDER_INIT } else { 0 };
+    let mut flags = if seen_as.by_init { DeadFlags::UNDER_INIT } else { DeadFlags::empty() };
     if notified.tgid() == key.tgid {
         if exit_signal == SIGCHLD && parent.autoreaps() {
-            flags |= flag::AUTOREAP;
+            flags = flags.union(DeadFlags::AUTOREAP);
         }
         if exit_signal == 0 && is_seen {
-            flags |= UNANNOUNCED;
+            flags = flags.union(UNANNOUNCED);
         }
     }
-    let flags = forget(flags, &key.tgid);
+    let flags = DeadFlags::from_bits_retain(forget(flags.bits(), &key.tgid));
     let ns_inum = forget(seen_as.ns_inum, &key.tgid);
     ParentAtDeath { key, task: parent.0, flags, nr: seen_as.nr, ns_inum }
 }
@@ -104,13 +105,13 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
     );
     let real_parent = TaskPtr::<Untyped>::at(task);
     if parent_table::find(&key).is_some() {
-        flags |= flag::PARENT;
+        flags = flags.union(DeadFlags::PARENT);
     }
-    if flags & flag::AUTOREAP != 0 {
+    if flags.contains(DeadFlags::AUTOREAP) {
         // Its release may be seen when the name of the parent can no longer be read.
         let _ = parent_table::find_or_create(&parent, real_parent);
     }
-    let flags = forget(flags, &process.tgid);
+    let flags = DeadFlags::from_bits_retain(forget(flags.bits(), &process.tgid));
     // Every member by name, see `verifier`.
     let child = DeadChild {
         process,
@@ -119,21 +120,25 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
         exit_ns,
         zombie_ns: 0,
         tracer_tgid: 0,
-        flags: flags & !UNANNOUNCED,
+        flags: flags.difference(UNANNOUNCED),
         nr,
         ns_inum,
     };
     match enter_once(&child, signal.nr_threads() == 1) {
         Entered::Known => return false,
         Entered::New => {}
-        Entered::Nowhere => ledger::count_untracked(&parent, real_parent, flags & flag::AUTOREAP != 0),
+        Entered::Nowhere => {
+            ledger::count_untracked(&parent, real_parent, flags.contains(DeadFlags::AUTOREAP))
+        }
     }
     let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
-    if flags & flag::PARENT != 0 {
+    if flags.contains(DeadFlags::PARENT) {
         ledger::mark_dead(&key, time_ns);
     }
-    event::send_exit(time_ns, &child, flags & flag::AUTOREAP, real_parent, || leader.wait_status(signal));
-    flags & UNANNOUNCED != 0
+    event::send_exit(time_ns, &child, flags.contains(DeadFlags::AUTOREAP), real_parent, || {
+        leader.wait_status(signal)
+    });
+    flags.contains(UNANNOUNCED)
 }
 
 /// Enters a death. It may be known already: several threads can see themselves as the last one (`alone`: not here).
@@ -165,7 +170,11 @@ pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer
         exit_ns: 0,
         zombie_ns: now_ns,
         tracer_tgid: tracer.tgid,
-        flags: flag::OLDER | if tracer.tgid == 0 { 0 } else { flag::HELD },
+        flags: DeadFlags::PREEXISTING.union(if tracer.tgid == 0 {
+            DeadFlags::empty()
+        } else {
+            DeadFlags::HELD
+        }),
         nr: seen_as.nr,
         ns_inum: seen_as.ns_inum,
     };
@@ -178,7 +187,7 @@ pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer
 pub fn forget_preexisting(tgid: u32, start_boottime_ns: u64) {
     if let Some(child) = dead_child_table::find(tgid)
         // SAFETY: a value of our own map.
-        && unsafe { (*child).flags & flag::OLDER != 0 && (*child).process.start_boottime_ns == start_boottime_ns }
+        && unsafe { (*child).flags.contains(DeadFlags::PREEXISTING) && (*child).process.start_boottime_ns == start_boottime_ns }
     {
         dead_child_table::take_out(tgid, start_boottime_ns);
     }

@@ -2,7 +2,7 @@
 //!
 //! Must not know which hook saw it.
 
-use probe_common::wire::{ParentKey, flag};
+use probe_common::wire::{DeadFlags, ParentKey};
 
 use crate::{
     dead_child_table::{find, resolve},
@@ -16,12 +16,23 @@ use crate::{
     verifier::forget,
 };
 
-/// Bits of a death notification. FIRST: the task has just become a zombie. MOVED: the zombie has a new parent. AUTOREAP:
-/// the kernel will reap it. HELD: a tracer that is not the parent is notified.
-const FIRST: u32 = 1;
-const MOVED: u32 = 2;
-const AUTOREAP: u32 = 4;
-const HELD: u32 = 8;
+bitflags::bitflags! {
+    /// What a death notification is.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    struct Notice: u32 {
+        /// The task has just become a zombie.
+        const FIRST = 1;
+        /// The zombie has a new parent.
+        const MOVED = 2;
+        /// The kernel will reap it.
+        const AUTOREAP = 4;
+        /// A tracer that is not the parent is notified.
+        const HELD = 8;
+    }
+}
+
+/// What a new parent does not change of a dead child.
+const KEPT: DeadFlags = DeadFlags::PREEXISTING.union(DeadFlags::PARENT);
 
 /// Whether the kernel will reap, where the hook does not say.
 pub const UNKNOWN: u32 = 2;
@@ -79,42 +90,43 @@ pub extern "C" fn notified_rarely(tgid: u32, parent: u64, told: u64, held: u32, 
 #[inline(always)]
 fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bool, autoreap: bool) {
     let new = parent.identity();
-    let told_by = (if autoreap { AUTOREAP } else { 0 }) | (if held { HELD } else { 0 });
-    let told_by = forget(told_by, &tgid);
+    let autoreap = if autoreap { Notice::AUTOREAP } else { Notice::empty() };
+    let told_by = autoreap.union(if held { Notice::HELD } else { Notice::empty() });
+    let told_by = Notice::from_bits_retain(forget(told_by.bits(), &tgid));
     let now = now_ns();
     let Some(child) = find(tgid) else { return };
     // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
     let child = unsafe { &mut *child };
     let (before_ns, exit_ns, old) = (child.zombie_ns, child.exit_ns, child.parent);
-    let mut what = told_by & AUTOREAP;
+    let mut what = told_by.intersection(Notice::AUTOREAP);
     if before_ns == 0 {
-        what |= FIRST;
+        what = what.union(Notice::FIRST);
     } else if old != new {
-        what |= MOVED;
+        what = what.union(Notice::MOVED);
     }
-    let what = forget(what, &tgid);
-    let held = told_by & HELD != 0;
+    let what = Notice::from_bits_retain(forget(what.bits(), &tgid));
+    let held = told_by.contains(Notice::HELD);
     // It was notified before (a child without an exit signal, at its exit) and no tracer held it: nothing is new.
-    if what == 0 && child.flags & flag::HELD == 0 && !held {
+    if what.is_empty() && !child.flags.contains(DeadFlags::HELD) && !held {
         return;
     }
-    let (first, moved) = (what & FIRST != 0, what & MOVED != 0);
+    let (first, moved) = (what.contains(Notice::FIRST), what.contains(Notice::MOVED));
     child.parent = new;
-    let mut flags = child.flags & (flag::UNDER_INIT | flag::OLDER | flag::PARENT);
+    let mut flags = child.flags.intersection(DeadFlags::UNDER_INIT.union(KEPT));
     if moved {
         child.real_parent = 0;
-        flags &= flag::OLDER | flag::PARENT;
+        flags = flags.intersection(KEPT);
     }
-    if what & AUTOREAP != 0 {
-        flags |= flag::AUTOREAP;
+    if what.contains(Notice::AUTOREAP) {
+        flags = flags.union(DeadFlags::AUTOREAP);
     }
     if held {
-        flags |= flag::HELD;
+        flags = flags.union(DeadFlags::HELD);
         child.tracer_tgid = told.tgid();
     }
-    let flags = forget(flags, &tgid);
+    let flags = DeadFlags::from_bits_retain(forget(flags.bits(), &tgid));
     child.flags = flags;
-    if what == FIRST | AUTOREAP {
+    if what == Notice::FIRST.union(Notice::AUTOREAP) {
         return;
     }
     // Last use of this pointer. Below, the verifier's state no longer depends on whether it came from the slot or the
@@ -124,7 +136,7 @@ fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bo
         let teardown_ns = if first && exit_ns != 0 { now.saturating_sub(exit_ns) } else { UNKNOWN_NS };
         count_zombie(new.tgid, new.start_boottime_ns, parent.address(), u32::from(moved), teardown_ns);
     }
-    if !event::wants_notification(first, flags & flag::HELD != 0) {
+    if !event::wants_notification(first, flags.contains(DeadFlags::HELD)) {
         return;
     }
     let before = Before { zombie_ns: before_ns, parent: old, what };
@@ -135,8 +147,7 @@ fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bo
 struct Before {
     zombie_ns: u64,
     parent: ParentKey,
-    /// [`FIRST`], [`MOVED`].
-    what: u32,
+    what: Notice,
 }
 
 /// Leaf function, see `verifier`.
@@ -149,7 +160,7 @@ fn send_zombie_event(tgid: u32, parent: u64, tracer: u64, before: &Before) {
         return;
     }
     // Must be forgotten: a number in a caller's stack, see `verifier`.
-    let what = forget(before.what, &tgid);
+    let what = Notice::from_bits_retain(forget(before.what.bits(), &tgid));
     event::send_notification(
         child,
         &Notification {
@@ -157,8 +168,8 @@ fn send_zombie_event(tgid: u32, parent: u64, tracer: u64, before: &Before) {
             tracer,
             before_ns: before.zombie_ns,
             old_parent: &before.parent,
-            is_first: what & FIRST != 0,
-            is_moved: what & MOVED != 0,
+            is_first: what.contains(Notice::FIRST),
+            is_moved: what.contains(Notice::MOVED),
         },
     );
 }

@@ -4,7 +4,7 @@
 
 use probe_common::{
     settings::scope,
-    wire::{NsPid, TaskRef, flag},
+    wire::{DeadFlags, EventFlags, NsPid, TaskRef},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         task::{TaskPtr, process_of, with_current},
         typed::Memory,
     },
-    ledger::{self, count_reap, count_release, fold_finished_parent, release},
+    ledger::{self, Release, count_reap, count_release, fold_finished_parent},
     parent_table,
     settings::setting,
     verifier::forget,
@@ -33,7 +33,7 @@ pub fn task_released<M: Memory>(task: TaskPtr<M>) {
     with_current!(|current| {
         let by_wait = !current.is_exiting();
         if !by_wait || !reaped_as_usual(tgid, start_boottime_ns, current.tgid()) {
-            released(tgid, start_boottime_ns, current, by_wait, 0);
+            released(tgid, start_boottime_ns, current, by_wait, Release::empty());
         }
     });
 }
@@ -56,7 +56,7 @@ pub extern "C" fn waited_for_another(nr: u32) -> i32 {
             tgid = resolve(nr, current.untyped().signal().pid_ns_inum());
         }
         if let Some(tgid) = tgid {
-            released(tgid, 0, current, true, 0);
+            released(tgid, 0, current, true, Release::empty());
         }
     });
     0
@@ -70,9 +70,11 @@ pub fn freed<M: Memory>(task: TaskPtr<M>) {
     let (start_boottime_ns, real_parent) = (task.start_boottime_ns(), task.real_parent().0);
     // SAFETY: a value of our own map.
     let (known, child_flags) = unsafe { ((*child).real_parent, (*child).flags) };
-    let same = known == real_parent && known != 0 && child_flags & (flag::UNDER_INIT | flag::HELD) == 0;
-    let flags = if same { flag::COARSE | flag::BY_PARENT } else { flag::COARSE };
-    released(tgid, start_boottime_ns, task, false, flags);
+    let same = known == real_parent
+        && known != 0
+        && !child_flags.intersects(DeadFlags::UNDER_INIT.union(DeadFlags::HELD));
+    let how = if same { Release::COARSE.union(Release::BY_PARENT) } else { Release::COARSE };
+    released(tgid, start_boottime_ns, task, false, how);
 }
 
 /// `reaper` waited and took the entry of `tgid`. Returns true where that is the usual case, which is only counted: in few
@@ -95,7 +97,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
     };
     let latency_ns = now_ns().saturating_sub(since_ns);
     if parent.tgid != reaper_tgid
-        || flags & !(flag::UNDER_INIT | flag::PARENT) != 0
+        || !DeadFlags::UNDER_INIT.union(DeadFlags::PARENT).contains(flags)
         || ns_inum != 0
         || since_ns == 0
         || latency_ns >= setting!(slow_ns)
@@ -107,7 +109,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
     // Only the hook that takes it out counts it: a wait's return and the free may run at the same time on two CPUs.
     if take_out(tgid, start) {
         count_reap(entry, latency_ns);
-        if flags & flag::PARENT != 0 {
+        if flags.contains(DeadFlags::PARENT) {
             fold_finished_parent(tgid, start);
         }
     }
@@ -117,7 +119,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
 /// The entry of `tgid` is gone. `start_boottime_ns`: which process of that pid, 0 where unknown. `by_wait`: `reaper` waited;
 /// else the kernel reaped, or no hook saw who did, and `reaper` is any task. In place: it is common.
 #[inline(always)]
-fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by_wait: bool, flags: u32) {
+fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by_wait: bool, how: Release) {
     let Some(child) = find(tgid) else { return };
     // SAFETY: a value of our own map; copied before it is taken out.
     let child = unsafe { *child };
@@ -126,14 +128,14 @@ fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by
         return;
     }
     let mut parent = child.parent;
-    let mut what = 0;
+    let mut what = how;
     if by_wait && reaper.tgid() != parent.tgid {
         // A tracer's wait lets go of the zombie; the parent still has to reap it.
         if reaper.tgid() == child.tracer_tgid {
             return;
         }
         parent = reaper.untyped().identity();
-        what |= release::ADOPTED;
+        what = what.union(Release::ADOPTED);
     }
     // Only the hook that takes it out counts it: a wait's return and the free may run at the same time on two CPUs.
     if !take_out(tgid, start) {
@@ -143,28 +145,29 @@ fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by
         forget_name_in_namespace(NsPid { ns_inum: child.ns_inum, nr: child.nr });
     }
     filter::leave_scope(tgid);
-    if child.flags & flag::PARENT != 0 {
+    if child.flags.contains(DeadFlags::PARENT) {
         fold_finished_parent(tgid, start);
     }
     let now = now_ns();
-    if child.flags & flag::AUTOREAP != 0 && !by_wait {
-        what |= release::AUTO;
+    if child.flags.contains(DeadFlags::AUTOREAP) && !by_wait {
+        what = what.union(Release::AUTO);
     }
     let since = if child.zombie_ns != 0 { child.zombie_ns } else { child.exit_ns };
     let latency_ns = now.saturating_sub(since);
     // Of a child older than the tracer the latency is a lower bound; a tracer's is not the parent's doing.
-    let mut wrong = child.flags & (flag::OLDER | flag::HELD) != 0 || latency_ns >= setting!(slow_ns);
+    let mut wrong = child.flags.intersects(DeadFlags::PREEXISTING.union(DeadFlags::HELD))
+        || latency_ns >= setting!(slow_ns);
     // A late free creates no entry: a parent whose entry is gone was folded before. But the parent of a child that died
     // before the programs were attached may never have had one.
-    if !by_wait && child.flags & flag::OLDER == 0 {
-        what |= release::LATE;
+    if !by_wait && !child.flags.contains(DeadFlags::PREEXISTING) {
+        what = what.union(Release::LATE);
     }
     if child.zombie_ns == 0 {
-        what |= release::UNANNOUNCED;
+        what = what.union(Release::UNANNOUNCED);
     }
-    let what = forget(what | (flags & (flag::COARSE | flag::BY_PARENT)), &child.process.tgid);
+    let what = Release::from_bits_retain(forget(what.bits(), &child.process.tgid));
     let named = if by_wait { reaper.address() } else { 0 };
-    if count_release(parent.tgid, parent.start_boottime_ns, named, what, latency_ns) != 0 {
+    if count_release(parent.tgid, parent.start_boottime_ns, named, what.bits(), latency_ns) != 0 {
         wrong = true;
     }
     if !event::wants_reap(wrong, latency_ns) {
@@ -174,17 +177,30 @@ fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by
     let by = if by_wait { process_of(reaper.untyped()) } else { TaskRef::NONE };
     event::send_reap(
         now,
-        flags | (if what & release::AUTO != 0 { flag::AUTOREAP } else { 0 }),
+        sent_flags(what),
         &child,
         if by_wait { &by } else { &unnamed },
-        if flags & flag::BY_PARENT != 0 { &unnamed } else { &by },
+        if what.contains(Release::BY_PARENT) { &unnamed } else { &by },
     );
+}
+
+/// What the event says of a release.
+#[inline(always)]
+fn sent_flags(how: Release) -> EventFlags {
+    // The bits that both have are the same ones.
+    const SHARED: Release = Release::COARSE.union(Release::BY_PARENT);
+    const _: () = assert!(
+        Release::COARSE.bits() == EventFlags::COARSE.bits()
+            && Release::BY_PARENT.bits() == EventFlags::BY_PARENT.bits()
+    );
+    let autoreap = if how.contains(Release::AUTO) { EventFlags::AUTOREAP } else { EventFlags::empty() };
+    EventFlags::from_bits_retain(how.intersection(SHARED).bits()).union(autoreap)
 }
 
 /// Releases a dead child that autoreap takes. Leaf function, see `verifier`.
 #[inline(never)]
 pub fn released_by_kernel<M: Memory>(task: TaskPtr<M>) {
-    released(task.tgid(), task.start_boottime_ns(), task, false, 0);
+    released(task.tgid(), task.start_boottime_ns(), task, false, Release::empty());
 }
 
 /// PID reuse proves that the previous owner was released although no hook saw it. Counts the release now. User space infers
@@ -197,7 +213,7 @@ pub extern "C" fn release_reused_pid(tgid: u32) -> i32 {
     let (parent, start, flags, zombie_ns) =
         unsafe { ((*child).parent, (*child).process.start_boottime_ns, (*child).flags, (*child).zombie_ns) };
     if take_out(tgid, start) {
-        ledger::count_unseen_release(&parent, zombie_ns != 0, flags & flag::AUTOREAP != 0);
+        ledger::count_unseen_release(&parent, zombie_ns != 0, flags.contains(DeadFlags::AUTOREAP));
     }
     0
 }

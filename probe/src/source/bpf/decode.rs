@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use probe_common::wire::{self, Event, ExecEvent, TaskRef, flag, kind, state};
+use probe_common::wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state};
 
 use crate::{
     model::{
@@ -60,13 +60,13 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
         kind::EXIT => Stage::Exit {
             parent: task(&event.parent),
             status: WaitStatus(event.status),
-            autoreap: event.flags & flag::AUTOREAP != 0,
+            autoreap: event.flags.contains(EventFlags::AUTOREAP),
         },
         kind::ZOMBIE => Stage::Zombie {
             parent: task(&event.parent),
-            held_by: if event.flags & flag::HELD != 0 { present(&event.other) } else { None },
+            held_by: if event.flags.contains(EventFlags::HELD) { present(&event.other) } else { None },
             exit_ns: event.exit_ns,
-            again: event.flags & flag::AGAIN != 0,
+            again: event.flags.contains(EventFlags::AGAIN),
         },
         kind::REPARENT => Stage::Reparent {
             parent: task(&event.parent),
@@ -76,8 +76,12 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
         kind::REAP => Stage::Reap {
             parent: task(&event.parent),
             reaper: task(&event.other),
-            how: if event.flags & flag::AUTOREAP != 0 { ReapHow::Auto } else { ReapHow::Wait },
-            precision: if event.flags & flag::COARSE != 0 { Precision::Coarse } else { Precision::Exact },
+            how: if event.flags.contains(EventFlags::AUTOREAP) { ReapHow::Auto } else { ReapHow::Wait },
+            precision: if event.flags.contains(EventFlags::COARSE) {
+                Precision::Coarse
+            } else {
+                Precision::Exact
+            },
             exit_ns: event.exit_ns,
             zombie_ns: event.zombie_ns,
         },
@@ -121,7 +125,7 @@ pub fn death(bytes: &[u8]) -> Option<DeadChild> {
     read::<wire::DeadChild>(bytes).map(|child| DeadChild {
         process: task(&child.process).identity,
         parent: Identity { tgid: child.parent.tgid, start_boottime_ns: child.parent.start_boottime_ns },
-        autoreap: child.flags & flag::AUTOREAP != 0,
+        autoreap: child.flags.contains(DeadFlags::AUTOREAP),
         counted: child.zombie_ns != 0,
     })
 }
