@@ -80,6 +80,16 @@ bitflags::bitflags! {
     }
 }
 
+impl DeadFlags {
+    /// What an event says of them. Without a branch, which the verifier would follow both ways.
+    #[inline(always)]
+    pub const fn sent(self) -> EventFlags {
+        const SENT: u32 = EventFlags::AUTOREAP.bits() | EventFlags::HELD.bits();
+        const _: () = assert!(SENT == DeadFlags::AUTOREAP.bits() | DeadFlags::HELD.bits());
+        EventFlags::from_bits_retain(self.bits() & SENT)
+    }
+}
+
 /// One event of a process. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT), reaper (REAP).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

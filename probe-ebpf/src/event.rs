@@ -6,7 +6,7 @@
 
 use probe_common::{
     settings::scope,
-    wire::{DeadChild, DeadFlags, Event, EventFlags, ExecEvent, ParentKey, TaskRef, kind, loss},
+    wire::{DeadChild, Event, EventFlags, ExecEvent, ParentKey, TaskRef, kind, loss},
 };
 
 use crate::{
@@ -99,7 +99,7 @@ pub fn send_exec(time_ns: u64, key: &ParentKey, process: &TaskRef, current: Type
 pub fn send_exit(
     time_ns: u64,
     child: &DeadChild,
-    autoreap: bool,
+    flags: EventFlags,
     parent: TaskPtr<Untyped>,
     status: impl FnOnce() -> u32,
 ) {
@@ -114,7 +114,7 @@ pub fn send_exit(
     reserve_and_send::<Event>(|event| unsafe {
         (*event).time_ns = time_ns;
         (*event).kind = kind::EXIT;
-        (*event).flags = if autoreap { EventFlags::AUTOREAP } else { EventFlags::empty() };
+        (*event).flags = flags;
         copy_task(&raw mut (*event).process, &child.process);
         describe_process(parent, &mut (*event).parent);
         name_task(&raw mut (*event).other, &ParentKey::default());
@@ -149,7 +149,7 @@ pub fn wants_notifications_of(child: &DeadChild) -> bool {
 /// Sends a death notification.
 #[inline(always)]
 pub fn send_notification(child: &DeadChild, notification: &Notification) {
-    let held = if child.flags.contains(DeadFlags::HELD) { EventFlags::HELD } else { EventFlags::empty() };
+    let held = child.flags.sent().intersection(EventFlags::HELD);
     let (first, moved) = (notification.is_first, notification.is_moved);
     // A dying parent hands on its zombies itself.
     let handing_on = TaskPtr::current().leader();

@@ -4,7 +4,7 @@
 
 use probe_common::{
     bucket,
-    wire::{COMM_LEN, Histogram, ParentEntry, ParentKey},
+    wire::{COMM_LEN, EventFlags, Histogram, ParentEntry, ParentKey},
 };
 
 use crate::{
@@ -120,6 +120,13 @@ bitflags::bitflags! {
     }
 }
 
+// What the event says of the release is passed on in the same bits.
+const _: () = assert!(
+    Release::COARSE.bits() == EventFlags::COARSE.bits()
+        && Release::BY_PARENT.bits() == EventFlags::BY_PARENT.bits()
+        && Release::AUTO.bits() >> 1 == EventFlags::AUTOREAP.bits()
+);
+
 /// A child is released. `task`: address of one of the parent's, or 0. Returns 1 if the parent had died before, so that the
 /// child is not reaped.
 #[unsafe(no_mangle)]
@@ -133,30 +140,30 @@ pub extern "C" fn count_release(
 ) -> i32 {
     let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
     let how = Release::from_bits_retain(how);
-    let late = how.contains(Release::LATE);
+    let late = how.intersects(Release::LATE);
     let entry = if late {
         parent_table::find(key)
     } else {
         parent_table::find_or_create(key, TaskPtr::<Untyped>::at(task))
     };
     let Some(entry) = entry else {
-        if late && how.contains(Release::UNANNOUNCED) {
-            count_after_fold(how.contains(Release::AUTO));
+        if late && how.intersects(Release::UNANNOUNCED) {
+            count_after_fold(how.intersects(Release::AUTO));
         }
         return 0;
     };
     // SAFETY: a value of our own map.
     unsafe {
-        if how.contains(Release::ADOPTED) {
+        if how.intersects(Release::ADOPTED) {
             add(&raw mut (*entry).adopted, 1);
-        } else if how.contains(Release::UNANNOUNCED) {
+        } else if how.intersects(Release::UNANNOUNCED) {
             add(&raw mut (*entry).exited, 1);
         }
-        if how.contains(Release::AUTO) {
+        if how.intersects(Release::AUTO) {
             add(&raw mut (*entry).autoreaped, 1);
-        } else if (*entry).dead_ns == 0 || how.contains(Release::BY_PARENT) {
+        } else if (*entry).dead_ns == 0 || how.intersects(Release::BY_PARENT) {
             add(&raw mut (*entry).reaped, 1);
-            if how.contains(Release::COARSE) {
+            if how.intersects(Release::COARSE) {
                 add(&raw mut (*entry).coarse, 1);
             }
             record_duration(&raw mut (*entry).reap_latency, latency_ns);

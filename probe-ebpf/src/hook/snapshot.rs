@@ -74,7 +74,7 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
         if let Some(child) = find(seen.process.tgid) {
             // SAFETY: a value of our own map.
             let child = unsafe { &*child };
-            if !child.flags.contains(DeadFlags::PREEXISTING) {
+            if !child.flags.intersects(DeadFlags::PREEXISTING) {
                 seen.zombie_ns = child.zombie_ns;
             }
         }

@@ -107,7 +107,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
     if parent_table::find(&key).is_some() {
         flags = flags.union(DeadFlags::PARENT);
     }
-    if flags.contains(DeadFlags::AUTOREAP) {
+    if flags.intersects(DeadFlags::AUTOREAP) {
         // Its release may be seen when the name of the parent can no longer be read.
         let _ = parent_table::find_or_create(&parent, real_parent);
     }
@@ -128,17 +128,15 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
         Entered::Known => return false,
         Entered::New => {}
         Entered::Nowhere => {
-            ledger::count_untracked(&parent, real_parent, flags.contains(DeadFlags::AUTOREAP))
+            ledger::count_untracked(&parent, real_parent, flags.intersects(DeadFlags::AUTOREAP))
         }
     }
     let time_ns = if exit_ns != 0 { exit_ns } else { now_ns() };
-    if flags.contains(DeadFlags::PARENT) {
+    if flags.intersects(DeadFlags::PARENT) {
         ledger::mark_dead(&key, time_ns);
     }
-    event::send_exit(time_ns, &child, flags.contains(DeadFlags::AUTOREAP), real_parent, || {
-        leader.wait_status(signal)
-    });
-    flags.contains(UNANNOUNCED)
+    event::send_exit(time_ns, &child, flags.sent(), real_parent, || leader.wait_status(signal));
+    flags.intersects(UNANNOUNCED)
 }
 
 /// Enters a death. It may be known already: several threads can see themselves as the last one (`alone`: not here).
@@ -187,7 +185,7 @@ pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer
 pub fn forget_preexisting(tgid: u32, start_boottime_ns: u64) {
     if let Some(child) = dead_child_table::find(tgid)
         // SAFETY: a value of our own map.
-        && unsafe { (*child).flags.contains(DeadFlags::PREEXISTING) && (*child).process.start_boottime_ns == start_boottime_ns }
+        && unsafe { (*child).flags.intersects(DeadFlags::PREEXISTING) && (*child).process.start_boottime_ns == start_boottime_ns }
     {
         dead_child_table::take_out(tgid, start_boottime_ns);
     }

@@ -90,9 +90,8 @@ pub extern "C" fn notified_rarely(tgid: u32, parent: u64, told: u64, held: u32, 
 #[inline(always)]
 fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bool, autoreap: bool) {
     let new = parent.identity();
-    let autoreap = if autoreap { Notice::AUTOREAP } else { Notice::empty() };
-    let told_by = autoreap.union(if held { Notice::HELD } else { Notice::empty() });
-    let told_by = Notice::from_bits_retain(forget(told_by.bits(), &tgid));
+    let told_by = u32::from(autoreap) * Notice::AUTOREAP.bits() | u32::from(held) * Notice::HELD.bits();
+    let told_by = Notice::from_bits_retain(forget(told_by, &tgid));
     let now = now_ns();
     let Some(child) = find(tgid) else { return };
     // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
@@ -105,19 +104,19 @@ fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bo
         what = what.union(Notice::MOVED);
     }
     let what = Notice::from_bits_retain(forget(what.bits(), &tgid));
-    let held = told_by.contains(Notice::HELD);
+    let held = told_by.intersects(Notice::HELD);
     // It was notified before (a child without an exit signal, at its exit) and no tracer held it: nothing is new.
-    if what.is_empty() && !child.flags.contains(DeadFlags::HELD) && !held {
+    if what.is_empty() && !child.flags.intersects(DeadFlags::HELD) && !held {
         return;
     }
-    let (first, moved) = (what.contains(Notice::FIRST), what.contains(Notice::MOVED));
+    let (first, moved) = (what.intersects(Notice::FIRST), what.intersects(Notice::MOVED));
     child.parent = new;
     let mut flags = child.flags.intersection(DeadFlags::UNDER_INIT.union(KEPT));
     if moved {
         child.real_parent = 0;
         flags = flags.intersection(KEPT);
     }
-    if what.contains(Notice::AUTOREAP) {
+    if what.intersects(Notice::AUTOREAP) {
         flags = flags.union(DeadFlags::AUTOREAP);
     }
     if held {
@@ -136,7 +135,7 @@ fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bo
         let teardown_ns = if first && exit_ns != 0 { now.saturating_sub(exit_ns) } else { UNKNOWN_NS };
         count_zombie(new.tgid, new.start_boottime_ns, parent.address(), u32::from(moved), teardown_ns);
     }
-    if !event::wants_notification(first, flags.contains(DeadFlags::HELD)) {
+    if !event::wants_notification(first, flags.intersects(DeadFlags::HELD)) {
         return;
     }
     let before = Before { zombie_ns: before_ns, parent: old, what };
@@ -168,8 +167,8 @@ fn send_zombie_event(tgid: u32, parent: u64, tracer: u64, before: &Before) {
             tracer,
             before_ns: before.zombie_ns,
             old_parent: &before.parent,
-            is_first: what.contains(Notice::FIRST),
-            is_moved: what.contains(Notice::MOVED),
+            is_first: what.intersects(Notice::FIRST),
+            is_moved: what.intersects(Notice::MOVED),
         },
     );
 }

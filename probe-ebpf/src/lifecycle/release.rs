@@ -33,7 +33,7 @@ pub fn task_released<M: Memory>(task: TaskPtr<M>) {
     with_current!(|current| {
         let by_wait = !current.is_exiting();
         if !by_wait || !reaped_as_usual(tgid, start_boottime_ns, current.tgid()) {
-            released(tgid, start_boottime_ns, current, by_wait, Release::empty());
+            released(tgid, start_boottime_ns, current, by_wait, EventFlags::empty());
         }
     });
 }
@@ -56,7 +56,7 @@ pub extern "C" fn waited_for_another(nr: u32) -> i32 {
             tgid = resolve(nr, current.untyped().signal().pid_ns_inum());
         }
         if let Some(tgid) = tgid {
-            released(tgid, 0, current, true, Release::empty());
+            released(tgid, 0, current, true, EventFlags::empty());
         }
     });
     0
@@ -73,8 +73,8 @@ pub fn freed<M: Memory>(task: TaskPtr<M>) {
     let same = known == real_parent
         && known != 0
         && !child_flags.intersects(DeadFlags::UNDER_INIT.union(DeadFlags::HELD));
-    let how = if same { Release::COARSE.union(Release::BY_PARENT) } else { Release::COARSE };
-    released(tgid, start_boottime_ns, task, false, how);
+    let seen = if same { EventFlags::COARSE.union(EventFlags::BY_PARENT) } else { EventFlags::COARSE };
+    released(tgid, start_boottime_ns, task, false, seen);
 }
 
 /// `reaper` waited and took the entry of `tgid`. Returns true where that is the usual case, which is only counted: in few
@@ -97,7 +97,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
     };
     let latency_ns = now_ns().saturating_sub(since_ns);
     if parent.tgid != reaper_tgid
-        || !DeadFlags::UNDER_INIT.union(DeadFlags::PARENT).contains(flags)
+        || !flags.difference(DeadFlags::UNDER_INIT.union(DeadFlags::PARENT)).is_empty()
         || ns_inum != 0
         || since_ns == 0
         || latency_ns >= setting!(slow_ns)
@@ -109,7 +109,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
     // Only the hook that takes it out counts it: a wait's return and the free may run at the same time on two CPUs.
     if take_out(tgid, start) {
         count_reap(entry, latency_ns);
-        if flags.contains(DeadFlags::PARENT) {
+        if flags.intersects(DeadFlags::PARENT) {
             fold_finished_parent(tgid, start);
         }
     }
@@ -119,7 +119,13 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
 /// The entry of `tgid` is gone. `start_boottime_ns`: which process of that pid, 0 where unknown. `by_wait`: `reaper` waited;
 /// else the kernel reaped, or no hook saw who did, and `reaper` is any task. In place: it is common.
 #[inline(always)]
-fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by_wait: bool, how: Release) {
+fn released<M: Memory>(
+    tgid: u32,
+    start_boottime_ns: u64,
+    reaper: TaskPtr<M>,
+    by_wait: bool,
+    seen: EventFlags,
+) {
     let Some(child) = find(tgid) else { return };
     // SAFETY: a value of our own map; copied before it is taken out.
     let child = unsafe { *child };
@@ -128,7 +134,7 @@ fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by
         return;
     }
     let mut parent = child.parent;
-    let mut what = how;
+    let mut what = Release::empty();
     if by_wait && reaper.tgid() != parent.tgid {
         // A tracer's wait lets go of the zombie; the parent still has to reap it.
         if reaper.tgid() == child.tracer_tgid {
@@ -145,11 +151,11 @@ fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by
         forget_name_in_namespace(NsPid { ns_inum: child.ns_inum, nr: child.nr });
     }
     filter::leave_scope(tgid);
-    if child.flags.contains(DeadFlags::PARENT) {
+    if child.flags.intersects(DeadFlags::PARENT) {
         fold_finished_parent(tgid, start);
     }
     let now = now_ns();
-    if child.flags.contains(DeadFlags::AUTOREAP) && !by_wait {
+    if child.flags.intersects(DeadFlags::AUTOREAP) && !by_wait {
         what = what.union(Release::AUTO);
     }
     let since = if child.zombie_ns != 0 { child.zombie_ns } else { child.exit_ns };
@@ -159,13 +165,13 @@ fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by
         || latency_ns >= setting!(slow_ns);
     // A late free creates no entry: a parent whose entry is gone was folded before. But the parent of a child that died
     // before the programs were attached may never have had one.
-    if !by_wait && !child.flags.contains(DeadFlags::PREEXISTING) {
+    if !by_wait && !child.flags.intersects(DeadFlags::PREEXISTING) {
         what = what.union(Release::LATE);
     }
     if child.zombie_ns == 0 {
         what = what.union(Release::UNANNOUNCED);
     }
-    let what = Release::from_bits_retain(forget(what.bits(), &child.process.tgid));
+    let what = Release::from_bits_retain(forget(what.bits() | seen.bits(), &child.process.tgid));
     let named = if by_wait { reaper.address() } else { 0 };
     if count_release(parent.tgid, parent.start_boottime_ns, named, what.bits(), latency_ns) != 0 {
         wrong = true;
@@ -177,30 +183,17 @@ fn released<M: Memory>(tgid: u32, start_boottime_ns: u64, reaper: TaskPtr<M>, by
     let by = if by_wait { process_of(reaper.untyped()) } else { TaskRef::NONE };
     event::send_reap(
         now,
-        sent_flags(what),
+        seen.union(EventFlags::from_bits_retain(what.intersection(Release::AUTO).bits() >> 1)),
         &child,
         if by_wait { &by } else { &unnamed },
-        if what.contains(Release::BY_PARENT) { &unnamed } else { &by },
+        if seen.intersects(EventFlags::BY_PARENT) { &unnamed } else { &by },
     );
-}
-
-/// What the event says of a release.
-#[inline(always)]
-fn sent_flags(how: Release) -> EventFlags {
-    // The bits that both have are the same ones.
-    const SHARED: Release = Release::COARSE.union(Release::BY_PARENT);
-    const _: () = assert!(
-        Release::COARSE.bits() == EventFlags::COARSE.bits()
-            && Release::BY_PARENT.bits() == EventFlags::BY_PARENT.bits()
-    );
-    let autoreap = if how.contains(Release::AUTO) { EventFlags::AUTOREAP } else { EventFlags::empty() };
-    EventFlags::from_bits_retain(how.intersection(SHARED).bits()).union(autoreap)
 }
 
 /// Releases a dead child that autoreap takes. Leaf function, see `verifier`.
 #[inline(never)]
 pub fn released_by_kernel<M: Memory>(task: TaskPtr<M>) {
-    released(task.tgid(), task.start_boottime_ns(), task, false, Release::empty());
+    released(task.tgid(), task.start_boottime_ns(), task, false, EventFlags::empty());
 }
 
 /// PID reuse proves that the previous owner was released although no hook saw it. Counts the release now. User space infers
@@ -213,7 +206,7 @@ pub extern "C" fn release_reused_pid(tgid: u32) -> i32 {
     let (parent, start, flags, zombie_ns) =
         unsafe { ((*child).parent, (*child).process.start_boottime_ns, (*child).flags, (*child).zombie_ns) };
     if take_out(tgid, start) {
-        ledger::count_unseen_release(&parent, zombie_ns != 0, flags.contains(DeadFlags::AUTOREAP));
+        ledger::count_unseen_release(&parent, zombie_ns != 0, flags.intersects(DeadFlags::AUTOREAP));
     }
     0
 }
