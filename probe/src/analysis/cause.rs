@@ -77,7 +77,7 @@ impl<'a> Case<'a> {
     fn adopted_left(&self) -> u64 {
         let not_its_own =
             if self.are_forks_known { self.left.saturating_sub(self.parent.ledger.counts.forked) } else { 0 };
-        self.unreaped.adopted.max(not_its_own)
+        self.unreaped.from.adopted.max(not_its_own)
     }
 
     /// How many children at least came to it alive, as it could not have started them.
@@ -94,13 +94,13 @@ impl<'a> Case<'a> {
 
     /// At least how many of those left it started itself.
     fn started_left(&self) -> u64 {
-        if self.adopts() { self.unreaped.started } else { self.left }
+        if self.adopts() { self.unreaped.from.own + self.unreaped.from.inherited } else { self.left }
     }
 
     /// At least how many of those left it started itself, before its last exec.
     fn started_before_exec(&self) -> u64 {
-        let unknown = if self.adopts() { 0 } else { self.unreaped.unknown_before_exec };
-        self.unreaped.started_before_exec + unknown
+        let foreign = if self.adopts() { 0 } else { self.unreaped.from.foreign };
+        self.unreaped.from.inherited + foreign
     }
 
     fn inherited(&self) -> Option<Cause> {
