@@ -7,6 +7,9 @@ use crate::{
     model::{Task, TaskTraits},
 };
 
+/// Most first parents that are kept: who reads a report wants an example.
+const FIRST_PARENTS_MAX: usize = 16;
+
 /// The unreaped children of a living parent and the abandoned ones of a dead one. But for `held*`, none of them is held
 /// by a tracer.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,8 @@ pub struct Unreaped {
     pub older: u64,
     /// Where `own` and `abandoned` come from.
     pub from: Provenances,
+    /// The first parents of the adopted ones, as far as they were seen, each once.
+    pub first_parents: Vec<Task>,
     /// Of `own`: only waits with __WALL or __WCLONE see them.
     pub clone_children: u64,
     /// When the youngest was born.
@@ -62,6 +67,12 @@ impl Unreaped {
             found.own += 1;
             found.older += u64::from(older);
             found.from.count(process.provenance(parent));
+            if let Some(first) = process.first_parent()
+                && found.first_parents.len() < FIRST_PARENTS_MAX
+                && !found.first_parents.iter().any(|known| known.identity == first.identity)
+            {
+                found.first_parents.push(first);
+            }
             found.clone_children += u64::from(process.traits.contains(TaskTraits::CLONE_CHILD));
             found.youngest_ns = found.youngest_ns.max(born_ns);
             if waited_ns > grace_ns {
@@ -75,6 +86,7 @@ impl Unreaped {
         if found.left() == 0 {
             (found.oldest_ns, found.at_least) = (oldest_held_ns, held_at_least);
         }
+        found.first_parents.sort_unstable_by_key(|first| first.identity);
         found.tracers.sort_by_key(|(tracer, count)| (std::cmp::Reverse(*count), tracer.identity));
         found
     }

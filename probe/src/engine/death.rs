@@ -38,8 +38,7 @@ impl Engine {
         self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child)
-                && let Some(left) =
-                    process.left_at(now, self.first_snapshot_ns, process.provenance(parent))
+                && let Some(left) = process.left_at(now, self.first_snapshot_ns, process.provenance(parent))
             {
                 let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
                 parent.abandon(left);
@@ -128,8 +127,8 @@ impl Engine {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
         }
-        let provenance = (self.parents.get(&former))
-            .map_or(Provenance::Unknown, |former| process.provenance(former));
+        let provenance =
+            (self.parents.get(&former)).map_or(Provenance::Unknown, |former| process.provenance(former));
         let left = process.left_at(now, self.first_snapshot_ns, provenance);
         process.parent = parent.identity;
         process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };

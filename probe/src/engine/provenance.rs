@@ -4,7 +4,7 @@
 //! Must not know causes: it states facts, and says where there is none.
 
 use super::{Parent, Process};
-use crate::model::TaskTraits;
+use crate::model::{Task, TaskTraits};
 
 /// Where a parent has a dead child from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,7 @@ impl Process {
             return Provenance::Adopted;
         }
         // Only a reaper gets children that it did not fork.
-        let is_forked_by_parent =
-            self.born_to == parent.task.identity || parent.is_reaper() == Some(false);
+        let is_forked_by_parent = self.born_to == parent.task.identity || parent.is_reaper() == Some(false);
         match (is_forked_by_parent, is_of_other_program) {
             (true, true) => Provenance::Inherited,
             (true, false) if self.born_to.tgid != 0 || self.traits.contains(TaskTraits::SAME_PROGRAM) => {
@@ -70,6 +69,13 @@ impl Process {
             (false, true) => Provenance::Foreign,
             _ => Provenance::Unknown,
         }
+    }
+
+    /// Its first parent, where it has another now and that one was seen.
+    pub fn first_parent(&self) -> Option<Task> {
+        let first = self.spawned_by.as_deref().filter(|_| self.born_to.tgid != 0);
+        let first = first.filter(|first| first.identity == self.born_to).or(self.orphaned_by.as_deref());
+        first.copied().filter(|first| first.identity != self.parent)
     }
 
     /// It had another parent before.

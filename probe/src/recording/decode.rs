@@ -10,8 +10,8 @@ use super::kind;
 use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
     Hooks, Identity, Input, LifecycleEvent, Losses, MapStats, Precision, ProcessInfo, ProgramStats, ReapHow,
-    Scope, Session, SignalMasks, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor, TracerStats,
-    WaitStatus,
+    Scope, Session, SignalMasks, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor,
+    TracerStats, WaitStatus,
 };
 
 /// Pids are smaller: the kernel's PID_MAX_LIMIT.

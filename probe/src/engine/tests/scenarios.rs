@@ -81,7 +81,10 @@ fn what_is_known_of_the_abandoned_is_kept_with_their_parent() {
     );
     let parent = &engine.parents[&task(2).identity];
     assert_eq!((parent.abandoned_after.count(), parent.abandoned_held_after.count()), (3, 1));
-    assert_eq!((parent.abandoned_older, parent.abandoned_from.adopted, parent.abandoned_youngest_ns), (1, 0, 33));
+    assert_eq!(
+        (parent.abandoned_older, parent.abandoned_from.adopted, parent.abandoned_youngest_ns),
+        (1, 0, 33)
+    );
     assert_eq!(parent.abandoned_to.as_ref().map(|tracer| tracer.identity.tgid), Some(7));
     let handed_on = "30 fork 31 3\n 40 exit 31 3\n 41 zombie 31 3\n 50 reparent 31 2\n 90 exit 2 1\n";
     assert_eq!(play(handed_on).parents[&task(2).identity].abandoned_from.adopted, 1);
