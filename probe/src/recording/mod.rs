@@ -11,6 +11,7 @@
 
 mod decode;
 mod encode;
+mod evidence;
 mod frames;
 mod kind;
 mod reader;
@@ -23,7 +24,7 @@ const MAGIC: &[u8; 8] = b"REAPWREC";
 /// Changes when an old reader could misread a new file.
 const MAJOR: u16 = 3;
 /// Changes when something was added.
-const MINOR: u16 = 1;
+const MINOR: u16 = 2;
 const MARKER: [u8; 4] = [0xf7, b'R', b'W', b'\n'];
 /// Marker, kind, length.
 const HEAD_LEN: usize = 9;
