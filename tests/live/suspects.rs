@@ -151,6 +151,7 @@ fn what_suspects_do_meanwhile_is_what_they_said() {
     let waits_in_thread = start("waits-in-thread");
     let reads = start("reads-pipe");
     let reads_own = start("reads-own-pipe");
+    let reads_anothers = start("reads-pipe-of-another-user");
     let vforks = start("vfork");
     let traced = start("traced");
     let waits_for_signal = start("signal-wait");
@@ -196,6 +197,21 @@ fn what_suspects_do_meanwhile_is_what_they_said() {
         assert_eq!((fd, pids), (suspect.number("fd"), vec![suspect.number("writer")]), "{}", suspect.truth);
         assert_eq!(writers[0].comm.bytes(), b"workload");
         assert!(!is_cut || are_some_hidden(), "{}", suspect.truth);
+    }
+
+    let anothers = reads_anothers.number("writer");
+    // SAFETY: plain numbers; the suspect, which lives, has not reaped it.
+    assert_eq!(unsafe { libc::kill(anothers as i32, libc::SIGKILL) }, 0);
+    let Blocked::PipeRead(read) = last(&reads_anothers).blocked else {
+        panic!("{:?}", last(&reads_anothers));
+    };
+    let pids: Vec<u32> = read.writers.iter().map(|writer| writer.identity.tgid).collect();
+    // Since Linux 5.14 the kernel tells the inodes of other users' descriptors.
+    let own = fs::read_to_string("/proc/self/fdinfo/0").expect("standard input");
+    if own.contains("ino:") {
+        assert_eq!(pids, [anothers]);
+    } else {
+        assert!(read.is_cut, "it must not seem that nobody holds it: {pids:?}");
     }
 
     let evidence = last(&vforks);

@@ -111,6 +111,7 @@ fn main() {
         "suspect-waits-in-thread" => suspect::suspect(suspect::Doing::WaitsInThread),
         "suspect-reads-pipe" => suspect::suspect(suspect::Doing::ReadsPipe),
         "suspect-reads-own-pipe" => suspect::suspect(suspect::Doing::ReadsOwnPipe),
+        "suspect-reads-pipe-of-another-user" => suspect::suspect(suspect::Doing::ReadsPipeOfAnotherUser),
         "suspect-vfork" => suspect::suspect(suspect::Doing::Vfork),
         "suspect-traced" => suspect::suspect(suspect::Doing::Traced),
         "suspect-signal-wait" => suspect::suspect(suspect::Doing::SignalWait),

@@ -9,6 +9,8 @@ use crate::{hold::hold, leak::zombies, process::*};
 
 /// Longer than any test.
 const LONG_MS: u64 = 120_000;
+/// A user that is not root.
+const NOBODY: u32 = 65_534;
 
 /// What a parent with a zombie does from now on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,7 @@ pub enum Doing {
     WaitsInThread,
     ReadsPipe,
     ReadsOwnPipe,
+    ReadsPipeOfAnotherUser,
     Vfork,
     Traced,
     SignalWait,
@@ -117,6 +120,24 @@ pub fn suspect(doing: Doing) -> Value {
             tell("writer", writer.into());
             tell("fd", read.into());
         }
+        Doing::ReadsPipeOfAnotherUser => {
+            let (read, write) = pipe();
+            // It forgets whose helper it is when it becomes another user: whoever reads the truth ends it.
+            let writer = fork(|| {
+                // SAFETY: plain numbers and descriptors of ours.
+                unsafe {
+                    assert!(libc::dup(write) >= 0);
+                    assert_eq!(libc::setgid(NOBODY), 0);
+                    assert_eq!(libc::setuid(NOBODY), 0);
+                }
+                close(read);
+                exec_self(&["sit", "--ms", &LONG_MS.to_string()])
+            });
+            close(write);
+            fd = read;
+            tell("writer", writer.into());
+            tell("fd", read.into());
+        }
         Doing::ReadsOwnPipe => {
             let (read, write) = pipe();
             fd = read;
@@ -148,7 +169,7 @@ pub fn suspect(doing: Doing) -> Value {
             unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), libc::WSTOPPED) };
         }
         Doing::WaitsInThread => drop(thread::spawn(move || wait(child)).join()),
-        Doing::ReadsPipe | Doing::ReadsOwnPipe => drop(receive(fd)),
+        Doing::ReadsPipe | Doing::ReadsOwnPipe | Doing::ReadsPipeOfAnotherUser => drop(receive(fd)),
         Doing::Vfork => {
             let parent = own_pid();
             // SAFETY: CLONE_VFORK without CLONE_VM: the child has its own memory.
