@@ -8,7 +8,7 @@ use std::io::Write;
 use probe::{
     analysis,
     engine::Engine,
-    model::{COMMAND_LINE_MAX, Input, Session},
+    model::{COMMAND_LINE_MAX, Input, Session, WAIT_CHANNEL_MAX},
     recording::Reader,
     render::{
         event_text, json, report_text, stats_text,
@@ -18,7 +18,7 @@ use probe::{
         bpf::{attach_btf::attach_types, btf::Types, decode, offsets},
         host::{
             cgroup::{self, Viewpoint},
-            process_info,
+            evidence, process_directory, process_info,
             tracefs::offset_in,
         },
     },
@@ -144,15 +144,26 @@ pub fn tracefs(bytes: &[u8]) {
     }
 }
 
-/// What /proc says of a process: stat, cmdline, cgroup.
+/// What /proc says of a process: stat, cmdline, cgroup, status, syscall, wchan, fdinfo, mountinfo.
 pub fn proc(bytes: &[u8]) {
-    let _ = process_info::start_ticks(bytes);
+    let _ = process_directory::start_ticks(bytes);
     for whole in [true, false] {
         let args = process_info::split_args(bytes, whole);
         assert!(args.iter().map(|arg| arg.len() + 1).sum::<usize>() <= bytes.len() + 1);
     }
     let kept = process_info::arguments(bytes);
     assert!(kept.iter().map(|arg| arg.len() + 1).sum::<usize>() <= COMMAND_LINE_MAX + 1);
+    if let Some(status) = evidence::Status::parse(bytes) {
+        assert!(status.state.is_ascii_alphabetic());
+    }
+    let _ = evidence::tgid_and_ns_pid(bytes);
+    let _ = evidence::in_call(bytes);
+    let _ = evidence::pipe_in(bytes);
+    let _ = evidence::Descriptor::parse(bytes);
+    assert!(evidence::wait_channel(bytes).len() <= WAIT_CHANNEL_MAX);
+    // Where nothing is mounted, no file is read.
+    let _ = evidence::Freezers::default().is_frozen(bytes);
+    let _ = evidence::Freezers::parse(bytes);
     // The same text as that of PID 1 where the paths begin below the root.
     for seen_from in [Viewpoint::Root, Viewpoint::Below { init: bytes.to_vec() }] {
         let unit = cgroup::unit(bytes, &seen_from);

@@ -1,4 +1,4 @@
-//! What /proc says of a process: stat, cmdline, cgroup.
+//! What /proc says of a process: stat, cmdline, cgroup, status, syscall, wchan, fdinfo, mountinfo.
 #![no_main]
 
 #[path = "../bodies.rs"]

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{Flags, hold::hold, process::*};
 
-fn zombies(count: u64) -> Vec<Pid> {
+/// So many children that have died.
+pub fn zombies(count: u64) -> Vec<Pid> {
     let pids: Vec<Pid> = (0..count).map(|_| fork(|| 0)).collect();
     for pid in &pids {
         until_dead_unasked(*pid);

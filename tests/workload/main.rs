@@ -12,6 +12,7 @@ mod namespace;
 mod odd;
 mod process;
 mod reap;
+mod suspect;
 
 use std::collections::HashMap;
 
@@ -100,6 +101,21 @@ fn main() {
         "vfork-leak" => hostile::vfork_leak(&flags),
         "same-instant" => hostile::same_instant(&flags),
         "big-arguments" => hostile::big_arguments(&flags),
+        "suspect-stopped" => suspect::suspect(suspect::Doing::Stopped),
+        "suspect-blocks-in-all-threads" => suspect::suspect(suspect::Doing::BlocksInAllThreads),
+        "suspect-blocks-in-one-thread" => suspect::suspect(suspect::Doing::BlocksInOneThread),
+        "suspect-has-handler" => suspect::suspect(suspect::Doing::HasHandler),
+        "suspect-waits-for-another" => suspect::suspect(suspect::Doing::WaitsForAnother),
+        "suspect-waits-for-any" => suspect::suspect(suspect::Doing::WaitsForAny),
+        "suspect-waits-for-stopped" => suspect::suspect(suspect::Doing::WaitsForStopped),
+        "suspect-waits-in-thread" => suspect::suspect(suspect::Doing::WaitsInThread),
+        "suspect-reads-pipe" => suspect::suspect(suspect::Doing::ReadsPipe),
+        "suspect-reads-own-pipe" => suspect::suspect(suspect::Doing::ReadsOwnPipe),
+        "suspect-reads-pipe-of-another-user" => suspect::suspect(suspect::Doing::ReadsPipeOfAnotherUser),
+        "suspect-vfork" => suspect::suspect(suspect::Doing::Vfork),
+        "suspect-traced" => suspect::suspect(suspect::Doing::Traced),
+        "suspect-signal-wait" => suspect::suspect(suspect::Doing::SignalWait),
+        "suspect-many-threads" => suspect::suspect(suspect::Doing::ManyThreads),
         _ => {
             eprintln!("workload: no scenario {scenario:?}");
             std::process::exit(2);

@@ -60,5 +60,14 @@ mod tests {
         let kept = &engine.parents[&identity(7)];
         assert_eq!((&kept.evidence, kept.evidence_ns), (&Some(pending(3)), 2));
         assert!(!engine.parents.contains_key(&identity(8)));
+        let parent = engine.parents.get_mut(&identity(7)).expect("it is kept");
+        let has_current = |parent: &crate::engine::Parent| parent.current_evidence().is_some();
+        assert!(has_current(parent));
+        (parent.died_ns, parent.exec_ns) = (Some(3), Some(2));
+        assert!(has_current(parent), "it died over what it was doing");
+        parent.exec_ns = Some(3);
+        assert!(!has_current(parent), "of the program before");
+        (parent.died_ns, parent.exec_ns) = (Some(1), None);
+        assert!(!has_current(parent), "nobody is looked at after its death");
     }
 }

@@ -272,3 +272,46 @@ fn format_2_is_read_and_what_it_left_out_is_unstated() {
         assert_eq!(reader.next(), Some(Input::Begin(begin)));
     }
 }
+
+#[test]
+fn signal_masks_of_older_recordings_are_evidence_of_which_all_else_is_unknown() {
+    let identity = Identity { tgid: 7, start_boottime_ns: 9 };
+    let payload = [5u64.to_le_bytes().to_vec(), 7u32.to_le_bytes().to_vec()].concat();
+    let payload = [payload, [9u64, 1, 2, 3].map(u64::to_le_bytes).concat()].concat();
+    let (read, damage) = read(&[write(&[]), frame(kind::SIGNAL_MASKS, &payload)].concat());
+    let signals = SignalMasks { blocked: 1, ignored: 2, caught: 3 };
+    let evidence = Box::new(Evidence { signals, ..Evidence::default() });
+    assert_eq!(read, [Input::Evidence { time_ns: 5, identity, evidence }]);
+    assert_eq!(damage.impossible, 0);
+}
+
+#[test]
+fn evidence_that_cannot_be_is_left_out() {
+    let identity = Identity { tgid: 7, start_boottime_ns: 9 };
+    let own = Task { identity, ..Task::default() };
+    let pipe = |writers| Blocked::PipeRead(PipeRead { writers, ..PipeRead::default() });
+    let good = Evidence { blocked: pipe(vec![own; WRITERS_MAX]), ..Evidence::default() };
+    let with = |change: fn(&mut Evidence)| {
+        let mut evidence = good.clone();
+        change(&mut evidence);
+        evidence
+    };
+    let impossible = [
+        Evidence { blocked: pipe(vec![own; WRITERS_MAX + 1]), ..good.clone() },
+        Evidence { tracer: Tracer::By(own), ..good.clone() },
+        with(|evidence| evidence.state = b'7'),
+        with(|evidence| evidence.threads = decode::PID_LIMIT),
+        with(|evidence| evidence.threads_read = THREADS_READ_MAX as u32 + 1),
+        with(|evidence| evidence.threads_in_wait = THREADS_READ_MAX as u32 + 1),
+        with(|evidence| evidence.wait_channel = vec![b'a'; WAIT_CHANNEL_MAX + 1]),
+    ];
+    let left_out = |evidence: &Evidence| {
+        let evidence = Box::new(evidence.clone());
+        let (_, damage) = read(&write(&[Input::Evidence { time_ns: 5, identity, evidence }]));
+        damage.impossible
+    };
+    assert_eq!(left_out(&good), 0);
+    for evidence in impossible {
+        assert_eq!(left_out(&evidence), 1, "{evidence:?}");
+    }
+}

@@ -126,7 +126,8 @@ impl Suspects {
     fn news(&mut self, identity: Identity, evidence: Option<Evidence>, now: Instant) -> Option<Evidence> {
         let before = self.last.get(&identity);
         let is_same = before.is_some_and(|look| look.evidence == evidence);
-        let awaits_writers = evidence.as_ref().and_then(pipe_read).is_some_and(|read| read.is_cut);
+        let reads = evidence.as_ref().and_then(pipe_read);
+        let awaits_writers = reads.is_some_and(|read| !self.writers.contains_key(&read.pipe));
         let every = match before {
             Some(look) if is_same && !awaits_writers => (2 * look.every).min(LOOK_EVERY_WHEN_SAME),
             _ => LOOK_EVERY,

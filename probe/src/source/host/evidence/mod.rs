@@ -3,6 +3,7 @@
 //! Owns which files are asked and when an answer counts: only of the process asked about, and only what may be read. Must not
 //! judge, nor decide whom to look at and how often.
 
+mod descriptor;
 mod freezer;
 mod pipes;
 mod status;
@@ -22,6 +23,7 @@ use crate::model::{
     Blocked, Call, Comm, Evidence, Identity, PipeRead, THREADS_READ_MAX, Task, Tracer, WAIT_CHANNEL_MAX,
 };
 
+pub use descriptor::Descriptor;
 pub use freezer::Freezers;
 pub use pipes::{Writers, pipe_in};
 pub use status::{Status, tgid_and_ns_pid};

@@ -13,10 +13,14 @@ use std::{
 use foldhash::HashMap;
 use procfs::process::Process;
 
-use super::{Reader, status::number};
+use super::{
+    Reader,
+    descriptor::{Descriptor, pipe_mount},
+    status::number,
+};
 use crate::{
     model::{Task, WRITERS_MAX},
-    source::host::process_directory::stat,
+    source::host::process_directory::{bounded, stat},
 };
 
 /// Most names of /proc that are listed.
@@ -25,6 +29,8 @@ const NAMES_MAX: usize = 1 << 17;
 const PROCESSES_MAX: usize = 4_096;
 /// Most descriptors of a process.
 const DESCRIPTORS_MAX: usize = 4_096;
+/// How much is read of a descriptor's fdinfo: what is used stands first.
+const DESCRIPTOR_MAX: usize = 256;
 /// How often the time is looked at.
 const DESCRIPTORS_PER_LOOK: usize = 64;
 /// The longest walk.
@@ -54,6 +60,8 @@ enum Stopped {
 struct Walk<'a> {
     reader: &'a Reader,
     found: HashMap<u64, Writers>,
+    /// Where the kernel has its pipes mounted, 0: unknown.
+    pipe_mount: u32,
     ends: Instant,
 }
 
@@ -61,7 +69,8 @@ impl Reader {
     /// Who could write to these pipes. Those who read from them are looked through first: they may hold both ends.
     pub fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers> {
         let found = pipes.iter().map(|pipe| (*pipe, Writers::default())).collect();
-        let mut walk = Walk { reader: self, found, ends: Instant::now() + WALK_TAKES };
+        let mut walk =
+            Walk { reader: self, found, pipe_mount: pipe_mount(), ends: Instant::now() + WALK_TAKES };
         let whole = walk.go(readers).unwrap_or(false);
         let mut found = walk.found;
         for writers in found.values_mut() {
@@ -118,7 +127,8 @@ impl Walk<'_> {
     fn descriptors(&mut self, pid: u32, directory: &str) -> Result<bool, Stopped> {
         let entries = match fs::read_dir(directory) {
             Ok(entries) => entries,
-            Err(error) => return if is_gone(&error) { Ok(false) } else { Err(Stopped::Here) },
+            Err(error) if is_gone(&error) => return Ok(false),
+            Err(_) => return self.descriptors_of_another_user(pid),
         };
         let mut is_any = false;
         for (place, entry) in entries.enumerate() {
@@ -133,17 +143,45 @@ impl Walk<'_> {
             let path = entry.path();
             match pipe_at(&path) {
                 Ok(Some(pipe)) if self.found.contains_key(&pipe) && may_write(&path) => {
-                    self.note(pid, pipe, &path);
+                    let has_it = || matches!(pipe_at(&path), Ok(Some(still)) if still == pipe);
+                    self.note(pid, pipe, has_it);
                 }
-                Err(error) if !is_gone(&error) => return Err(Stopped::Here),
+                Err(error) if !is_gone(&error) => return self.descriptors_of_another_user(pid),
                 _ => {}
             }
         }
         Ok(is_any)
     }
 
+    /// The same where its links are hidden, as those of other users are from those without CAP_DAC_READ_SEARCH: what the
+    /// kernel says of each descriptor is not.
+    fn descriptors_of_another_user(&mut self, pid: u32) -> Result<bool, Stopped> {
+        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Err(Stopped::Here) };
+        let mut is_any = false;
+        for (place, entry) in entries.enumerate() {
+            if place >= DESCRIPTORS_MAX {
+                return Err(Stopped::Here);
+            }
+            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1 && Instant::now() >= self.ends {
+                return Err(Stopped::TimeIsUp);
+            }
+            let Ok(entry) = entry else { break };
+            is_any = true;
+            let path = entry.path();
+            let read = || Descriptor::parse(&bounded(&path, DESCRIPTOR_MAX));
+            let Some(descriptor) = read() else {
+                // It has been closed, or is hidden too, or this kernel does not tell the inode.
+                if path.symlink_metadata().is_ok() { return Err(Stopped::Here) } else { continue }
+            };
+            if descriptor.mount == self.pipe_mount && descriptor.may_write {
+                self.note(pid, descriptor.inode, || read() == Some(descriptor));
+            }
+        }
+        Ok(is_any)
+    }
+
     /// Takes down who it is, once it is certain that this is its descriptor.
-    fn note(&mut self, pid: u32, pipe: u64, path: &Path) {
+    fn note(&mut self, pid: u32, pipe: u64, has_it_still: impl Fn() -> bool) {
         let Some(writers) = self.found.get_mut(&pipe) else { return };
         let has = |task: &Task| self.reader.directories.number(task) == pid;
         if writers.tasks.iter().any(has) {
@@ -157,7 +195,7 @@ impl Walk<'_> {
         let Ok(process) = Process::new(pid) else { return };
         let Some(task) = self.reader.task(&process) else { return };
         // It has it still, and the pid is still its own.
-        if matches!(pipe_at(path), Ok(Some(still)) if still == pipe) && stat(&process).is_some() {
+        if has_it_still() && stat(&process).is_some() {
             writers.tasks.push(task);
         }
     }
