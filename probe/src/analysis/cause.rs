@@ -1,5 +1,5 @@
-//! Why a parent leaks, as far as what was seen can tell. What cannot be known is `unknown`, never a guess: each cause
-//! rests on what would not have been seen without it, and each sentence is true whatever the cause.
+//! Why a parent leaks, as far as the observations show. What cannot be known is `unknown`, never a guess: each cause
+//! rests on observations that nothing else explains, and each sentence is true whatever the cause is.
 
 use super::unreaped::Unreaped;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     report::{Cause, CauseKind},
 };
 
-/// The most tracers that are named.
+/// How many tracers are named at most.
 const TRACERS_NAMED: usize = 3;
 
 fn cause(kind: CauseKind, evidence: Vec<String>, fix: &str) -> Cause {
@@ -34,7 +34,7 @@ fn of_its(count: u64, all: u64, was: &str, were: &str) -> String {
     }
 }
 
-/// All that apply, the strongest first; never empty. `began_ns`: when the window began.
+/// All causes that apply, the strongest first; never empty. `began_ns`: when the window began.
 pub fn causes(parent: &Parent, unreaped: &Unreaped, began_ns: u64) -> Vec<Cause> {
     let case = Case::new(parent, unreaped, began_ns);
     let found: Vec<Cause> =
@@ -42,16 +42,16 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, began_ns: u64) -> Vec<Cause>
     if found.is_empty() { vec![case.unknown()] } else { found }
 }
 
-/// One parent, and what the causes have in common to ask of it.
+/// One parent, and the questions that several causes ask about it.
 struct Case<'a> {
     parent: &'a Parent,
     unreaped: &'a Unreaped,
     began_ns: u64,
-    /// How many it is to blame for.
+    /// How many dead children it is to blame for.
     left: u64,
-    /// It was born within the window.
+    /// True if it was born within the window.
     is_seen_whole: bool,
-    /// All children that it started were counted.
+    /// True if all children that it started were counted.
     are_forks_known: bool,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Case<'a> {
         Self { parent, unreaped, began_ns, left: unreaped.left(), is_seen_whole, are_forks_known }
     }
 
-    /// Since when its wait calls are counted.
+    /// The time since which its wait calls are counted, in words.
     fn since(&self) -> &'static str {
         if self.parent.exec_ns.is_some() {
             "since its last exec"
@@ -73,31 +73,32 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// At least how many of those left were adopted: those that are known to be, and those it cannot have started.
+    /// The least number of adopted children among those left: those known to be adopted, or those that it cannot have
+    /// started.
     fn adopted_left(&self) -> u64 {
         let not_its_own =
             if self.are_forks_known { self.left.saturating_sub(self.parent.ledger.counts.forked) } else { 0 };
         self.unreaped.adopted.max(not_its_own)
     }
 
-    /// How many children at least came to it alive, as it could not have started them.
+    /// The least number of children that it adopted alive, because it cannot have started them.
     fn adopted_alive(&self) -> u64 {
         let ledger = &self.parent.ledger;
         if self.are_forks_known { ledger.counts.exited.saturating_sub(ledger.counts.forked) } else { 0 }
     }
 
-    /// Whether it was seen to adopt. Such a parent may have any child whose birth was not seen from another; a parent
-    /// that was not seen to adopt is neither a subreaper nor an init.
+    /// Whether it was seen to adopt. If it was, any child whose birth was not seen may have had another parent. If it
+    /// was not, it is neither a subreaper nor an init.
     fn adopts(&self) -> bool {
         self.adopted_left() > 0 || self.adopted_alive() > 0 || self.parent.ledger.counts.adopted > 0
     }
 
-    /// At least how many of those left it started itself.
+    /// The least number of children among those left that it started itself.
     fn started_left(&self) -> u64 {
         if self.adopts() { self.unreaped.started } else { self.left }
     }
 
-    /// At least how many of those left it started itself, before its last exec.
+    /// The least number of children among those left that it started itself before its last exec.
     fn started_before_exec(&self) -> u64 {
         let unknown = if self.adopts() { 0 } else { self.unreaped.unknown_before_exec };
         self.unreaped.started_before_exec + unknown
@@ -121,7 +122,7 @@ impl<'a> Case<'a> {
     fn adopted(&self) -> Option<Cause> {
         let adopted = self.adopted_left();
         let ledger = &self.parent.ledger;
-        // If it reaped more than it can have started, it does reap those it adopts.
+        // If it reaped more children than it can have started, it does reap adopted ones.
         let may_reap_them = self.parent.has_reaped()
             && !(self.are_forks_known && ledger.counts.reaped <= ledger.counts.forked);
         if adopted == 0 || may_reap_them {
@@ -144,7 +145,7 @@ impl<'a> Case<'a> {
         ))
     }
 
-    /// How it waited, where that was counted.
+    /// How it waited, if its wait calls were counted.
     fn waits_counted(&self) -> Option<String> {
         let since = self.since();
         self.parent.waits.map(|waits| match (waits.any, waits.specific) {
@@ -162,13 +163,13 @@ impl<'a> Case<'a> {
     /// What can be said from its wait calls alone.
     fn waits(&self) -> Option<Cause> {
         let waits = self.parent.waits?;
-        // Those inherited or adopted are explained by that.
+        // Inherited and adopted children have a cause of their own.
         let own = self.started_left().saturating_sub(self.started_before_exec());
         if own == 0 || waits.any > 0 {
             return None;
         }
-        // A wait call that began before the window may still be under way: but not one for a child born since. Whoever
-        // reaps without wait calls (io_uring) has another way to wait.
+        // A wait call that began before the window may still be running, but it cannot be for a child that was born
+        // later. A process that reaps without wait calls (by io_uring) waits in another way.
         let since_ns = self.began_ns.max(self.parent.exec_ns.unwrap_or(0));
         let is_known = self.is_seen_whole || self.unreaped.youngest_ns >= since_ns;
         let mut evidence: Vec<String> = self.waits_counted().into_iter().collect();
@@ -230,7 +231,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// What is known all the same.
+    /// What is known although the cause is not.
     fn unknown(&self) -> Cause {
         let (parent, unreaped) = (self.parent, self.unreaped);
         let mut evidence = Vec::new();
