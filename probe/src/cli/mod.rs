@@ -73,7 +73,7 @@ pub enum Command {
     #[command(after_help = watch::EXAMPLES)]
     Watch(WatchArgs),
 
-    /// Record what happens to a file, for 'replay'
+    /// Write a recording of the events, for 'replay'
     ///
     /// Records until the command ends, the duration is over, or a signal interrupts it, whichever comes first.
     #[command(after_help = record::EXAMPLES)]
