@@ -60,11 +60,17 @@ offsets! {
     task_exit_state: "task_struct.exit_state",
     task_flags: "task_struct.flags",
     task_mm: "task_struct.mm",
+    task_children: "task_struct.children",
+    task_sibling: "task_struct.sibling",
+    task_parent_exec_id: "task_struct.parent_exec_id",
+    task_self_exec_id: "task_struct.self_exec_id",
     signal_live: "signal_struct.live",
     signal_nr_threads: "signal_struct.nr_threads",
     /// Its PIDTYPE_TGID: the leader's.
     signal_pid: "signal_struct.pids[1]",
     signal_flags: "signal_struct.flags",
+    /// A bit field: bit 0 of this byte on every kernel so far, which `tests/frozen_btf.rs` checks.
+    signal_is_child_subreaper: "signal_struct.is_child_subreaper",
     signal_group_exit_code: "signal_struct.group_exit_code",
     sighand_sigchld_handler: "sighand_struct.action[16].sa.sa_handler",
     sighand_sigchld_flags: "sighand_struct.action[16].sa.sa_flags",

@@ -42,6 +42,7 @@ pub mod kind {
     pub const ZOMBIE: u32 = 4;
     pub const REPARENT: u32 = 5;
     pub const REAP: u32 = 6;
+    pub const ORPHAN: u32 = 7;
 }
 
 bitflags::bitflags! {
@@ -90,7 +91,7 @@ impl DeadFlags {
     }
 }
 
-/// One event of a process. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT), reaper (REAP).
+/// One event of a process. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT, ORPHAN), reaper (REAP).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
@@ -131,6 +132,24 @@ pub mod state {
     pub const ZOMBIE: u32 = 3;
 }
 
+bitflags::bitflags! {
+    /// What the task list says of a zombie beside its state. Neither of the first two: this kernel does not say.
+    #[repr(transparent)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct TaskTraits: u32 {
+        /// Whoever forked it ran as many programs before as its parent did: the parent's program of now can have started it.
+        const SAME_PROGRAM = 1;
+        /// The program that its parent runs now did not start it: the parent has run another program since, or another
+        /// process forked it.
+        const OTHER_PROGRAM = 2;
+        /// Its parent is notified of its death by another signal than SIGCHLD, or by none: only waits with __WALL or
+        /// __WCLONE see it.
+        const CLONE_CHILD = 4;
+        /// Its parent is a subreaper (prctl PR_SET_CHILD_SUBREAPER).
+        const UNDER_SUBREAPER = 8;
+    }
+}
+
 /// One process of the task iterator.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +162,7 @@ pub struct TaskEntry {
     /// When it became a zombie, as far as was seen; 0 where not, or where it lives.
     pub zombie_ns: u64,
     pub state: u32,
-    pub reserved: u32,
+    pub traits: TaskTraits,
 }
 
 /// A death between exit and reap: value of the DEAD_CHILDREN map, keyed by tgid, and part of a [`DeadChildSlot`].

@@ -12,6 +12,7 @@ use probe_common::{
 use crate::{
     filter,
     kernel::{
+        clock::now_ns,
         program::write_program,
         task::{TaskPtr, TypedTask, describe_process},
         typed::Untyped,
@@ -121,6 +122,34 @@ pub fn send_exit(
         (*event).exit_ns = child.exit_ns;
         (*event).zombie_ns = 0;
         (*event).status = status;
+        (*event).reserved = 0;
+    });
+}
+
+/// Whether orphans are sent.
+#[inline(always)]
+pub fn wants_orphans() -> bool {
+    setting!(min_latency_ns) == 0
+}
+
+/// Sends that a living child loses its parent, a process of which `parent` is a thread.
+#[inline(always)]
+pub fn send_orphan(child: TaskPtr<Untyped>, parent: TaskPtr<Untyped>) {
+    let leader = parent.leader();
+    if !filter::wants_event(&child.identity_of_leader(), &leader.identity_of_leader()) {
+        return;
+    }
+    // SAFETY: a reserved Event of ours, written whole.
+    reserve_and_send::<Event>(|event| unsafe {
+        (*event).time_ns = now_ns();
+        (*event).kind = kind::ORPHAN;
+        (*event).flags = EventFlags::empty();
+        describe_process(child, &mut (*event).process);
+        name_task(&raw mut (*event).parent, &ParentKey::default());
+        describe_process(leader, &mut (*event).other);
+        (*event).exit_ns = 0;
+        (*event).zombie_ns = 0;
+        (*event).status = 0;
         (*event).reserved = 0;
     });
 }

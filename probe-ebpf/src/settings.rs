@@ -29,6 +29,14 @@ macro_rules! offset {
 }
 pub(crate) use offset;
 
+/// Whether this kernel has a member, by the name of a field of [`Offsets`].
+macro_rules! has_member {
+    ($field:ident) => {
+        $crate::settings::offset!($field) != probe_common::offsets::MISSING as u64
+    };
+}
+pub(crate) use has_member;
+
 /// One of [`OFFSETS`].
 #[inline(always)]
 pub fn constant(field: *const u32) -> u64 {

@@ -17,7 +17,7 @@ use case::{Case, Cause, Expected, HOLD_MS, Seen};
 const NEVER_WAITS: &str = "never_waits";
 const SPECIFIC: &str = "waits_only_for_specific_children";
 const INHERITED: &str = "children_inherited_through_exec";
-const ADOPTED: &str = "does_not_reap_adopted_children";
+const ADOPTED: &str = "init_does_not_reap_orphans";
 const HELD: &str = "held_by_tracer";
 
 /// A leak: the same in `run`, in a `watch` begun before it and in one begun after it.

@@ -91,7 +91,7 @@ fn no_cause_rests_on_forks_that_nobody_counted() {
     let parent = parent_in(&report, &truth["pid"]);
     assert_eq!(parent["unreaped"], 5, "{parent:#}");
     for cause in parent["causes"].as_array().expect("causes") {
-        assert_ne!(cause["kind"], "does_not_reap_adopted_children", "{parent:#}");
+        assert_ne!(cause["kind"], "subreaper_does_not_reap_orphans", "{parent:#}");
     }
 }
 

@@ -47,7 +47,7 @@ fn a_subreaper_that_does_not_reap_is_flagged() {
         .iter()
         .map(|cause| &cause["kind"])
         .collect();
-    assert!(kinds.contains(&&json!("does_not_reap_adopted_children")), "{kinds:?}");
+    assert!(kinds.contains(&&json!("subreaper_does_not_reap_orphans")), "{kinds:?}");
 }
 
 fn pid_namespace(levels: &str) {

@@ -87,7 +87,7 @@ fn who_dies_over_its_zombies_is_judged_the_same_by_run_and_watch() {
 
 #[test]
 fn who_does_not_reap_what_it_adopts_is_judged_the_same_by_run_and_watch() {
-    let causes = ["does_not_reap_adopted_children"];
+    let causes = ["subreaper_does_not_reap_orphans"];
     the_same(&["subreaper", "--hold-ms", HOLD_MS], "adopter", "leaking", &causes);
 }
 
@@ -104,7 +104,7 @@ fn whose_children_a_tracer_holds_is_judged_the_same_by_run_and_watch() {
 #[test]
 fn the_init_of_a_container_is_judged_the_same_by_run_and_watch_and_the_kernels_waits_are_not_its_own() {
     let scenario = ["pidns", "--hold-ms", HOLD_MS];
-    the_same(&scenario, "init", "leaking", &["does_not_reap_adopted_children"]);
+    the_same(&scenario, "init", "leaking", &["init_does_not_reap_orphans"]);
     let ran = run(&scenario);
     // When it dies the kernel waits for all that is left in its namespace, in its name.
     let init = ran.parent(&ran.truth["init"]);

@@ -5,7 +5,7 @@ use aya_log_ebpf::debug;
 
 use crate::{
     kernel::task::TypedTask,
-    lifecycle::{is_unseen, on_group_dead},
+    lifecycle::{is_unseen, leave_orphans, on_group_dead},
 };
 
 /// `group_dead` is an argument only from 6.16 on; `signal->live == 0` says the same on every kernel, but several exiting
@@ -16,7 +16,12 @@ use crate::{
 pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
     let signal = task.signal();
-    if signal.live_threads() != 0 {
+    let is_last = signal.live_threads() == 0;
+    // Of several threads that exit at the same time each may hand on children of its own.
+    if task.has_children() && (is_last || signal.is_group_exit()) {
+        leave_orphans(task.address());
+    }
+    if !is_last {
         return 0;
     }
     let leader = task.leader();

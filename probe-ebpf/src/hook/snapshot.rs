@@ -1,13 +1,13 @@
 //! The kernel's own task list, process by process: what is unreaped now. Enters the zombies that no hook has seen die.
 
 use aya_ebpf::helpers::generated::bpf_seq_write;
-use probe_common::wire::{DeadFlags, TaskEntry, TaskRef, state};
+use probe_common::wire::{DeadFlags, TaskEntry, TaskRef, TaskTraits, state};
 
 use crate::{
     dead_child_table::find,
     kernel::{
         clock::now_ns,
-        task::{TaskPtr, TypedTask, process_of},
+        task::{TaskPtr, TypedTask, process_of, traits_of},
     },
     lifecycle::{enter_preexisting, forget_preexisting},
 };
@@ -65,6 +65,7 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
         ..TaskEntry::default()
     };
     if state == state::ZOMBIE {
+        seen.traits = TaskTraits::from_bits_retain(traits_of(task.untyped(), TaskPtr::at(real_parent)));
         enter_preexisting(task.untyped(), &parent, &tracer, now);
         // A zombie that was released meanwhile may have been released before it was entered.
         if task.exit_state() & EXIT_ZOMBIE == 0 {

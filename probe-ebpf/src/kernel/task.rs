@@ -3,14 +3,14 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::helpers::{bpf_get_current_task, generated::bpf_get_current_task_btf};
-use probe_common::wire::{COMM_LEN, ParentKey, TaskRef};
+use probe_common::wire::{COMM_LEN, ParentKey, TaskRef, TaskTraits};
 
 use crate::{
     kernel::{
         memory::read,
         typed::{Memory, Typed, Untyped, member},
     },
-    settings::offset,
+    settings::{has_member, offset},
     verifier::as_scalar,
 };
 
@@ -102,6 +102,12 @@ impl<M: Memory> TaskPtr<M> {
     }
     pub fn exit_state(self) -> u32 {
         member!(M, self.0, task_exit_state)
+    }
+    /// Whether it has children. Those of a process are shared out among its threads, by which one forked them; a thread
+    /// that exits leaves its own to another one.
+    pub fn has_children(self) -> bool {
+        let first: u64 = member!(M, self.0, task_children);
+        as_scalar(first) != self.address() + offset!(task_children)
     }
     pub fn is_exiting(self) -> bool {
         let flags: u32 = member!(M, self.0, task_flags);
@@ -215,6 +221,11 @@ pub struct SignalPtr<M: Memory> {
 }
 
 impl<M: Memory> SignalPtr<M> {
+    /// Whether all threads are on their way out.
+    pub fn is_group_exit(self) -> bool {
+        let flags: u32 = member!(M, self.address, signal_flags);
+        flags & SIGNAL_GROUP_EXIT != 0
+    }
     /// Threads not yet through the start of `do_exit`.
     pub fn live_threads(self) -> i32 {
         member!(M, self.address, signal_live)
@@ -256,6 +267,28 @@ pub fn process_of(task: TaskPtr<Untyped>) -> TaskRef {
 #[inline(never)]
 pub fn describe_process(task: TaskPtr<Untyped>, process: &mut TaskRef) {
     *process = task.process();
+}
+
+/// What a zombie and its parent say of each other. Leaf function, see `verifier`.
+#[inline(never)]
+pub fn traits_of(zombie: TaskPtr<Untyped>, parent: TaskPtr<Untyped>) -> u32 {
+    let mut traits = TaskTraits::empty();
+    if has_member!(task_parent_exec_id) && has_member!(task_self_exec_id) {
+        let at_birth: u64 = read(zombie.0, offset!(task_parent_exec_id));
+        let now: u64 = read(parent.0, offset!(task_self_exec_id));
+        traits =
+            traits.union(if at_birth == now { TaskTraits::SAME_PROGRAM } else { TaskTraits::OTHER_PROGRAM });
+    }
+    if zombie.exit_signal() != SIGCHLD {
+        traits = traits.union(TaskTraits::CLONE_CHILD);
+    }
+    if has_member!(signal_is_child_subreaper) {
+        let byte: u8 = read(parent.signal().address, offset!(signal_is_child_subreaper));
+        if byte & 1 != 0 {
+            traits = traits.union(TaskTraits::UNDER_SUBREAPER);
+        }
+    }
+    traits.bits()
 }
 
 /// A dead process in the eyes of another, its parent.

@@ -5,9 +5,11 @@
 
 mod death;
 mod notification;
+mod orphan;
 mod release;
 
 pub use death::{enter_preexisting, forget_preexisting, is_unseen};
+pub use orphan::leave_orphans;
 pub use release::{freed, task_released, waited};
 
 use crate::{

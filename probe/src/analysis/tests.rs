@@ -150,7 +150,7 @@ fn causes_rest_on_what_was_seen() {
         (
             reaped.clone()
                 + "18 exec 2 0\n 19 fork 30 3\n 31 exit 3 1\n 32 zombie 3 1\n 33 reparent 30 2\n 34 exit 30 2\n 35 zombie 30 2\n 90 waits 2 0 0\n",
-            DoesNotReapAdoptedChildren,
+            SubreaperDoesNotReapOrphans,
         ),
         // The parent is slow and nothing else.
         (dead(23, 40) + "900000 reap 23 2\n", Unknown),
@@ -185,16 +185,16 @@ fn adopted_children_are_told_from_its_own() {
             60, 70, 71
         )
     };
-    expect_causes(EARLY, &(orphan(20) + "90 waits 2 0 0\n"), &[DoesNotReapAdoptedChildren]);
+    expect_causes(EARLY, &(orphan(20) + "90 waits 2 0 0\n"), &[SubreaperDoesNotReapOrphans]);
     // Its own child is reaped, the orphan is not.
     let own = dead(15, 30) + "40 reap 15 2\n";
-    expect_causes(EARLY, &(own.clone() + &orphan(20) + "90 waits 2 0 1\n"), &[DoesNotReapAdoptedChildren]);
+    expect_causes(EARLY, &(own.clone() + &orphan(20) + "90 waits 2 0 1\n"), &[SubreaperDoesNotReapOrphans]);
     // It reaps more children than it started, so it does reap adopted ones.
     let reaps_orphans = own + &orphan(20) + "80 reap 20 2\n" + &orphan(21) + "90 waits 2 5 0\n";
     expect_causes(EARLY, &reaps_orphans, &[Unknown]);
     // Children of its own are left as well as the orphan.
     let both = dead(25, 30) + &orphan(20) + "90 waits 2 0 0\n";
-    expect_causes(EARLY, &both, &[DoesNotReapAdoptedChildren, NeverWaits]);
+    expect_causes(EARLY, &both, &[SubreaperDoesNotReapOrphans, NeverWaits]);
 }
 
 #[test]

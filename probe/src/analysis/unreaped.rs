@@ -3,9 +3,12 @@
 //! Must not judge: that is `verdict`'s and `cause`'s.
 
 use crate::{
-    engine::{Origin, Parent, State, View},
-    model::Task,
+    engine::{Parent, Provenances, State, View},
+    model::{Task, TaskTraits},
 };
+
+/// Maximum number of first parents that are kept: a reader of the report only needs examples.
+const FIRST_PARENTS_MAX: usize = 16;
 
 /// The unreaped children of a living parent and the abandoned ones of a dead one. Only the `held*` fields count
 /// children that a tracer holds.
@@ -23,14 +26,12 @@ pub struct Unreaped {
     pub past_grace_in_window: u64,
     /// Of `own` and `abandoned`: those that died before the window began.
     pub older: u64,
-    /// Of `own` and `abandoned`: those known to have had another parent before, and those known to have been started by
-    /// this one.
-    pub adopted: u64,
-    pub started: u64,
-    /// Of `own` and `abandoned`, born before this parent's last exec: those known to have been started by it, and those
-    /// whose first parent is unknown.
-    pub started_before_exec: u64,
-    pub unknown_before_exec: u64,
+    /// Where `own` and `abandoned` come from.
+    pub from: Provenances,
+    /// The first parents of the adopted ones, as far as they were seen, each once.
+    pub first_parents: Vec<Task>,
+    /// Of `own`: those that only waits with __WALL or __WCLONE see.
+    pub clone_children: u64,
     /// When the youngest was born.
     pub youngest_ns: u64,
     /// How long the oldest has waited, and whether it may have waited longer. If a tracer holds all, this is the oldest
@@ -62,17 +63,19 @@ impl Unreaped {
                 }
                 continue;
             }
-            let (older, origin) = (view.is_older(process), process.origin());
+            let older = view.is_older(process);
             let born_ns = process.task.identity.start_boottime_ns;
             found.own += 1;
             found.older += u64::from(older);
-            found.adopted += u64::from(origin == Origin::Adopted);
-            found.started += u64::from(origin == Origin::Own);
-            found.youngest_ns = found.youngest_ns.max(born_ns);
-            if parent.exec_ns.is_some_and(|exec_ns| born_ns < exec_ns) {
-                found.started_before_exec += u64::from(origin == Origin::Own);
-                found.unknown_before_exec += u64::from(origin == Origin::Unknown);
+            found.from.count(process.provenance(parent));
+            if let Some(first) = process.first_parent()
+                && found.first_parents.len() < FIRST_PARENTS_MAX
+                && !found.first_parents.iter().any(|known| known.identity == first.identity)
+            {
+                found.first_parents.push(first);
             }
+            found.clone_children += u64::from(process.traits.contains(TaskTraits::CLONE_CHILD));
+            found.youngest_ns = found.youngest_ns.max(born_ns);
             if waited_ns > grace_ns {
                 found.past_grace += 1;
                 found.past_grace_in_window += u64::from(!older);
@@ -84,6 +87,7 @@ impl Unreaped {
         if found.left() == 0 {
             (found.oldest_ns, found.at_least) = (oldest_held_ns, held_at_least);
         }
+        found.first_parents.sort_unstable_by_key(|first| first.identity);
         found.tracers.sort_by_key(|(tracer, count)| (std::cmp::Reverse(*count), tracer.identity));
         found
     }
@@ -92,21 +96,20 @@ impl Unreaped {
     fn abandoned(parent: &Parent, grace_ns: u64) -> Self {
         let (free, held) = (&parent.abandoned_after, &parent.abandoned_held_after);
         let past_grace = free.count_over(grace_ns);
-        let (older, adopted) =
-            (parent.abandoned_older.min(free.count()), parent.abandoned_adopted.min(free.count()));
-        let started = parent.abandoned_own.min(free.count());
+        let older = parent.abandoned_older.min(free.count());
         let youngest_ns = parent.abandoned_youngest_ns;
-        let before_exec = free.count() > 0 && parent.exec_ns.is_some_and(|exec_ns| youngest_ns < exec_ns);
+        let mut from = parent.abandoned_from;
+        // When it abandoned them, its last exec may not have been known yet.
+        if free.count() > 0 && parent.exec_ns.is_some_and(|exec_ns| youngest_ns < exec_ns) {
+            from.all_of_other_program();
+        }
         let mut found = Self {
             abandoned: free.count().min(parent.ledger.abandoned),
             abandoned_unseen: parent.ledger.abandoned.saturating_sub(free.count() + held.count()),
             past_grace,
             past_grace_in_window: past_grace.saturating_sub(older),
             older,
-            adopted,
-            started,
-            started_before_exec: if before_exec { started } else { 0 },
-            unknown_before_exec: if before_exec { free.count().saturating_sub(adopted + started) } else { 0 },
+            from,
             youngest_ns,
             oldest_ns: free.max_ns(),
             held_past_grace: held.count_over(grace_ns),

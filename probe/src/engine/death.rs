@@ -4,7 +4,8 @@
 
 use super::{
     Engine, Process, State,
-    parent::{Left, Origin, Untold},
+    parent::{Left, Untold},
+    provenance::Provenance,
 };
 use crate::model::{Identity, Precision, ReapHow, Task};
 
@@ -37,7 +38,7 @@ impl Engine {
         self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
             if let Some(process) = self.processes.get_mut(&child)
-                && let Some(left) = process.left_at(now, self.first_snapshot_ns)
+                && let Some(left) = process.left_at(now, self.first_snapshot_ns, process.provenance(parent))
             {
                 let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
                 parent.abandon(left);
@@ -97,10 +98,17 @@ impl Engine {
         else {
             return;
         };
-        if let Some(left) = process.left_at(now, self.first_snapshot_ns) {
+        if let Some(left) = process.left_at(now, self.first_snapshot_ns, process.provenance(parent)) {
             let held = left.held_by.is_some();
             parent.abandon(Left { waited_ns, ..left });
             process.state = State::Abandoned { since_ns: now, waited_ns, held };
+        }
+    }
+
+    fn provenance_of(&self, process: Identity, parent: Identity) -> Provenance {
+        match (self.processes.get(&process), self.parents.get(&parent)) {
+            (Some(process), Some(parent)) => process.provenance(parent),
+            _ => Provenance::Unknown,
         }
     }
 
@@ -119,7 +127,9 @@ impl Engine {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
         }
-        let left = process.left_at(now, self.first_snapshot_ns);
+        let provenance =
+            (self.parents.get(&former)).map_or(Provenance::Unknown, |former| process.provenance(former));
+        let left = process.left_at(now, self.first_snapshot_ns, provenance);
         process.parent = parent.identity;
         process.state = State::Zombie { since_ns: now, held_by: None, at_least: false };
         if let Some(left) = left {
@@ -156,9 +166,9 @@ impl Engine {
             Some(parent) => parent.died_ns.is_some(),
             None => self.finished.died_ns(&by.identity).is_some(),
         };
-        let origin = self.processes.get(&task.identity).map_or(Origin::Unknown, |process| process.origin());
+        let provenance = self.provenance_of(task.identity, by.identity);
         if !taken && !dead && how == ReapHow::Wait && self.is_filtered() {
-            self.released_untold(task, by, origin, since_ns, now);
+            self.released_untold(task, by, since_ns, now);
         }
         let coarse = u64::from(precision == Precision::Coarse);
         match state {
@@ -218,7 +228,7 @@ impl Engine {
                         waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
                         held_by: None,
                         older: false,
-                        origin,
+                        provenance,
                     });
                     return None;
                 }
@@ -232,7 +242,7 @@ impl Engine {
 
     /// A release of which only the free is told: if the parent had died, the kernel did it for the parent, as it does for
     /// an init of a PID namespace. Where the parent's death is not told, only its counters will say.
-    pub(super) fn released_untold(&mut self, task: Task, by: Task, origin: Origin, since_ns: u64, now: u64) {
+    pub(super) fn released_untold(&mut self, task: Task, by: Task, since_ns: u64, now: u64) {
         let (since_ns, held_by, older) = match self.processes.get(&task.identity).map(Box::as_ref) {
             Some(process @ Process { state: State::Zombie { since_ns, held_by, .. }, .. }) => {
                 (*since_ns, held_by.clone(), self.is_older(process))
@@ -240,10 +250,11 @@ impl Engine {
             _ => (since_ns, None, false),
         };
         let born_ns = task.identity.start_boottime_ns;
+        let provenance = self.provenance_of(task.identity, by.identity);
         if since_ns != 0
             && let Some(parent) = self.parent_entry(by)
         {
-            let left = Left { born_ns, waited_ns: 0, held_by, older, origin };
+            let left = Left { born_ns, waited_ns: 0, held_by, older, provenance };
             parent.released_untold(Untold { since_ns, released_ns: now, left });
         }
     }

@@ -155,6 +155,7 @@ mod tests {
             state,
             tracer: None,
             since_ns: 0,
+            traits: crate::model::TaskTraits::default(),
         };
         let tasks = (zombies.iter().map(|(child, parent)| seen(*child, *parent, TaskState::Zombie)))
             .chain(alive.iter().map(|tgid| seen(*tgid, 1, TaskState::Running)))

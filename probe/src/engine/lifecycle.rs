@@ -64,6 +64,12 @@ impl Engine {
                 self.entry(event.process, Some(*parent));
                 self.adopt(identity, *parent, now);
             }
+            Stage::Orphan { from } => {
+                self.name(from);
+                self.orphaned(event.process, *from);
+                // No stage of its own life: nobody is shown it.
+                return;
+            }
             Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
                 self.name(parent);
                 self.name(reaper);
@@ -115,6 +121,14 @@ impl Engine {
         if let Some(parent) = self.parent_entry(*parent) {
             parent.ledger.counts.forked += 1;
             parent.last_fork_ns = now;
+        }
+    }
+
+    /// Its parent dies while it lives.
+    pub(super) fn orphaned(&mut self, process: Task, by: Task) {
+        let process = self.entry(process, Some(by));
+        if !process.is_dead() {
+            process.orphaned_by.get_or_insert_with(|| Box::new(by));
         }
     }
 

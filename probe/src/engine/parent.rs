@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use foldhash::HashSet;
 
-use super::histogram::Histogram;
+use super::{
+    histogram::Histogram,
+    provenance::{Provenance, Provenances},
+};
 use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, SignalMasks, Task};
 
 /// Room for so many zombies is not worth giving back.
@@ -26,7 +29,7 @@ pub(super) struct Left {
     pub held_by: Option<Box<Task>>,
     /// It was dead before the window began.
     pub older: bool,
-    pub origin: Origin,
+    pub provenance: Provenance,
 }
 
 impl std::ops::AddAssign for Ledger {
@@ -34,16 +37,6 @@ impl std::ops::AddAssign for Ledger {
         self.counts += other.counts;
         self.abandoned = self.abandoned.saturating_add(other.abandoned);
     }
-}
-
-/// Where a parent has a child from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Its birth was seen.
-    Own,
-    /// It had another parent before.
-    Adopted,
-    Unknown,
 }
 
 /// A child that was released, it was not seen by whom.
@@ -71,6 +64,8 @@ pub struct Parent {
     pub info: Option<Arc<ProcessInfo>>,
     /// /proc was asked what it runs, since it runs it.
     pub(super) is_described: bool,
+    /// Whether it is a subreaper, as the task list said with the last zombie of its; `None`: it had none then.
+    pub is_subreaper: Option<bool>,
     /// When it began the program that `detail` is of; 0 where that was not seen.
     pub(super) program_ns: u64,
     /// What its main thread did with signals when it was last looked at as a suspect.
@@ -89,10 +84,9 @@ pub struct Parent {
     pub abandoned_held_after: Histogram,
     /// Of the abandoned: dead before the window began.
     pub abandoned_older: u64,
-    /// Of the abandoned: known to have had another parent before, and known to be its own.
-    pub abandoned_adopted: u64,
-    pub abandoned_own: u64,
-    /// When the youngest of the abandoned was born, 0: there is none.
+    /// Where it had those from that it abandoned and no tracer held.
+    pub abandoned_from: Provenances,
+    /// When the youngest of those was born, 0: there is none.
     pub abandoned_youngest_ns: u64,
     /// The last tracer that held one of the abandoned.
     pub abandoned_to: Option<Box<Task>>,
@@ -121,6 +115,7 @@ impl Parent {
             task,
             info: None,
             is_described: false,
+            is_subreaper: None,
             program_ns: 0,
             signal_masks: None,
             in_tree: false,
@@ -133,10 +128,9 @@ impl Parent {
             abandoned_after: Histogram::default(),
             abandoned_held_after: Histogram::default(),
             abandoned_older: 0,
-            abandoned_adopted: 0,
-            abandoned_own: 0,
-            untold: Vec::new(),
+            abandoned_from: Provenances::default(),
             abandoned_youngest_ns: 0,
+            untold: Vec::new(),
             abandoned_to: None,
             reap_latency: Histogram::default(),
             teardown: Histogram::default(),
@@ -175,13 +169,12 @@ impl Parent {
     pub(super) fn abandon(&mut self, left: Left) {
         self.ledger.abandoned += 1;
         self.abandoned_older += u64::from(left.older);
-        self.abandoned_adopted += u64::from(left.origin == Origin::Adopted);
-        self.abandoned_own += u64::from(left.origin == Origin::Own);
-        self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
         if left.held_by.is_some() {
             self.abandoned_to = left.held_by;
             self.abandoned_held_after.record(left.waited_ns);
         } else {
+            self.abandoned_from.count(left.provenance);
+            self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
             self.abandoned_after.record(left.waited_ns);
         }
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::parent::{Left, Origin};
-use crate::model::{Identity, ProcessInfo, Task};
+use super::{parent::Left, provenance::Provenance};
+use crate::model::{Identity, ProcessInfo, Task, TaskTraits};
 
 /// Where in its life a process is, as far as is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,10 @@ pub struct Process {
     pub spawned_by: Option<Box<Task>>,
     /// It came to its parent as a zombie, from another.
     pub handed_on: bool,
+    /// The first parent that died over it while it lived.
+    pub orphaned_by: Option<Box<Task>>,
+    /// What the task list says of it as a zombie.
+    pub traits: TaskTraits,
     pub info: Option<Arc<ProcessInfo>>,
     pub state: State,
     /// Of the watched tree.
@@ -63,6 +67,8 @@ impl Process {
             born_to: Identity::default(),
             spawned_by: None,
             handed_on: false,
+            orphaned_by: None,
+            traits: TaskTraits::default(),
             info: None,
             state: State::Running,
             in_tree: false,
@@ -70,26 +76,21 @@ impl Process {
         }
     }
 
-    /// Where the parent it has now has it from.
-    pub fn origin(&self) -> Origin {
-        match self.born_to {
-            _ if self.handed_on => Origin::Adopted,
-            born_to if born_to.tgid == 0 => Origin::Unknown,
-            born_to if born_to == self.parent => Origin::Own,
-            _ => Origin::Adopted,
-        }
-    }
-
     /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_snapshot_ns`: the end of the
     /// first walk of the task list.
-    pub(super) fn left_at(&self, now: u64, first_snapshot_ns: Option<u64>) -> Option<Left> {
+    pub(super) fn left_at(
+        &self,
+        now: u64,
+        first_snapshot_ns: Option<u64>,
+        provenance: Provenance,
+    ) -> Option<Left> {
         let State::Zombie { since_ns, held_by, .. } = &self.state else { return None };
         Some(Left {
             born_ns: self.task.identity.start_boottime_ns,
             waited_ns: now.saturating_sub(*since_ns),
             held_by: held_by.clone(),
             older: self.is_older(first_snapshot_ns),
-            origin: self.origin(),
+            provenance,
         })
     }
 

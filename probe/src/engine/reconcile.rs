@@ -3,7 +3,7 @@
 //!
 //! Must not know which hooks count, nor who asks.
 
-use super::{Engine, Histogram, Parent, Waits};
+use super::{Engine, Histogram, Parent, Provenances, Waits};
 use crate::model::{Counters, Coverage, FinishedParents, Identity, Losses, Scope};
 
 impl Engine {
@@ -118,7 +118,8 @@ impl Parent {
         if ledger.abandoned == 0 {
             parent.abandoned_after = Histogram::default();
             parent.abandoned_held_after = Histogram::default();
-            (parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_own) = (0, 0, 0);
+            parent.abandoned_older = 0;
+            parent.abandoned_from = Provenances::default();
             parent.abandoned_youngest_ns = 0;
         }
         Some(parent)

@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashSet, HashSetExt};
 
 use super::{Engine, EnrichedEvent, State, death::Release};
 use crate::model::{
-    Identity, LifecycleEvent, Precision, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState,
+    Identity, LifecycleEvent, Precision, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits,
 };
 
 /// Room for so many is not worth giving back.
@@ -126,8 +126,14 @@ impl Engine {
         let exited_ns = if let State::Exited { exit_ns, .. } = state { Some(exit_ns) } else { None };
         match (state, seen.state) {
             (State::Running, TaskState::Running | TaskState::DeadLeader | TaskState::Exiting) => {
+                let former = process.parent;
                 process.parent = seen.parent.identity;
                 process.task.comm = seen.process.comm;
+                if former.tgid != 0 && former != seen.parent.identity {
+                    let mut by = Task { identity: former, ..Task::default() };
+                    self.name(&mut by);
+                    self.orphaned(seen.process, by);
+                }
             }
             (State::Running | State::Exited { .. }, TaskState::Zombie) => {
                 self.parent_died(identity, seen.time_ns);
@@ -172,6 +178,24 @@ impl Engine {
                 self.set_zombie(identity, State::Zombie { since_ns, held_by: tracer, at_least: false });
             }
             _ => {}
+        }
+        if seen.state == TaskState::Zombie {
+            self.keep_traits(seen);
+        }
+    }
+
+    /// What the task list says of a zombie and of its parent.
+    fn keep_traits(&mut self, seen: &TaskEntry) {
+        if let Some(process) = self.processes.get_mut(&seen.process.identity)
+            && process.parent == seen.parent.identity
+        {
+            process.traits = seen.traits;
+            // Only kernels that say the one say the other.
+            if !seen.traits.is_empty()
+                && let Some(parent) = self.parents.get_mut(&seen.parent.identity)
+            {
+                parent.is_subreaper = Some(seen.traits.contains(TaskTraits::UNDER_SUBREAPER));
+            }
         }
     }
 }

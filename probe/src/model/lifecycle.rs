@@ -59,6 +59,8 @@ pub enum Stage {
     /// A zombie changed hands: `parent` is the adopter, `from` the parent it had, `since_ns` when it became one (0: not
     /// known).
     Reparent { parent: Task, from: Task, since_ns: u64 },
+    /// `from`, its parent, dies while it lives: the kernel hands it on to the reaper.
+    Orphan { from: Task },
     /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
     Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
 }
@@ -72,7 +74,7 @@ impl Stage {
             | Self::Zombie { parent, .. }
             | Self::Reparent { parent, .. }
             | Self::Reap { parent, .. } => Some(parent),
-            Self::Exec { .. } => None,
+            Self::Exec { .. } | Self::Orphan { .. } => None,
         }
     }
 }

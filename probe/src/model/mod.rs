@@ -14,7 +14,7 @@ mod signals;
 mod snapshot;
 mod tracer_stats;
 
-pub use probe_common::child_counts::ChildCounts;
+pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
 pub use counters::{Counters, DeadChild, Distribution, FinishedParents};
 pub use identity::{Comm, Identity, Task};

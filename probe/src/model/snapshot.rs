@@ -2,6 +2,8 @@
 //!
 //! Must not know how it is read, nor what follows from an absence.
 
+use probe_common::wire::TaskTraits;
+
 use super::Task;
 
 /// What the kernel's task list says of one process.
@@ -28,6 +30,8 @@ pub struct TaskEntry {
     pub tracer: Option<Box<Task>>,
     /// When it became a zombie; 0 where that was not seen.
     pub since_ns: u64,
+    /// Of a zombie.
+    pub traits: TaskTraits,
 }
 
 /// The kernel's task list, walked once between two moments. A process that was there the whole time is in it.

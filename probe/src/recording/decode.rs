@@ -10,8 +10,8 @@ use super::kind;
 use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
     Hooks, Identity, Input, LifecycleEvent, Losses, MapStats, Precision, ProcessInfo, ProgramStats, ReapHow,
-    Scope, Session, SignalMasks, Snapshot, Stage, Task, TaskEntry, TaskState, TimeAnchor, TracerStats,
-    WaitStatus,
+    Scope, Session, SignalMasks, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor,
+    TracerStats, WaitStatus,
 };
 
 /// All pids are smaller than this: the kernel's PID_MAX_LIMIT.
@@ -189,6 +189,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::SESSION => None,
         kind::BEGIN => decode_begin(from).map(Input::Begin),
         kind::LIFECYCLE => decode_lifecycle(from).map(Input::Lifecycle),
+        kind::ORPHAN => decode_orphan(from).map(Input::Lifecycle),
         kind::DETAIL => decode_detail(from),
         kind::SIGNAL_MASKS => decode_signal_masks(from),
         kind::SNAPSHOT => decode_snapshot(from).map(Input::Snapshot),
@@ -209,6 +210,15 @@ fn decode_lifecycle(from: &mut &[u8]) -> Option<LifecycleEvent> {
     Some(LifecycleEvent { time_ns, process, stage: decode_stage(from, &process)? })
 }
 
+fn decode_orphan(from: &mut &[u8]) -> Option<LifecycleEvent> {
+    let (time_ns, process, parent) = (time(from)?, task(from)?, task(from)?);
+    (process.identity != parent.identity).then_some(LifecycleEvent {
+        time_ns,
+        process,
+        stage: Stage::Orphan { from: parent },
+    })
+}
+
 fn decode_detail(from: &mut &[u8]) -> Option<Input> {
     Some(Input::ProcessInfo { identity: identity(from)?, info: info(from)? })
 }
@@ -223,7 +233,11 @@ fn decode_signal_masks(from: &mut &[u8]) -> Option<Input> {
 fn decode_snapshot(from: &mut &[u8]) -> Option<Snapshot> {
     let [began_ns, ended_ns, settle_after_ns] = [time(from)?, time(from)?, time(from)?];
     let tasks = count(from, 82)?;
-    let tasks = (0..tasks).map(|_| decode_seen(from)).collect::<Option<_>>()?;
+    let mut tasks: Vec<TaskEntry> = (0..tasks).map(|_| decode_seen(from)).collect::<Option<_>>()?;
+    // Since 3.2.
+    for (task, traits) in tasks.iter_mut().zip(from.iter()) {
+        task.traits = TaskTraits::from_bits_truncate(u32::from(*traits));
+    }
     Some(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
 }
 
@@ -320,6 +334,7 @@ fn decode_seen(from: &mut &[u8]) -> Option<TaskEntry> {
         },
         tracer: optional_other(from, &process)?.map(Box::new),
         since_ns: time(from)?,
+        traits: TaskTraits::default(),
     })
 }
 

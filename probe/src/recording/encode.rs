@@ -99,8 +99,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
         Input::Lifecycle(event) => {
             out.put_u64_le(event.time_ns);
             put_task(out, &event.process);
-            encode_stage(&event.stage, out);
-            kind::LIFECYCLE
+            encode_stage(&event.stage, out)
         }
         Input::ProcessInfo { identity, info } => {
             put_identity(out, identity);
@@ -132,6 +131,9 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
                 });
                 put_optional_task(out, seen.tracer.as_deref());
                 out.put_u64_le(seen.since_ns);
+            }
+            for seen in &snapshot.tasks {
+                out.put_u8(seen.traits.bits() as u8);
             }
             kind::SNAPSHOT
         }
@@ -209,8 +211,13 @@ fn put_child_counts(out: &mut Vec<u8>, counts: &ChildCounts) {
     }
 }
 
-fn encode_stage(stage: &Stage, out: &mut Vec<u8>) {
+/// Returns the kind of the frame.
+fn encode_stage(stage: &Stage, out: &mut Vec<u8>) -> u8 {
     match stage {
+        Stage::Orphan { from } => {
+            put_task(out, from);
+            return kind::ORPHAN;
+        }
         Stage::Fork { parent, creator } => {
             out.put_u8(1);
             put_task(out, parent);
@@ -251,4 +258,5 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) {
             out.put_u64_le(*zombie_ns);
         }
     }
+    kind::LIFECYCLE
 }

@@ -14,3 +14,4 @@ pub const FINISHED_PARENTS: u8 = 9;
 pub const UPKEEP: u8 = 10;
 pub const UNFREED: u8 = 11;
 pub const SIGNAL_MASKS: u8 = 12;
+pub const ORPHAN: u8 = 14;

@@ -170,6 +170,9 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
             };
             indented(out, &text, view)?;
         }
+        if !cause.now.is_empty() {
+            indented(out, &format!("now: {}", escape(&cause.now)), view)?;
+        }
         indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
     }
     Ok(())

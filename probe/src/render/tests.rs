@@ -31,6 +31,7 @@ fn a_leak_is_said_in_one_sentence_then_in_a_table_then_why() {
 
     python3 (pid 4242, worker-manager.service)
       why: never waits: it made no wait call while 100 children died on it
+      now: `reapwatch reap 1` has the process reap them without a restart
       fix: call waitpid for each child
 
     Watched for 1 m 0 s; 100 died, 0 reaped, 100 unreaped; reaps exact (r).

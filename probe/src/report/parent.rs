@@ -118,7 +118,10 @@ pub struct Cause {
     pub kind: CauseKind,
     /// What was seen, a sentence each.
     pub evidence: Vec<String>,
-    /// What to do.
+    /// What to do now; empty where nothing helps at once.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub now: String,
+    /// What to change in the code or the deployment.
     pub fix: String,
 }
 
@@ -128,8 +131,12 @@ pub struct Cause {
 pub enum CauseKind {
     /// The process started the children, then ran another program that does not know them.
     ChildrenInheritedThroughExec,
-    /// A PID 1 or a subreaper does not reap the children of others that it adopts.
-    DoesNotReapAdoptedChildren,
+    /// The init of a PID namespace does not reap the orphans that come to it.
+    InitDoesNotReapOrphans,
+    /// A subreaper does not reap the orphans that come to it.
+    SubreaperDoesNotReapOrphans,
+    /// It waits, with flags that do not let the call see these children.
+    WaitFlagsExcludeChildren,
     /// It begins no wait call.
     NeverWaits,
     /// It waits only for some of its children.
@@ -145,7 +152,9 @@ impl CauseKind {
     pub fn words(self) -> &'static str {
         match self {
             Self::ChildrenInheritedThroughExec => "children inherited through exec",
-            Self::DoesNotReapAdoptedChildren => "does not reap adopted children",
+            Self::InitDoesNotReapOrphans => "init does not reap orphans",
+            Self::SubreaperDoesNotReapOrphans => "subreaper does not reap orphans",
+            Self::WaitFlagsExcludeChildren => "wait flags exclude children",
             Self::NeverWaits => "never waits",
             Self::WaitsOnlyForSpecificChildren => "waits only for specific children",
             Self::HeldByTracer => "held by tracer",

@@ -24,6 +24,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
         waits: Waits::default(),
         verdict,
         causes: vec![Cause {
+            now: "`reapwatch reap 1` has the process reap them without a restart".into(),
             kind: CauseKind::NeverWaits,
             evidence: vec!["it made no wait call while 100 children died on it".into()],
             fix: "call waitpid for each child".into(),

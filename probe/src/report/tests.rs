@@ -36,7 +36,9 @@ fn a_kind_has_the_same_name_in_text_and_in_json() {
     }
     for kind in [
         CauseKind::ChildrenInheritedThroughExec,
-        CauseKind::DoesNotReapAdoptedChildren,
+        CauseKind::InitDoesNotReapOrphans,
+        CauseKind::SubreaperDoesNotReapOrphans,
+        CauseKind::WaitFlagsExcludeChildren,
         CauseKind::NeverWaits,
         CauseKind::WaitsOnlyForSpecificChildren,
         CauseKind::HeldByTracer,

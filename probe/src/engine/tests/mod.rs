@@ -84,6 +84,7 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                         state,
                         tracer,
                         since_ns: 0,
+                        traits: crate::model::TaskTraits::default(),
                     }
                 })
                 .collect();

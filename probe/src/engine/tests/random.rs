@@ -132,6 +132,7 @@ pub(in crate::engine) fn walk(table: &Table, time: u64) -> Snapshot {
         state,
         tracer: None,
         since_ns: 0,
+        traits: crate::model::TaskTraits::default(),
     };
     let tasks = (table.alive.iter().map(|tgid| seen(tgid, TaskState::Running)))
         .chain(table.zombies.iter().map(|tgid| seen(tgid, TaskState::Zombie)))

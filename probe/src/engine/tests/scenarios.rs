@@ -81,12 +81,15 @@ fn what_is_known_of_the_abandoned_is_kept_with_their_parent() {
     );
     let parent = &engine.parents[&task(2).identity];
     assert_eq!((parent.abandoned_after.count(), parent.abandoned_held_after.count()), (3, 1));
-    assert_eq!((parent.abandoned_older, parent.abandoned_adopted, parent.abandoned_youngest_ns), (1, 0, 33));
+    assert_eq!(
+        (parent.abandoned_older, parent.abandoned_from.adopted, parent.abandoned_youngest_ns),
+        (1, 0, 33)
+    );
     assert_eq!(parent.abandoned_to.as_ref().map(|tracer| tracer.identity.tgid), Some(7));
     let handed_on = "30 fork 31 3\n 40 exit 31 3\n 41 zombie 31 3\n 50 reparent 31 2\n 90 exit 2 1\n";
-    assert_eq!(play(handed_on).parents[&task(2).identity].abandoned_adopted, 1);
+    assert_eq!(play(handed_on).parents[&task(2).identity].abandoned_from.adopted, 1);
     let orphan = "30 fork 31 3\n 39 exit 3 2\n 40 exit 31 2\n 41 zombie 31 2\n 90 exit 2 1\n";
-    assert_eq!(play(orphan).parents[&task(2).identity].abandoned_adopted, 1);
+    assert_eq!(play(orphan).parents[&task(2).identity].abandoned_from.adopted, 1);
 }
 
 #[test]
@@ -244,6 +247,7 @@ fn walk_of_zombies(time_ns: u64, parent: u32, zombies: &[u32], since_ns: u64) ->
         state,
         tracer: None,
         since_ns,
+        traits: crate::model::TaskTraits::default(),
     };
     let tasks = [seen(parent, 1, TaskState::Running, 0)]
         .into_iter()

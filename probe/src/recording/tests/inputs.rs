@@ -91,14 +91,15 @@ fn seen() -> impl Strategy<Value = TaskEntry> {
         Just(TaskState::DeadLeader),
         Just(TaskState::Zombie)
     ];
-    ([time(), time()], task(), task(), state, option::of(task())).prop_map(
-        |([time_ns, since_ns], process, parent, state, tracer)| TaskEntry {
+    ([time(), time()], task(), task(), state, option::of(task()), 0..16u32).prop_map(
+        |([time_ns, since_ns], process, parent, state, tracer, traits)| TaskEntry {
             time_ns,
             process,
             parent,
             state,
             tracer: tracer.map(Box::new),
             since_ns,
+            traits: TaskTraits::from_bits_truncate(traits),
         },
     )
 }

@@ -73,6 +73,7 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
             from: task(&event.other),
             since_ns: event.zombie_ns,
         },
+        kind::ORPHAN => Stage::Orphan { from: task(&event.other) },
         kind::REAP => Stage::Reap {
             parent: task(&event.parent),
             reaper: task(&event.other),
@@ -117,6 +118,7 @@ pub fn seen_task(bytes: &[u8]) -> Option<TaskEntry> {
         state,
         tracer: present(&seen.tracer).map(Box::new),
         since_ns: seen.zombie_ns,
+        traits: seen.traits,
     })
 }
 

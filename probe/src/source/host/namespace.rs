@@ -161,6 +161,7 @@ mod tests {
             process: Task { identity: Identity { tgid, start_boottime_ns }, ns_pid, ..Task::default() },
             parent: Task::default(),
             state: TaskState::Running,
+            traits: crate::model::TaskTraits::default(),
             tracer: None,
             since_ns: 0,
         };

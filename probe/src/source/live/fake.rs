@@ -154,7 +154,15 @@ pub(crate) fn task(tgid: u32) -> Task {
 }
 
 pub(crate) fn seen(tgid: u32, parent: u32, state: TaskState) -> TaskEntry {
-    TaskEntry { time_ns: 0, process: task(tgid), parent: task(parent), state, tracer: None, since_ns: 0 }
+    TaskEntry {
+        time_ns: 0,
+        process: task(tgid),
+        parent: task(parent),
+        state,
+        tracer: None,
+        since_ns: 0,
+        traits: crate::model::TaskTraits::default(),
+    }
 }
 
 pub(crate) fn death(process: u32, parent: u32) -> DeadChild {

@@ -1,0 +1,135 @@
+//! One parent, and what several rules ask of it.
+//!
+//! Must not know the causes.
+
+use super::{
+    super::unreaped::Unreaped,
+    runtime::Runtime,
+    words::{dead_children, wait_calls},
+};
+use crate::engine::Parent;
+
+pub struct Case<'a> {
+    pub parent: &'a Parent,
+    pub unreaped: &'a Unreaped,
+    pub began_ns: u64,
+    /// How many it is to blame for.
+    pub left: u64,
+    /// It was born within the window.
+    pub is_seen_whole: bool,
+    /// All children that it started were counted.
+    pub are_forks_known: bool,
+    /// What it is written in, as far as its program says.
+    pub runtime: Runtime,
+}
+
+impl<'a> Case<'a> {
+    pub fn new(parent: &'a Parent, unreaped: &'a Unreaped, began_ns: u64) -> Self {
+        let is_seen_whole = parent.task.identity.start_boottime_ns >= began_ns;
+        let are_forks_known = is_seen_whole && !parent.is_uncounted;
+        let runtime = Runtime::of(parent);
+        Self { parent, unreaped, began_ns, left: unreaped.left(), is_seen_whole, are_forks_known, runtime }
+    }
+
+    /// Since when its wait calls are counted.
+    pub fn since(&self) -> &'static str {
+        if self.parent.exec_ns.is_some() {
+            "since its last exec"
+        } else if self.is_seen_whole {
+            "since it was started"
+        } else {
+            "since the watch began"
+        }
+    }
+
+    /// From when on nothing that it did is unknown: its birth, its last exec, or the begin of the window.
+    pub fn since_ns(&self) -> u64 {
+        self.began_ns.max(self.parent.exec_ns.unwrap_or(0))
+    }
+
+    /// Whether orphans come to it: as the kernel said, or because it was seen to have some.
+    pub fn is_reaper(&self) -> bool {
+        self.parent.is_reaper().unwrap_or(false)
+            || self.unreaped.from.adopted > 0
+            || self.not_its_own() > 0
+            || self.adopted_alive() > 0
+            || self.parent.ledger.counts.adopted > 0
+    }
+
+    /// How many of those left it cannot have forked, for there are more than it forked.
+    fn not_its_own(&self) -> u64 {
+        if self.are_forks_known { self.left.saturating_sub(self.parent.ledger.counts.forked) } else { 0 }
+    }
+
+    /// How many children at least came to it alive, as it cannot have forked them.
+    pub fn adopted_alive(&self) -> u64 {
+        let counts = &self.parent.ledger.counts;
+        if self.are_forks_known { counts.exited.saturating_sub(counts.forked) } else { 0 }
+    }
+
+    /// At least how many of those left came to it from others. Those that the program of an init did not fork it may also
+    /// have inherited through its exec: an init has to reap them all the same. Of a subreaper's this cannot be told.
+    pub fn adopted_left(&self) -> u64 {
+        let from = &self.unreaped.from;
+        let foreign = if self.parent.is_namespace_init() { from.foreign } else { 0 };
+        (from.adopted + foreign).max(self.not_its_own())
+    }
+
+    /// At least how many of those left it forked before it ran its program of now.
+    pub fn inherited_left(&self) -> u64 {
+        let from = &self.unreaped.from;
+        from.inherited + if self.is_reaper() { 0 } else { from.foreign }
+    }
+
+    /// At least how many of those left its program of now forked.
+    pub fn own_left(&self) -> u64 {
+        let from = &self.unreaped.from;
+        if self.is_reaper() {
+            from.own
+        } else {
+            self.left.saturating_sub(self.inherited_left() + from.adopted)
+        }
+    }
+
+    /// Whether its wait calls are known from before the youngest of those left was born: a call that began before the
+    /// window may still be under way, but it is not for a child that was born since.
+    pub fn are_waits_known(&self) -> bool {
+        self.is_seen_whole || self.unreaped.youngest_ns >= self.since_ns()
+    }
+
+    /// How it waited, where that was counted.
+    pub fn waits_counted(&self) -> Option<String> {
+        let since = self.since();
+        self.parent.waits.map(|waits| match (waits.any, waits.specific) {
+            (0, 0) => format!("it began no wait call {since}"),
+            (0, specific) => {
+                format!("{since} it began {}, each for one process or process group", wait_calls(specific))
+            }
+            (any, 0) => format!("{since} it began {} for any child", wait_calls(any)),
+            (any, specific) => {
+                format!("{since} it began {} for any child and {specific} for certain ones", wait_calls(any))
+            }
+        })
+    }
+
+    /// How to be rid of the zombies at once; empty where there are none any more.
+    pub fn free_now(&self) -> String {
+        if self.parent.died_ns.is_some() || self.left == 0 || self.parent.task.identity.is_init() {
+            return String::new();
+        }
+        format!(
+            "`reapwatch reap {}` has the process reap them without a restart",
+            self.parent.task.identity.tgid
+        )
+    }
+
+    /// How many its program has reaped.
+    pub fn reaped(&self) -> u64 {
+        self.parent.ledger.counts.reaped.saturating_sub(self.parent.reaped_before_exec)
+    }
+
+    /// That so many stayed.
+    pub fn stayed(&self) -> String {
+        format!("{} stayed unreaped", dead_children(self.left))
+    }
+}

@@ -1,0 +1,31 @@
+//! `children_inherited_through_exec`: the process forked them, then ran another program, which does not know them.
+//!
+//! Confusable with `init_does_not_reap_orphans`: an init's set-up commands are over before its exec, and what is left came
+//! later from others.
+
+use super::{Case, Explains, Finding, Fix, Rule, words::of_its};
+use crate::report::CauseKind;
+
+pub const RULE: Rule = Rule {
+    kind: CauseKind::ChildrenInheritedThroughExec,
+    explains: Explains::Some,
+    check,
+    fix: |case| {
+        Fix::new(
+            case.free_now(),
+            "wait for the background jobs before the exec, or do not exec: let the shell stay as the parent",
+        )
+    },
+};
+
+fn check(case: &Case) -> Finding {
+    let inherited = case.inherited_left();
+    if inherited == 0 {
+        return Finding::No;
+    }
+    Finding::Yes(vec![format!(
+        "{} born before its last exec: the program it runs now did not start {}",
+        of_its(inherited, case.left, "was", "were"),
+        if inherited == 1 { "it" } else { "them" }
+    )])
+}

@@ -1,0 +1,103 @@
+//! Why a parent leaks, as far as what was seen can tell: a table of rules, each of which looks at one parent.
+//!
+//! A wrong cause is worse than none. A rule says yes only where what was seen leaves no other explanation; where
+//! something is missing it says what. Must not know the sources of what was seen, nor verdicts.
+
+mod case;
+mod clone_children;
+mod held;
+mod inherited;
+mod never_waits;
+mod orphans;
+mod runtime;
+mod specific;
+mod unknown;
+mod words;
+
+use super::unreaped::Unreaped;
+use crate::{
+    engine::Parent,
+    report::{Cause, CauseKind},
+};
+use case::Case;
+
+/// What a rule finds.
+enum Finding {
+    No,
+    /// The evidence, a sentence each, the strongest first.
+    Yes(Vec<String>),
+    /// Something was not seen without which it could be either: what.
+    CannotTell(&'static str),
+}
+
+/// Which dead children a cause explains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Explains {
+    /// Those of one provenance, or in other hands: other causes may explain the rest.
+    Some,
+    /// All that the program itself forked: no second cause of that kind is looked for.
+    Own,
+    /// All that no tracer holds: while it lasts the parent cannot reap whatever its program does.
+    All,
+}
+
+/// How one cause is recognised.
+struct Rule {
+    kind: CauseKind,
+    explains: Explains,
+    check: fn(&Case) -> Finding,
+    /// What to do: now, and in the code or deployment, in words of what the parent is.
+    fix: fn(&Case) -> Fix,
+}
+
+struct Fix {
+    /// Empty where nothing helps at once.
+    now: String,
+    in_code: String,
+}
+
+impl Fix {
+    fn new(now: impl Into<String>, in_code: impl Into<String>) -> Self {
+        Self { now: now.into(), in_code: in_code.into() }
+    }
+}
+
+/// The more special before the more general: of those that explain the same children the first one counts.
+const RULES: &[Rule] = &[
+    inherited::RULE,
+    orphans::INIT,
+    orphans::SUBREAPER,
+    clone_children::RULE,
+    specific::RULE,
+    never_waits::RULE,
+    held::RULE,
+];
+
+/// All that apply, the strongest first; never empty. `began_ns`: when the window began.
+pub fn causes(parent: &Parent, unreaped: &Unreaped, began_ns: u64) -> Vec<Cause> {
+    let case = Case::new(parent, unreaped, began_ns);
+    let mut found: Vec<Cause> = Vec::new();
+    let (mut is_own_explained, mut is_all_explained) = (false, false);
+    let mut missing = Vec::new();
+    for rule in RULES {
+        let is_explained = match rule.explains {
+            _ if rule.kind == CauseKind::HeldByTracer => false,
+            Explains::Some => is_all_explained,
+            Explains::Own | Explains::All => is_own_explained || is_all_explained,
+        };
+        if is_explained {
+            continue;
+        }
+        match (rule.check)(&case) {
+            Finding::No => {}
+            Finding::Yes(evidence) => {
+                is_own_explained |= rule.explains == Explains::Own;
+                is_all_explained |= rule.explains == Explains::All;
+                let Fix { now, in_code } = (rule.fix)(&case);
+                found.push(Cause { kind: rule.kind, evidence, now, fix: in_code });
+            }
+            Finding::CannotTell(what) => missing.push(what),
+        }
+    }
+    if found.is_empty() { vec![unknown::cause(&case, &missing)] } else { found }
+}

@@ -1,0 +1,58 @@
+//! `never_waits`: the program begins no wait call.
+//!
+//! Confusable with a parent that waits by means that cannot be seen (io_uring), with one that ignores SIGCHLD too late, and
+//! with one whose handler never runs.
+
+use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
+use crate::report::CauseKind;
+
+pub const RULE: Rule = Rule {
+    kind: CauseKind::NeverWaits,
+    explains: Explains::Own,
+    check,
+    fix: |case| {
+        Fix::new(
+            case.free_now(),
+            if case.parent.ledger.counts.autoreaped > 0 {
+                format!(
+                    "{}; or ignore SIGCHLD before the first child is started: the kernel does not reap those that are dead \
+                     already",
+                    case.runtime.wait_for_each()
+                )
+            } else {
+                format!(
+                    "{}; where the exit status does not matter, ignore SIGCHLD (sigaction SIG_IGN) before the first child is \
+                     started, and the kernel reaps",
+                    case.runtime.wait_for_each()
+                )
+            },
+        )
+    },
+};
+
+fn check(case: &Case) -> Finding {
+    let own = case.own_left();
+    let Some(waits) = case.parent.waits else {
+        return Finding::CannotTell("its wait calls were not counted");
+    };
+    if own == 0 || waits.any + waits.specific > 0 {
+        return Finding::No;
+    }
+    // Whoever reaps without wait calls (io_uring) has another way to wait.
+    if case.parent.has_reaped() {
+        return Finding::CannotTell("it reaps without wait calls that can be seen");
+    }
+    if !case.are_waits_known() || own == case.unreaped.older {
+        return Finding::CannotTell("its dead children are older than the watch");
+    }
+    let counted = case.waits_counted().unwrap_or_default();
+    let mut evidence = vec![format!("{counted}, and {}", case.stayed())];
+    let autoreaped = case.parent.ledger.counts.autoreaped;
+    if autoreaped > 0 {
+        evidence.push(format!(
+            "the kernel reaped {} at once: it ignored SIGCHLD (or had SA_NOCLDWAIT set) when those died, not when these did",
+            dead_children(autoreaped)
+        ));
+    }
+    Finding::Yes(evidence)
+}

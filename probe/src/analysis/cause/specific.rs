@@ -1,0 +1,28 @@
+//! `waits_only_for_specific_children`: it waits for children by pid or pidfd, and for these it did not.
+//!
+//! Confusable with `never_waits`, with `init_does_not_reap_orphans` and with waits for a process group.
+
+use super::{Case, Explains, Finding, Fix, Rule};
+use crate::report::CauseKind;
+
+pub const RULE: Rule = Rule {
+    kind: CauseKind::WaitsOnlyForSpecificChildren,
+    explains: Explains::Own,
+    check,
+    fix: |case| Fix::new(case.free_now(), case.runtime.wait_for_each()),
+};
+
+fn check(case: &Case) -> Finding {
+    let own = case.own_left();
+    let Some(waits) = case.parent.waits else {
+        return Finding::CannotTell("its wait calls were not counted");
+    };
+    if own == 0 || waits.any > 0 || waits.specific == 0 {
+        return Finding::No;
+    }
+    // What it did before the watch is not known: the calls of the window explain only children of the window.
+    if own <= case.unreaped.older {
+        return Finding::CannotTell("its dead children are older than the watch");
+    }
+    Finding::Yes(case.waits_counted().into_iter().collect())
+}

@@ -1,0 +1,60 @@
+//! `unknown`: what is known all the same, and what is missing.
+
+use super::{
+    Case,
+    words::{dead_children, of_its},
+};
+use crate::report::{Cause, CauseKind};
+
+/// `missing`: what the rules would have had to know.
+pub fn cause(case: &Case, missing: &[&str]) -> Cause {
+    let (parent, unreaped) = (case.parent, case.unreaped);
+    let mut evidence = Vec::new();
+    let waits = parent.waits.map(|waits| waits.any + waits.specific);
+    let reaped = case.reaped();
+    if unreaped.older > 0 && unreaped.older == case.left {
+        let them = if case.left == 1 { "its dead child is" } else { "all its dead children are" };
+        evidence.push(format!("{them} older than the watch: how it waited before is not known"));
+    } else if case.left > 0 && waits == Some(0) && reaped > 0 {
+        evidence.push(format!(
+            "it reaped {} though no wait call of it was seen to begin: it waits by other means (such as io_uring), or in a \
+             call that began earlier",
+            dead_children(reaped)
+        ));
+    } else if case.left > 0 {
+        evidence.extend(case.waits_counted().map(|counted| match waits {
+            Some(0) => format!("{counted}; how it waited before is not known"),
+            _ => format!("{counted}, and {}", case.stayed()),
+        }));
+    } else if reaped > 0 {
+        evidence.push(format!("it reaped {}, at least one later than the grace", dead_children(reaped)));
+    }
+    match case.adopted_left() {
+        0 if case.left > 0 && case.is_reaper() => {
+            let adopted = case.adopted_alive().saturating_add(parent.ledger.counts.adopted);
+            if adopted > 0 {
+                evidence.push(format!(
+                    "it adopts: {adopted} or more of those that died came to it from processes that died before; whether \
+                     those left did is not known"
+                ));
+            }
+        }
+        0 => {}
+        adopted => evidence.push(format!(
+            "{} to it from processes that died before",
+            of_its(adopted, case.left, "came", "came")
+        )),
+    }
+    if evidence.is_empty() {
+        evidence.push(match missing.first() {
+            Some(missing) => format!("nothing that was seen tells why: {missing}"),
+            None => "nothing that was seen tells why".into(),
+        });
+    }
+    Cause {
+        kind: CauseKind::Unknown,
+        evidence,
+        now: case.free_now(),
+        fix: "look at where it starts children and where it waits for them".into(),
+    }
+}

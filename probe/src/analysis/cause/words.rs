@@ -1,0 +1,23 @@
+//! Numbers of wait calls and children in words.
+//!
+//! Must not know causes.
+
+/// `1 wait call`, `2 wait calls`.
+pub fn wait_calls(count: u64) -> String {
+    format!("{count} wait {}", if count == 1 { "call" } else { "calls" })
+}
+
+/// `1 dead child`, `2 dead children`.
+pub fn dead_children(count: u64) -> String {
+    format!("{count} dead {}", if count == 1 { "child" } else { "children" })
+}
+
+/// `its 3 dead children`, or `2 of its 3 dead children`, with the verb that goes with it.
+pub fn of_its(count: u64, all: u64, was: &str, were: &str) -> String {
+    let its = format!("its {}", dead_children(all));
+    match count {
+        _ if count >= all => format!("{its} {}", if all == 1 { was } else { were }),
+        1 => format!("1 of {its} {was}"),
+        _ => format!("{count} of {its} {were}"),
+    }
+}
