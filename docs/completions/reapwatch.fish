@@ -39,7 +39,7 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -s V -l version -d 'Pr
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "watch" -d 'Watch the whole host for a given time, then report'
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Record what happens to a file, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Write a recording of the events, for \'replay\''
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -48,7 +48,7 @@ json\t'JSON for programs: a report is one object, events are one object per line
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l output -d 'Write the report to FILE [default: standard error]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) if the report finds a leak' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l record -d 'Also record what happens to FILE, for \'replay\'' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
 fentry\t'fentry and fexit: exact, and the cheapest'
@@ -66,7 +66,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l min-latenc
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l duration -d 'Stop after this time [default: when a signal interrupts]' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l format -d 'Format of the event lines' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l record -d 'Also record what happens to FILE, for \'replay\'' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
 fentry\t'fentry and fexit: exact, and the cheapest'
@@ -83,7 +83,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l grace -d '
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l output -d 'Write the report to FILE [default: standard output]' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l record -d 'Also record what happens to FILE, for \'replay\'' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
 fentry\t'fentry and fexit: exact, and the cheapest'
@@ -143,7 +143,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -s h -l help
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "record" -d 'Record what happens to a file, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
