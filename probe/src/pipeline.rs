@@ -167,15 +167,15 @@ impl Pipeline {
             Moment::Within => {}
             Moment::Reading => {
                 self.ask_for_descriptions(source, 1, LOOK_UPS_MAX);
-                // No report rests on the answers: they are for recordings.
-                if self.recording.is_some() {
-                    source.look_closer(&self.engine.suspects());
-                }
+                source.look_closer(&self.engine.suspects());
                 self.flush();
                 self.show(subscribers, |subscriber, engine| subscriber.reading(engine))?;
             }
             // Only now is it known which parents leave what behind.
-            Moment::LastReading => self.ask_for_descriptions(source, 0, LAST_LOOK_UPS_MAX),
+            Moment::LastReading => {
+                source.look_closer(&self.engine.suspects());
+                self.ask_for_descriptions(source, 0, LAST_LOOK_UPS_MAX);
+            }
             Moment::End => {
                 self.close();
                 self.flush();

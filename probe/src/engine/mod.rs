@@ -103,7 +103,7 @@ impl Engine {
                 self.lifecycle(event, enriched);
             }
             Input::ProcessInfo { identity, info } => self.describe(identity, info),
-            Input::SignalMasks { identity, masks, .. } => self.looked_at(identity, masks),
+            Input::Evidence { time_ns, identity, evidence } => self.looked_at(time_ns, identity, evidence),
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, enriched),
             Input::Unfreed(deaths) => self.unfreed = Unfreed::new(&deaths),
             Input::Counters(mut counters) => {

@@ -8,7 +8,7 @@ use super::{
     histogram::Histogram,
     provenance::{Provenance, Provenances},
 };
-use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, SignalMasks, Task};
+use crate::model::{ChildCounts, Counters, Evidence, Identity, ProcessInfo, Task};
 
 /// Room for so many zombies is not worth giving back.
 const ROOM_KEPT: usize = 1_024;
@@ -68,8 +68,11 @@ pub struct Parent {
     pub is_subreaper: Option<bool>,
     /// When it began the program that `detail` is of; 0 where that was not seen.
     pub(super) program_ns: u64,
-    /// What its main thread did with signals when it was last looked at as a suspect.
-    pub signal_masks: Option<Box<SignalMasks>>,
+    /// What it was doing when it was last looked at as a suspect; it stays when the parent dies. Later looks that found the
+    /// same are not told.
+    pub evidence: Option<Box<Evidence>>,
+    /// From which time on that was so.
+    pub evidence_ns: u64,
     pub in_tree: bool,
     pub died_ns: Option<u64>,
     pub exec_ns: Option<u64>,
@@ -117,7 +120,8 @@ impl Parent {
             is_described: false,
             is_subreaper: None,
             program_ns: 0,
-            signal_masks: None,
+            evidence: None,
+            evidence_ns: 0,
             in_tree: false,
             died_ns: None,
             exec_ns: None,
@@ -158,6 +162,14 @@ impl Parent {
             self.zombies.shrink_to(2 * self.zombies.len());
         }
         had_it
+    }
+
+    /// The evidence of the program that it runs now, or ran when it died: not that of before its last exec, and none that
+    /// is said to be of after its death.
+    pub fn current_evidence(&self) -> Option<&Evidence> {
+        let is_before_death = self.died_ns.is_none_or(|died_ns| self.evidence_ns <= died_ns);
+        let is_since_exec = self.exec_ns.is_none_or(|exec_ns| self.evidence_ns >= exec_ns);
+        self.evidence.as_deref().filter(|_| is_before_death && is_since_exec)
     }
 
     /// Whether the program it runs now has reaped anything.

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 
 use super::{Engine, State};
-use crate::model::{Identity, SignalMasks, Task};
+use crate::model::{Evidence, Identity, Task};
 
 /// Most suspects at a time.
 const SUSPECTS_MAX: usize = 64;
@@ -32,9 +32,10 @@ impl Engine {
     }
 
     /// A suspect was looked at. Of a process that is no parent nothing is kept.
-    pub(super) fn looked_at(&mut self, identity: Identity, masks: SignalMasks) {
+    pub(super) fn looked_at(&mut self, time_ns: u64, identity: Identity, evidence: Box<Evidence>) {
         if let Some(parent) = self.parents.get_mut(&identity) {
-            parent.signal_masks = Some(Box::new(masks));
+            parent.evidence = Some(evidence);
+            parent.evidence_ns = time_ns;
         }
     }
 }
@@ -52,11 +53,12 @@ mod tests {
         let mut apply = |input| engine.apply(input, &mut Vec::new());
         let counts = ChildCounts { exited: 1, ..ChildCounts::default() };
         apply(Input::Counters(Box::new(Counters { parent, counts, ..Counters::default() })));
-        let masks = |blocked| SignalMasks { blocked, ..SignalMasks::default() };
+        let pending = |pending| Box::new(Evidence { pending: Some(pending), ..Evidence::default() });
         for (time_ns, tgid, blocked) in [(1, 7, 1 << 16), (2, 7, 3), (2, 8, 5)] {
-            apply(Input::SignalMasks { time_ns, identity: identity(tgid), masks: masks(blocked) });
+            apply(Input::Evidence { time_ns, identity: identity(tgid), evidence: pending(blocked) });
         }
-        assert_eq!(engine.parents[&identity(7)].signal_masks.as_deref(), Some(&masks(3)));
+        let kept = &engine.parents[&identity(7)];
+        assert_eq!((&kept.evidence, kept.evidence_ns), (&Some(pending(3)), 2));
         assert!(!engine.parents.contains_key(&identity(8)));
     }
 }

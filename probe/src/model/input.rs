@@ -3,7 +3,7 @@
 //! Must not know who gives them.
 
 use super::{
-    Begin, Counters, DeadChild, FinishedParents, Identity, LifecycleEvent, Losses, ProcessInfo, SignalMasks,
+    Begin, Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, ProcessInfo,
     Snapshot, TracerStats,
 };
 
@@ -18,11 +18,11 @@ pub enum Input {
         identity: Identity,
         info: ProcessInfo,
     },
-    /// The signal masks of a suspect, read from /proc at this time.
-    SignalMasks {
+    /// What a suspect was doing, read from /proc from this time on.
+    Evidence {
         time_ns: u64,
         identity: Identity,
-        masks: SignalMasks,
+        evidence: Box<Evidence>,
     },
     Snapshot(Snapshot),
     /// Processes that were released without their free: no counters have their release. They add to the counters that are

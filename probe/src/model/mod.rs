@@ -4,6 +4,7 @@
 //! Deliberately not `Serialize`: the recording (`recording`) and the report (`report`) have forms of their own.
 
 mod counters;
+mod evidence;
 mod identity;
 mod input;
 mod lifecycle;
@@ -17,6 +18,10 @@ mod tracer_stats;
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
 pub use counters::{Counters, DeadChild, Distribution, FinishedParents};
+pub use evidence::{
+    Blocked, Call, Evidence, PipeRead, THREADS_READ_MAX, Tracer, WAIT_CHANNEL_MAX, WRITERS_MAX, Wait,
+    WaitTarget,
+};
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;
 pub use lifecycle::{LifecycleEvent, Precision, ReapHow, Stage, WaitStatus};

@@ -6,12 +6,15 @@
 use bytes::Buf;
 use probe_common::bucket;
 
-use super::kind;
+use super::{
+    evidence::{decode_evidence, decode_signal_masks},
+    kind,
+};
 use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
     Hooks, Identity, Input, LifecycleEvent, Losses, MapStats, Precision, ProcessInfo, ProgramStats, ReapHow,
-    Scope, Session, SignalMasks, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor,
-    TracerStats, WaitStatus,
+    Scope, Session, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor, TracerStats,
+    WaitStatus,
 };
 
 /// All pids are smaller than this: the kernel's PID_MAX_LIMIT.
@@ -38,7 +41,7 @@ pub enum Unusable {
 }
 
 /// At most `most` bytes.
-fn bytes(from: &mut &[u8], most: usize) -> Option<Vec<u8>> {
+pub(super) fn bytes(from: &mut &[u8], most: usize) -> Option<Vec<u8>> {
     let len = from.try_get_u32_le().ok()? as usize;
     let (taken, rest) = from.split_at_checked(len)?;
     *from = rest;
@@ -49,15 +52,15 @@ fn text(from: &mut &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes(from, TEXT_MAX)?).into_owned())
 }
 
-fn flag(from: &mut &[u8]) -> Option<bool> {
+pub(super) fn flag(from: &mut &[u8]) -> Option<bool> {
     Some(from.try_get_u8().ok()? != 0)
 }
 
-fn number(from: &mut &[u8], most: u64) -> Option<u64> {
+pub(super) fn number(from: &mut &[u8], most: u64) -> Option<u64> {
     from.try_get_u64_le().ok().filter(|number| *number <= most)
 }
 
-fn time(from: &mut &[u8]) -> Option<u64> {
+pub(super) fn time(from: &mut &[u8]) -> Option<u64> {
     number(from, TIME_MAX_NS)
 }
 
@@ -65,21 +68,21 @@ fn tally(from: &mut &[u8]) -> Option<u64> {
     number(from, COUNT_MAX)
 }
 
-fn pid(from: &mut &[u8]) -> Option<u32> {
+pub(super) fn pid(from: &mut &[u8]) -> Option<u32> {
     from.try_get_u32_le().ok().filter(|pid| *pid < PID_LIMIT)
 }
 
-/// A count of elements that take at least `least` bytes each; never more than the payload can hold.
-fn count(from: &mut &[u8], least: usize) -> Option<usize> {
+/// A count of elements, each of which takes at least `least` bytes: never more than the payload can hold.
+pub(super) fn count(from: &mut &[u8], least: usize) -> Option<usize> {
     let count = from.try_get_u32_le().ok()? as usize;
     (count.checked_mul(least)? <= from.len()).then_some(count)
 }
 
-fn identity(from: &mut &[u8]) -> Option<Identity> {
+pub(super) fn identity(from: &mut &[u8]) -> Option<Identity> {
     Some(Identity { tgid: pid(from)?, start_boottime_ns: time(from)? })
 }
 
-fn task(from: &mut &[u8]) -> Option<Task> {
+pub(super) fn task(from: &mut &[u8]) -> Option<Task> {
     let identity = identity(from)?;
     let ns_pid = pid(from)?;
     let mut comm = [0; 16];
@@ -192,6 +195,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::ORPHAN => decode_orphan(from).map(Input::Lifecycle),
         kind::DETAIL => decode_detail(from),
         kind::SIGNAL_MASKS => decode_signal_masks(from),
+        kind::EVIDENCE => decode_evidence(from),
         kind::SNAPSHOT => decode_snapshot(from).map(Input::Snapshot),
         kind::COUNTERS => decode_counters(from).map(|counters| Input::Counters(Box::new(counters))),
         kind::UNFREED => decode_unfreed(from),
@@ -221,13 +225,6 @@ fn decode_orphan(from: &mut &[u8]) -> Option<LifecycleEvent> {
 
 fn decode_detail(from: &mut &[u8]) -> Option<Input> {
     Some(Input::ProcessInfo { identity: identity(from)?, info: info(from)? })
-}
-
-fn decode_signal_masks(from: &mut &[u8]) -> Option<Input> {
-    let (time_ns, identity) = (time(from)?, identity(from)?);
-    let mut mask = || from.try_get_u64_le().ok();
-    let masks = SignalMasks { blocked: mask()?, ignored: mask()?, caught: mask()? };
-    Some(Input::SignalMasks { time_ns, identity, masks })
 }
 
 fn decode_snapshot(from: &mut &[u8]) -> Option<Snapshot> {

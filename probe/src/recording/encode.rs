@@ -4,23 +4,23 @@
 
 use bytes::BufMut;
 
-use super::kind;
+use super::{evidence::put_evidence, kind};
 use crate::model::{
     Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, ReapHow, Scope,
     Session, Stage, Task, TaskState,
 };
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.put_u32_le(bytes.len() as u32);
     out.put_slice(bytes);
 }
 
-fn put_identity(out: &mut Vec<u8>, identity: &Identity) {
+pub(super) fn put_identity(out: &mut Vec<u8>, identity: &Identity) {
     out.put_u32_le(identity.tgid);
     out.put_u64_le(identity.start_boottime_ns);
 }
 
-fn put_task(out: &mut Vec<u8>, task: &Task) {
+pub(super) fn put_task(out: &mut Vec<u8>, task: &Task) {
     put_identity(out, &task.identity);
     out.put_u32_le(task.ns_pid);
     out.put_slice(&task.comm.0);
@@ -106,13 +106,9 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             put_detail(out, info);
             kind::DETAIL
         }
-        Input::SignalMasks { time_ns, identity, masks } => {
-            out.put_u64_le(*time_ns);
-            put_identity(out, identity);
-            for mask in [masks.blocked, masks.ignored, masks.caught] {
-                out.put_u64_le(mask);
-            }
-            kind::SIGNAL_MASKS
+        Input::Evidence { time_ns, identity, evidence } => {
+            put_evidence(out, *time_ns, identity, evidence);
+            kind::EVIDENCE
         }
         Input::Snapshot(snapshot) => {
             for value in [snapshot.began_ns, snapshot.ended_ns, snapshot.settle_after_ns] {

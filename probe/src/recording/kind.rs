@@ -13,5 +13,7 @@ pub const END: u8 = 8;
 pub const FINISHED_PARENTS: u8 = 9;
 pub const UPKEEP: u8 = 10;
 pub const UNFREED: u8 = 11;
+/// Of recordings before 3.2; read, and written no more.
 pub const SIGNAL_MASKS: u8 = 12;
+pub const EVIDENCE: u8 = 13;
 pub const ORPHAN: u8 = 14;

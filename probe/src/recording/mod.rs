@@ -11,6 +11,7 @@
 
 mod decode;
 mod encode;
+mod evidence;
 mod frames;
 mod kind;
 mod reader;

@@ -20,9 +20,8 @@ pub trait Source {
     /// A question: what do these parents run? The answers are inputs of a later batch. A recording has its answers.
     fn describe(&mut self, _parents: &[Task]) {}
 
-    /// A question: what more is to be known of these suspects? The answers are inputs of a later batch, only what has
-    /// changed since the last answer. Each is asked about at most once a second, whoever asks more often. A recording has
-    /// its answers.
+    /// A question: what are these suspects doing? The answers are inputs of a later batch, only what has changed since the
+    /// last answer. Each is looked at at most once a second, whoever asks more often. A recording has its answers.
     fn look_closer(&mut self, _suspects: &[Task]) {}
 }
 

@@ -121,6 +121,54 @@ fn coverage() -> impl Strategy<Value = Coverage> {
     ]
 }
 
+fn blocked() -> impl Strategy<Value = Blocked> {
+    let target = prop_oneof![
+        Just(WaitTarget::Any),
+        pid().prop_map(WaitTarget::Child),
+        pid().prop_map(WaitTarget::Group),
+        Just(WaitTarget::Pidfd)
+    ];
+    prop_oneof![
+        Just(Blocked::Unknown),
+        (target, any::<u32>()).prop_map(|(target, flags)| Blocked::Wait(Wait { target, flags })),
+        (any::<u32>(), any::<u64>(), vec(task(), 0..=WRITERS_MAX), any::<bool>()).prop_map(
+            |(fd, pipe, writers, is_cut)| Blocked::PipeRead(PipeRead { fd, pipe, writers, is_cut })
+        ),
+        Just(Blocked::Vfork),
+        (0..Call::ALL.len()).prop_map(|place| Blocked::Call(Call::ALL[place])),
+    ]
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    let tracer = prop_oneof![Just(Tracer::Unknown), Just(Tracer::None), task().prop_map(Tracer::By)];
+    let masks = (uniform3(any::<u64>()), option::of(any::<u64>()), option::of(any::<u64>()));
+    let some_threads = || 0..=THREADS_READ_MAX as u32;
+    let threads = (pid(), some_threads(), some_threads(), some_threads());
+    let letter = prop_oneof![Just(0), b'A'..=b'Z', b'a'..=b'z'];
+    let channel = vec(any::<u8>(), 0..=WAIT_CHANNEL_MAX);
+    (letter, masks, threads, tracer, option::of(any::<bool>()), any::<bool>(), blocked(), channel).prop_map(
+        |(state, masks, threads, tracer, is_frozen, is_of_main, blocked, wait_channel)| {
+            let ([blocked_now, ignored, caught], blocked_by_all, pending) = masks;
+            let (threads, threads_read, threads_in_wait, threads_in_signal_wait) = threads;
+            Evidence {
+                state,
+                signals: SignalMasks { blocked: blocked_now, ignored, caught },
+                blocked_by_all,
+                pending,
+                threads,
+                threads_read,
+                tracer,
+                is_frozen,
+                blocked,
+                is_of_main,
+                threads_in_wait,
+                threads_in_signal_wait,
+                wait_channel,
+            }
+        },
+    )
+}
+
 pub fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         (time(), scope(), coverage()).prop_map(|(time_ns, scope, coverage)| Input::Begin(Begin {
@@ -155,9 +203,8 @@ pub fn input() -> impl Strategy<Value = Input> {
                 }))
             }
         ),
-        (time(), task(), uniform3(any::<u64>())).prop_map(|(time_ns, task, [blocked, ignored, caught])| {
-            let masks = SignalMasks { blocked, ignored, caught };
-            Input::SignalMasks { time_ns, identity: task.identity, masks }
+        (time(), task(), evidence()).prop_map(|(time_ns, task, evidence)| {
+            Input::Evidence { time_ns, identity: task.identity, evidence: Box::new(evidence) }
         }),
         vec((task(), task(), any::<bool>(), any::<bool>()), 0..4).prop_map(|deaths| {
             let deaths =

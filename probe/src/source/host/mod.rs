@@ -4,8 +4,10 @@
 
 pub mod cgroup;
 pub mod clock;
+pub mod evidence;
 pub mod namespace;
 pub mod privileges;
+pub mod process_directory;
 pub mod process_info;
 pub mod release;
 pub mod self_usage;

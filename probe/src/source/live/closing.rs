@@ -8,7 +8,7 @@
 //! 5. Where the ledgers are what the kernel counted, take another snapshot. It has to come after the counters: a child that
 //!    they have as dead and that a later snapshot does not have has been reaped. With an earlier snapshot, a reap in
 //!    between would be counted twice.
-//! 6. Hand over answers, and the end.
+//! 6. Hand over answers, those to the last look at suspects too, and the end.
 
 use std::{
     mem,
@@ -31,7 +31,7 @@ const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
 
 /// A window that is being closed.
 pub(super) struct Closing {
-    /// Frees are not waited for any longer than to this time.
+    /// Frees are not waited for any longer than to this time, and suspects not looked at.
     by: Option<Instant>,
     step: Step,
     walk: Walk,
@@ -60,6 +60,10 @@ struct Walk {
 impl Closing {
     pub(super) fn new(by: Option<Instant>) -> Self {
         Self { by, step: Step::LastSnapshot, walk: Walk::default(), unfreed: Vec::new(), frees_missed: 0 }
+    }
+
+    pub(super) fn by(&self) -> Option<Instant> {
+        self.by
     }
 
     /// Nothing is left to be waited for, or it is waited no longer.

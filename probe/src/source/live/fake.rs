@@ -8,13 +8,15 @@ use std::{
     time::Duration,
 };
 
+use foldhash::HashMap;
+
 use super::Host;
 use crate::{
     model::{
-        Counters, DeadChild, FinishedParents, Identity, LifecycleEvent, Losses, Precision, ProcessInfo,
-        ReapHow, SignalMasks, Snapshot, Stage, Task, TaskEntry, TaskState, TracerStats, WaitStatus,
+        Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, Precision,
+        ProcessInfo, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState, TracerStats, WaitStatus,
     },
-    source::SetupError,
+    source::{SetupError, host::evidence::Writers},
 };
 
 /// What was read, in order; drains are left out.
@@ -39,8 +41,10 @@ pub(crate) struct FakeHost {
     pub followed: Vec<(DeadChild, u32)>,
     pub counters: Vec<Counters>,
     pub lost: Losses,
-    /// The signal masks of every process but 404, which has gone.
-    pub masks: SignalMasks,
+    /// What every process does but 404, which has gone.
+    pub evidence: Evidence,
+    /// How often the writers of pipes were looked for; each pipe has one.
+    pub walks: Cell<u32>,
     /// Which processes were looked at closer.
     pub looks_at: RefCell<Vec<u32>>,
     /// The kernel goes away after so many snapshots.
@@ -139,9 +143,15 @@ impl Host for FakeHost {
         None
     }
 
-    fn signal_masks(&self, task: &Task) -> Option<SignalMasks> {
+    fn evidence(&self, task: &Task) -> Option<Evidence> {
         self.looks_at.borrow_mut().push(task.identity.tgid);
-        (task.identity.tgid != 404).then_some(self.masks)
+        (task.identity.tgid != 404).then(|| self.evidence.clone())
+    }
+
+    fn pipe_writers(&self, pipes: &[u64], _readers: &[Task]) -> HashMap<u64, Writers> {
+        self.walks.set(self.walks.get() + 1);
+        let writers = Writers { tasks: vec![task(77)], is_cut: false };
+        pipes.iter().map(|pipe| (*pipe, writers.clone())).collect()
     }
 }
 

@@ -4,15 +4,21 @@
 
 use std::{future::Future, time::Duration};
 
+use foldhash::HashMap;
+
 use crate::{
     model::{
-        Counters, DeadChild, FinishedParents, LifecycleEvent, Losses, ProcessInfo, SignalMasks, Snapshot,
-        Task, TracerStats,
+        Counters, DeadChild, Evidence, FinishedParents, LifecycleEvent, Losses, ProcessInfo, Snapshot, Task,
+        TracerStats,
     },
     source::{
         SetupError,
         bpf::tracer::Tracer,
-        host::{clock, process_info, self_usage},
+        host::{
+            clock,
+            evidence::{self, Writers},
+            process_info, self_usage,
+        },
         wakeups::Wakeups,
     },
 };
@@ -45,8 +51,10 @@ pub trait Host {
     fn tracer_stats(&mut self) -> TracerStats;
     /// What a process runs; `None` if it has gone or is hidden.
     fn describe(&self, task: &Task) -> Option<ProcessInfo>;
-    /// Which signals a process blocks, ignores and catches; `None` if it has gone.
-    fn signal_masks(&self, task: &Task) -> Option<SignalMasks>;
+    /// What a process is doing; `None` if it has died or is hidden. The writers of pipes are not named.
+    fn evidence(&self, task: &Task) -> Option<Evidence>;
+    /// Who could write to these pipes, which these processes read from.
+    fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers>;
 }
 
 /// The host that we run on.
@@ -54,11 +62,12 @@ pub struct ThisHost {
     tracer: Tracer,
     wakeups: Wakeups,
     proc: process_info::Reader,
+    suspects: evidence::Reader,
 }
 
 impl ThisHost {
     pub fn new(tracer: Tracer, wakeups: Wakeups) -> Self {
-        Self { tracer, wakeups, proc: process_info::Reader::open() }
+        Self { tracer, wakeups, proc: process_info::Reader::open(), suspects: evidence::Reader::open() }
     }
 }
 
@@ -118,7 +127,11 @@ impl Host for ThisHost {
         self.proc.read(task)
     }
 
-    fn signal_masks(&self, task: &Task) -> Option<SignalMasks> {
-        self.proc.signal_masks(task)
+    fn evidence(&self, task: &Task) -> Option<Evidence> {
+        self.suspects.look(task)
+    }
+
+    fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers> {
+        self.suspects.pipe_writers(pipes, readers)
     }
 }

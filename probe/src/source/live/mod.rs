@@ -20,7 +20,7 @@ use super::{
 };
 use crate::model::{Begin, Coverage, DeadChild, Input, LifecycleEvent, Losses, Snapshot, Task};
 use closing::Closing;
-use suspects::Suspects;
+use suspects::{Suspects, Turn};
 
 /// Drain interval while little happens: short enough to find a parent still in /proc, and to look immediate on a
 /// terminal.
@@ -189,6 +189,8 @@ impl<H: Host> Source for Live<H> {
     }
 
     fn look_closer(&mut self, suspects: &[Task]) {
-        self.pending.extend(self.suspects.look(&self.host, suspects, Instant::now()));
+        let closing = self.closing.as_ref();
+        let turn = Turn::begin(closing.is_some(), closing.and_then(Closing::by));
+        self.pending.extend(self.suspects.look(&self.host, suspects, turn));
     }
 }

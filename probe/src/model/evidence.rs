@@ -1,0 +1,226 @@
+//! Evidence: what a suspect was doing when it was looked at. Each part can be unknown, and unknown is no answer.
+//!
+//! Must not know where this is read, nor the numbers of any architecture's system calls.
+
+use super::{SignalMasks, Task};
+
+/// Most threads of a suspect that are read.
+pub const THREADS_READ_MAX: usize = 64;
+/// Most writers of a pipe that are named.
+pub const WRITERS_MAX: usize = 16;
+/// Longest wait channel kept, in bytes.
+pub const WAIT_CHANNEL_MAX: usize = 64;
+
+/// What a suspect was doing when it was looked at, as /proc shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Evidence {
+    /// The letter of the main thread's state, as /proc has it: R S D T t Z I; 0: unknown. A process that has died gives no
+    /// evidence, so Z is a main thread that has ended before the others.
+    pub state: u8,
+    /// Of the main thread.
+    pub signals: SignalMasks,
+    /// The signals that every thread blocks of those that were read and have not ended; `None`: unknown, also where not all
+    /// threads were read.
+    pub blocked_by_all: Option<u64>,
+    /// The signals that are pending for the process as a whole.
+    pub pending: Option<u64>,
+    /// How many threads it has, those that have ended and are still listed included; 0: unknown.
+    pub threads: u32,
+    /// How many of them were read: at most [`THREADS_READ_MAX`].
+    pub threads_read: u32,
+    pub tracer: Tracer,
+    /// Whether its cgroup is frozen, or one above it; `None` where that cannot be read, and while it is being frozen.
+    pub is_frozen: Option<bool>,
+    /// What the main thread is blocked in. Where that is neither a wait call, a pipe nor vfork, and another thread that was
+    /// read is in something that says more, it is that thread's: a wait call first, then a pipe, then vfork, then a wait for
+    /// a signal.
+    pub blocked: Blocked,
+    /// Whether `blocked` is of the main thread.
+    pub is_of_main: bool,
+    /// How many of the threads that were read are in a wait call, and how many wait for a signal (sigwait, sigtimedwait).
+    pub threads_in_wait: u32,
+    pub threads_in_signal_wait: u32,
+    /// The function of the kernel in which the main thread sleeps; empty where unknown. Its name depends on the kernel: say
+    /// it, and do not rest a rule on it.
+    pub wait_channel: Vec<u8>,
+}
+
+/// Whether it is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Tracer {
+    #[default]
+    Unknown,
+    /// None of its threads that were read is traced by somebody whom /proc shows.
+    None,
+    /// This process traces one of its threads. Its start is known to the clock tick alone (10 ms); where reapwatch runs in a
+    /// PID namespace of its own, the tgid is 0, and `ns_pid` is the pid there.
+    By(Task),
+}
+
+/// What a thread is blocked in.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Blocked {
+    /// It runs, is stopped, or may not be looked at.
+    #[default]
+    Unknown,
+    Wait(Wait),
+    /// In a read of a pipe.
+    PipeRead(PipeRead),
+    /// In vfork, until the child execs or ends.
+    Vfork,
+    /// In another system call.
+    Call(Call),
+}
+
+/// A wait4 or waitid call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    pub target: WaitTarget,
+    /// The options as waitid has them, so a wait4 has [`Wait::EXITED`] too.
+    pub flags: u32,
+}
+
+impl Wait {
+    pub const EXITED: u32 = 4;
+    /// Leaves the child unreaped.
+    pub const NO_WAIT: u32 = 0x0100_0000;
+    /// Only the children of the thread that calls.
+    pub const OF_THREAD: u32 = 0x2000_0000;
+    /// Children of every kind; without it, of one kind.
+    pub const ALL_KINDS: u32 = 0x4000_0000;
+    /// Only children whose end sends no SIGCHLD.
+    pub const CLONES: u32 = 0x8000_0000;
+
+    /// Whether it reaps a child that its target means.
+    pub fn reaps(&self) -> bool {
+        self.flags & Self::EXITED != 0 && self.flags & Self::NO_WAIT == 0
+    }
+}
+
+/// Which children a wait call means. Pids and groups are those of the PID namespace of whoever calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitTarget {
+    Any,
+    Child(u32),
+    /// Those of this process group; 0: its own.
+    Group(u32),
+    /// The one that a pidfd names.
+    Pidfd,
+}
+
+/// A read of a pipe, and who could end it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct PipeRead {
+    /// Its descriptor, in the thread that reads.
+    pub fd: u32,
+    /// The pipe's inode: two with the same one are the same pipe.
+    pub pipe: u64,
+    /// The processes that hold the writing end open, by pid, the reader itself included; at most [`WRITERS_MAX`]. Their starts
+    /// are known to the clock tick alone (10 ms).
+    pub writers: Vec<Task>,
+    /// Not every process was looked at: there may be more writers.
+    pub is_cut: bool,
+}
+
+/// System calls in which programs sleep, by what they wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Other,
+    Poll,
+    Select,
+    EpollWait,
+    Futex,
+    /// nanosleep, clock_nanosleep.
+    Sleep,
+    /// pause, sigsuspend: until a handler has run.
+    Pause,
+    /// sigwait, sigtimedwait, sigwaitinfo.
+    SignalWait,
+    /// Of what is no pipe.
+    Read,
+    Write,
+    /// recvfrom, recvmsg, recvmmsg.
+    Receive,
+    /// sendto, sendmsg, sendmmsg.
+    Send,
+    Accept,
+    Connect,
+    IoUring,
+    FileLock,
+}
+
+impl Call {
+    /// All of them: the place is the number that a recording has.
+    pub const ALL: [Self; 16] = [
+        Self::Other,
+        Self::Poll,
+        Self::Select,
+        Self::EpollWait,
+        Self::Futex,
+        Self::Sleep,
+        Self::Pause,
+        Self::SignalWait,
+        Self::Read,
+        Self::Write,
+        Self::Receive,
+        Self::Send,
+        Self::Accept,
+        Self::Connect,
+        Self::IoUring,
+        Self::FileLock,
+    ];
+
+    /// What a person calls it; empty where it is none of these.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Other => "",
+            Self::Poll => "poll",
+            Self::Select => "select",
+            Self::EpollWait => "epoll_wait",
+            Self::Futex => "futex",
+            Self::Sleep => "nanosleep",
+            Self::Pause => "pause",
+            Self::SignalWait => "sigwait",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Receive => "recv",
+            Self::Send => "send",
+            Self::Accept => "accept",
+            Self::Connect => "connect",
+            Self::IoUring => "io_uring_enter",
+            Self::FileLock => "flock",
+        }
+    }
+}
+
+impl Blocked {
+    /// How much it says of why children are not reaped: the higher, the more.
+    pub fn weight(&self) -> u8 {
+        match self {
+            Self::Wait(_) => 4,
+            Self::PipeRead(_) => 3,
+            Self::Vfork => 2,
+            Self::Call(Call::SignalWait) => 1,
+            Self::Call(_) | Self::Unknown => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_call_is_its_number() {
+        for (number, call) in Call::ALL.iter().enumerate() {
+            assert_eq!(*call as usize, number);
+        }
+    }
+
+    #[test]
+    fn a_wait_reaps_only_where_it_is_for_the_dead_and_takes_them() {
+        let reaps = |flags| Wait { target: WaitTarget::Any, flags }.reaps();
+        assert!(reaps(Wait::EXITED) && reaps(Wait::EXITED | Wait::OF_THREAD));
+        assert!(!reaps(2) && !reaps(Wait::EXITED | Wait::NO_WAIT));
+    }
+}
