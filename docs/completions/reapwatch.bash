@@ -110,7 +110,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__doctor)
-            opts="-h --format --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --format --stats --log-programs --btf --hooks --ring-size --max-unreaped --max-parents --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

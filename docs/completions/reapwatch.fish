@@ -25,125 +25,125 @@ function __fish_reapwatch_using_subcommand
 end
 
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -l btf -d 'BTF file that describes the running kernel' -r -F
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
-fentry\t'fentry and fexit: exact, cheapest'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
 kprobe\t'kprobe and kretprobe: exact'
-tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -l max-parents -d 'Most parents counted at once' -r
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -s V -l version -d 'Print version'
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "run" -d 'Run a command and report who in it leaves dead children'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "watch" -d 'Watch the whole host for a while, then report'
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Write what is seen to a file, for \'replay\''
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "replay" -d 'Give the report or trace of a recording, as it was live'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "watch" -d 'Watch the whole host for a given time, then report'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Write a recording of the events, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Form of the report' -r -f -a "text\t'For people'
-json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
+json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l output -d 'Write the report to FILE [default: standard error]' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l grace -d 'A child left unreaped for longer than this counts against its parent' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) when the report finds a leak' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l record -d 'Also record what was seen to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) if the report finds a leak' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l btf -d 'BTF file that describes the running kernel' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
-fentry\t'fentry and fexit: exact, cheapest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
 kprobe\t'kprobe and kretprobe: exact'
-tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-parents -d 'Most parents counted at once' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l progress -d 'Show on the terminal how far it is'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l progress -d 'Show progress on the terminal'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l pid -d 'Only this process and its children; may be given more than once' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l min-latency -d 'Only reaps that came at least this long after their zombie' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l duration -d 'Stop after this long [default: when interrupted]' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l format -d 'Form of the event lines' -r -f -a "text\t'For people'
-json\t'One JSON object a line, see schemas/'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l record -d 'Also record what was seen to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l pid -d 'Show only this process and its children; may be given more than once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l min-latency -d 'Show only reaps with at least this reap latency (time from zombie to reap); 0s shows every event' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l duration -d 'Stop after this time [default: when a signal interrupts]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l format -d 'Format of the event lines' -r -f -a "text\t'Text for people'
+json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l btf -d 'BTF file that describes the running kernel' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
-fentry\t'fentry and fexit: exact, cheapest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
 kprobe\t'kprobe and kretprobe: exact'
-tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l max-parents -d 'Most parents counted at once' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l duration -d 'How long to watch' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l grace -d 'A child left unreaped for longer than this counts against its parent' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l format -d 'Form of the report' -r -f -a "text\t'For people'
-json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
+json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l output -d 'Write the report to FILE [default: standard output]' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l record -d 'Also record what was seen to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l btf -d 'BTF file that describes the running kernel' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
-fentry\t'fentry and fexit: exact, cheapest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
 kprobe\t'kprobe and kretprobe: exact'
-tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l max-parents -d 'Most parents counted at once' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l duration -d 'Stop after this long [default: when the command ends, or when interrupted]' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l output -d 'The file to write' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l grace -d 'A child left unreaped for longer than this counts against its parent' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l duration -d 'Stop after this time [default: when the command ends or a signal interrupts]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l output -d 'Write the recording to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l btf -d 'BTF file that describes the running kernel' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
-fentry\t'fentry and fexit: exact, cheapest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
 kprobe\t'kprobe and kretprobe: exact'
-tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l max-parents -d 'Most parents counted at once' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l progress -d 'Show on the terminal how far it is'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l progress -d 'Show progress on the terminal'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l format -d 'Form of the output' -r -f -a "text\t'For people'
-json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l format -d 'Format of the output' -r -f -a "text\t'Text for people'
+json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l as -d 'What to show' -r -f -a "report\t'The report of \'run\' and \'watch\''
 trace\t'The event lines of \'trace\''"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l output -d 'Write to FILE [default: standard output]' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l grace -d 'Judge by this grace [default: the one it was recorded with]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l grace -d 'Judge by this grace [default: the grace it was recorded with]' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l btf -d 'BTF file that describes the running kernel' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
-fentry\t'fentry and fexit: exact, cheapest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
 kprobe\t'kprobe and kretprobe: exact'
-tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-parents -d 'Most parents counted at once' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l format -d 'Form of the findings' -r -f -a "text\t'For people'
-json\t'One JSON object a line, see schemas/'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l format -d 'Format of the findings' -r -f -a "text\t'Text for people'
+json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l btf -d 'BTF file that describes the running kernel' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best that this kernel and these privileges allow'
-fentry\t'fentry and fexit: exact, cheapest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
 kprobe\t'kprobe and kretprobe: exact'
-tracepoint\t'Tracepoints only: works everywhere, reap times up to 32 ms late'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l ring-size -d 'Size of the ring buffer for events: bytes, or with suffix K or M' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l max-unreaped -d 'Most dead children followed at once between their exit and their reap' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l max-parents -d 'Most parents counted at once' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l stats -d 'Say what watching cost: run time of each program, fill of each map, own CPU time and memory'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l log-programs -d 'Have the programs in the kernel log what they decide, to standard error'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "run" -d 'Run a command and report who in it leaves dead children'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "watch" -d 'Watch the whole host for a while, then report'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "record" -d 'Write what is seen to a file, for \'replay\''
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "replay" -d 'Give the report or trace of a recording, as it was live'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,4 +1,4 @@
-//! What a report is about, which events it rests on, and what it therefore does not say.
+//! Which processes and events a report covers, and what it therefore leaves out.
 
 use crate::{model, report};
 
@@ -21,8 +21,8 @@ pub fn coverage(coverage: model::Coverage) -> report::Coverage {
     }
 }
 
-/// What was left out on request, a sentence each. A report that was made by counting (`Exceptions`) lacks nothing that it
-/// says: the kernel tells whatever a verdict rests on.
+/// What was left out on request, one sentence per omission. A report from counters (`Exceptions`) leaves out nothing,
+/// because the kernel programs report everything that a verdict rests on.
 pub fn not_covered(begin: &model::Begin) -> Vec<String> {
     let mut sentences = Vec::new();
     if let model::Scope::Pids(pids) = &begin.scope {

@@ -1,9 +1,10 @@
-//! What a whole report comes to: the headline, its colour and the exit code of `run --error-exitcode` all follow it.
+//! The finding of a whole report: the headline, its colour and the exit code of `run --error-exitcode` all follow it.
 
 use crate::report::{Finding, Lost, Other, Parent, Verdict};
 
-/// The worst verdict of all parents, listed or not. Where whole parents may be missing, none is better than undecided: what
-/// found no room in a map, or was damaged in a recording, is told of by nothing else. Lost events are: by the counters.
+/// The worst verdict of all parents, listed or not. If whole parents may be missing, the finding is at least undecided,
+/// because nothing else shows what found no room in a map or was damaged in a recording. The counters make up for lost
+/// events.
 pub fn finding(parents: &[Parent], other: &Other, lost: &Lost) -> Finding {
     let listed = parents.iter().map(|parent| parent.verdict).max();
     let worst = listed.max(other.verdicts.worst().map(|(verdict, _)| verdict));

@@ -7,7 +7,7 @@ use crate::{
     report::{EventKind, EventLine, EventProcess, ExitDetail, Precision, ReapHow},
 };
 
-/// The line, or `None` where it was not asked for.
+/// The line, or `None` if the command did not ask for this event.
 pub fn event_line<'a>(enriched_event: &'a EnrichedEvent, session: &Session) -> Option<EventLine<'a>> {
     let (event, reap_latency_ns, teardown_ns) = match enriched_event {
         EnrichedEvent::Lost { time_ns, losses } => {

@@ -1,4 +1,4 @@
-//! Which parents are listed, worst first, and the sum of the others: a report has an end, whatever it is about.
+//! Which parents are listed, worst first, and the sum of the others. This bounds the size of a report.
 //!
 //! Must not judge: that is `verdict`'s.
 
@@ -7,7 +7,7 @@ use crate::report::{Ledger, Other, Parent, Verdict, VerdictCounts};
 /// Most parents listed.
 pub const PARENTS_MAX: usize = 4_096;
 
-/// Puts the worst first; those beyond `most` are added to the others.
+/// Sorts the worst first, and adds the parents beyond `most` to the others.
 pub fn worst(parents: &mut Vec<Parent>, other: &mut Other, most: usize) {
     parents.sort_by_cached_key(badness);
     for parent in parents.drain(most.min(parents.len())..) {
@@ -16,7 +16,7 @@ pub fn worst(parents: &mut Vec<Parent>, other: &mut Other, most: usize) {
     parents.shrink_to_fit();
 }
 
-/// Adds parents that are judged alike.
+/// Adds parents with the same verdict.
 pub fn add(other: &mut Other, parents: u64, ledger: Ledger, verdict: Verdict) {
     other.parents = other.parents.saturating_add(parents);
     other.ledger += ledger;
@@ -32,7 +32,7 @@ pub fn add(other: &mut Other, parents: u64, ledger: Ledger, verdict: Verdict) {
     *count = count.saturating_add(parents);
 }
 
-/// Sort key, worst first and the same every time.
+/// Sort key: the worst first, and the same order in every run.
 fn badness(parent: &Parent) -> impl Ord + use<> {
     use std::cmp::Reverse;
     (

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// What is to be said of everything up to now.
+/// The report on everything up to now.
 pub fn report(view: &View<'_>, session: &Session) -> Report {
     let (start_ns, end_ns) = view.window();
     let losses = view.losses();
@@ -79,7 +79,7 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
     report
 }
 
-/// What the tracer itself cost and held.
+/// What the tracer itself cost, and how full its maps were.
 pub fn tracer(tracer_stats: &model::TracerStats) -> Tracer {
     let programs = tracer_stats.programs.iter().map(|one| ProgramCost {
         name: one.name.clone(),
@@ -107,7 +107,7 @@ fn settled(sum: model::FinishedParents) -> Settled {
     Settled { parents: sum.parents, ledger: ledger(&engine::Ledger { counts: sum.counts, abandoned: 0 }, 0) }
 }
 
-/// The sum over those that left something to tell and are no longer kept one by one.
+/// The sum over the parents that had something to report and are no longer kept one by one.
 fn others(view: &View<'_>, complete: bool) -> Other {
     let mut other = Other::default();
     for (grounds, sum) in view.others() {
@@ -179,7 +179,7 @@ fn summary(histogram: &Histogram) -> LatencySummary {
     }
 }
 
-/// The command, where it has not ended, and its descendants still alive, by pid.
+/// The command, if it has not ended, and its descendants that are still alive, sorted by pid.
 fn left_running(view: &View<'_>) -> Vec<LeftRunning> {
     let mut left: Vec<(Identity, LeftRunning)> = view
         .processes()

@@ -1,4 +1,4 @@
-//! The headline of a report: what it comes to, and what was left running, in a sentence or two.
+//! The headline of a report: its finding, and what was left running, in a sentence or two.
 //!
 //! Must not judge: the verdicts and the finding are in the report, here they are put into words. Must not escape: that is
 //! `render`'s.
@@ -40,7 +40,7 @@ fn parents(number: u64) -> String {
     format!("{} {}", count(number), if number == 1 { "parent" } else { "parents" })
 }
 
-/// How much was reaped, where every dead child was.
+/// How many children were reaped, if all dead children were.
 fn all_reaped(report: &Report) -> String {
     let totals = &report.totals;
     let all = report.parents_seen();
@@ -55,7 +55,7 @@ fn all_reaped(report: &Report) -> String {
         (reaped, autoreaped_count) => {
             let slowest_ns =
                 report.parents.iter().map(|parent| parent.reap_latency.max_ns).max().unwrap_or(0);
-            // Of parents that are not listed it is only known that none was slow.
+            // Of unlisted parents, the report only knows that none was slow.
             let how_fast = match slowest_ns {
                 _ if all > report.parents.len() as u64 => ", each within the grace".into(),
                 0 => String::new(),
@@ -116,7 +116,7 @@ fn of_parent(report: &Report, worst: &Parent) -> String {
             )
         }
         Verdict::Undecided => undecided(report, worst, left, &oldest),
-        // Not the worst of a report that finds something.
+        // These are never the worst verdict of a report that finds something.
         Verdict::Healthy => format!("{who} reaps its dead children."),
     }
 }

@@ -6,7 +6,7 @@ use crate::report::{
     sample::{parent, sample},
 };
 
-/// A parent without a unit whose children died so and so.
+/// A parent without a unit, with these counts of children.
 fn plain(verdict: Verdict, ledger: Ledger) -> Parent {
     Parent { unit: None, ledger, causes: Vec::new(), ..parent("sh", verdict) }
 }

@@ -1,4 +1,4 @@
-//! Verdicts and causes from scenarios written as text: the engine's own, judged.
+//! Verdicts and causes of the engine's scenarios, which are written as text.
 
 mod cause;
 mod verdict;
@@ -13,9 +13,9 @@ use crate::{
     },
 };
 
-/// All that dies before half of the window has passed is past the grace at its end.
+/// A child that dies in the first half of the window is past the grace at the window's end.
 const GRACE_NS: u64 = 500_000;
-/// Most windows begin before any process is born that matters.
+/// Most scenarios begin their window before any process that matters is born.
 const EARLY: u64 = 1;
 
 fn judge_in(begin: Begin, script: &str) -> Report {
@@ -35,7 +35,7 @@ fn entry(report: &Report, pid: u32) -> &Parent {
     report.parents.iter().find(|parent| parent.pid == pid).unwrap_or_else(|| panic!("no {pid}: {report:#?}"))
 }
 
-/// A life of a child of 2 up to its zombie.
+/// The events of a child of 2, from its fork to its zombie.
 fn dead(child: u32, at: u64) -> String {
     format!("{} fork {child} 2\n {at} exit {child} 2\n {} zombie {child} 2\n", child, at + 1)
 }
@@ -44,7 +44,7 @@ fn kinds(parent: &Parent) -> Vec<CauseKind> {
     parent.causes.iter().map(|cause| cause.kind).collect()
 }
 
-/// Verdict on 2, and what the report comes to.
+/// The verdict on 2, and the finding of the report.
 fn verdict(began_ns: u64, script: &str) -> (Verdict, Finding) {
     let report = judge(began_ns, script);
     (entry(&report, 2).verdict, report.finding)
@@ -66,7 +66,7 @@ fn a_verdict_goes_by_how_long_and_the_finding_by_the_worst_verdict() {
         // One young zombie abandoned is no more of a leak than one unreaped.
         (young.clone() + dies, Verdict::Undecided, Finding::Undecided),
         (old.clone() + dies, Verdict::NeverReaps, Finding::Leak),
-        // What a program reaped before an exec is no credit to the next.
+        // Children reaped before an exec do not count in favour of the program after it.
         (reaped.clone() + "70 exec 2 0\n" + &old, Verdict::NeverReaps, Finding::Leak),
     ] {
         assert_eq!(verdict(EARLY, &script), (expected, finding), "{script}");
@@ -80,12 +80,12 @@ fn zombies_older_than_the_watch_are_a_leak_of_a_parent_of_which_nothing_else_is_
     assert_eq!((parent.verdict, parent.older, parent.oldest_at_least), (Verdict::Leaking, 2, true));
     assert_eq!(kinds(parent), [Unknown]);
     assert!(parent.causes[0].evidence[0].contains("older than the watch"), "{:?}", parent.causes);
-    // The same where it dies meanwhile.
+    // The verdict is the same if the parent dies.
     assert_eq!(verdict(100, "101 walk 2 20:2\n 900000 exit 2 1\n").0, Verdict::Leaking);
-    // One more dies, past the grace: that one was not reaped either.
+    // One more child dies and stays past the grace, unreaped as well.
     let one_more = "101 walk 2 20:2\n 110 fork 120 2\n 130 exit 120 2\n 131 zombie 120 2\n";
     assert_eq!(verdict(100, one_more).0, Verdict::NeverReaps);
-    // One that is found late by a walk died in the window.
+    // A zombie that only a later snapshot shows died in the window.
     assert_eq!(verdict(100, "101 walk 2\n 200 walk 2 20:2\n").0, Verdict::NeverReaps);
 }
 
@@ -108,19 +108,19 @@ fn what_a_tracer_holds_is_held_and_the_tracer_is_named() {
             "the tracer p7 (pid 7) holds 1 dead child of it"
         ]
     );
-    // Just now, or beside a leak of its own.
+    // The tracer holds the child only since just now, or the parent also has a leak of its own.
     assert_eq!(verdict(EARLY, &held(20, 900_000, 7)).0, Verdict::Healthy);
     let both = judge(EARLY, &(held(20, 30, 7) + &dead(21, 40)));
     assert_eq!(entry(&both, 2).verdict, Verdict::NeverReaps);
     assert!(kinds(entry(&both, 2)).contains(&HeldByTracer));
-    // As the walk finds it, and where the parent died over it.
+    // A held child as the snapshot shows it, and one whose parent died first.
     assert_eq!(verdict(100, "101 walk 2 20:2:7\n").0, Verdict::Held);
     let report = judge(EARLY, &(held(20, 30, 7) + "900000 exit 2 1\n"));
     assert_eq!((entry(&report, 2).verdict, report.finding), (Verdict::Held, Finding::Held));
     assert_eq!(entry(&report, 2).held_by.as_ref().map(|tracer| tracer.pid), Some(7));
 }
 
-/// Kinds of causes of 2, which was started at the time 2.
+/// The kinds of causes of 2, which was started at time 2.
 #[track_caller]
 fn expect_causes(began_ns: u64, script: &str, expected: &[CauseKind]) {
     let report = judge(began_ns, script);
@@ -135,41 +135,44 @@ fn causes_rest_on_what_was_seen() {
     for (script, expected) in [
         (left.clone() + "90 waits 2 0 0\n", NeverWaits),
         (left.clone() + "90 waits 2 0 4\n", WaitsOnlyForSpecificChildren),
-        // It asks for any child, and does not get these: stopped, without __WALL, one wait per signal.
+        // It waits for any child, but does not reap these: it is stopped, waits without __WALL, or waits once per
+        // signal.
         (left.clone() + "90 waits 2 30 0\n", Unknown),
-        // How it waited was not counted.
+        // Its wait calls were not counted.
         (left.clone(), Unknown),
-        // It reaps without a wait call: io_uring.
+        // It reaps without a wait call, by io_uring.
         (reaped.clone() + &left + "90 waits 2 0 0\n", Unknown),
         (reaped.clone() + &left + "90 waits 2 0 1\n", WaitsOnlyForSpecificChildren),
-        // Inherited through exec are those that were born before it,
+        // Only children that were born before the exec are inherited through it,
         (left.clone() + "40 exec 2 0\n 90 waits 2 0 0\n", ChildrenInheritedThroughExec),
         (left.clone() + "40 exec 2 0\n 90 waits 2 0 0\n 900000 exit 2 1\n", ChildrenInheritedThroughExec),
-        // not what came to it later: a PID 1 that ran its entry point's commands and reaped them.
+        // not those that it adopted later: here a PID 1 ran the commands of its entry point and reaped them.
         (
             reaped.clone()
                 + "18 exec 2 0\n 19 fork 30 3\n 31 exit 3 1\n 32 zombie 3 1\n 33 reparent 30 2\n 34 exit 30 2\n 35 zombie 30 2\n 90 waits 2 0 0\n",
             SubreaperDoesNotReapOrphans,
         ),
-        // Slow and nothing else.
+        // The parent is slow and nothing else.
         (dead(23, 40) + "900000 reap 23 2\n", Unknown),
     ] {
         expect_causes(EARLY, &script, &[expected]);
     }
-    // Some were born before the exec, some after.
+    // Some children were born before the exec, some after it.
     let both = left + "60 exec 2 0\n 70 fork 80 2\n 90 exit 80 2\n 91 zombie 80 2\n 95 waits 2 0 0\n";
     expect_causes(EARLY, &both, &[ChildrenInheritedThroughExec, NeverWaits]);
 }
 
 #[test]
 fn what_a_parent_did_before_the_watch_is_not_made_up() {
-    // It may wait since before the watch for another child: of one born before the watch nothing can be said,
+    // The parent may have been waiting for another child since before the watch: nothing can be said of a child that
+    // was born before the watch,
     let born_before = "101 walk 2 20\n 110 exit 20 2\n 111 zombie 20 2\n 200 waits 2 0 0\n";
     expect_causes(100, born_before, &[Unknown]);
-    // of one that was born since it can.
+    // but something can be said of a child that was born during it.
     let born_since = "101 walk 2\n 110 fork 120 2\n 130 exit 120 2\n 131 zombie 120 2\n 200 waits 2 0 0\n";
     expect_causes(100, born_since, &[NeverWaits]);
-    // How many children it had before is not known either: more died than were forked, and none need be adopted.
+    // How many children the parent had before the watch is unknown too: more died than were forked, and still none may
+    // be adopted.
     let script = "101 walk 2 20\n 110 exit 20 2\n 111 zombie 20 2\n 200 waits 2 0 3\n";
     expect_causes(100, script, &[WaitsOnlyForSpecificChildren]);
 }
@@ -186,10 +189,10 @@ fn adopted_children_are_told_from_its_own() {
     // Its own child is reaped, the orphan is not.
     let own = dead(15, 30) + "40 reap 15 2\n";
     expect_causes(EARLY, &(own.clone() + &orphan(20) + "90 waits 2 0 1\n"), &[SubreaperDoesNotReapOrphans]);
-    // It reaps more than it started: it does reap those it adopts.
+    // It reaps more children than it started, so it does reap adopted ones.
     let reaps_orphans = own + &orphan(20) + "80 reap 20 2\n" + &orphan(21) + "90 waits 2 5 0\n";
     expect_causes(EARLY, &reaps_orphans, &[Unknown]);
-    // Its own are left beside the orphan.
+    // Children of its own are left as well as the orphan.
     let both = dead(25, 30) + &orphan(20) + "90 waits 2 0 0\n";
     expect_causes(EARLY, &both, &[SubreaperDoesNotReapOrphans, NeverWaits]);
 }
@@ -206,18 +209,18 @@ fn where_births_are_not_told_it_is_not_known_whose_child_it_was() {
         let report = judge_in(begin.clone(), script);
         assert_eq!(kinds(entry(&report, 2)), [expected], "{report:#?}");
     };
-    // Two forked, three died: one was an orphan, and the one that is left may be that.
+    // It forked two children and three died: one was an orphan, and the child that is left may be the orphan.
     expect(&script(3, 2, "60:2"), Unknown);
-    // One that was born before the exec may have come to it since.
+    // A child that was born before the exec may have been adopted after it.
     expect(&script(3, 2, "30:2"), Unknown);
-    // Nobody came to it from elsewhere.
+    // It adopted no child.
     expect(&script(2, 2, "30:2"), ChildrenInheritedThroughExec);
     expect(&script(2, 2, "60:2"), WaitsOnlyForSpecificChildren);
 }
 
 #[test]
 fn only_the_reaps_of_the_tree_make_its_report_coarse() {
-    // 3 has a zombie from before, which somebody reaps unseen; the tree of 2 reaps by wait calls.
+    // 3 has a zombie from before the window, which is reaped without a wait call; the tree of 2 reaps by wait calls.
     let script =
         |walk: &str| "5 walk 3 4:3\n 6 fork 2 1\n".to_owned() + &dead(20, 30) + "40 reap 20 2\n" + walk;
     let tree = Begin { time_ns: 4, scope: Scope::Tree(task(2).identity), coverage: Coverage::EveryEvent };

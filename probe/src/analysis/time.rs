@@ -1,4 +1,4 @@
-//! Boot-time ns to the wall clock's words. Must not ask what time it is.
+//! Converts boot-time ns to wall-clock text. Must not ask what time it is.
 
 use std::cell::Cell;
 
@@ -11,14 +11,14 @@ const SECOND_NS: i128 = 1_000_000_000;
 const TO_THE_SECOND: usize = 19;
 
 thread_local! {
-    /// The last second that was asked for, and its name. A stream of events names the same one thousands of times.
+    /// The last second that was asked for, as text. A stream of events asks for the same second thousands of times.
     static LAST: Cell<(i64, [u8; TO_THE_SECOND])> = const { Cell::new((i64::MIN, [0; TO_THE_SECOND])) };
 }
 
-/// RFC 3339, UTC, with ns; empty where it lies beyond the calendar.
+/// RFC 3339, UTC, with ns; empty if it lies beyond the calendar.
 pub fn rfc3339(session: &Session, boottime_ns: u64) -> Rfc3339 {
     let epoch_ns = i128::from(boottime_ns) + i128::from(session.anchor.realtime_minus_boottime_ns);
-    // Nearly every time fits the 64 bits that a processor divides fast.
+    // Nearly every time fits 64 bits, which a processor divides fast.
     let second = match i64::try_from(epoch_ns) {
         Ok(epoch_ns) => Some(epoch_ns.div_euclid(SECOND_NS as i64)),
         Err(_) => i64::try_from(epoch_ns.div_euclid(SECOND_NS)).ok(),

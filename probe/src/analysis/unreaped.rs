@@ -1,4 +1,4 @@
-//! What a parent leaves unreaped, sorted by whose doing that is and by how much is known of it.
+//! The dead children that a parent leaves unreaped, sorted by who is to blame and by how much is known about them.
 //!
 //! Must not judge: that is `verdict`'s and `cause`'s.
 
@@ -7,41 +7,42 @@ use crate::{
     model::{Task, TaskTraits},
 };
 
-/// Most first parents that are kept: who reads a report wants an example.
+/// Maximum number of first parents that are kept: a reader of the report only needs examples.
 const FIRST_PARENTS_MAX: usize = 16;
 
-/// The unreaped children of a living parent and the abandoned ones of a dead one. But for `held*`, none of them is held
-/// by a tracer.
+/// The unreaped children of a living parent and the abandoned ones of a dead one. Only the `held*` fields count
+/// children that a tracer holds.
 #[derive(Clone, Debug, Default)]
 pub struct Unreaped {
     /// Unreaped now.
     pub own: u64,
-    /// Abandoned; how long each had waited is known.
+    /// Abandoned, where it is known how long each had waited.
     pub abandoned: u64,
-    /// Abandoned as the kernel's counters have it; nothing else is known of them.
+    /// Abandoned according to the kernel's counters; nothing else is known about these.
     pub abandoned_unseen: u64,
-    /// Of `own` and `abandoned`: waited past the grace.
+    /// Of `own` and `abandoned`: those that waited past the grace.
     pub past_grace: u64,
-    /// Of those: known to have died, or to have come to this parent, within the window.
+    /// Of `past_grace`: those known to have died, or to have been adopted, within the window.
     pub past_grace_in_window: u64,
-    /// Of `own` and `abandoned`: dead before the window began.
+    /// Of `own` and `abandoned`: those that died before the window began.
     pub older: u64,
     /// Where `own` and `abandoned` come from.
     pub from: Provenances,
     /// The first parents of the adopted ones, as far as they were seen, each once.
     pub first_parents: Vec<Task>,
-    /// Of `own`: only waits with __WALL or __WCLONE see them.
+    /// Of `own`: those that only waits with __WALL or __WCLONE see.
     pub clone_children: u64,
     /// When the youngest was born.
     pub youngest_ns: u64,
-    /// How long the oldest has waited, and whether it may be longer. Of those held, where all are.
+    /// How long the oldest has waited, and whether it may have waited longer. If a tracer holds all, this is the oldest
+    /// held one.
     pub oldest_ns: u64,
     pub at_least: bool,
     /// Held by a tracer now.
     pub held: u64,
     /// Held for longer than the grace, or when the parent died.
     pub held_past_grace: u64,
-    /// Tracers and how many each holds, the most first.
+    /// Each tracer and how many it holds, in descending order of that number.
     pub tracers: Vec<(Task, u64)>,
 }
 
@@ -91,7 +92,7 @@ impl Unreaped {
         found
     }
 
-    /// What a dead parent's books say of those it left.
+    /// What the counts of a dead parent say about the children that it left.
     fn abandoned(parent: &Parent, grace_ns: u64) -> Self {
         let (free, held) = (&parent.abandoned_after, &parent.abandoned_held_after);
         let past_grace = free.count_over(grace_ns);
@@ -127,7 +128,7 @@ impl Unreaped {
         }
     }
 
-    /// All that the parent is to blame for.
+    /// All children that the parent is to blame for.
     pub fn left(&self) -> u64 {
         self.own + self.abandoned + self.abandoned_unseen
     }

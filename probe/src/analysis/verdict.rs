@@ -1,4 +1,4 @@
-//! Is this parent a leak. By how long, not by how many.
+//! Judges a parent by how long its dead children waited, not by how many there were.
 
 use super::unreaped::Unreaped;
 use crate::{
@@ -22,20 +22,21 @@ pub fn grounds(parent: &Parent, unreaped: &Unreaped, grace_ns: u64) -> Grounds {
 /// Judges a parent. `complete`: nothing was lost.
 pub fn verdict(on: &Grounds, complete: bool) -> Verdict {
     if on.late {
-        // Of a parent whose dead children are all older than the watch it is not known what it reaped before.
+        // If all dead children are older than the watch, it is unknown what the parent reaped before.
         return if on.has_reaped || !on.late_in_window { Verdict::Leaking } else { Verdict::NeverReaps };
     }
     if on.reaped_late {
         return Verdict::Slow;
     }
-    // How long an abandoned child had waited is told by an event, which may be lost, or not have been asked for.
+    // Only an event says how long an abandoned child had waited. It may be lost, or the command did not ask for it.
     if on.left_unseen {
         return Verdict::Undecided;
     }
     if on.held_late {
         return Verdict::Held;
     }
-    // Dead for less than the grace, and nothing reaped yet to judge it by; or what to judge it by was lost.
+    // The children are dead for less than the grace, and the parent has reaped none yet or something was lost, so there
+    // is nothing to judge it by.
     if on.left && !(complete && on.has_reaped) {
         return Verdict::Undecided;
     }

@@ -12,7 +12,7 @@ Examples:
 
 #[derive(Clone, Copy, Debug, Args)]
 pub struct DoctorArgs {
-    /// Form of the findings
+    /// Format of the findings
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

@@ -26,24 +26,26 @@ pub use watch::WatchArgs;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
+use global::{MEANINGLESS_FOR_DOCTOR, MEANINGLESS_FOR_REPLAY, unlisted};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done (also when the reader of the output goes away)
-  1  failure: input unreadable, output unwritable, command not started
+  1  failure: cannot read the input, write the output or start the command
   2  usage: unknown or invalid option, missing argument
   3  not permitted or not supported; the message says why and what to do
-'run' exits with the status of its command instead (128 + signal when it was
-killed), or with N of --error-exitcode N when a parent in it leaks.
+'run' exits with the status of its command instead (128 + signal if it was
+killed by a signal). With --error-exitcode N, it exits with N if it finds a leak.
 
 Examples:
-  reapwatch doctor                     what works on this host, and why not more
-  reapwatch run -- ./supervisor        which parent in it leaves dead children
-  reapwatch watch --duration 30s       the same question, for the whole host";
+  reapwatch doctor                     what works on this host, what does not, why
+  reapwatch run -- ./supervisor        which of its processes leave dead children
+  reapwatch watch --duration 30s       the same for the whole host";
 
-/// Find the processes that do not reap their dead children, and why
+/// Find the processes that do not reap their dead children, and say why
 ///
-/// reapwatch watches every process end its life, measures how long each parent leaves its dead children (zombies)
-/// unreaped, and says which parent leaks, why, and what to do about it.
+/// reapwatch watches how every process ends, measures how long each parent leaves its dead children (zombies) unreaped,
+/// and says which parent leaks, why, and what to do about it.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "reapwatch", version, max_term_width = 100, after_long_help = EXIT_CODES)]
 pub struct Cli {
@@ -55,10 +57,11 @@ pub struct Cli {
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Run a command and report who in it leaves dead children
+    /// Run a command and report which of its processes leave dead children
     ///
-    /// Watches the command and everything descended from it, setsid and double forks included. Ends when the command
-    /// ends, and exits with its status. The command keeps its own standard input, output and error.
+    /// Watches the command and all its descendants, even those that leave its session or its process tree (setsid, double
+    /// forks). Ends when the command ends, and exits with its status. The command keeps its own standard input, output and
+    /// error.
     #[command(after_help = run::EXAMPLES)]
     Run(RunArgs),
 
@@ -66,32 +69,32 @@ pub enum Command {
     #[command(after_help = trace::EXAMPLES)]
     Trace(TraceArgs),
 
-    /// Watch the whole host for a while, then report
+    /// Watch the whole host for a given time, then report
     #[command(after_help = watch::EXAMPLES)]
     Watch(WatchArgs),
 
-    /// Write what is seen to a file, for 'replay'
+    /// Write a recording of the events, for 'replay'
     ///
-    /// Records until the command ends, the duration is over, or it is interrupted, whichever comes first.
+    /// Records until the command ends, the duration is over, or a signal interrupts it, whichever comes first.
     #[command(after_help = record::EXAMPLES)]
     Record(RecordArgs),
 
-    /// Give the report or trace of a recording, as it was live
-    #[command(after_help = replay::EXAMPLES)]
+    /// Show the report or trace of a recording, as the live run would have shown it
+    #[command(after_help = replay::EXAMPLES, args = unlisted(MEANINGLESS_FOR_REPLAY))]
     Replay(ReplayArgs),
 
     /// Say what works on this kernel with these privileges, and what to do about the rest
-    #[command(after_help = doctor::EXAMPLES)]
+    #[command(after_help = doctor::EXAMPLES, args = unlisted(MEANINGLESS_FOR_DOCTOR))]
     Doctor(DoctorArgs),
 }
 
 impl Cli {
-    /// The command line of this process, or the end of it with a message.
+    /// The command line of this process. Prints help or an error and ends the process if there is none to use.
     pub fn parse_checked() -> Self {
         Self::parse().checked().unwrap_or_else(|error| error.exit())
     }
 
-    /// One file cannot serve two purposes. Whether two names are one file is found out when they are opened.
+    /// One file cannot serve two purposes. Two names of one file are found when the files are opened.
     fn checked(self) -> Result<Self, clap::Error> {
         let named = match &self.command {
             Some(Command::Run(args)) => [("--output", &args.output), ("--record", &args.record)]
@@ -104,7 +107,7 @@ impl Cli {
             _ => return Ok(self),
         };
         let [(one, Some(path)), (other, Some(same))] = named else { return Ok(self) };
-        // A device takes both and keeps neither.
+        // /dev/null may be given twice.
         if path != same || path == std::path::Path::new("/dev/null") {
             return Ok(self);
         }

@@ -13,20 +13,21 @@ Examples:
 
 #[derive(Clone, Debug, Args)]
 pub struct RecordArgs {
-    /// Stop after this long [default: when the command ends, or when interrupted]
+    /// Stop after this time [default: when the command ends or a signal interrupts]
     #[arg(long, value_name = "DUR", value_parser = positive_duration)]
     pub duration: Option<Duration>,
 
-    /// The file to write
+    /// Write the recording to FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 
     #[command(flatten)]
     pub grace: Grace,
 
-    /// Show on the terminal how far it is
+    /// Show progress on the terminal
     ///
-    /// Without a command it is shown in any case. With one, the command has the terminal to itself unless this is given: a line of standard error that is written over and over.
+    /// A line on standard error that is redrawn in place. Without a command it is always shown. With one, it is off by
+    /// default, so that the command has the terminal to itself.
     #[arg(long)]
     pub progress: bool,
 

@@ -11,9 +11,9 @@ Examples:
   reapwatch replay host.rec
   reapwatch replay host.rec --format json --output report.json
   reapwatch replay host.rec --as trace
-  reapwatch replay host.rec --grace 30s    # the same events, judged more mildly";
+  reapwatch replay host.rec --grace 30s    # the same events, judged with a longer grace";
 
-/// What to make of a recording.
+/// What to show of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReplayView {
     /// The report of 'run' and 'watch'
@@ -28,7 +28,7 @@ pub struct ReplayArgs {
     #[arg(value_name = "RECORDING", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
-    /// Form of the output
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
@@ -41,7 +41,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// Judge by this grace [default: the one it was recorded with]
+    /// Judge by this grace [default: the grace it was recorded with]
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub grace: Option<Duration>,
 }

@@ -14,7 +14,7 @@ Examples:
 
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// Form of the report
+    /// Format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
@@ -25,28 +25,28 @@ pub struct RunArgs {
     #[command(flatten)]
     pub grace: Grace,
 
-    /// Exit with N (1 to 255) when the report finds a leak
+    /// Exit with N (1 to 255) if the report finds a leak
     ///
     /// A leak is a parent whose verdict is 'leaking' or 'never_reaps': it left a dead child unreaped for longer than the
-    /// grace, whether it still lives or died meanwhile. What does not make N: reaps that came late, zombies that a
-    /// tracer holds, processes left running, and what is 'undecided', such as a parent that died over a child that had
-    /// just died. In JSON: "finding": "leak".
+    /// grace, whether the parent is still alive or has died. In JSON: "finding": "leak". These do not cause exit N: late
+    /// reaps, zombies that a tracer holds, processes left running, and 'undecided' parents, such as one that died just
+    /// after its child.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     pub error_exitcode: Option<u8>,
 
-    /// Also record what was seen to FILE
+    /// Also write a recording to FILE, for 'replay'
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub record: Option<PathBuf>,
 
-    /// Show on the terminal how far it is
+    /// Show progress on the terminal
     ///
-    /// Off: the command has the terminal to itself. On: a line of standard error that is written over and over.
+    /// A line on standard error that is redrawn in place. Off by default, so that the command has the terminal to itself.
     #[arg(long)]
     pub progress: bool,
 
     /// The command and its arguments
-    // Without `allow_hyphen_values`: everything after the first word belongs to the command all the same, but an
-    // unknown option before it is a usage error and not a program called `--frmat`.
+    // Without `allow_hyphen_values`, an unknown option before the command is a usage error, not a program called
+    // `--frmat`. Everything after the first word belongs to the command all the same.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }

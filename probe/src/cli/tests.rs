@@ -41,6 +41,28 @@ fn global_options_stand_before_and_after_the_command() {
 }
 
 #[test]
+fn global_options_that_a_command_ignores_are_accepted_and_not_listed() {
+    let all =
+        "--btf b --hooks kprobe --ring-size 64K --max-unreaped 9 --max-parents 8 --stats --log-programs";
+    for name in ["replay f.rec", "doctor"] {
+        for line in [format!("{all} {name}"), format!("{name} {all}")] {
+            let global = parse(&line).expect(&line).global;
+            assert_eq!((global.btf, global.hooks), (PathBuf::from("b"), HookChoice::Kprobe), "{line}");
+            assert_eq!(
+                (global.ring_size, global.max_unreaped, global.max_parents),
+                (Some(64 << 10), 9, 8),
+                "{line}"
+            );
+            assert!(global.stats && global.log_programs, "{line}");
+        }
+    }
+    let help = |name: &str| parse(&format!("{name} --help")).expect_err("help").to_string();
+    assert!(!help("replay").contains("--hooks") && !help("replay").contains("Global options"));
+    assert!(help("doctor").contains("--hooks") && !help("doctor").contains("--stats"));
+    assert!(help("watch").contains("--stats"));
+}
+
+#[test]
 fn run_keeps_the_command_whole() {
     for line in ["run --grace 250ms ls -la --format json", "run --grace 250ms -- ls -la --format json"] {
         let Some(Command::Run(args)) = parse(line).expect(line).command else { panic!("{line}") };

@@ -14,23 +14,23 @@ Examples:
 
 #[derive(Clone, Debug, Args)]
 pub struct TraceArgs {
-    /// Only this process and its children; may be given more than once
+    /// Show only this process and its children; may be given more than once
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Vec<u32>,
 
-    /// Only reaps that came at least this long after their zombie
+    /// Show only reaps with at least this reap latency (time from zombie to reap); 0s shows every event
     #[arg(long, value_name = "DUR", value_parser = duration, default_value = "0s")]
     pub min_latency: Duration,
 
-    /// Stop after this long [default: when interrupted]
+    /// Stop after this time [default: when a signal interrupts]
     #[arg(long, value_name = "DUR", value_parser = positive_duration)]
     pub duration: Option<Duration>,
 
-    /// Form of the event lines
+    /// Format of the event lines
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
-    /// Also record what was seen to FILE
+    /// Also write a recording to FILE, for 'replay'
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub record: Option<PathBuf>,
 }

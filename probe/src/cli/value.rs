@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-/// For whom the output is.
+/// Format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Text for people
     Text,
-    /// One JSON object a line, see schemas/
+    /// JSON for programs: a report is one object, events are one object per line (see schemas/)
     Json,
 }
 
 /// When a zombie counts against its parent.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Grace {
-    /// A child left unreaped for longer than this counts against its parent
+    /// A dead child left unreaped for longer than this counts against its parent
     #[arg(long, value_name = "DUR", value_parser = duration, default_value = "5s")]
     pub grace: Duration,
 }
@@ -26,9 +26,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).map_err(|_| {
         "not a duration: write a number with its unit, such as 250ms, 5s, 2m or 1h30m".to_owned()
     })?;
-    // Times are ns in u64 everywhere; half of the range leaves room to add it to any clock reading.
+    // Times are ns in u64 everywhere. Half of the range leaves room to add a duration to any clock reading.
     if parsed.as_nanos() > i64::MAX as u128 {
-        return Err("too long: the most is 292 years".to_owned());
+        return Err("too long: the maximum is 292 years".to_owned());
     }
     Ok(parsed)
 }

@@ -21,7 +21,7 @@ pub struct WatchArgs {
     #[command(flatten)]
     pub grace: Grace,
 
-    /// Form of the report
+    /// Format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
@@ -29,7 +29,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// Also record what was seen to FILE
+    /// Also write a recording to FILE, for 'replay'
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub record: Option<PathBuf>,
 }

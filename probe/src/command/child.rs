@@ -1,5 +1,5 @@
-//! The command of `run` and `record`: our own child, which is given what we were given, and reaped only when the report is
-//! made: until then it stands in the kernel's task list.
+//! The command of `run` and `record`: a child of reapwatch. It inherits what reapwatch inherited, and is reaped only
+//! when the report is made, so that it stays in the kernel's task list until then.
 //!
 //! Must not know what is measured.
 
@@ -33,23 +33,23 @@ use crate::{
     source::{SetupError, host::namespace, shortage_of},
 };
 
-/// Descriptors that a walk of the task list needs for a moment.
+/// Number of descriptors that a snapshot of the task list needs for a moment.
 const SPARE: usize = 4;
 
-/// A command under way.
+/// A command that was started.
 pub struct Child {
     process: process::Child,
     name: String,
 }
 
-/// How starting went.
+/// The outcome of starting a command.
 pub enum Started {
     Child(Child, Identity),
-    /// There is nothing to watch any more.
+    /// A signal came first, so the command was not started.
     NotBecauseOf(First),
 }
 
-/// Why watching a command is over.
+/// Why watching a command ended.
 pub enum Ended {
     ByItself,
     Interrupted(First),
@@ -63,7 +63,7 @@ pub fn start(command: &[OsString], signals: &Signals, attached: &mut Attached) -
     let name = program.display().to_string();
     let own = namespace::own_process(&attached.first.tasks)?.identity;
     attached.kernel.follow_descendants(own)?;
-    // What is needed once the command has started is had before.
+    // Reserves descriptors that are needed once the command has started.
     let spare = spare_descriptors().map_err(|error| cannot_run(&name, &error))?;
     let held_back = signals.hold_back().map_err(|error| cannot_run(&name, &error))?;
     if let Some(first) = signals::first() {
@@ -80,7 +80,7 @@ pub fn start(command: &[OsString], signals: &Signals, attached: &mut Attached) -
     match identity(&child, own, attached) {
         Ok(root) => Ok(Started::Child(child, root)),
         Err(failure) => {
-            // Nobody could say what becomes of it.
+            // Without its identity, the command cannot be watched.
             let _ = child.process.kill();
             let _ = child.process.wait();
             Err(failure)
@@ -101,7 +101,7 @@ fn identity(child: &Child, own: Identity, attached: &mut Attached) -> Result<Ide
         .iter()
         .filter(|seen| seen.parent.identity == own)
         .map(|seen| seen.process)
-        // By the pid it has in our PID namespace, which is ours to know it by.
+        // `Child` knows the pid of the command in reapwatch's own PID namespace.
         .find(is_child)
         .map(|process| process.identity)
         .ok_or_else(|| {
@@ -112,7 +112,7 @@ fn identity(child: &Child, own: Identity, attached: &mut Attached) -> Result<Ide
         })
 }
 
-/// A command that does not exist is a failure; where there is room for none, that can be remedied.
+/// A command that does not exist is a failure. If resources or permissions are missing, the error has a remedy.
 fn cannot_run(name: &str, error: &io::Error) -> Failure {
     let what = format!("cannot run {name}: {error}");
     let refused = matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EPERM | Errno::ENOSYS));
@@ -125,10 +125,11 @@ fn cannot_run(name: &str, error: &io::Error) -> Failure {
 }
 
 impl Child {
-    /// Ends when the command is dead (and leaves it unreaped), or some time after a signal was passed on to it.
+    /// Waits until the command is dead, without reaping it, or until its time after a signal is over. Passes the signal
+    /// on to it.
     pub async fn ends(&self, signals: &Signals) -> Ended {
         let first = loop {
-            // A signal that has ended both at once comes first.
+            // A signal may have ended the command too. Then the signal counts.
             if let Some(first) = signals::first() {
                 break first;
             }
@@ -147,8 +148,8 @@ impl Child {
         Ended::Interrupted(first)
     }
 
-    /// A terminal's ^C has reached it already, if it is still in the same process group: two may mean more than one. A
-    /// terminal that goes tells only whoever leads the session.
+    /// If the command is still in the same process group, a terminal's ^C has reached it already, and a second one may
+    /// mean more to it than one. The HUP of a closed terminal goes only to the session leader, so it is passed on.
     fn pass_on(&self, first: First) {
         let pid = self.pid();
         let is_interrupt = first.number == Signal::SIGINT as i32;
@@ -169,7 +170,7 @@ impl Child {
         Pid::from_raw(self.process.id() as i32)
     }
 
-    /// Says so, if it is.
+    /// Prints a message if the command still runs.
     pub fn is_left_running(&self) {
         if !self.is_dead() {
             output::say(&format!(
@@ -180,7 +181,7 @@ impl Child {
         }
     }
 
-    /// Reaps it.
+    /// Reaps the command and returns its exit code.
     pub fn exit_code(&mut self) -> Result<u8, Failure> {
         let status = self
             .process

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// `reapwatch doctor`. Exit code 3 where nothing can be watched.
+/// `reapwatch doctor`. Exit code 3 if nothing can be watched.
 pub fn doctor(global: &Global, args: &DoctorArgs) -> Result<u8, Failure> {
     let report = examine(global);
     let mut bytes = Vec::new();
@@ -48,7 +48,7 @@ fn examine(global: &Global) -> DoctorReport {
         Err(error) => (false, format!("{}; to do: {}", error.what, error.remedy)),
     };
     let pid_namespace = pid_namespace();
-    // From a PID namespace of its own, a command can be watched all the same.
+    // In a PID namespace that is not the host's, a command can still be watched.
     let subscription = if pid_namespace.ok { Subscription::default() } else { Subscription::tree() };
     let (hooks, rung, precision, failed) = match Tracer::attach(&tracer_options(global, subscription)) {
         Ok(tracer) => {
@@ -111,7 +111,8 @@ fn checks(tracer: &Tracer) -> (Vec<HookCheck>, Rung) {
             remedy: String::new(),
         });
     }
-    // Every rung has a reap hook; where the better ones are not exact in both, the lowest one is in force.
+    // Every rung has a reap hook. A better rung counts only if both its zombie and its reap hook are exact; otherwise
+    // the tracepoint rung applies.
     let reap = tracer.attached().iter().find(|one| one.stage == programs::HookStage::Reap);
     let rung = match reap.and_then(|one| one.hook.rung()) {
         Some(programs::Rung::Fentry) if tracer.is_exact() => Rung::Fentry,
@@ -133,7 +134,7 @@ fn stage(stage: programs::HookStage) -> HookStage {
     }
 }
 
-/// Why a better hook could not be had, in plain words.
+/// Why a better hook could not be attached, in plain words.
 fn refused(stage: HookStage, refused: &Refused) -> HookCheck {
     let consequence = match stage {
         HookStage::Zombie => "a child whose parent ignores SIGCHLD becomes known only when it is freed",

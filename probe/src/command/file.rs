@@ -1,5 +1,6 @@
-//! The files that a command line names for output. A regular one is written beside its place and moved there whole, so
-//! that what stood there before stays until something better is there; pipes and devices are written to directly.
+//! The files that a command line names for output. A regular file is written under a temporary name in the same
+//! directory and moved to its own name when it is complete, so that an older file stays until then. Pipes and devices
+//! are written to directly.
 //!
 //! Owns what may be opened and how. Must not know what is written.
 
@@ -26,15 +27,16 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 use super::signals;
 use crate::{sink::paced::Paced, source::host::privileges};
 
-/// Links followed before they are taken for a circle, as in the kernel.
+/// Number of links that are followed before they count as a loop, as in the kernel.
 const LINKS_MAX: u32 = 40;
-/// Anybody may make files in it (`S_IWOTH`), but only owners may take them away (`S_ISVTX`).
+/// Mode bits of a directory in which every user may make files (`S_IWOTH`), but only their owners may remove them
+/// (`S_ISVTX`).
 const STICKY_AND_OPEN: u32 = 0o1002;
 const REPORT_MODE: u32 = 0o644;
-/// Recordings hold the command lines of everybody.
+/// Only the owner may read a recording, because it holds the command lines of all users.
 const RECORDING_MODE: u32 = 0o600;
 
-/// What is to be written.
+/// The kind of output.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
     Report,
@@ -50,7 +52,7 @@ pub struct OutputFile {
 }
 
 enum Place {
-    /// A pipe, a device, a descriptor of ours.
+    /// A pipe, a device, or a descriptor of this process.
     Direct(File),
     Regular(Regular),
 }
@@ -58,29 +60,29 @@ enum Place {
 struct Regular {
     directory: PathBuf,
     name: OsString,
-    /// The one there is, or one made where later nothing can be made any more.
+    /// The existing file, or one made early in a directory where nothing can be made after privileges are dropped.
     there: Option<File>,
-    /// It was made here, and holds nothing yet.
+    /// True if the file was made here and is still empty.
     made: bool,
 }
 
-/// The same file, by whatever name.
+/// Identifies a file whatever name it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileIdentity {
-    /// Device and inode; none for what may well serve twice, such as a terminal or /dev/null.
+    /// Device and inode; `None` for what may be used twice, such as a terminal or /dev/null.
     inode: Option<(u64, u64)>,
     /// Device and inode of the directory, and the name in it.
     place: Option<(u64, u64, OsString)>,
 }
 
 impl FileIdentity {
-    /// Of something open.
+    /// The identity of an open file.
     pub fn of(fd: BorrowedFd<'_>) -> Option<Self> {
         let metadata = File::from(fd.try_clone_to_owned().ok()?).metadata().ok()?;
         Some(Self { inode: inode(&metadata), place: None })
     }
 
-    /// Of a file that is read.
+    /// The identity of a file that is read.
     pub fn at(path: &Path) -> Option<Self> {
         Some(Self { inode: inode(&fs::metadata(path).ok()?), place: None })
     }
@@ -96,7 +98,7 @@ fn inode(metadata: &Metadata) -> Option<(u64, u64)> {
 }
 
 impl OutputFile {
-    /// Opens it as far as can be done without touching what is there: whatever will fail is to fail now.
+    /// Opens it as far as possible without changing an existing file, so that errors show before the measurement.
     pub fn open(path: &Path, kind: Kind) -> io::Result<Self> {
         let (place, identity) = match find(path)? {
             Found::OurDescriptor(number) => {
@@ -124,7 +126,7 @@ impl OutputFile {
                         Some(options.write(true).create_new(true).mode(REPORT_MODE).open(regular.path())?);
                     regular.made = true;
                 } else {
-                    // Found out now.
+                    // A test: errors show now.
                     drop(temporary(&regular.directory, RECORDING_MODE)?);
                 }
                 let place = Some((within.dev(), within.ino(), regular.name.clone()));
@@ -134,7 +136,7 @@ impl OutputFile {
         Ok(Self { path: path.to_owned(), kind, place, identity })
     }
 
-    /// As it was named.
+    /// The path as it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -158,7 +160,8 @@ impl OutputFile {
         }
     }
 
-    /// Where to write what comes bit by bit, and the name that it is given when everything has begun, or is written.
+    /// The file to write output to as it comes, and the name that the file gets when everything has begun or is
+    /// written.
     pub fn begin(self) -> io::Result<(File, Name)> {
         match self.place {
             Place::Direct(file) => Ok((file, Name { moves: None, path: self.path })),
@@ -166,7 +169,7 @@ impl OutputFile {
                 let mode = if self.kind == Kind::Report { REPORT_MODE } else { RECORDING_MODE };
                 let (file, temporary) = temporary(&regular.directory, mode)?.into_parts();
                 if let Some(there) = &regular.there {
-                    // A recording is written with what privileges there are.
+                    // A recording is written even if its owner cannot be set.
                     let _ = keep_owner(&file, there);
                 }
                 Ok((file, Name { moves: Some((temporary, regular.path())), path: self.path }))
@@ -175,7 +178,7 @@ impl OutputFile {
     }
 }
 
-/// The name that a file will have. Dropped before it is taken, it leaves nothing behind.
+/// The name that a file will have. If it is dropped before [`Name::take`], it leaves no file behind.
 pub struct Name {
     moves: Option<(TempPath, PathBuf)>,
     path: PathBuf,
@@ -186,22 +189,22 @@ impl Name {
         &self.path
     }
 
-    /// Takes the name away from whatever had it. Where that fails, says under which name the file is.
+    /// Gives the file its name, which replaces an older file. On failure, returns the name that the file has instead.
     pub fn take(self) -> Result<(), (PathBuf, io::Error)> {
         let Some((temporary, to)) = self.moves else { return Ok(()) };
         temporary.persist(to).map_err(|refused| {
             let at = refused.path.to_path_buf();
-            // Better an odd name than nothing.
+            // Keeps the file under its temporary name, so that its contents are not lost.
             let _ = refused.path.keep();
             (at, refused.error)
         })
     }
 }
 
-/// How writing beside went.
+/// The outcome of writing under a temporary name.
 enum Beside {
     Written,
-    /// Nothing may be made or moved there; what is there may be written to.
+    /// The directory allows no new file or move, but the existing file may be writable.
     NotPossible(io::Error),
     Failed(io::Error),
 }
@@ -243,7 +246,7 @@ impl Regular {
         there.set_len(0)?;
         self.made = false;
         there.write_all(bytes).inspect_err(|_| {
-            // What of it found room is no report.
+            // Part of a report is not a report.
             let _ = there.set_len(0);
         })
     }
@@ -257,12 +260,12 @@ impl Drop for Regular {
     }
 }
 
-/// Something that only the owner of the directory, or nobody, may do to its entries.
+/// Whether the directory refuses a change that only its owner, or no user, may make.
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EACCES | Errno::EPERM | Errno::EBUSY))
 }
 
-/// With a short name of its own: the name asked for may be as long as names can be.
+/// Makes a temporary file with a short name, because the name that was asked for may already have the maximum length.
 fn temporary(directory: &Path, mode: u32) -> io::Result<NamedTempFile> {
     Builder::new()
         .prefix(".reapwatch-")
@@ -270,7 +273,7 @@ fn temporary(directory: &Path, mode: u32) -> io::Result<NamedTempFile> {
         .make_in(directory, |path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path))
 }
 
-/// Whether a file can be made there with the privileges that are left once the programs are attached.
+/// Whether a file can be made in the directory with the privileges that are left once the programs are attached.
 fn can_be_made_later(directory: &Path) -> io::Result<bool> {
     match privileges::while_reduced(|| temporary(directory, REPORT_MODE).map(drop)) {
         Ok(()) => Ok(true),
@@ -279,7 +282,7 @@ fn can_be_made_later(directory: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whoever had the file keeps it.
+/// Gives the file the owner of the existing file.
 fn keep_owner(file: &File, there: &File) -> io::Result<()> {
     let (now, before) = (file.metadata()?, there.metadata()?);
     if (now.uid(), now.gid()) == (before.uid(), before.gid()) {
@@ -296,7 +299,7 @@ enum Found {
         name: OsString,
         exists: bool,
     },
-    /// A device or a FIFO, or a link of /proc, which leads where its text does not.
+    /// A device, a FIFO, or a link of /proc whose target is not the path in its text.
     Other {
         path: PathBuf,
         is_magic: bool,
@@ -349,8 +352,8 @@ fn find(path: &Path) -> io::Result<Found> {
     Err(Errno::ELOOP.into())
 }
 
-/// What the kernel decides where `fs.protected_symlinks`, `protected_regular` and `protected_fifos` are set: in a directory
-/// where anybody may put something, what somebody else has put there is not taken for ours.
+/// Applies the kernel's rule for `fs.protected_symlinks`, `protected_regular` and `protected_fifos`: in a sticky
+/// directory where every user may make files, a file of another user is not used.
 fn may_be_used(directory: &Metadata, there: &Metadata) -> bool {
     directory.mode() & STICKY_AND_OPEN != STICKY_AND_OPEN
         || there.uid() == geteuid().as_raw()
@@ -362,7 +365,7 @@ fn open_regular(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it was replaced meanwhile")) }
 }
 
-/// A FIFO nobody reads yet is waited for, until a signal comes.
+/// Opens a device or a FIFO. If no process reads the FIFO yet, waits for one until a signal comes.
 fn open_special(path: &Path, is_magic: bool) -> io::Result<File> {
     const LOOK_EVERY: Duration = Duration::from_millis(10);
     let follow = if is_magic { 0 } else { O_NOFOLLOW };
@@ -387,7 +390,7 @@ fn is_fifo(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|there| there.file_type().is_fifo())
 }
 
-/// The opening alone was not to block.
+/// Makes the file blocking again: only opening it must not block.
 fn blocking(file: File) -> io::Result<File> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     let flags = OFlag::from_bits_truncate(fcntl(file.as_fd(), FcntlArg::F_GETFL)?);

@@ -19,7 +19,7 @@ use crate::{
     sink::stdout::{LineWriter, Patience},
 };
 
-/// Observations, a line each.
+/// Writes observations, one line each.
 pub struct Lines {
     writer: LineWriter,
     session: Session,
@@ -28,7 +28,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// `patient`: a slow reader is waited for.
+    /// `patient`: wait for a slow reader without a limit.
     pub fn new(out: File, session: Session, format: Format, patient: bool) -> Result<Self, Failure> {
         let view = output::view(out.is_terminal());
         let patience = Patience { unlimited: patient, time_left: signals::time_to_write };
@@ -37,7 +37,7 @@ impl Lines {
         Ok(Self { writer, session, format, view })
     }
 
-    /// Hands over the rest. Lines that a slow reader missed are a failure that says so.
+    /// Writes the rest. Fails with a message if a slow reader missed lines.
     pub fn finish(self) -> Result<(), Failure> {
         let lost = self.writer.finish().map_err(|error| Failure::writing("standard output", &error))?;
         match (lost.left_out, lost.not_taken) {
@@ -63,7 +63,7 @@ impl Lines {
 }
 
 impl Subscriber for Lines {
-    /// Writes one, if it is asked for.
+    /// Writes one observation, if it is asked for.
     fn event(&mut self, enriched_event: &EnrichedEvent) -> io::Result<()> {
         let Some(line) = analysis::event_line(enriched_event, &self.session) else { return Ok(()) };
         if let Some(lines) = self.writer.take_lost() {
@@ -72,7 +72,7 @@ impl Subscriber for Lines {
         self.write(&line)
     }
 
-    /// A reader that waits for a line sees it soon.
+    /// Queues the lines, so that a reader that waits for one sees it soon.
     fn batch(&mut self) -> io::Result<()> {
         self.writer.hand_over()
     }

@@ -1,6 +1,7 @@
-//! What every live command does: attach, open the recording, drop privileges, watch until it is over, say what it cost.
+//! What every live command does: attach, open the recording, drop privileges, watch to the end, print what watching
+//! cost.
 //!
-//! Must not know what is watched for, nor what is made of it.
+//! Must not know why a command watches, or what it does with the results.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ use crate::{
     },
 };
 
-/// Programs attached, one snapshot taken, the recording begun: a command can be started now.
+/// The programs are attached, one snapshot is taken, and the recording has begun, so a command can be started now.
 pub struct Attached {
     pub kernel: tracer::Tracer,
     pub first: Snapshot,
@@ -38,12 +39,12 @@ pub struct Attached {
     stats: bool,
 }
 
-/// What is done with what is seen.
+/// What the command does with the observations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// A report when it is over.
+    /// Makes a report at the end.
     Report,
-    /// Lines as they come, for a person or for a program.
+    /// Prints lines as events come, for a person or for a program.
     Lines { for_a_person: bool },
 }
 
@@ -57,7 +58,7 @@ pub struct Watching {
 
 /// A closed window; nothing is attached any more.
 pub struct Watched<T> {
-    /// What ended it.
+    /// What ended the window.
     pub ended: T,
     engine: Engine,
     session: Session,
@@ -65,7 +66,7 @@ pub struct Watched<T> {
     stats: bool,
 }
 
-/// What to load, and how big: what the command line says, and what the command needs to be told.
+/// What to load and how large the maps are, from the command line and from what the command asks for.
 pub fn tracer_options(global: &Global, subscription: Subscription) -> TracerOptions {
     TracerOptions {
         btf: global.btf.clone(),
@@ -84,7 +85,7 @@ pub fn tracer_options(global: &Global, subscription: Subscription) -> TracerOpti
     }
 }
 
-/// Attaches, looks at what is there already, and begins the recording, if one is asked for.
+/// Attaches, takes a snapshot of the existing processes, and begins the recording, if one is asked for.
 pub fn attach(
     global: &Global,
     subscription: Subscription,
@@ -100,8 +101,8 @@ pub fn attach(
 }
 
 impl Attached {
-    /// Opens the window. Everything is open and the command has started: the rest is reading, and no thread was started
-    /// yet that would keep more privileges than that. `root`: the command whose tree is watched.
+    /// Opens the window. Everything is open and the command has started, so only the privileges to read are needed from
+    /// now on. No thread exists yet that would keep more. `root`: the command whose tree is watched.
     pub fn open(self, root: Option<Identity>, used_for: Use) -> Watching {
         let Self { kernel, first, wakeups, session, recording, stats } = self;
         let recording = recording.map(Recording::take_name);
@@ -124,7 +125,7 @@ impl Watching {
         &self.session
     }
 
-    /// Watches until `stop` is ready, closes the window, by the time that `stop` gives, and detaches.
+    /// Watches until `stop` is ready, closes the window by the deadline that `stop` returns, and detaches.
     pub async fn until<T>(
         self,
         stop: impl Future<Output = (T, Option<Instant>)>,
@@ -136,7 +137,7 @@ impl Watching {
         Ok(Watched { ended, engine: pipeline.into_engine(), session, recording_failure, stats })
     }
 
-    /// The same for a command without lines; `status_line`: with a status line, if there is a terminal for it.
+    /// The same for a command that prints no lines. `status_line`: show a status line if standard error is a terminal.
     pub async fn quietly_until<T>(
         self,
         stop: impl Future<Output = (T, Option<Instant>)>,
@@ -154,13 +155,13 @@ impl<T> Watched<T> {
         analysis::report(&self.engine.view(), &self.session)
     }
 
-    /// Says what watching cost, where asked for; fails where the recording has failed.
+    /// Prints what watching cost, if asked for. Fails if the recording has failed.
     pub fn finish(self) -> Result<T, Failure> {
         let tracer = analysis::tracer(self.engine.tracer_stats());
         self.finish_with(&tracer)
     }
 
-    /// The same, the costs being at hand in a report.
+    /// The same with the costs from a report.
     pub fn finish_with(self, tracer: &Tracer) -> Result<T, Failure> {
         output::stats(self.stats, tracer);
         match self.recording_failure {
@@ -174,7 +175,7 @@ pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Ends after `duration`, or with a signal; with it, until when the window is to be closed.
+/// Waits for `duration` or a signal. After a signal, returns the deadline for closing the window.
 pub async fn for_a_while(duration: Option<Duration>, signals: &Signals) -> ((), Option<Instant>) {
     let close_by = tokio::select! {
         () = time_up(duration) => None,
@@ -183,7 +184,7 @@ pub async fn for_a_while(duration: Option<Duration>, signals: &Signals) -> ((), 
     ((), close_by)
 }
 
-/// Ends after `duration`, if there is one.
+/// Waits for `duration`, or forever if there is none.
 pub async fn time_up(duration: Option<Duration>) {
     match duration {
         Some(duration) => tokio::time::sleep(duration).await,

@@ -25,19 +25,19 @@ use crate::{
 
 use signals::Signals;
 
-/// How a command ends, when it does not end well.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
     /// Not permitted or not supported: exit code 3.
     Setup(SetupError),
     /// Anything else: exit code 1.
     Other(String),
-    /// Whoever read our output has left: a normal end.
+    /// The reader of the output has gone, which is a normal end.
     BrokenPipe,
 }
 
 impl Failure {
-    /// What failed, on what, why.
+    /// A failure with a message that says what failed, on what, and why.
     pub fn other(what: impl fmt::Display) -> Self {
         Self::Other(what.to_string())
     }
@@ -66,12 +66,12 @@ impl From<PipelineError> for Failure {
     }
 }
 
-/// Runs the command; its exit code.
+/// Runs the command and returns its exit code.
 pub fn execute(cli: Cli) -> Result<u8, Failure> {
     self_usage::give_large_pieces_back();
     let global = &cli.global;
     match cli.command {
-        // Until the live table exists.
+        // Prints the help until the live table exists.
         None => {
             let text = Cli::help_text();
             output::standard(text.as_bytes())?;
@@ -86,7 +86,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
     }
 }
 
-/// From here on signals end the window, not the process.
+/// Runs `work` in an event loop. From here on, signals end the window, not the process.
 fn block_on(work: impl AsyncFnOnce(Signals) -> Result<u8, Failure>) -> Result<u8, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| SetupError {

@@ -24,24 +24,24 @@ use crate::{
     sink::paced::Paced,
 };
 
-/// Where a report will go. A file is looked at before the measurement, so that a bad path is told of at once.
+/// Where a report will go. A file is opened before the measurement, so that a bad path is reported at once.
 pub enum Target {
     File(OutputFile),
     StandardError,
     StandardOutput,
 }
 
-/// Where a recording will go: known before the measurement too.
+/// Where a recording will go. It is opened before the measurement too.
 pub struct RecordingTarget(OutputFile);
 
-/// A recording under way that has not its name yet; dropped, it leaves nothing behind.
+/// A recording that is being written and has no name yet. If it is dropped, it leaves no file behind.
 pub struct Recording {
     file: RecordingFile,
     name: Name,
 }
 
 impl Target {
-    /// Opens `path`, or else takes what is given.
+    /// Opens `path`, or takes the given target if there is no path.
     pub fn open(path: Option<&Path>, otherwise: Self) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(otherwise) };
         OutputFile::open(path, Kind::Report).map(Self::File).map_err(|error| {
@@ -59,7 +59,7 @@ impl Target {
         ours.is_some_and(|ours| ours.is(identity))
     }
 
-    /// Fails where it is the file that is read.
+    /// Fails if it is the file that is read.
     pub fn is_not(&self, input: &Path) -> Result<(), Failure> {
         match FileIdentity::at(input) {
             Some(identity) if self.is(&identity) => Err(Failure::other(format!(
@@ -70,7 +70,7 @@ impl Target {
         }
     }
 
-    /// Where to write what comes bit by bit, and the name that it gets when it is whole.
+    /// The file to write output to as it comes, and the name that the file gets when it is complete.
     pub fn begin(self) -> Result<(File, Option<Name>), Failure> {
         match self {
             Self::File(file) => {
@@ -83,7 +83,7 @@ impl Target {
         }
     }
 
-    /// Opens where a recording goes, if one is asked for: not to the same file.
+    /// Opens the target of a recording, if one is asked for. Fails if it is the same file.
     pub fn and_recording(&self, path: Option<&Path>) -> Result<Option<RecordingTarget>, Failure> {
         let Some(path) = path else { return Ok(None) };
         let recording = RecordingTarget::open(path)?;
@@ -110,7 +110,7 @@ impl Target {
         };
         let mut bytes = Vec::new();
         if terminal && matches!(self, Self::StandardError) {
-            // The command may have left the cursor anywhere in its line.
+            // The command may have left the cursor in the middle of a line.
             bytes.push(b'\n');
         }
         match format {
@@ -134,7 +134,7 @@ impl RecordingTarget {
         OutputFile::open(path, Kind::Recording).map(Self).map_err(|error| cannot_record(path, &error))
     }
 
-    /// Begins the recording; it gets its name when everything else has begun.
+    /// Begins the recording. It gets its name later, when everything else has begun.
     pub fn begin(self, session: &Session) -> Result<Recording, Failure> {
         let path = self.0.path().to_owned();
         let begun = self.0.begin().and_then(|(out, name)| {
@@ -154,7 +154,8 @@ fn cannot_record(path: &Path, error: &io::Error) -> Failure {
 }
 
 impl Recording {
-    /// Gives it its name: what had it before is gone from then on. Whoever kills the recorder finds what was recorded.
+    /// Gives the recording its name, which replaces an older file. From then on, a killed recorder leaves behind what
+    /// it recorded.
     pub fn take_name(self) -> RecordingFile {
         let Self { mut file, name } = self;
         if let Err((at, why)) = name.take() {
@@ -164,33 +165,33 @@ impl Recording {
     }
 }
 
-/// What watching cost, to standard error, where asked for. A closed one is no failure.
+/// Prints what watching cost to standard error, if asked for. A closed standard error is not a failure.
 pub fn stats(asked: bool, tracer: &Tracer) {
     if asked {
         let _ = render::stats_text::stats(&mut io::stderr().lock(), tracer);
     }
 }
 
-/// A line of our own to standard error. A closed one is no failure.
+/// Prints a message to standard error. A closed standard error is not a failure.
 pub fn say(what: &str) {
     complain(what, None);
 }
 
-/// The same: what failed, and what to do about it. File names and other texts from outside may be in it.
+/// Prints what failed and what to do about it. Both may contain file names and other texts from outside.
 pub fn complain(what: &str, remedy: Option<&str>) {
     let remedy = remedy.map_or_else(String::new, |remedy| format!("  to do: {}\n", escape(remedy)));
     let text = format!("reapwatch: {}\n{remedy}", escape(what));
     let _ = stream("standard error", io::stderr().as_fd(), text.as_bytes());
 }
 
-/// Standard output itself: not through `Stdout`, which looks for the end of a line in what is many lines already.
+/// Standard output as a file. `Stdout` would search for line ends in batches that already consist of whole lines.
 pub fn standard_output() -> Result<File, Failure> {
     require_open("standard output", io::stdout().as_fd())?;
     let fd = io::stdout().as_fd().try_clone_to_owned();
     Ok(File::from(fd.map_err(|error| Failure::writing("standard output", &error))?))
 }
 
-/// To standard output, whole.
+/// Writes all bytes to standard output.
 pub fn standard(bytes: &[u8]) -> Result<(), Failure> {
     stream("standard output", io::stdout().as_fd(), bytes)
 }
@@ -202,7 +203,7 @@ fn stream(name: &str, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::writing(name, &error))
 }
 
-/// What was closed at the start takes everything now, as /dev/null does.
+/// A stream that was closed at the start now leads to /dev/null.
 fn require_open(name: &str, fd: BorrowedFd<'_>) -> Result<(), Failure> {
     if was_closed(fd) {
         return Err(Failure::other(format!("{name} is closed: name a file with --output, or leave it open")));
@@ -210,7 +211,7 @@ fn require_open(name: &str, fd: BorrowedFd<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Width and colour of a terminal, or of something that is none.
+/// Width and colour for a terminal, or for something else.
 pub fn view(terminal: bool) -> View {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));

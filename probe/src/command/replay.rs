@@ -42,7 +42,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         View::Report(_) => None,
     };
     let mut subscribers: Vec<_> = lines.into_iter().collect();
-    // A recording is never waited for: no event loop is needed but in name.
+    // A recording never makes the loop wait. The pipeline is async, so it needs a runtime in name only.
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::other)?;
     runtime.block_on(pipeline.run_to_end(&mut source, &mut subscribers)).map_err(|error| match error {
         PipelineError::Source(error) => Failure::Setup(error),
@@ -75,7 +75,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What is made of the recording.
+/// What to make from the recording.
 enum View {
     Trace(Box<Lines>, Option<Name>),
     Report(Target),

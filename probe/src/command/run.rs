@@ -31,7 +31,7 @@ pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8,
     let on_stderr = matches!(target, Target::StandardError);
     target.write(&report, args.format)?;
     let ended = watched.finish_with(&report.tracer);
-    // The report says it.
+    // On standard error, the report itself says what is left running.
     if !on_stderr {
         child.is_left_running();
     }
@@ -75,7 +75,8 @@ pub async fn record(global: &Global, args: RecordArgs, signals: Signals) -> Resu
     Ok(code)
 }
 
-/// When the command ends, or a signal has come and it has had its time; and until when the window is to be closed.
+/// Waits until the command ends, or until its time after a signal is over. Returns why, and the deadline for closing
+/// the window.
 async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
     let ended = child.ends(signals).await;
     let close_by = match ended {

@@ -1,7 +1,7 @@
 //! INT, TERM and HUP: the first one ends the window, a second one ends the process at once, whatever it is doing.
 //!
-//! Owns the handlers, the time that is left after a signal, what this process was started with, and what of it a command
-//! is given back. Must not know what a report is.
+//! Owns the handlers, the time that is left after a signal, and the signal state that this process started with, which
+//! it restores for a command. Must not know what a report is.
 
 use std::{
     io,
@@ -28,26 +28,28 @@ use crate::source::{SetupError, shortage_of};
 pub const COMMAND_ENDS_WITHIN: Duration = Duration::from_millis(700);
 /// After a signal the window is closed within this time.
 pub const WINDOW_CLOSES_WITHIN: Duration = Duration::from_millis(1_100);
-/// After a signal nothing is written after this time: a report is there within two seconds, or never.
+/// Nothing is written later than this after a signal, so a report comes within two seconds or never.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(1_500);
-/// Signals this close to the first are the same request: `timeout` signals first the process, then its process group.
+/// Signals this close to the first are the same request: `timeout` first signals the process, then its process group.
 const ONE_REQUEST: Duration = Duration::from_millis(100);
 
 /// The signals that end a window, and the one that says that the command may have ended.
 const ALL: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD];
 
-/// The first signal: its number in the low seven bits, [`FROM_TERMINAL`], above them the monotonic time in µs. 0: none.
+/// The first signal: its number in the low seven bits, then the bit [`FROM_TERMINAL`], above them the monotonic time in
+/// µs. 0 means none.
 static FIRST: AtomicU64 = AtomicU64::new(0);
 const NUMBER: u64 = 0x7f;
 const FROM_TERMINAL: u64 = 0x80;
 const TIME_SHIFT: u32 = 8;
 /// The descriptor that wakes the event loop, while there is one.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
-/// The signals that were ignored when this process started, a bit each.
+/// The signals that were ignored when this process started, one bit each.
 static IGNORED: AtomicU64 = AtomicU64::new(0);
-/// Whether SIGPIPE was: Rust's runtime ignores it before `main`.
+/// Whether SIGPIPE was ignored at the start. Read before `main`, because Rust's runtime then ignores it.
 static SIGPIPE_IGNORED: AtomicU8 = AtomicU8::new(0);
-/// Which of the descriptors 0 to 2 were closed, a bit each: Rust's runtime opens /dev/null in their place before `main`.
+/// Which of the descriptors 0 to 2 were closed, one bit each. Read before Rust's runtime opens /dev/null in their
+/// place.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
 #[used]
@@ -80,18 +82,18 @@ pub fn was_closed(fd: BorrowedFd<'_>) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct First {
     pub number: i32,
-    /// The terminal has sent it, to every process in its foreground.
+    /// True if the terminal sent it, to every process in its foreground.
     pub from_terminal: bool,
     at_us: u64,
 }
 
 impl First {
-    /// What a shell makes of it.
+    /// The exit code that a shell gives for this signal.
     pub fn exit_code(self) -> u8 {
         128 + self.number as u8
     }
 
-    /// The moment that is `after` it.
+    /// The moment that is `after` the signal.
     pub fn deadline(self, after: Duration) -> Instant {
         Instant::now() + self.left(after)
     }
@@ -113,20 +115,20 @@ pub fn first() -> Option<First> {
     }
 }
 
-/// What is left of the time `within` which something has to happen after a signal; `None` while none has come.
+/// The rest of the time `within` which something must happen after a signal; `None` while none has come.
 fn time_left(within: Duration) -> Option<Duration> {
     first().map(|first| first.left(within))
 }
 
-/// What is left of the time to write something; `None` while no signal has come.
+/// The rest of the time to write something after a signal; `None` while none has come.
 pub fn time_to_write() -> Option<Duration> {
     time_left(WRITTEN_WITHIN)
 }
 
-/// Heard from now on, until the end of the process.
+/// The signal handlers, installed until the end of the process.
 pub struct Signals {
     wake: AsyncFd<EventFd>,
-    /// What was blocked when this process started.
+    /// The signals that were blocked when this process started.
     mask_at_start: SigSet,
 }
 
@@ -148,19 +150,20 @@ impl Signals {
         for signal in ALL {
             listen(signal).map_err(|error| fail(error.into()))?;
         }
-        // A file that grows beyond RLIMIT_FSIZE is a write that fails (EFBIG), not the end of this process.
+        // With SIGXFSZ ignored, a write beyond RLIMIT_FSIZE fails (EFBIG) and does not end this process.
         ignore_large_files().map_err(|error| fail(error.into()))?;
-        // The event loop panics where a filter refuses to wait; by then a command would have been started.
+        // The event loop panics if a filter of system calls refuses to wait. Finds that out before a command is
+        // started.
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|error| fail(error.into()))?;
         epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO).map_err(|error| fail(error.into()))?;
-        // Whoever started us may have had them blocked: only the command inherits that.
+        // The process that started reapwatch may have blocked them. Only the command inherits that.
         let mut mask_at_start = SigSet::empty();
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&set()), Some(&mut mask_at_start))
             .map_err(|error| fail(error.into()))?;
         Ok(Self { wake, mask_at_start })
     }
 
-    /// Holds them back, while a command is started.
+    /// Blocks the signals while a command is started.
     pub fn hold_back(&self) -> io::Result<HeldBack> {
         let mut mask = SigSet::empty();
         pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set()), Some(&mut mask))?;
@@ -175,7 +178,7 @@ impl Signals {
         }
     }
 
-    /// Ends when the first signal has come; which.
+    /// Waits for the first signal and returns it.
     pub async fn first(&self) -> First {
         loop {
             if let Some(first) = first() {
@@ -185,12 +188,12 @@ impl Signals {
         }
     }
 
-    /// Ends when a signal has come, or one of a child.
+    /// Waits until a signal has come, SIGCHLD included.
     pub async fn something(&self) {
         match self.wake.readable().await {
             Ok(mut guard) => {
                 guard.clear_ready();
-                // Nothing to read is no event.
+                // A read that finds nothing is not an error.
                 let _ = self.wake.get_ref().read();
             }
             Err(_) => std::future::pending().await,
@@ -207,7 +210,7 @@ impl Drop for Signals {
 fn listen(signal: Signal) -> nix::Result<()> {
     let flags = match signal {
         Signal::SIGCHLD => SaFlags::SA_RESTART | SaFlags::SA_NOCLDSTOP,
-        // A write that blocks is to be interrupted.
+        // Without SA_RESTART, these signals interrupt a write that blocks.
         _ => SaFlags::empty(),
     };
     let handler = SigAction::new(SigHandler::SigAction(heard), flags | SaFlags::SA_SIGINFO, SigSet::empty());
@@ -260,8 +263,8 @@ extern "C" fn heard(number: libc::c_int, info: *mut libc::siginfo_t, _context: *
 }
 
 fn ending(number: i32, from_terminal: bool) {
-    // A shell without job control has whom it starts in the background ignore INT, so that the ^C of somebody else does
-    // not end them. One sent by `kill` is meant for us.
+    // A shell without job control makes its background processes ignore INT, so that a ^C for another process does not
+    // end them. But an INT from `kill` is meant for this process.
     if from_terminal && IGNORED.load(Ordering::Relaxed) & bit(number) != 0 {
         return;
     }
@@ -296,14 +299,14 @@ fn wake() {
     }
 }
 
-/// While this lives, no signal that has a handler is taken.
+/// While this lives, every signal that has a handler is blocked.
 pub struct HeldBack {
     mask: SigSet,
     at_start: AtStart,
 }
 
 impl HeldBack {
-    /// What this process was started with.
+    /// The signal state that this process started with.
     pub fn at_start(&self) -> AtStart {
         self.at_start
     }
@@ -324,7 +327,8 @@ pub struct AtStart {
 }
 
 impl AtStart {
-    /// Brings it back: in a child, before it becomes the command. What has come since it was forked is taken then.
+    /// Restores this state in a child before it becomes the command. The child then takes the signals that came since
+    /// the fork.
     pub fn restore(&self) -> io::Result<()> {
         for signal in ALL.into_iter().chain([Signal::SIGXFSZ]) {
             set_disposition(signal as i32, self.ignored & bit(signal as i32) != 0)?;

@@ -1,4 +1,4 @@
-//! The status line on standard error: a long command is alive. Only where standard error is a terminal.
+//! The status line on standard error, which shows that a long command is alive. Only if standard error is a terminal.
 //!
 //! Must not judge: it shows counts.
 
@@ -9,7 +9,7 @@ use std::{
 
 use crate::{engine::Engine, pipeline::Subscriber, render};
 
-/// The line, written over and over.
+/// The line, redrawn in place.
 pub struct StatusLine {
     began: Instant,
     is_shown: bool,
@@ -21,7 +21,7 @@ impl StatusLine {
         Self { began: Instant::now(), is_shown: wanted && io::stderr().is_terminal() }
     }
 
-    /// Leaves the terminal as it was.
+    /// Clears the line.
     pub fn clear(self) {
         if self.is_shown {
             write_over("");
@@ -49,7 +49,7 @@ impl Subscriber for StatusLine {
     }
 }
 
-/// A terminal that has gone is no failure.
+/// A terminal that is gone is not a failure.
 fn write_over(line: &str) {
     let mut terminal = io::stderr().lock();
     let _ = write!(terminal, "\r\x1b[K{line}").and_then(|()| terminal.flush());

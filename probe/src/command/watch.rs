@@ -1,4 +1,4 @@
-//! `watch` and `trace`: the whole host, for a while.
+//! `watch` and `trace`: the whole host for a given time.
 
 use std::{
     io::{self, IsTerminal},
@@ -23,7 +23,7 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
     let recording = target.and_recording(args.record.as_deref())?;
     let grace = args.grace.grace;
-    // A recording is for every view; a report alone needs the counters and what is slow.
+    // A recording must hold the events for every view. A report alone needs only the counters and the slow reaps.
     let subscription = match recording {
         Some(_) => Subscription::default(),
         None => Subscription::counters(nanoseconds(grace)),

@@ -1,5 +1,5 @@
-//! Payloads as they are read. Every length is checked before it is trusted, and a value that no kernel can have measured is
-//! refused: arithmetic on inputs cannot overflow.
+//! Reads payloads. It checks every length before it trusts it, and refuses values that no kernel can have measured, so
+//! that arithmetic on inputs cannot overflow.
 //!
 //! Must not know frames or files.
 
@@ -17,25 +17,26 @@ use crate::model::{
     WaitStatus,
 };
 
-/// Pids are smaller: the kernel's PID_MAX_LIMIT.
+/// All pids are smaller than this: the kernel's PID_MAX_LIMIT.
 pub const PID_LIMIT: u32 = 4 << 20;
 /// No time and no duration is larger: 146 years.
 pub const TIME_MAX_NS: u64 = 1 << 62;
-/// Nothing was counted more often: half a year of a million a second. A hundred thousand of them still add up.
+/// No count is larger: half a year at a million per second. The sum of a hundred thousand such counts does not
+/// overflow.
 pub const COUNT_MAX: u64 = 1 << 44;
-/// Longest path, cgroup unit, or name of a hook, a program, a map.
+/// Maximum length of a path, of a cgroup unit, and of the name of a hook, program or map.
 const TEXT_MAX: usize = 4096;
-/// Most pids that are followed: as many as the programs have room for.
+/// Maximum number of pids that are followed: as many as the programs have room for.
 const PIDS_MAX: usize = 32_768;
-/// Most programs, and most maps, of a tracer.
+/// Maximum number of programs, and of maps, of a tracer.
 const UPKEEP_MAX: usize = 1024;
 
-/// Why a good frame gives no input.
+/// Why a frame with a good checksum gives no input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// Of a version to come.
+    /// A kind of a later version.
     UnknownKind,
-    /// What it says cannot be.
+    /// It has impossible values.
     Impossible,
 }
 
@@ -89,7 +90,7 @@ pub(super) fn task(from: &mut &[u8]) -> Option<Task> {
     Some(Task { identity, ns_pid, comm: Comm(comm) })
 }
 
-/// Somebody else's: nobody is their own parent, and nobody traces themselves.
+/// The identity of another process: no process is its own parent or traces itself.
 fn other(from: &mut &[u8], than: &Task) -> Option<Task> {
     task(from).filter(|other| other.identity != than.identity)
 }
@@ -101,7 +102,7 @@ fn optional_other(from: &mut &[u8], than: &Task) -> Option<Option<Task>> {
 fn info(from: &mut &[u8]) -> Option<ProcessInfo> {
     let args = count(from, 4)?;
     let mut command_line = Vec::new();
-    // Each argument ends in a NUL, where it is not cut.
+    // Each argument ends in a NUL unless it is cut off.
     let mut room = COMMAND_LINE_MAX + 1;
     for _ in 0..args {
         let arg = bytes(from, room.checked_sub(1)?)?;
@@ -111,7 +112,7 @@ fn info(from: &mut &[u8]) -> Option<ProcessInfo> {
     Some(ProcessInfo { command_line, executable: bytes(from, TEXT_MAX)?, unit: bytes(from, TEXT_MAX)? })
 }
 
-/// Extremes and count need not agree with the buckets: they are read while several CPUs write them.
+/// Minimum, maximum and count need not agree with the buckets, because they are read while several CPUs write them.
 fn distribution(from: &mut &[u8]) -> Option<Distribution> {
     let (all, sum_ns, min_ns, max_ns) = (tally(from)?, number(from, u64::MAX)?, time(from)?, time(from)?);
     let mut buckets: Vec<(u16, u64)> = Vec::new();
@@ -135,7 +136,7 @@ pub fn decode_session(mut from: &[u8]) -> Option<Session> {
     Some(Session { anchor, hooks, grace_ns })
 }
 
-/// The pids that format 2 had in the session: those asked for, all where empty.
+/// The pids that format 2 has in the session: those asked for; empty means all.
 pub fn decode_pids_of_format_2(mut from: &[u8]) -> Option<Vec<u32>> {
     let from = &mut from;
     let _anchor = from.try_get_i64_le().ok()?;
@@ -144,7 +145,7 @@ pub fn decode_pids_of_format_2(mut from: &[u8]) -> Option<Vec<u32>> {
     pids(from)
 }
 
-/// The window's begin as format 2 had it, which does not say what was left out.
+/// The begin of the window in format 2, which does not say what was left out.
 pub fn decode_begin_of_format_2(mut from: &[u8], pids: &[u32]) -> Result<Input, Unusable> {
     begin_of_format_2(&mut from, pids).map(Input::Begin).ok_or(Unusable::Impossible)
 }
@@ -183,11 +184,11 @@ fn decode_begin(from: &mut &[u8]) -> Option<Begin> {
     Some(Begin { time_ns, scope, coverage })
 }
 
-/// The input.
+/// The input of a payload.
 pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
     let from = &mut from;
     let input = match kind {
-        // The first frame alone.
+        // Only the first frame is a session.
         kind::SESSION => None,
         kind::BEGIN => decode_begin(from).map(Input::Begin),
         kind::LIFECYCLE => decode_lifecycle(from).map(Input::Lifecycle),
@@ -353,7 +354,7 @@ fn decode_stage(from: &mut &[u8], process: &Task) -> Option<Stage> {
             let parent = other(from, process)?;
             let former = identity(from).filter(|former| *former != process.identity)?;
             let since_ns = time(from)?;
-            // Its name stands at the end: format 2 did not have it.
+            // The name comes at the end, because format 2 did not have it.
             let mut former = Task { identity: former, ..Task::default() };
             if from.has_remaining() {
                 former.ns_pid = pid(from)?;

@@ -1,4 +1,4 @@
-//! Payloads as they are written: every input and the session, member by member. `decode` reads the same.
+//! Writes payloads: every input and the session, member by member. `decode` reads them.
 //!
 //! Must not know frames, versions or files.
 

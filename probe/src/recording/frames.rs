@@ -1,4 +1,4 @@
-//! Frames in a stream of bytes: the next good one, or how much before it is none.
+//! Finds frames in a stream of bytes: the next good frame, or how many bytes before it are not part of one.
 //!
 //! Must not know what a payload says. Holds no more of the file than one frame, and hashes no byte more than twice,
 //! whatever the bytes are: a recording is outside input.
@@ -17,50 +17,50 @@ const SUM_LEN: usize = 4;
 /// Bytes read at once, at least.
 const READ_LEN: usize = 64 * 1024;
 
-/// What stands next in the stream.
+/// What comes next in the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     /// A good frame; its payload is [`Frames::payload`] of this range, until the next call.
     Frame { kind: u8, payload: Range<usize> },
-    /// Bytes that are no good frame. `torn`: they are one that begins well and that the end of the file cuts.
+    /// Bytes that are not a good frame. `torn`: they begin a frame that the end of the file cuts off.
     Gap { bytes: u64, torn: bool },
-    /// Nothing.
+    /// The end of the stream.
     End,
 }
 
-/// What stands at one place.
+/// What is at one place of the stream.
 enum Check {
     Good {
         kind: u8,
         payload: Range<usize>,
     },
     Bad,
-    /// It would go on behind the end of the file.
+    /// A frame that would go on beyond the end of the file.
     Torn,
     End,
 }
 
-/// Frames being read.
+/// A stream whose frames are being read.
 #[derive(Debug)]
 pub struct Frames<R> {
     from: R,
-    /// What has been read and is still looked at: from `start` on.
+    /// The bytes that were read; those from `start` on are still needed.
     window: Vec<u8>,
     start: usize,
-    /// Nothing more comes.
+    /// True if nothing more comes.
     exhausted: bool,
     failed: Option<io::ErrorKind>,
-    /// Since the first gap.
+    /// Present since the first gap.
     sums: Option<Sums>,
 }
 
 impl<R: Read> Frames<R> {
-    /// Of a stream that stands before its first frame.
+    /// Makes this from a stream that is just before its first frame.
     pub fn new(from: R) -> Self {
         Self { from, window: Vec::new(), start: 0, exhausted: false, failed: None, sums: None }
     }
 
-    /// The next good frame, or what is in its way.
+    /// The next good frame, or the gap before it.
     pub fn next(&mut self) -> Found {
         match self.check() {
             Check::Good { kind, payload } => {
@@ -87,12 +87,12 @@ impl<R: Read> Frames<R> {
         &self.window[self.start..]
     }
 
-    /// Makes at least `len` bytes from `start` on available; false where the stream ends before.
+    /// Makes at least `len` bytes from `start` on available; false if the stream ends first.
     fn has(&mut self, len: usize) -> bool {
         while self.rest().len() < len && !self.exhausted {
             self.give_up_what_is_read();
             let missing = len - self.rest().len();
-            // No more than there is, whatever length a frame claims.
+            // Memory grows only with what the file holds, whatever length a frame claims.
             let limit = missing.max(READ_LEN) as u64;
             match self.from.by_ref().take(limit).read_to_end(&mut self.window) {
                 Ok(0) => self.exhausted = true,
@@ -108,7 +108,7 @@ impl<R: Read> Frames<R> {
 
     fn give_up_what_is_read(&mut self) {
         let whole = self.start / Sums::EVERY * Sums::EVERY;
-        // Moving the rest costs no more than what is given up has cost.
+        // Moving the rest costs no more than reading the bytes that are given up.
         if whole < self.window.len() / 2 {
             return;
         }
@@ -119,7 +119,7 @@ impl<R: Read> Frames<R> {
         self.start -= whole;
     }
 
-    /// What stands at `start`.
+    /// What is at `start`.
     fn check(&mut self) -> Check {
         if !self.has(HEAD_LEN) {
             let rest = self.rest();
@@ -161,7 +161,7 @@ impl<R: Read> Frames<R> {
         loop {
             while self.has(MARKER.len()) && !self.rest().starts_with(&MARKER) {
                 let found = self.rest().windows(MARKER.len()).position(|window| window == MARKER);
-                // Its last bytes may be the beginning of one.
+                // The last bytes may be the beginning of a marker.
                 let len = found.unwrap_or(self.rest().len() - (MARKER.len() - 1));
                 skip(self, len);
             }
@@ -178,11 +178,11 @@ impl<R: Read> Frames<R> {
     }
 }
 
-/// Checksums of the beginning of the stream up to many places. From two of them that of all between follows without
-/// another look at it: so a million claims to the same bytes cost no more than one.
+/// Checksums of the stream from its beginning up to many places. The checksum between two places follows from theirs,
+/// without reading the bytes again. So a million claims to the same bytes cost no more than one.
 #[derive(Debug)]
 struct Sums {
-    /// Up to every [`Self::EVERY`] bytes of the window, the first up to its beginning.
+    /// One checksum for every [`Self::EVERY`] bytes of the window; the first is up to the window's beginning.
     up_to: Vec<u32>,
 }
 
@@ -214,14 +214,14 @@ impl Sums {
         on(self.up_to[whole], &window[whole * Self::EVERY..place])
     }
 
-    /// The window is to begin so many bytes later, a multiple of [`Self::EVERY`].
+    /// Moves the beginning of the window by this many bytes, a multiple of [`Self::EVERY`].
     fn give_up(&mut self, window: &[u8], bytes: usize) {
         self.at(window, bytes);
         self.up_to.drain(..bytes / Self::EVERY);
     }
 }
 
-/// The checksum of what `sum` is of and these bytes.
+/// The checksum of the bytes that `sum` covers, followed by these bytes.
 fn on(sum: u32, bytes: &[u8]) -> u32 {
     let mut hasher = Hasher::new_with_initial(sum);
     hasher.update(bytes);

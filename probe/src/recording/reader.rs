@@ -1,4 +1,4 @@
-//! Reads a recording back, around whatever damage it has.
+//! Reads a recording back, and skips what is damaged.
 
 use std::{
     fmt,
@@ -17,17 +17,17 @@ use crate::model::{DEFAULT_GRACE_NS, Input, Losses, Session};
 /// What could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// Stretches of bytes that are no good frames.
+    /// Number of gaps: stretches of bytes without a good frame.
     pub places: u64,
-    /// Their length together.
+    /// Total length of the gaps, in bytes.
     pub bytes_lost: u64,
-    /// Good frames that say what cannot be.
+    /// Frames with a good checksum but impossible values.
     pub impossible: u64,
     /// The file ends inside a frame.
     pub torn_tail: bool,
     /// The file could not be read to its end.
     pub unreadable: Option<io::ErrorKind>,
-    /// No end of the window was recorded: whoever recorded was killed, or the end is lost.
+    /// No end of the window was recorded: the recorder was killed, or the end is lost.
     pub no_end: bool,
     /// Good frames of a kind this version does not know.
     pub unknown_frames: u64,
@@ -90,19 +90,19 @@ impl std::error::Error for RecordingError {}
 /// The format whose recordings do not say what was left out.
 const FORMAT_2: u16 = 2;
 
-/// A recording being read: its inputs, and where some are missing [`Input::Losses`] that say so.
+/// A recording that is being read: its inputs, and [`Input::Losses`] in place of missing ones.
 #[derive(Debug)]
 pub struct Reader<R> {
     frames: Frames<R>,
     session: Session,
-    /// In format 2 the session said what the begin says now: these pids alone were asked for.
+    /// Format 2 had in its session what the begin has now: only these pids were asked for.
     pids_of_format_2: Option<Vec<u32>>,
     damage: Damage,
     ended: bool,
-    /// The last time that was read, and the last losses that were recorded.
+    /// The last time and the last losses that were read.
     time_ns: u64,
     losses: Losses,
-    /// Comes after the losses that were found before it.
+    /// An input that follows the losses found before it.
     next: Option<Input>,
 }
 
@@ -130,7 +130,7 @@ impl<R: Read> Reader<R> {
         if major <= FORMAT_2 {
             let pids = decode::decode_pids_of_format_2(payload).ok_or(RecordingError::NoSession)?;
             pids_of_format_2 = Some(pids);
-            // `trace` wrote no grace then.
+            // `trace` of format 2 wrote no grace.
             if session.grace_ns == 0 {
                 session.grace_ns = DEFAULT_GRACE_NS;
             }
@@ -147,7 +147,7 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// What was true for the whole recording.
+    /// The session: what holds for the whole recording.
     pub fn session(&self) -> &Session {
         &self.session
     }
@@ -165,7 +165,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The next input as it was recorded. Whatever is in its way is counted.
+    /// The next input as it was recorded. Anything unreadable before it is counted.
     fn recorded(&mut self) -> Option<Input> {
         loop {
             match self.frames.next() {

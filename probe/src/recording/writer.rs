@@ -8,7 +8,7 @@ use std::{
 use super::{HEAD_LEN, MAGIC, MAJOR, MARKER, MINOR, encode, kind};
 use crate::model::{Input, Session};
 
-/// A recording under way.
+/// A recording that is being written.
 pub struct Writer<W: Write> {
     out: BufWriter<W>,
     frame: Vec<u8>,
@@ -33,12 +33,12 @@ impl<W: Write> Writer<W> {
         self.frame(|payload| encode::encode(input, payload))
     }
 
-    /// Hands everything to the file.
+    /// Flushes everything to the file.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
-    /// Hands everything over and gives the file back.
+    /// Flushes everything and returns the file.
     pub fn finish(self) -> io::Result<W> {
         self.out.into_inner().map_err(io::IntoInnerError::into_error)
     }
@@ -57,25 +57,25 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// A recording under its name: a failure ends the recording, is kept for the end, and never ends the measurement.
+/// A recording with its name. A failure ends the recording, is reported at the end, and never ends the measurement.
 pub struct RecordingFile {
     writer: Option<Writer<Box<dyn Write + Send>>>,
     name: PathBuf,
     failed: Option<io::Error>,
-    /// The name that it has instead, and why.
+    /// The name that the file has instead, and why.
     misplaced: Option<(PathBuf, io::Error)>,
 }
 
 impl RecordingFile {
-    /// Begins it. `name`: for what is said of it.
+    /// Begins the recording. `name` is its name in messages.
     pub fn begin(out: Box<dyn Write + Send>, name: &Path, session: &Session) -> io::Result<Self> {
         let mut writer = Writer::new(out, session)?;
-        // Now, so that a full disk is told of before the measurement, not after.
+        // Flushes now, so that a full disk is reported before the measurement, not after it.
         writer.flush()?;
         Ok(Self { writer: Some(writer), name: name.to_owned(), failed: None, misplaced: None })
     }
 
-    /// It could not be given its name.
+    /// Notes that the file could not get its name.
     pub fn is_misplaced(&mut self, at: PathBuf, why: io::Error) {
         self.misplaced = Some((at, why));
     }
@@ -89,7 +89,7 @@ impl RecordingFile {
         }
     }
 
-    /// Hands everything to the file: what a killed recorder leaves behind ends here.
+    /// Flushes everything to the file. If the recorder is killed, its recording ends here.
     pub fn flush(&mut self) {
         if let Some(writer) = &mut self.writer
             && let Err(error) = writer.flush()
@@ -115,7 +115,7 @@ impl RecordingFile {
     fn fail(&mut self, error: io::Error) {
         tracing::warn!(path = ?self.name, %error, "the recording ends here");
         self.failed = Some(error);
-        // Dropped without another try to write its rest: the disk is full.
+        // Drops the file without another attempt to write the rest, because the disk is full.
         if let Some(writer) = self.writer.take() {
             let (_out, _rest) = writer.out.into_parts();
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::terminal::{View, escape, left, wrap};
 use crate::report::doctor::{DoctorReport, Readiness};
 
-/// Writes it.
+/// Writes the report.
 pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Result<()> {
     let colour = match report.verdict {
         Readiness::Ready => "1;32",
@@ -21,7 +21,7 @@ pub fn report(out: &mut impl Write, report: &DoctorReport, view: View) -> io::Re
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
     let privileges = format!("{}; kept while watching: {kept}", report.privileges.detail);
     hanging(out, "privileges", &privileges, view)?;
-    // Where it is wrong, the first sentence says it.
+    // If something is wrong with the namespace, the first sentence says so.
     let namespace =
         if report.pid_namespace.ok { &report.pid_namespace.detail } else { "not the host's PID namespace" };
     hanging(out, "namespace", namespace, view)?;

@@ -8,9 +8,9 @@ use crate::report::{
     words::{called, count, duration, in_namespace},
 };
 
-/// Writes it.
+/// Writes the line.
 pub fn line(out: &mut impl Write, event: &EventLine, view: View) -> io::Result<()> {
-    // HH:MM:SS.mmm out of an RFC 3339 time.
+    // Takes HH:MM:SS.mmm from an RFC 3339 time.
     let time = event.time.get(11..23).unwrap_or(&event.time);
     if let Some(lines) = event.lines {
         let text =

@@ -1,4 +1,4 @@
-//! JSON: one compact line a value. The published schemas (`schemas/`) describe these bytes.
+//! JSON: one compact line per value. The published schemas (`schemas/`) describe these bytes.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,8 @@ pub fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Escapes in strings also what JSON could leave as it is and a terminal would obey or hide: JSON is read there too.
+/// Escapes also the characters that JSON allows but a terminal would obey or hide, because people read JSON on
+/// terminals too.
 struct Visible;
 
 impl Formatter for Visible {

@@ -1,4 +1,4 @@
-//! Reports to bytes, one form a file: a report, an event line or a doctor's report, for people or as JSON.
+//! Turns reports into bytes, one file per form: a report, an event line or a doctor's report, for people or as JSON.
 //!
 //! Must not know the engine or where the bytes go, and must not judge: what a text says is in the report.
 

@@ -8,11 +8,11 @@ use crate::report::{
     words::{self, called, count, duration, fitting, in_namespace},
 };
 
-/// Rows of the table, and entries of the list of what was left running.
+/// Maximum number of rows in the table, and of entries in the list of what was left running.
 const ROWS_MAX: usize = 20;
-/// Healthy rows of the table: they are context, not news.
+/// Maximum number of healthy rows in the table: they are context, not news.
 const HEALTHY_ROWS_MAX: usize = 5;
-/// The narrowest layout.
+/// The width of the narrowest layout.
 const WIDTH_MIN: usize = 80;
 
 /// Writes the report.

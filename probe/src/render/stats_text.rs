@@ -1,4 +1,5 @@
-//! What the tracer itself cost and held, for people (`--stats`). Must not know where the figures come from.
+//! What the tracer itself cost, and how full its maps were, for people (`--stats`). Must not know where the figures
+//! come from.
 
 use std::io::{self, Write};
 
@@ -8,7 +9,7 @@ use crate::report::{
     words::{count, duration},
 };
 
-/// Writes it.
+/// Writes this text.
 pub fn stats(out: &mut impl Write, tracer: &Tracer) -> io::Result<()> {
     writeln!(
         out,

@@ -4,7 +4,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// How wide, and whether in colour.
+/// The width of the text, and whether it is in colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     pub width: usize,
@@ -12,19 +12,20 @@ pub struct View {
 }
 
 impl View {
-    /// `text` in an ANSI colour, where colour is wanted.
+    /// `text` in an ANSI colour, if colour is wanted.
     pub fn paint(self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
-/// Letters and symbols that take columns and show nothing there: the Hangul fillers, the empty Braille pattern, the
-/// musical null notehead. No property has them together.
+/// Letters and symbols that take up columns but show nothing: the Hangul fillers, the empty Braille pattern, the
+/// musical null notehead. No Unicode property covers all of them.
 const BLANK: [char; 6] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{2800}', '\u{1d159}'];
 
-/// Whether a character is not to be seen as itself on a terminal: it controls it, hides, changes or joins its neighbours,
-/// or looks like a space. By what the standard library calls unprintable (control, format, private and unassigned
-/// characters, separators but the space) or a grapheme's extension, and by what takes no column of its own.
+/// Whether a terminal does not show a character as itself: the character controls the terminal, hides, changes or joins
+/// its neighbours, or looks like a space. These are the characters that the standard library calls unprintable
+/// (control, format, private and unassigned characters, separators except the space) or grapheme extensions, and those
+/// that take up no column.
 pub fn is_hidden(character: char) -> bool {
     match character {
         ' '..='~' => false,
@@ -37,7 +38,8 @@ pub fn is_hidden(character: char) -> bool {
     }
 }
 
-/// Whatever is hidden in a text as a visible escape. No text from outside is printed without.
+/// The text with every hidden character as a visible escape. Every text from outside must pass through this before it
+/// is printed.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -51,12 +53,12 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Columns that a text takes.
+/// The number of columns that a text takes up.
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// The text cut to a number of columns, with an ellipsis where something went.
+/// The text cut to a number of columns, with an ellipsis where something was cut.
 pub fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -87,7 +89,7 @@ pub fn right(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// A text in lines of at most `columns`, broken between words where that is possible.
+/// A text in lines of at most `columns`, broken between words if possible.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -131,7 +131,7 @@ pub enum Rung {
     Fentry,
     /// Kernel probes: exact.
     Kprobe,
-    /// Tracepoints alone: works everywhere.
+    /// Tracepoints alone: available on every supported kernel.
     Tracepoint,
     /// Not even tracepoints can be used.
     None,

@@ -35,14 +35,14 @@ pub type Rfc3339 = ArrayString<30>;
 /// The value of `schema`; changes only when a field changes its meaning or goes.
 pub const SCHEMA: &str = "reapwatch.report/1";
 
-/// What was seen in one window, and what it comes to.
+/// What was seen in one window, and the finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Always [`SCHEMA`].
     pub schema: &'static str,
-    /// What it all comes to, of the worst verdict.
+    /// The finding: it follows the worst verdict.
     pub finding: Finding,
-    /// The finding in one sentence or two. JSON does not have it: what a script needs is in `finding` and `parents`.
+    /// The finding in one or two sentences. JSON does not have it: what a script needs is in `finding` and `parents`.
     #[serde(skip)]
     pub headline: String,
     /// A dead child that is left unreaped for longer than this counts against its parent, in ns.
@@ -53,7 +53,7 @@ pub struct Report {
     pub scope: Scope,
     /// The events that the report rests on.
     pub coverage: Coverage,
-    /// What was not asked for, or is not known, a sentence each; empty where every event of the scope was asked for.
+    /// What was not asked for or is not known, one sentence each; empty if every event of the scope was asked for.
     pub not_covered: Vec<String>,
     /// The hooks that were attached.
     pub hooks: HooksUsed,
@@ -63,15 +63,16 @@ pub struct Report {
     pub lost: Lost,
     /// The sum over all parents, listed or not.
     pub totals: Ledger,
-    /// Of the totals: parents that died with nothing to report, and are not listed one by one.
+    /// The part of the totals for parents that died with nothing to report and are not listed one by one.
     pub settled: Settled,
-    /// Of the totals: the other parents that are not listed. None of them is worse than those that are.
+    /// The part of the totals for the other parents that are not listed. None of them is worse than those that are.
     pub other: Other,
-    /// Worst first; at most 4,096, and of the dead at most 1,024 with something to report and 1,024 without.
+    /// The worst first: at most 4,096 parents, of which at most 1,024 dead ones with something to report and 1,024
+    /// without.
     pub parents: Vec<Parent>,
     /// Descendants of the command still alive when it ended (`run` only, else empty).
     pub left_running: Vec<LeftRunning>,
-    /// What the tracer itself cost and held.
+    /// What the tracer itself cost, and how full its maps were.
     pub tracer: Tracer,
 }
 
@@ -131,7 +132,7 @@ pub enum Coverage {
     Unstated,
 }
 
-/// The hooks that were attached, each as kind and place; empty where there was none.
+/// The hooks that were attached, each as kind and place; empty if there was none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HooksUsed {
     /// The hook that sees a process exit.
@@ -177,7 +178,7 @@ pub struct Lost {
     pub damaged: u64,
 }
 
-/// What a whole report comes to, of the worst verdict. In order, the worst last.
+/// The finding of a whole report: it follows the worst verdict. In order, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
@@ -189,7 +190,7 @@ pub enum Finding {
     Held,
     /// A parent is `slow`, and none is worse.
     Slow,
-    /// A parent is `leaking` or `never_reaps`: `run --error-exitcode` goes by it.
+    /// A parent is `leaking` or `never_reaps`: `run --error-exitcode` exits with N for this.
     Leak,
 }
 

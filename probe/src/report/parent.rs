@@ -18,13 +18,14 @@ pub struct Parent {
     pub start_time: Rfc3339,
     /// Its short name; empty where it has none, or where it was gone before it could be read.
     pub comm: String,
-    /// Of the program it runs now: the beginning, 4 KiB or 128 arguments of it. Empty where that is not known: of kernel
-    /// threads, and of a parent that was gone before it could be read.
+    /// The arguments of the program that it runs now, up to 4 KiB or 128 arguments. Empty if they are not known: for
+    /// kernel threads, and for a parent that was gone before they could be read.
     pub command_line: Vec<String>,
-    /// As /proc/PID/exe or the exec names it; empty where that is not known.
+    /// The path of its program, from /proc/PID/exe or the exec; empty if it is not known.
     pub executable: String,
-    /// The unit of the system's service manager that holds the process; absent where there is none, or it cannot be told.
-    /// Never one that a user names: a process in a user's manager or in a container has the unit of that manager or container.
+    /// The unit of the system's service manager that holds the process; absent if there is none or it cannot be
+    /// determined. Never one that a user names: a process in a user's manager or in a container has the unit of that
+    /// manager or container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// Whether it was alive when the window ended.
@@ -32,15 +33,15 @@ pub struct Parent {
     /// What became of its children.
     #[serde(flatten)]
     pub ledger: Ledger,
-    /// Of `unreaped`: zombies that a tracer holds, which the parent cannot reap.
+    /// The part of `unreaped` that a tracer holds, so that the parent cannot reap it.
     pub held: u64,
     /// The tracer that holds, or held, the most of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Named<'static>>,
-    /// Of `unreaped` and `abandoned`, those no tracer holds: dead before the window began.
+    /// The part of `unreaped` and `abandoned` that no tracer holds and that died before the window began.
     pub older: u64,
-    /// How long the oldest zombie that no tracer holds has waited, or where there is none the oldest held one, in ns. For a
-    /// dead parent: had waited when the parent died.
+    /// How long the oldest zombie that no tracer holds has waited, in ns; if there is none, the oldest held one. For a
+    /// dead parent, how long it had waited when the parent died.
     pub oldest_unreaped_ns: u64,
     /// True when that age is a lower bound: the zombie is older than the tracer.
     pub oldest_at_least: bool,
@@ -71,7 +72,7 @@ pub enum Verdict {
     Healthy,
     /// Not enough was seen, or inputs were lost.
     Undecided,
-    /// No dead child stays past the grace but what a tracer holds: the parent is not to blame.
+    /// Only dead children that a tracer holds stay past the grace, so the parent is not to blame.
     Held,
     /// It reaps, but late.
     Slow,

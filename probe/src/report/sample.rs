@@ -1,8 +1,8 @@
-//! Reports made by hand, for tests of what is said of them.
+//! Reports made by hand, for the tests of their texts.
 
 use super::*;
 
-/// A living parent with 100 zombies, judged so.
+/// A living parent with 100 zombies and the given verdict.
 pub fn parent(comm: &str, verdict: Verdict) -> Parent {
     Parent {
         pid: 4242,
@@ -32,7 +32,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
     }
 }
 
-/// A report of a minute on these parents; it has no headline.
+/// A report of one minute about these parents, without a headline.
 pub fn sample(parents: Vec<Parent>) -> Report {
     let finding = match parents.iter().map(|parent| parent.verdict).max() {
         Some(Verdict::NeverReaps | Verdict::Leaking) => Finding::Leak,

@@ -1,15 +1,15 @@
-//! What the tracer itself cost and held: part of every report, and all of `--stats`.
+//! What the tracer itself cost, and how full its maps were: part of every report, and all that `--stats` prints.
 //!
 //! Owns names, order and units. Must not know how the figures are measured.
 
 use serde::Serialize;
 
-/// What the tracer itself cost and held.
+/// What the tracer itself cost, and how full its maps were.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tracer {
     /// CPU time of the collector, in ns.
     pub cpu_ns: u64,
-    /// Memory of the collector that is resident, in bytes.
+    /// Resident memory of the collector, in bytes.
     pub resident_bytes: u64,
     /// Hits that the kernel skipped because the program was already running on the CPU: the sum over all programs.
     pub recursion_misses: u64,

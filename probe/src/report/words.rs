@@ -5,18 +5,18 @@
 
 use super::Parent;
 
-/// A parent with what tells it apart.
+/// The name of a parent, with its pid and unit.
 pub fn parent(parent: &Parent) -> String {
     let unit = parent.unit.as_ref().map(|unit| format!(", {unit}")).unwrap_or_default();
     format!("{} (pid {}{}{unit})", called(&parent.comm), parent.pid, in_namespace(parent.ns_pid))
 }
 
-/// The name of a process; `?` where it has none or none is known.
+/// The name of a process; `?` if it has none or none is known.
 pub fn called(name: &str) -> &str {
     if name.is_empty() { "?" } else { name }
 }
 
-/// What a process is called in its own PID namespace, after its pid.
+/// The pid of a process in its own PID namespace, to follow its pid on the host.
 pub fn in_namespace(ns_pid: Option<u32>) -> String {
     match ns_pid {
         Some(1) => ", PID 1 of a PID namespace".into(),
@@ -60,7 +60,8 @@ pub fn count(number: u64) -> String {
     out
 }
 
-/// A number in so many columns, seven at least: with separators where it fits, else rounded, as in `4.3 G`.
+/// A number in the given number of columns (at least seven): with separators if it fits, otherwise rounded, as in `4.3
+/// G`.
 pub fn fitting(number: u64, columns: usize) -> String {
     let whole = count(number);
     if whole.len() <= columns {

@@ -1,4 +1,4 @@
-//! Who writes batches of lines: a thread that may block, or the caller, who does not.
+//! Writes batches of lines: in a thread, which may block, or in the caller, which never does.
 //!
 //! Must not know how long a reader is waited for, or what is dropped.
 
@@ -15,19 +15,19 @@ use std::{
 
 use super::{paced::Paced, queue::Taker};
 
-/// A batch is queued once it is this long, or at the end of what the kernel had.
+/// A batch is queued once it is this long, or when all events that the kernel had are written.
 pub const BATCH_BYTES: usize = 64 * 1024;
-/// Written batches that are kept to be filled again.
+/// Number of written batches that are kept to be filled again.
 const USED_MAX: usize = 2;
 
-/// Who writes.
+/// How batches are written.
 pub enum Way {
     Thread(Thread),
     Caller(Caller),
 }
 
 impl Way {
-    /// An empty batch, one that has been written where there is one.
+    /// An empty batch: one that has been written, if there is one.
     pub fn empty_batch(&self) -> Vec<u8> {
         let used = match self {
             Self::Thread(thread) => thread.used.try_recv().ok(),
@@ -37,7 +37,7 @@ impl Way {
     }
 }
 
-/// Pieces of whole lines, of at most so many bytes; a longer line is a piece of its own.
+/// Pieces of whole lines, of at most `most` bytes; a longer line is a piece of its own.
 pub fn pieces(mut bytes: &[u8], most: usize) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let ends_line = |byte: &u8| *byte == b'\n';
@@ -59,12 +59,12 @@ pub fn lines_in(bytes: &[u8]) -> u64 {
 pub struct Thread {
     /// Batches that have been written, to be filled again.
     used: Receiver<Vec<u8>>,
-    /// None once it has ended and was asked why.
+    /// `None` once it has ended and its outcome was taken.
     writer: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Thread {
-    /// Starts it; `written` gets the lines that it has written.
+    /// Starts the thread, which adds the lines that it has written to `written`.
     pub fn start(
         mut out: impl Write + Send + 'static,
         piece_bytes: usize,
@@ -74,7 +74,7 @@ impl Thread {
         let (give_back, used) = sync_channel(USED_MAX);
         let writer = Builder::new().name("lines".into()).spawn(move || {
             while let Some(mut batch) = batches.take() {
-                // Piece by piece, so that progress shows.
+                // It writes piece by piece, so that `written` shows its progress.
                 for piece in pieces(&batch, piece_bytes) {
                     out.write_all(piece)?;
                     written.fetch_add(lines_in(piece), Ordering::Relaxed);
@@ -100,7 +100,7 @@ impl Thread {
         }
     }
 
-    /// The error that ended it: a full disk is no reader that has left.
+    /// The error that ended it, which may be a full disk or a reader that has left.
     pub fn why_it_ended(&mut self) -> io::Error {
         self.outcome().err().unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
@@ -110,13 +110,13 @@ impl Thread {
 pub struct Caller {
     out: Paced,
     batches: Taker<Vec<u8>>,
-    /// The batch that is being written, and how much of it is.
+    /// The batch that is being written, and how many of its bytes are written.
     batch: Vec<u8>,
     begun: usize,
 }
 
 impl Caller {
-    /// One that writes these batches.
+    /// Makes a writer of these batches.
     pub fn new(out: Paced, batches: Taker<Vec<u8>>) -> Self {
         Self { out, batches, batch: Vec::new(), begun: 0 }
     }

@@ -1,6 +1,6 @@
-//! Delivery: where reports and event lines go, and what becomes of those that find no room.
+//! Delivery: where reports and event lines go, and what happens to those that find no room.
 //!
-//! Owns the seam between what produces and what writes: a slow or broken reader loses deliveries, which are counted, and
+//! Owns the boundary between producers and writers: a slow or broken reader loses deliveries, which are counted, and
 //! never holds up the pipeline. Must not judge, and must not know where reports come from.
 
 mod batch;
@@ -12,7 +12,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use crate::report::Report;
 
-/// What a sink is offered.
+/// One item that is offered to a sink.
 #[derive(Clone, Debug)]
 pub enum Delivery {
     /// A report.
@@ -35,17 +35,17 @@ pub struct Dropped {
     pub no_room: u64,
     /// Writing has ended: the reader is gone, or the disk is full.
     pub ended: u64,
-    /// They were queued, and not written when the time to close was over.
+    /// They were queued, but not written before the time to close was over.
     pub not_written: u64,
 }
 
-/// What became of all that a sink was offered. Counts are deliveries.
+/// What happened to all deliveries that were offered to a sink. Counts are deliveries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinkStatus {
     pub queued: u64,
     pub delivered: u64,
     pub dropped: Dropped,
-    /// Why writing has ended, where it has.
+    /// Why writing has ended, if it has.
     pub last_error: Option<String>,
 }
 
@@ -54,14 +54,14 @@ pub type Closing = Pin<Box<dyn Future<Output = SinkStatus> + Send>>;
 
 /// Where reports and event lines go.
 pub trait Sink: Send {
-    /// What messages call it.
+    /// The name of the sink in messages.
     fn name(&self) -> &str;
-    /// Which deliveries it takes.
+    /// The kinds of deliveries that it takes.
     fn wants(&self) -> Wants;
     /// Takes a delivery, or drops and counts it. Never blocks.
     fn offer(&mut self, what: &Delivery);
-    /// What became of all so far.
+    /// What happened to all deliveries so far.
     fn status(&self) -> SinkStatus;
-    /// Delivers what is queued, and gives up what it has not delivered `within` that time.
+    /// Delivers what is queued, and drops what it cannot deliver `within` that time.
     fn close(self: Box<Self>, within: Duration) -> Closing;
 }

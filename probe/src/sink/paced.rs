@@ -1,5 +1,5 @@
-//! A file that is written at the pace of its reader, however slow, until something asks to end: then only as long as
-//! is left.
+//! A file that is written at the pace of its reader, however slow. Once something asks to end, writing goes on only for
+//! the time that is left.
 //!
 //! Must not know what is written, or what asks to end.
 
@@ -16,16 +16,16 @@ use nix::{
     sys::stat::{SFlag, fstat},
 };
 
-/// Tells how much time is left to write; None while nothing has asked to end.
+/// Returns how much time is left to write; `None` while nothing has asked to end.
 pub type TimeLeft = fn() -> Option<Duration>;
 
-/// A pipe that takes anything takes this much without blocking.
+/// If a pipe has any room, it takes this much without blocking.
 const PIECE_BYTES: usize = 4096;
 
-/// A file whose reader is waited for.
+/// A file whose writer waits for the reader.
 pub struct Paced {
     file: File,
-    /// A regular file takes what it is given.
+    /// True for a regular file, which always takes what is written.
     regular: bool,
     time_left: TimeLeft,
 }
@@ -36,7 +36,7 @@ impl Paced {
         Self { file, regular, time_left }
     }
 
-    /// Writes a piece, if there is room for one within `most`, and there is time left to write; returns 0 otherwise.
+    /// Writes a piece if there is room for one within `most` and time left to write; otherwise returns 0.
     pub fn write_within(&mut self, bytes: &[u8], most: Duration) -> io::Result<usize> {
         let piece = if self.regular { bytes } else { &bytes[..bytes.len().min(PIECE_BYTES)] };
         while !piece.is_empty() && (self.regular || takes_something(self.file.as_fd(), most, self.time_left)?)
@@ -53,7 +53,7 @@ impl Paced {
 }
 
 impl Write for Paced {
-    /// Fails where something has asked to end and the reader takes nothing in the time that is left.
+    /// Fails if something has asked to end and the reader takes nothing in the time that is left.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.write_within(bytes, Duration::MAX)? {
             0 if !bytes.is_empty() => Err(io::Error::new(
@@ -69,9 +69,9 @@ impl Write for Paced {
     }
 }
 
-/// Waits until the descriptor takes something, for no longer than `most`, nor than is left to write. True once it does.
+/// Waits until the descriptor takes something, but no longer than `most` or the time left to write. True if it does.
 fn takes_something(fd: BorrowedFd<'_>, most: Duration, time_left: TimeLeft) -> io::Result<bool> {
-    /// A signal that comes just before the wait begins does not interrupt it.
+    /// A wait must be short, because a signal that comes just before it does not interrupt it.
     const LOOK_EVERY: Duration = Duration::from_millis(50);
     let deadline = Instant::now().checked_add(most);
     loop {
@@ -87,12 +87,12 @@ fn takes_something(fd: BorrowedFd<'_>, most: Duration, time_left: TimeLeft) -> i
     }
 }
 
-/// Whether what is written to it is always taken, sooner or later.
+/// Whether it is a regular file, which takes every byte sooner or later.
 pub fn is_regular(file: &impl AsFd) -> bool {
     is_of_kind(file, SFlag::S_IFREG)
 }
 
-/// Whether it is a pipe, with a name or without.
+/// Whether it is a pipe, named or not.
 pub fn is_pipe(file: &impl AsFd) -> bool {
     is_of_kind(file, SFlag::S_IFIFO)
 }

@@ -1,5 +1,5 @@
-//! A queue of bounded weight between one end that never blocks and one that may: what finds no room is dropped and counted
-//! by reason.
+//! A queue of bounded weight. The end that offers never blocks, the end that takes may. An item that finds no room is
+//! dropped and counted by reason.
 //!
 //! Must not know what is queued.
 
@@ -28,12 +28,12 @@ struct Shared<T> {
 }
 
 struct State<T> {
-    /// With the weight of each.
+    /// Each item with its weight.
     items: VecDeque<(T, usize)>,
     weight: usize,
-    /// No more will be offered.
+    /// True if no more will be offered.
     closed: bool,
-    /// No more will be taken.
+    /// True if no more will be taken.
     ended: bool,
 }
 
@@ -46,14 +46,14 @@ impl<T> State<T> {
 }
 
 impl<T> Shared<T> {
-    /// A thread that panics cannot leave a queue half changed: no change of it can panic.
+    /// A poisoned lock is safe to use: no change of the queue can panic, so no panic can leave it half changed.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A queue that takes items in until they weigh `most` together; the last one may weigh more than what was left. So a queue
-/// that is full stays full until something is taken, however light the next item.
+/// A queue that takes items in until their total weight reaches `most`; the last one may weigh more than the room left.
+/// So a full queue stays full until something is taken, however light the next item is.
 pub fn bounded<T>(most: usize) -> (Queue<T>, Taker<T>) {
     let state = State { items: VecDeque::new(), weight: 0, closed: false, ended: false };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
@@ -61,13 +61,14 @@ pub fn bounded<T>(most: usize) -> (Queue<T>, Taker<T>) {
 }
 
 impl<T> Queue<T> {
-    /// Whether an offer would be taken in, or dropped for another reason than room.
+    /// Whether an offer would not be dropped for lack of room. Also true if the taking end is gone: then an offer is
+    /// dropped for that reason.
     pub fn has_room(&self) -> bool {
         let state = self.shared.state();
         state.ended || state.weight < self.most
     }
 
-    /// Takes in an item, or drops it and counts the deliveries it holds. True where it was taken in.
+    /// Takes in an item, or drops it and counts the deliveries that it holds. True if it was taken in.
     pub fn offer(&mut self, item: T, weight: usize, deliveries: u64) -> bool {
         let mut state = self.shared.state();
         if state.ended {
@@ -90,7 +91,7 @@ impl<T> Queue<T> {
         self.dropped
     }
 
-    /// Says that nothing more will be offered. What is queued is still taken.
+    /// Ends the offers. Items in the queue can still be taken.
     pub fn close(&self) {
         self.shared.state().closed = true;
         self.shared.changed.notify_one();
@@ -109,7 +110,7 @@ impl<T> Taker<T> {
         self.shared.state().take()
     }
 
-    /// The next item; waits for it. None once the queue is closed and empty.
+    /// Waits for the next item; `None` once the queue is closed and empty.
     pub fn take(&self) -> Option<T> {
         let waiting = |state: &mut State<T>| state.items.is_empty() && !state.closed;
         let state = self.shared.state();

@@ -1,5 +1,5 @@
-//! A stream of lines to a reader that may be slow: it loses lines, which are counted, and never holds up the pipeline. A
-//! thread writes them, or the caller where no thread can be had.
+//! A stream of lines to a reader that may be slow: a slow reader loses lines, which are counted, and never holds up the
+//! pipeline. A thread writes the lines, or the caller if no thread can be started.
 //!
 //! Must not know what the lines say.
 
@@ -22,16 +22,17 @@ use super::{
 };
 use crate::render;
 
-/// What is queued at most.
+/// How many bytes are queued at most.
 const QUEUED_BYTES: usize = 4 * 1024 * 1024;
-/// What is written at once.
+/// How many bytes are written at once.
 const PIECE_BYTES: usize = 16 * 1024;
-/// The same to a pipe: it takes this much (PIPE_BUF) as a whole or not at all, so that its reader gets whole lines however
-/// writing ends.
+/// The same for a pipe. A pipe takes this much (PIPE_BUF) as a whole or not at all, so that its reader gets whole lines
+/// however writing ends.
 const PIPE_PIECE_BYTES: usize = 4096;
 /// How long a batch may wait for room before it is dropped.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// At the end the reader gets as long as it takes, unless it takes nothing for this long, or a signal asks to end.
+/// At the end, the reader gets all the time that it needs, unless it takes nothing for this long or a signal asks to
+/// end.
 const STANDSTILL: Duration = Duration::from_secs(1);
 /// How often a wait looks for progress.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -39,7 +40,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long a reader is waited for.
 #[derive(Clone, Copy)]
 pub struct Patience {
-    /// However long it takes: nothing piles up meanwhile, so a slow reader needs to lose nothing.
+    /// Wait without a limit: no events pile up meanwhile, so a slow reader need not lose lines.
     pub unlimited: bool,
     /// Time left to write, once something has asked to end.
     pub time_left: TimeLeft,
@@ -58,15 +59,15 @@ pub struct LineWriter {
     lines: u64,
     /// Lines that were queued.
     queued: u64,
-    /// Lines dropped since [`LineWriter::take_lost`] last told.
+    /// Lines dropped since the last [`LineWriter::take_lost`].
     lost: u64,
-    /// The last batch was dropped: the next one does not wait.
+    /// True if the last batch was dropped: then the next one does not wait.
     stalled: bool,
     patience: Patience,
     queue: Queue<Vec<u8>>,
     way: Way,
     written: Arc<AtomicU64>,
-    /// Why writing has ended, where it has.
+    /// Why writing has ended, if it has.
     failure: Option<io::Error>,
 }
 
@@ -75,12 +76,12 @@ pub struct LineWriter {
 pub struct Lost {
     /// Lines left out.
     pub left_out: u64,
-    /// Lines at the end that it had not taken when it was given up.
+    /// Lines at the end that the reader had not taken when writing to it was given up.
     pub not_taken: u64,
 }
 
 impl LineWriter {
-    /// A regular file is waited for in any case: it takes what it is given, sooner or later.
+    /// Writing to a regular file always waits, because the file takes every byte sooner or later.
     pub fn new(out: File, patience: Patience) -> io::Result<Self> {
         let patience = Patience { unlimited: patience.unlimited || is_regular(&out), ..patience };
         let piece_bytes = if is_pipe(&out) { PIPE_PIECE_BYTES } else { PIECE_BYTES };
@@ -126,14 +127,14 @@ impl LineWriter {
         }
     }
 
-    /// Adds a line, as `write` writes it. A batch that is full waits for room as long as the patience goes.
+    /// Adds a line, as `write` writes it. A full batch waits for room as long as the patience allows.
     pub fn line(&mut self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
         write(&mut self.batch)?;
         self.lines += 1;
         if self.batch.len() >= BATCH_BYTES { self.hand_over() } else { Ok(()) }
     }
 
-    /// Queues what there is; it waits for room as long as the patience goes.
+    /// Queues the batch; it waits for room as long as the patience allows.
     pub fn hand_over(&mut self) -> io::Result<()> {
         self.advance()?;
         if self.batch.is_empty() {
@@ -168,7 +169,8 @@ impl LineWriter {
         }
     }
 
-    /// Writes what the reader takes now, where the caller writes. Fails where writing has ended; the first time with why.
+    /// If the caller writes, writes what the reader takes now. Fails if writing has ended; the first time with the
+    /// reason.
     fn advance(&mut self) -> io::Result<()> {
         if self.failure.is_some() {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -180,7 +182,7 @@ impl LineWriter {
         }
     }
 
-    /// Lines dropped since this was last asked, once the reader takes lines again.
+    /// Lines dropped since the last call, once the reader takes lines again.
     pub fn take_lost(&mut self) -> Option<u64> {
         if self.stalled || self.lost == 0 {
             return None;
@@ -188,7 +190,7 @@ impl LineWriter {
         Some(std::mem::take(&mut self.lost))
     }
 
-    /// Waits for the reader as long as it moves, and nothing asks to end. Returns the lines that it missed.
+    /// Waits for the reader as long as it takes lines and nothing asks to end. Returns the lines that it missed.
     pub fn finish(mut self) -> io::Result<Lost> {
         self.hand_over()?;
         self.queue.close();
@@ -199,7 +201,7 @@ impl LineWriter {
         Ok(Lost { left_out: self.queue.dropped().no_room, not_taken: self.queued - self.written() })
     }
 
-    /// Whether all that was queued is written. The queue is closed.
+    /// Whether all that was queued is written; for a closed queue.
     fn is_written(&mut self) -> io::Result<bool> {
         match &mut self.way {
             Way::Thread(thread) if !thread.has_ended() => Ok(false),
@@ -279,7 +281,7 @@ impl Sink for LineWriter {
     }
 }
 
-/// Whether a reader still moves.
+/// Whether a reader still takes lines.
 struct Pace {
     patience: Patience,
     seen: u64,
@@ -287,7 +289,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// Whether it has had its time.
+    /// Whether the reader has used up its time.
     fn is_over(&mut self, written: u64) -> bool {
         if written != self.seen {
             (self.seen, self.since) = (written, Instant::now());

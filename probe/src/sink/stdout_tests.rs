@@ -20,7 +20,7 @@ fn patience(unlimited: bool) -> Patience {
     Patience { unlimited, time_left: || None }
 }
 
-/// What a reader took, a write each.
+/// What a reader took, one entry per write.
 type Taken = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// A reader that takes a piece after `before` returns.
@@ -61,7 +61,7 @@ fn lines_of(taken: &Taken) -> u64 {
     taken.lock().expect("no panic").iter().map(|piece| lines_in(piece)).sum()
 }
 
-/// Adds so many lines of 1 KiB.
+/// Adds this many lines of 1 KiB.
 fn add(writer: &mut LineWriter, lines: u64) -> io::Result<()> {
     for _ in 0..lines {
         writer.line(|out| out.write_all(&[b'x'; 1023]).and_then(|()| out.write_all(b"\n")))?;
@@ -107,9 +107,9 @@ fn a_reader_that_stands_still_for_a_while_loses_lines_and_is_told_how_many() {
     assert_eq!(writer.take_lost(), None);
     let begun = Instant::now();
     add(&mut writer, 4000).expect("the writer is alive");
-    // Only the first batch that finds no room waits.
+    // Only the first batch that finds no room waits for some.
     assert!(begun.elapsed() < PATIENCE + SOON, "{:?}", begun.elapsed());
-    // It takes no lines yet, so nothing can be said to it.
+    // The reader takes no lines yet, so it cannot get the line about lost lines.
     assert_eq!(writer.take_lost(), None);
     drop(release);
     while lines_of(&taken) < 4000 {

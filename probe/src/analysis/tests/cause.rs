@@ -1,4 +1,4 @@
-//! Causes: each with its evidence, and every pair that is easily confused.
+//! Causes: each with its evidence, and every pair of causes that is easily confused.
 
 use super::{EARLY, GRACE_NS, dead, entry, judge, kinds};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// A child of 3, which came to 2 when 3 died, and died there.
+/// A child of 3 that 2 adopts when 3 dies, and that dies as a child of 2.
 fn orphan(child: u32) -> String {
     format!("{child} fork {child} 3\n 60 exit 3 2\n 70 exit {child} 2\n 71 zombie {child} 2\n")
 }
@@ -36,7 +36,7 @@ fn row(script: String, kinds: &'static [CauseKind], evidence: &'static str) -> R
     Row { script, kinds, evidence }
 }
 
-/// Parents one after the other that are easily taken for each other.
+/// Parents whose causes are easily confused, next to each other.
 fn table() -> Vec<Row> {
     let left = || dead(20, 30) + &dead(21, 31);
     let auto = "15 fork 15 2\n 16 ignored 15 2\n 17 auto 15 2\n";
@@ -44,7 +44,8 @@ fn table() -> Vec<Row> {
         format!("{child} fork {child} 2\n 50 exit {child} 2\n 51 held {child} 2 {tracer}\n")
     };
     vec![
-        // It never waits; waits for others only; waits for any and yet does not get these; waits in a way not seen.
+        // It never waits; waits only for others; waits for any child but does not reap these; waits in a way that no
+        // hook sees.
         row(left() + &waits(0, 0), &[NeverWaits], "it began no wait call since it was started, and 2 dead"),
         row(left() + &waits(0, 1), &[WaitsOnlyForSpecificChildren], "it began 1 wait call, each for one"),
         row(left() + &waits(3, 0), &[Unknown], "it began 3 wait calls for any child, and 2 dead"),
@@ -58,7 +59,7 @@ fn table() -> Vec<Row> {
             "the kernel reaped 1 dead child at once",
         ),
         row(auto.to_owned() + &left() + &waits(2, 0), &[Unknown], "it began 2 wait calls for any child"),
-        // Its program changed after these were born; before; between.
+        // It called exec after these children were born; before; in between.
         row(
             left() + "40 exec 2 0\n" + &waits(0, 0),
             &[ChildrenInheritedThroughExec],
@@ -79,13 +80,13 @@ fn table() -> Vec<Row> {
             &[ChildrenInheritedThroughExec, WaitsOnlyForSpecificChildren],
             "2 of its 3 dead children were born before",
         ),
-        // Born before its last exec, but of another: adopted and not inherited.
+        // Born before its last exec, but to another parent: adopted, not inherited.
         row(
             orphan(20) + "80 exec 2 0\n" + &waits(0, 0),
             &[SubreaperDoesNotReapOrphans],
             "its 1 dead child came to it from processes that died before",
         ),
-        // Of those it adopted it reaps none; or reaps some.
+        // It reaps none of the children that it adopted; it reaps some.
         row(
             dead(15, 30) + &orphan(20) + &waits(0, 1),
             &[SubreaperDoesNotReapOrphans, WaitsOnlyForSpecificChildren],
@@ -96,11 +97,11 @@ fn table() -> Vec<Row> {
             &[Unknown],
             "it began 5 wait calls for any child",
         ),
-        // A tracer holds it; held it and let go; another one is the parent's own fault.
+        // A tracer holds a child; held and released it; the parent is to blame for another child.
         row(held(20, 7), &[HeldByTracer], "the tracer p7 (pid 7) holds 1 dead child of it"),
         row(held(20, 7) + "60 again 20 2\n" + &waits(0, 0), &[NeverWaits], "it began no wait call"),
         row(held(20, 7) + &dead(21, 31) + &waits(0, 0), &[NeverWaits, HeldByTracer], "no wait call"),
-        // It reaps all, but late.
+        // It reaps all children, but late.
         row(
             dead(20, 30) + "900000 reap 20 2\n" + &waits(1, 0),
             &[Unknown],
@@ -162,7 +163,7 @@ fn the_parents_death_brings_no_other_cause() {
         let report = judge(EARLY, &dies);
         let parent = entry(&report, 2);
         let found = kinds(parent);
-        // Of those that it left, it is known when the youngest was born: of several causes one may be lost.
+        // Only the birth of the youngest child left is known, so one of several causes may be lost.
         let is_whole = expected.len() > 1 || found == expected;
         assert!(is_whole && !found.is_empty(), "{dies}{parent:#?}");
         assert!(found.iter().all(|kind| expected.contains(kind)), "{dies}{parent:#?}");

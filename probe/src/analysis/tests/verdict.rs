@@ -8,7 +8,7 @@ use crate::{
     report::Verdict::{self, Healthy, Held, Leaking, NeverReaps, Slow, Undecided},
 };
 
-/// All grounds that a parent can give.
+/// All grounds that are possible for a parent.
 fn possible_grounds() -> impl Iterator<Item = Grounds> {
     (0..1 << 7_u32).filter_map(|bits| {
         let is_set = |bit: u32| bits >> bit & 1 == 1;
@@ -21,7 +21,7 @@ fn possible_grounds() -> impl Iterator<Item = Grounds> {
             left_unseen: is_set(5),
             has_reaped: is_set(6),
         };
-        // A child that waits for long is one that is left, and so is one that only the kernel has counted.
+        // A child that waits for long counts as left, and so does one that only the kernel's counters show.
         let is_possible = (on.left || !on.late && !on.left_unseen) && (on.late || !on.late_in_window);
         is_possible.then_some(on)
     })
@@ -57,7 +57,7 @@ fn expect(script: &str, expected: Verdict) {
     let report = judge(EARLY, script);
     let parent = entry(&report, 2);
     assert_eq!(parent.verdict, expected, "{script}{parent:#?}");
-    // Who is not accused, and has nobody else to blame, needs no cause.
+    // A parent needs no cause if neither it nor a tracer is to blame.
     assert_eq!(parent.causes.is_empty(), matches!(expected, Healthy | Undecided), "{script}{parent:#?}");
 }
 
@@ -68,25 +68,25 @@ fn parents_that_look_alike_are_told_apart() {
     let held = "24 fork 24 2\n 50 exit 24 2\n 51 held 24 2 7\n".to_owned();
     let auto = "25 fork 25 2\n 50 ignored 25 2\n 55 auto 25 2\n".to_owned();
     for (script, expected) in [
-        // It reaps late: and one stays. Or one is young. Or a tracer holds one.
+        // It reaps late, and one child stays, one is young, or a tracer holds one.
         (late.clone(), Slow),
         (late.clone() + &old, Leaking),
         (late.clone() + &young, Slow),
         (late.clone() + &held, Slow),
-        // A tracer holds one: and one stays. Or one is young, and it reaps, or is not known to reap.
+        // A tracer holds one child, and another stays, or is young while the parent reaps or is not known to reap.
         (held.clone(), Held),
         (held.clone() + &old, NeverReaps),
         (held.clone() + &prompt + &old, Leaking),
         (held.clone() + &young, Held),
-        // The tracer let go of it, long ago or just now: from then on it is the parent's.
+        // The tracer released the child, long ago or just now: from then on the parent is to blame.
         (held.clone() + "60 again 24 2\n", NeverReaps),
         (held.clone() + "900000 again 24 2\n", Undecided),
         (held + &prompt, Held),
-        // The kernel reaped one at once, which is no credit to it and no fault.
+        // The kernel reaped one at once, which counts neither for nor against the parent.
         (auto.clone(), Healthy),
         (auto.clone() + &young, Undecided),
         (auto + &old, NeverReaps),
-        // Young: it reaps others, or not.
+        // The child is young, and the parent reaps others, or not.
         (prompt.clone() + &young, Healthy),
         (young, Undecided),
         (prompt + &old, Leaking),
@@ -120,7 +120,7 @@ fn a_loss_leaves_a_parent_with_a_young_zombie_undecided() {
     let young = reaps.clone() + &dead(21, 900_000);
     assert_eq!(judged(&young, 0), (Healthy, true));
     assert_eq!(judged(&young, 1), (Undecided, false));
-    // What was seen to wait for long did so, whatever was lost.
+    // A child that was seen to wait for long did so, whatever else was lost.
     let old = reaps + &dead(20, 30);
     assert_eq!(judged(&old, 1), (Leaking, false));
 }

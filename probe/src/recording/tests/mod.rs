@@ -21,7 +21,7 @@ fn session() -> Session {
     }
 }
 
-/// Everything that is read, and what could not be.
+/// All inputs that are read, and the damage.
 fn read(bytes: &[u8]) -> (Vec<Input>, Damage) {
     let mut reader = Reader::open(bytes).expect("the head is whole");
     let read = reader.by_ref().collect();
@@ -110,7 +110,7 @@ fn end(time_ns: u64) -> Input {
 
 #[test]
 fn false_markers_cost_one_look_each_and_what_is_behind_them_is_read() {
-    // Each claims the megabyte behind it. Checked one by one that would be a hundred gigabytes.
+    // Each frame claims the megabyte after it. Hashing them one by one would read a hundred gigabytes.
     let count = 100_000;
     let false_frame = [&MARKER[..], &[2], &1_000_000_u32.to_le_bytes()].concat();
     let damaged =
@@ -159,7 +159,7 @@ fn what_cannot_be_is_left_out_and_said() {
         info(vec![vec![b'a'; COMMAND_LINE_MAX]]),
         info(vec![Vec::new(); COMMAND_LINE_MAX]),
         counted(&[(0, 1), (bucket::LAST as u16, COUNT_MAX)]),
-        // Read while two CPUs wrote it.
+        // A histogram that was read while two CPUs wrote it.
         counters(Counters {
             reap_latency: Distribution { count: 2, min_ns: 9, max_ns: 3, ..Distribution::default() },
             ..Counters::default()
@@ -174,7 +174,7 @@ fn what_cannot_be_is_left_out_and_said() {
         lifecycle(1, one(3, TIME_MAX_NS + 1), one(2, 1), 0),
         lifecycle(1, one(3, 1), one(2, 1), TIME_MAX_NS + 1),
         lifecycle(1, one(PID_LIMIT, 1), one(2, 1), 0),
-        // Its own parent.
+        // A process that is its own parent.
         lifecycle(1, one(3, 1), one(3, 1), 0),
         info(vec![vec![b'a'; COMMAND_LINE_MAX + 1]]),
         info(vec![Vec::new(); COMMAND_LINE_MAX + 2]),
