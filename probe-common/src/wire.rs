@@ -60,6 +60,8 @@ bitflags::bitflags! {
         const COARSE = 8;
         /// On REAP: the parent it had at its death still was its parent at its release, and had not died before.
         const BY_PARENT = 16;
+        /// On EXIT: its parent is notified by another signal than SIGCHLD, or by none.
+        const CLONE_CHILD = 256;
     }
 }
 
@@ -78,6 +80,8 @@ bitflags::bitflags! {
         const PREEXISTING = 64;
         /// It had an entry among the parents itself.
         const PARENT = 128;
+        /// Its parent is notified by another signal than SIGCHLD, or by none.
+        const CLONE_CHILD = 256;
     }
 }
 
@@ -85,9 +89,11 @@ impl DeadFlags {
     /// What an event says of them. Without a branch, which the verifier would follow both ways.
     #[inline(always)]
     pub const fn sent(self) -> EventFlags {
-        const SENT: u32 = EventFlags::AUTOREAP.bits() | EventFlags::HELD.bits();
-        const _: () = assert!(SENT == DeadFlags::AUTOREAP.bits() | DeadFlags::HELD.bits());
-        EventFlags::from_bits_retain(self.bits() & SENT)
+        const SENT: DeadFlags = DeadFlags::AUTOREAP.union(DeadFlags::HELD).union(DeadFlags::CLONE_CHILD);
+        const _: () = assert!(
+            SENT.bits() == EventFlags::AUTOREAP.union(EventFlags::HELD).union(EventFlags::CLONE_CHILD).bits()
+        );
+        EventFlags::from_bits_retain(self.bits() & SENT.bits())
     }
 }
 

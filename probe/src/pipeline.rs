@@ -167,13 +167,13 @@ impl Pipeline {
             Moment::Within => {}
             Moment::Reading => {
                 self.ask_for_descriptions(source, 1, LOOK_UPS_MAX);
-                source.look_closer(&self.engine.suspects());
+                source.look_closer(&self.engine.suspects(complete_to_ns));
                 self.flush();
                 self.show(subscribers, |subscriber, engine| subscriber.reading(engine))?;
             }
             // Only now is it known which parents leave what behind.
             Moment::LastReading => {
-                source.look_closer(&self.engine.suspects());
+                source.look_closer(&self.engine.suspects(complete_to_ns));
                 self.ask_for_descriptions(source, 0, LAST_LOOK_UPS_MAX);
             }
             Moment::End => {

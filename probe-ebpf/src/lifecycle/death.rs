@@ -75,7 +75,9 @@ fn parent_at_death<M: Memory, N: Memory>(
     let key = parent.identity();
     let exit_signal = leader.exit_signal();
     let seen_as = leader.as_seen_by(parent, signal);
-    let mut flags = if seen_as.by_init { DeadFlags::UNDER_INIT } else { DeadFlags::empty() };
+    let clone_child = if exit_signal == SIGCHLD { DeadFlags::empty() } else { DeadFlags::CLONE_CHILD };
+    let mut flags =
+        clone_child.union(if seen_as.by_init { DeadFlags::UNDER_INIT } else { DeadFlags::empty() });
     if notified.tgid() == key.tgid {
         if exit_signal == SIGCHLD && parent.autoreaps() {
             flags = flags.union(DeadFlags::AUTOREAP);

@@ -32,7 +32,7 @@ bitflags::bitflags! {
 }
 
 /// What a new parent does not change of a dead child.
-const KEPT: DeadFlags = DeadFlags::PREEXISTING.union(DeadFlags::PARENT);
+const KEPT: DeadFlags = DeadFlags::PREEXISTING.union(DeadFlags::PARENT).union(DeadFlags::CLONE_CHILD);
 
 /// Whether the kernel will reap, where the hook does not say.
 pub const UNKNOWN: u32 = 2;

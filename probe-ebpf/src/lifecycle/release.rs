@@ -77,6 +77,9 @@ pub fn freed<M: Memory>(task: TaskPtr<M>) {
     released(tgid, start_boottime_ns, task, false, seen);
 }
 
+/// What the usual dead child may be.
+const USUAL: DeadFlags = DeadFlags::UNDER_INIT.union(DeadFlags::PARENT).union(DeadFlags::CLONE_CHILD);
+
 /// `reaper` waited and took the entry of `tgid`. Returns true where that is the usual case, which is only counted: in few
 /// instructions and in place. Otherwise the caller calls [`released`].
 #[inline(always)]
@@ -97,7 +100,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
     };
     let latency_ns = now_ns().saturating_sub(since_ns);
     if parent.tgid != reaper_tgid
-        || !flags.difference(DeadFlags::UNDER_INIT.union(DeadFlags::PARENT)).is_empty()
+        || !flags.difference(USUAL).is_empty()
         || ns_inum != 0
         || since_ns == 0
         || latency_ns >= setting!(slow_ns)

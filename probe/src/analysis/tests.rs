@@ -1,6 +1,7 @@
 //! Verdicts and causes of the engine's scenarios, which are written as text.
 
 mod cause;
+mod evidence;
 mod verdict;
 
 use super::report;

@@ -34,6 +34,8 @@ pub struct Unreaped {
     pub clone_children: u64,
     /// When the youngest was born.
     pub youngest_ns: u64,
+    /// When the youngest of those that are unreaped died.
+    pub youngest_death_ns: Option<u64>,
     /// How long the oldest has waited, and whether it may have waited longer. If a tracer holds all, this is the oldest
     /// held one.
     pub oldest_ns: u64,
@@ -66,6 +68,7 @@ impl Unreaped {
             let older = view.is_older(process);
             let born_ns = process.task.identity.start_boottime_ns;
             found.own += 1;
+            found.youngest_death_ns = found.youngest_death_ns.max(Some(since_ns));
             found.older += u64::from(older);
             found.from.count(process.provenance(parent));
             if let Some(first) = process.first_parent()
@@ -110,6 +113,7 @@ impl Unreaped {
             past_grace_in_window: past_grace.saturating_sub(older),
             older,
             from,
+            clone_children: parent.abandoned_clone_children,
             youngest_ns,
             oldest_ns: free.max_ns(),
             held_past_grace: held.count_over(grace_ns),

@@ -171,6 +171,7 @@ impl Engine {
             self.released_untold(task, by, since_ns, now);
         }
         let coarse = u64::from(precision == Precision::Coarse);
+        let late_ns = self.finished.bounds.late_ns;
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
                 let latency = (how == ReapHow::Wait).then(|| now.saturating_sub(since_ns));
@@ -178,8 +179,8 @@ impl Engine {
                 let Some(entry) = self.parents.get_mut(&owner) else { return latency };
                 entry.let_go(&task.identity);
                 entry.reaped_late_at_least |= at_least && latency.is_some();
-                entry.reap_latency.extend(latency);
-                if latency.is_some() {
+                if let Some(latency_ns) = latency {
+                    entry.reaps(now, latency_ns, late_ns);
                     entry.ledger.counts.reaped += 1;
                     entry.ledger.counts.coarse += coarse;
                 } else {
@@ -219,6 +220,7 @@ impl Engine {
                 // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
                 if how == ReapHow::Auto {
                     entry.ledger.counts.autoreaped += 1;
+                    entry.last_autoreap_ns = now;
                     return None;
                 }
                 if dead && !taken {
@@ -229,6 +231,7 @@ impl Engine {
                         held_by: None,
                         older: false,
                         provenance,
+                        is_clone_child: false,
                     });
                     return None;
                 }
@@ -254,7 +257,7 @@ impl Engine {
         if since_ns != 0
             && let Some(parent) = self.parent_entry(by)
         {
-            let left = Left { born_ns, waited_ns: 0, held_by, older, provenance };
+            let left = Left { born_ns, waited_ns: 0, held_by, older, provenance, is_clone_child: false };
             parent.released_untold(Untold { since_ns, released_ns: now, left });
         }
     }

@@ -359,8 +359,9 @@ fn suspects_live_and_have_children_unreaped_past_the_grace_that_no_tracer_holds(
             apply(&mut engine, [life(20, child, zombie(parent, 0))]);
         }
     }
-    let suspects =
-        |engine: &Engine| engine.suspects().iter().map(|one| one.identity.tgid).collect::<Vec<_>>();
+    let suspects = |engine: &Engine| {
+        engine.suspects(engine.ended_ns()).iter().map(|one| one.identity.tgid).collect::<Vec<_>>()
+    };
     assert_eq!(suspects(&engine), [0u32; 0], "nobody is late yet");
     let held = Stage::Zombie { parent: task(2), held_by: Some(task(9)), exit_ns: 0, again: true };
     apply(&mut engine, [life(150, 20, held)]);

@@ -3,7 +3,7 @@
 //! Must not know where events come from, nor which are missing: that is `snapshot`'s and `reconcile`'s.
 
 use super::{Engine, EnrichedEvent, State, death::Release};
-use crate::model::{Coverage, Identity, LifecycleEvent, ReapHow, Scope, Stage, Task};
+use crate::model::{Coverage, Identity, LifecycleEvent, ReapHow, Scope, Stage, Task, TaskTraits};
 
 impl Engine {
     pub(super) fn lifecycle(&mut self, mut event: LifecycleEvent, enriched: &mut Vec<EnrichedEvent>) {
@@ -30,11 +30,14 @@ impl Engine {
                     parent.reaped_before_exec = parent.ledger.counts.reaped;
                 }
             }
-            Stage::Exit { parent, status: _, autoreap } => {
+            Stage::Exit { parent, status: _, autoreap, is_clone_child } => {
                 let process = self.entry(event.process, Some(*parent));
                 process.task = event.process;
                 if matches!(process.state, State::Running) {
                     process.state = State::Exited { exit_ns: now, autoreap: *autoreap };
+                }
+                if *is_clone_child {
+                    process.traits |= TaskTraits::CLONE_CHILD;
                 }
                 // Whose zombie it is, the books say already.
                 if !process.is_dead() {
@@ -120,7 +123,7 @@ impl Engine {
         }
         if let Some(parent) = self.parent_entry(*parent) {
             parent.ledger.counts.forked += 1;
-            parent.last_fork_ns = now;
+            parent.forks(now);
         }
     }
 

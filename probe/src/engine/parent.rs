@@ -30,6 +30,7 @@ pub(super) struct Left {
     /// It was dead before the window began.
     pub older: bool,
     pub provenance: Provenance,
+    pub is_clone_child: bool,
 }
 
 impl std::ops::AddAssign for Ledger {
@@ -46,6 +47,9 @@ pub(super) struct Untold {
     pub released_ns: u64,
     pub left: Left,
 }
+
+/// A reap so shortly before or after a birth comes with it.
+pub const AT_SPAWN_NS: u64 = 50_000_000;
 
 /// Most of those remembered for one parent, until its counters say whether it lives.
 const UNTOLD_MAX: usize = 4096;
@@ -73,6 +77,14 @@ pub struct Parent {
     pub evidence: Option<Box<Evidence>>,
     /// From which time on that was so.
     pub evidence_ns: u64,
+    /// When it was looked at it read from a pipe that this process held open, which one of its zombies had left behind.
+    pub pipe_writer: Option<Box<Task>>,
+    /// Reaps that came later than the grace, and those of them that came with a birth.
+    pub late_reaps: u64,
+    pub late_reaps_at_spawn: u64,
+    pub(super) last_late_reap_ns: u64,
+    /// When the kernel last reaped a child of it at once, 0: it was not seen to.
+    pub last_autoreap_ns: u64,
     pub in_tree: bool,
     pub died_ns: Option<u64>,
     pub exec_ns: Option<u64>,
@@ -89,6 +101,8 @@ pub struct Parent {
     pub abandoned_older: u64,
     /// Where it had those from that it abandoned and no tracer held.
     pub abandoned_from: Provenances,
+    /// How many of those the parent was notified of by another signal than SIGCHLD, or by none.
+    pub abandoned_clone_children: u64,
     /// When the youngest of those was born, 0: there is none.
     pub abandoned_youngest_ns: u64,
     /// The last tracer that held one of the abandoned.
@@ -122,6 +136,11 @@ impl Parent {
             program_ns: 0,
             evidence: None,
             evidence_ns: 0,
+            pipe_writer: None,
+            late_reaps: 0,
+            late_reaps_at_spawn: 0,
+            last_late_reap_ns: 0,
+            last_autoreap_ns: 0,
             in_tree: false,
             died_ns: None,
             exec_ns: None,
@@ -133,6 +152,7 @@ impl Parent {
             abandoned_held_after: Histogram::default(),
             abandoned_older: 0,
             abandoned_from: Provenances::default(),
+            abandoned_clone_children: 0,
             abandoned_youngest_ns: 0,
             untold: Vec::new(),
             abandoned_to: None,
@@ -177,6 +197,29 @@ impl Parent {
         self.ledger.counts.reaped > self.reaped_before_exec
     }
 
+    /// It reaps a child; late, where it had waited longer than `late_ns`.
+    pub(super) fn reaps(&mut self, now: u64, latency_ns: u64, late_ns: u64) {
+        self.reap_latency.extend(Some(latency_ns));
+        if latency_ns > late_ns {
+            self.late_reaps = self.late_reaps.saturating_add(1);
+            // Either comes first.
+            if self.last_fork_ns != 0 && now.saturating_sub(self.last_fork_ns) <= AT_SPAWN_NS {
+                self.late_reaps_at_spawn = self.late_reaps_at_spawn.saturating_add(1);
+            } else {
+                self.last_late_reap_ns = now;
+            }
+        }
+    }
+
+    /// It has a new child.
+    pub(super) fn forks(&mut self, now: u64) {
+        self.last_fork_ns = now;
+        if self.last_late_reap_ns != 0 && now.saturating_sub(self.last_late_reap_ns) <= AT_SPAWN_NS {
+            self.late_reaps_at_spawn = self.late_reaps_at_spawn.saturating_add(1);
+        }
+        self.last_late_reap_ns = 0;
+    }
+
     /// One of its zombies outlived it.
     pub(super) fn abandon(&mut self, left: Left) {
         self.ledger.abandoned += 1;
@@ -186,6 +229,7 @@ impl Parent {
             self.abandoned_held_after.record(left.waited_ns);
         } else {
             self.abandoned_from.count(left.provenance);
+            self.abandoned_clone_children += u64::from(left.is_clone_child);
             self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
             self.abandoned_after.record(left.waited_ns);
         }

@@ -91,6 +91,7 @@ impl Process {
             held_by: held_by.clone(),
             older: self.is_older(first_snapshot_ns),
             provenance,
+            is_clone_child: self.traits.contains(TaskTraits::CLONE_CHILD),
         })
     }
 

@@ -120,6 +120,7 @@ impl Parent {
             parent.abandoned_held_after = Histogram::default();
             parent.abandoned_older = 0;
             parent.abandoned_from = Provenances::default();
+            parent.abandoned_clone_children = 0;
             parent.abandoned_youngest_ns = 0;
         }
         Some(parent)

@@ -189,7 +189,8 @@ impl Engine {
         if let Some(process) = self.processes.get_mut(&seen.process.identity)
             && process.parent == seen.parent.identity
         {
-            process.traits = seen.traits;
+            // An adopter is notified by SIGCHLD whatever the first parent was.
+            process.traits = seen.traits | (process.traits & TaskTraits::CLONE_CHILD);
             // Only kernels that say the one say the other.
             if !seen.traits.is_empty()
                 && let Some(parent) = self.parents.get_mut(&seen.parent.identity)

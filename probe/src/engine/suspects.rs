@@ -5,19 +5,20 @@
 use std::cmp::Reverse;
 
 use super::{Engine, State};
-use crate::model::{Evidence, Identity, Task};
+use crate::model::{Blocked, Evidence, Identity, Task};
 
+/// A child that has been dead for so long, or for the grace where that is shorter, makes its parent a suspect: what it was
+/// doing must be known before it is judged, and it may not live until then.
+const SUSPECT_AFTER_NS: u64 = 250_000_000;
 /// Most suspects at a time.
 const SUSPECTS_MAX: usize = 64;
 
 impl Engine {
-    /// Parents that live and have children which no tracer holds unreaped for longer than the grace; the worst first.
-    pub fn suspects(&self) -> Vec<Task> {
-        let late_ns = self.finished.bounds.late_ns;
+    /// Parents that live and have children which no tracer holds unreaped for some time by now; the worst first.
+    pub fn suspects(&self, now_ns: u64) -> Vec<Task> {
+        let late_ns = self.finished.bounds.late_ns.min(SUSPECT_AFTER_NS);
         let is_late = |zombie: &&Identity| match self.processes.get(*zombie).map(|process| &process.state) {
-            Some(State::Zombie { since_ns, held_by: None, .. }) => {
-                self.ended_ns.saturating_sub(*since_ns) > late_ns
-            }
+            Some(State::Zombie { since_ns, held_by: None, .. }) => now_ns.saturating_sub(*since_ns) > late_ns,
             _ => false,
         };
         let mut suspects: Vec<(usize, Task)> = self
@@ -33,10 +34,27 @@ impl Engine {
 
     /// A suspect was looked at. Of a process that is no parent nothing is kept.
     pub(super) fn looked_at(&mut self, time_ns: u64, identity: Identity, evidence: Box<Evidence>) {
+        let writer = self.left_behind(identity, &evidence);
         if let Some(parent) = self.parents.get_mut(&identity) {
             parent.evidence = Some(evidence);
             parent.evidence_ns = time_ns;
+            if writer.is_some() {
+                parent.pipe_writer = writer.map(Box::new);
+            }
         }
+    }
+
+    /// The process that holds the pipe open from which this parent reads, if a zombie of the parent's left it behind.
+    fn left_behind(&self, parent: Identity, evidence: &Evidence) -> Option<Task> {
+        let Blocked::PipeRead(read) = &evidence.blocked else { return None };
+        let zombies = &self.parents.get(&parent)?.zombies;
+        read.writers.iter().find_map(|writer| {
+            let process = self.processes.get(self.by_tgid.get(&writer.identity.tgid)?)?;
+            let first = process.orphaned_by.as_ref().map(|first| first.identity);
+            let is_left_behind =
+                zombies.contains(&process.born_to) || first.is_some_and(|first| zombies.contains(&first));
+            is_left_behind.then_some(process.task)
+        })
     }
 }
 

@@ -52,7 +52,8 @@ pub enum Stage {
     /// It runs another program.
     Exec { info: Arc<ProcessInfo> },
     /// Its last thread is dying. `autoreap`: the parent ignores SIGCHLD or set SA_NOCLDWAIT at this moment.
-    Exit { parent: Task, status: WaitStatus, autoreap: bool },
+    /// `is_clone_child`: the parent is notified by another signal than SIGCHLD, or by none.
+    Exit { parent: Task, status: WaitStatus, autoreap: bool, is_clone_child: bool },
     /// It is dead and waitable. `held_by`: a tracer that is not the parent was told instead of the parent.
     /// `again`: the tracer has let go, and only now is the parent told.
     Zombie { parent: Task, held_by: Option<Task>, exit_ns: u64, again: bool },

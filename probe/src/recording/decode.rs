@@ -343,6 +343,8 @@ fn decode_stage(from: &mut &[u8], process: &Task) -> Option<Stage> {
             parent: other(from, process)?,
             status: WaitStatus(from.try_get_u32_le().ok()?),
             autoreap: flag(from)?,
+            // Since 3.2.
+            is_clone_child: from.has_remaining() && flag(from)?,
         },
         4 => Stage::Zombie {
             parent: other(from, process)?,

@@ -223,11 +223,12 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) -> u8 {
             out.put_u8(2);
             put_detail(out, info);
         }
-        Stage::Exit { parent, status, autoreap } => {
+        Stage::Exit { parent, status, autoreap, is_clone_child } => {
             out.put_u8(3);
             put_task(out, parent);
             out.put_u32_le(status.0);
             out.put_u8(u8::from(*autoreap));
+            out.put_u8(u8::from(*is_clone_child));
         }
         Stage::Zombie { parent, held_by, exit_ns, again } => {
             out.put_u8(4);

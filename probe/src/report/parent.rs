@@ -137,6 +137,20 @@ pub enum CauseKind {
     SubreaperDoesNotReapOrphans,
     /// It waits, with flags that do not let the call see these children.
     WaitFlagsExcludeChildren,
+    /// It is stopped.
+    ParentStopped,
+    /// Its cgroup is frozen.
+    ParentFrozen,
+    /// It is blocked in something else.
+    ParentBlocked,
+    /// It reads to the end of a pipe before it waits, and somebody else holds the pipe open.
+    WaitsAfterEndOfPipe,
+    /// It has a handler for SIGCHLD and blocks the signal.
+    SigchldBlocked,
+    /// It ignores SIGCHLD, but did not yet when those left died.
+    SigchldIgnoredTooLate,
+    /// It reaps only when it starts another child.
+    ReapsOnlyWhenItSpawns,
     /// It begins no wait call.
     NeverWaits,
     /// It waits only for some of its children.
@@ -155,6 +169,13 @@ impl CauseKind {
             Self::InitDoesNotReapOrphans => "init does not reap orphans",
             Self::SubreaperDoesNotReapOrphans => "subreaper does not reap orphans",
             Self::WaitFlagsExcludeChildren => "wait flags exclude children",
+            Self::ParentStopped => "parent stopped",
+            Self::ParentFrozen => "parent frozen",
+            Self::ParentBlocked => "parent blocked",
+            Self::WaitsAfterEndOfPipe => "waits after end of pipe",
+            Self::SigchldBlocked => "sigchld blocked",
+            Self::SigchldIgnoredTooLate => "sigchld ignored too late",
+            Self::ReapsOnlyWhenItSpawns => "reaps only when it spawns",
             Self::NeverWaits => "never waits",
             Self::WaitsOnlyForSpecificChildren => "waits only for specific children",
             Self::HeldByTracer => "held by tracer",

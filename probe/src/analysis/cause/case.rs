@@ -7,7 +7,7 @@ use super::{
     runtime::Runtime,
     words::{dead_children, wait_calls},
 };
-use crate::engine::Parent;
+use crate::{engine::Parent, model::Evidence};
 
 pub struct Case<'a> {
     pub parent: &'a Parent,
@@ -19,6 +19,8 @@ pub struct Case<'a> {
     pub is_seen_whole: bool,
     /// All children that it started were counted.
     pub are_forks_known: bool,
+    /// What it was doing when it was last looked at as a suspect.
+    pub evidence: Option<&'a Evidence>,
     /// What it is written in, as far as its program says.
     pub runtime: Runtime,
 }
@@ -27,8 +29,16 @@ impl<'a> Case<'a> {
     pub fn new(parent: &'a Parent, unreaped: &'a Unreaped, began_ns: u64) -> Self {
         let is_seen_whole = parent.task.identity.start_boottime_ns >= began_ns;
         let are_forks_known = is_seen_whole && !parent.is_uncounted;
-        let runtime = Runtime::of(parent);
-        Self { parent, unreaped, began_ns, left: unreaped.left(), is_seen_whole, are_forks_known, runtime }
+        Self {
+            parent,
+            unreaped,
+            began_ns,
+            left: unreaped.left(),
+            is_seen_whole,
+            are_forks_known,
+            evidence: parent.current_evidence(),
+            runtime: Runtime::of(parent),
+        }
     }
 
     /// Since when its wait calls are counted.

@@ -5,11 +5,15 @@
 
 mod case;
 mod clone_children;
+mod end_of_pipe;
 mod held;
 mod inherited;
 mod never_waits;
 mod orphans;
+mod parent_state;
 mod runtime;
+mod sigchld;
+mod spawning;
 mod specific;
 mod unknown;
 mod words;
@@ -64,10 +68,17 @@ impl Fix {
 
 /// The more special before the more general: of those that explain the same children the first one counts.
 const RULES: &[Rule] = &[
+    parent_state::STOPPED,
+    parent_state::FROZEN,
+    end_of_pipe::RULE,
+    parent_state::BLOCKED,
+    sigchld::BLOCKED,
     inherited::RULE,
     orphans::INIT,
     orphans::SUBREAPER,
     clone_children::RULE,
+    sigchld::IGNORED_TOO_LATE,
+    spawning::RULE,
     specific::RULE,
     never_waits::RULE,
     held::RULE,

@@ -140,17 +140,24 @@ fn every_kind_of_cause_is_in_the_table() {
         ChildrenInheritedThroughExec => Some(InitDoesNotReapOrphans),
         InitDoesNotReapOrphans => Some(SubreaperDoesNotReapOrphans),
         SubreaperDoesNotReapOrphans => Some(WaitFlagsExcludeChildren),
-        WaitFlagsExcludeChildren => Some(HeldByTracer),
+        WaitFlagsExcludeChildren => Some(ParentStopped),
+        ParentStopped => Some(ParentFrozen),
+        ParentFrozen => Some(ParentBlocked),
+        ParentBlocked => Some(WaitsAfterEndOfPipe),
+        WaitsAfterEndOfPipe => Some(SigchldBlocked),
+        SigchldBlocked => Some(SigchldIgnoredTooLate),
+        SigchldIgnoredTooLate => Some(ReapsOnlyWhenItSpawns),
+        ReapsOnlyWhenItSpawns => Some(HeldByTracer),
         HeldByTracer => Some(NeverWaits),
         NeverWaits => Some(WaitsOnlyForSpecificChildren),
         WaitsOnlyForSpecificChildren => Some(Unknown),
         Unknown => None,
     };
-    // Their tests are apart: the scripts of the table have neither inits nor clones.
-    let apart = [InitDoesNotReapOrphans, WaitFlagsExcludeChildren];
+    // Those that rest on what a suspect was doing, or on what no script says, are tested in `evidence`.
+    let in_evidence = super::evidence::kinds();
     for kind in std::iter::successors(Some(ChildrenInheritedThroughExec), after) {
         assert!(
-            apart.contains(&kind) || table().iter().any(|row| row.kinds.contains(&kind)),
+            in_evidence.contains(&kind) || table().iter().any(|row| row.kinds.contains(&kind)),
             "no row has {kind:?}"
         );
     }
@@ -210,9 +217,9 @@ fn the_init_of_a_pid_namespace_is_told_that_it_gets_every_orphan() {
             (2, reaper, Stage::Fork { parent: task(1), creator: task(1) }),
             (3, task(3), Stage::Fork { parent: reaper, creator: reaper }),
             (20, task(20), Stage::Fork { parent: task(3), creator: task(3) }),
-            (60, task(3), Stage::Exit { parent: reaper, status, autoreap: true }),
+            (60, task(3), Stage::Exit { parent: reaper, status, autoreap: true, is_clone_child: false }),
             (65, task(20), Stage::Reparent { parent: reaper, from: task(3), since_ns: 0 }),
-            (70, task(20), Stage::Exit { parent: reaper, status, autoreap: false }),
+            (70, task(20), Stage::Exit { parent: reaper, status, autoreap: false, is_clone_child: false }),
             (71, task(20), Stage::Zombie { parent: reaper, held_by: None, exit_ns: 70, again: false }),
         ] {
             engine.apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }), &mut Vec::new());

@@ -31,7 +31,7 @@ pub(super) fn fork(child: u32, parent: u32) -> Stage {
 }
 
 pub(super) fn exit(parent: u32, autoreap: bool) -> Stage {
-    Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap }
+    Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap, is_clone_child: false }
 }
 
 pub(super) fn zombie(parent: u32, exit_ns: u64) -> Stage {

@@ -46,11 +46,14 @@ fn stage() -> impl Strategy<Value = Stage> {
     prop_oneof![
         (task(), task()).prop_map(|(parent, creator)| Stage::Fork { parent, creator }),
         info().prop_map(|info| Stage::Exec { info: info.into() }),
-        (task(), any::<u32>(), any::<bool>()).prop_map(|(parent, status, autoreap)| Stage::Exit {
-            parent,
-            status: WaitStatus(status),
-            autoreap
-        }),
+        (task(), any::<u32>(), any::<bool>(), any::<bool>()).prop_map(
+            |(parent, status, autoreap, is_clone_child)| Stage::Exit {
+                is_clone_child,
+                parent,
+                status: WaitStatus(status),
+                autoreap
+            }
+        ),
         (task(), option::of(task()), time(), any::<bool>())
             .prop_map(|(parent, held_by, exit_ns, again)| Stage::Zombie { parent, held_by, exit_ns, again }),
         (task(), task(), time()).prop_map(|(parent, from, since_ns)| Stage::Reparent {

@@ -61,6 +61,7 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
             parent: task(&event.parent),
             status: WaitStatus(event.status),
             autoreap: event.flags.contains(EventFlags::AUTOREAP),
+            is_clone_child: event.flags.contains(EventFlags::CLONE_CHILD),
         },
         kind::ZOMBIE => Stage::Zombie {
             parent: task(&event.parent),

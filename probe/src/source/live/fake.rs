@@ -185,7 +185,8 @@ pub(crate) fn death(process: u32, parent: u32) -> DeadChild {
 }
 
 pub(crate) fn exit(time_ns: u64, process: u32, parent: u32) -> LifecycleEvent {
-    let stage = Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap: false };
+    let stage =
+        Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap: false, is_clone_child: false };
     LifecycleEvent { time_ns, process: task(process), stage }
 }
 

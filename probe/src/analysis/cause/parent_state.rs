@@ -1,0 +1,104 @@
+//! `parent_stopped`, `parent_frozen`, `parent_blocked`: while that lasts the parent reaps nothing, whatever its program does.
+//!
+//! Confusable with `never_waits`: a stopped parent begins no wait call either.
+
+use super::{Case, Explains, Finding, Fix, Rule};
+use crate::{
+    model::{Blocked, Tracer, WaitTarget},
+    report::CauseKind,
+};
+
+pub const STOPPED: Rule = Rule {
+    kind: CauseKind::ParentStopped,
+    explains: Explains::All,
+    check: stopped,
+    fix: |case| {
+        Fix::new(
+            format!("let it go on: kill -CONT {}", case.parent.task.identity.tgid),
+            "find out who stops it (SIGSTOP, ^Z, reading from the terminal in the background, a debugger)",
+        )
+    },
+};
+
+pub const FROZEN: Rule = Rule {
+    kind: CauseKind::ParentFrozen,
+    explains: Explains::All,
+    check: |case| match case.evidence.and_then(|evidence| evidence.is_frozen) {
+        Some(true) => {
+            Finding::Yes(vec!["its cgroup, or one above it, is frozen: none of its threads runs".into()])
+        }
+        _ => Finding::No,
+    },
+    fix: |_| {
+        Fix::new(
+            "thaw the cgroup: write 0 to its cgroup.freeze (docker unpause, systemctl thaw)",
+            "find out who froze it (docker pause, systemctl freeze, a checkpoint that did not end)",
+        )
+    },
+};
+
+pub const BLOCKED: Rule = Rule {
+    kind: CauseKind::ParentBlocked,
+    explains: Explains::All,
+    check: blocked,
+    fix: |case| match case.evidence.map(|evidence| &evidence.blocked) {
+        Some(Blocked::Wait(_)) => Fix::new(
+            "",
+            "wait for any child (waitpid(-1, …)), or for each one with a time-out, so that one that hangs does not keep the \
+             others waiting",
+        ),
+        Some(Blocked::Vfork) => Fix::new(
+            "see why the child that it vforked neither execs nor ends",
+            "do nothing between vfork and exec that can block",
+        ),
+        _ => Fix::new(
+            "see what it sleeps for (a network file system, a frozen file system, a device): only the end of that wakes it",
+            "keep the thread that reaps apart from those that do such input and output",
+        ),
+    },
+};
+
+fn stopped(case: &Case) -> Finding {
+    let Some(evidence) = case.evidence else { return Finding::No };
+    match evidence.state {
+        b'T' => Finding::Yes(vec!["it is stopped (state T): it runs nothing until it gets SIGCONT".into()]),
+        b't' => Finding::Yes(vec![match &evidence.tracer {
+            Tracer::By(tracer) if tracer.identity.tgid != 0 => {
+                format!(
+                    "{} (pid {}) traces it and has stopped it (state t)",
+                    tracer.comm.text(),
+                    tracer.identity.tgid
+                )
+            }
+            _ => "a tracer has stopped it (state t)".into(),
+        }]),
+        _ => Finding::No,
+    }
+}
+
+fn blocked(case: &Case) -> Finding {
+    let Some(evidence) = case.evidence.filter(|evidence| evidence.is_of_main) else { return Finding::No };
+    match &evidence.blocked {
+        Blocked::Vfork => Finding::Yes(vec![
+            "its main thread is in vfork until the child runs another program or ends".into(),
+        ]),
+        // For the children that it leaves for good other rules speak; this is why it was late.
+        Blocked::Wait(wait) if case.left == 0 && evidence.threads == 1 => match wait.target {
+            WaitTarget::Child(pid) => {
+                Finding::Yes(vec![format!("it was blocked in a wait call for its child {pid} alone")])
+            }
+            WaitTarget::Pidfd => {
+                Finding::Yes(vec!["it was blocked in a wait call for one child, by pidfd".into()])
+            }
+            _ => Finding::No,
+        },
+        _ if evidence.state == b'D' => {
+            let at = match evidence.wait_channel.as_slice() {
+                [] => String::new(),
+                channel => format!(", in {}", String::from_utf8_lossy(channel)),
+            };
+            Finding::Yes(vec![format!("its main thread sleeps and cannot be interrupted (state D{at})")])
+        }
+        _ => Finding::No,
+    }
+}

@@ -1,0 +1,78 @@
+//! `sigchld_blocked`, `sigchld_ignored_too_late`: what it does with SIGCHLD keeps it from reaping.
+//!
+//! Confusable with `never_waits`: in both cases no wait call is begun.
+
+use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
+use crate::report::CauseKind;
+
+/// SIGCHLD, 17, in a mask.
+const SIGCHLD: u64 = 1 << 16;
+
+pub const BLOCKED: Rule = Rule {
+    kind: CauseKind::SigchldBlocked,
+    explains: Explains::All,
+    check: blocked,
+    fix: |case| {
+        Fix::new(
+            case.free_now(),
+            "unblock SIGCHLD (sigprocmask, pthread_sigmask): the mask is inherited through fork and exec, so whoever starts \
+             the program has to restore it, or the program at its start",
+        )
+    },
+};
+
+pub const IGNORED_TOO_LATE: Rule = Rule {
+    kind: CauseKind::SigchldIgnoredTooLate,
+    explains: Explains::Own,
+    check: ignored_too_late,
+    fix: |case| {
+        Fix::new(
+            case.free_now(),
+            "ignore SIGCHLD before the first child is started, or call waitpid(-1, …, WNOHANG) in a loop once after it is \
+             ignored: the kernel does not reap those that are dead already",
+        )
+    },
+};
+
+fn blocked(case: &Case) -> Finding {
+    let Some(evidence) = case.evidence else { return Finding::No };
+    let Some(blocked) = evidence.blocked_by_all else { return Finding::No };
+    // Without a handler nothing would run if it were unblocked.
+    if blocked & SIGCHLD == 0 || evidence.signals.caught & SIGCHLD == 0 {
+        return Finding::No;
+    }
+    // Whoever takes the signal otherwise (signalfd, sigwait) leaves none pending.
+    if evidence.pending.unwrap_or(0) & SIGCHLD == 0 {
+        return Finding::No;
+    }
+    let threads = if evidence.threads == 1 { "it blocks" } else { "every thread of it blocks" };
+    Finding::Yes(vec![format!(
+        "{threads} SIGCHLD, and one is pending: the handler that it has for it never runs"
+    )])
+}
+
+fn ignored_too_late(case: &Case) -> Finding {
+    if case.own_left() <= case.unreaped.clone_children || case.parent.waits.is_some_and(|waits| waits.any > 0)
+    {
+        return Finding::No;
+    }
+    let autoreaped = case.parent.ledger.counts.autoreaped;
+    let since = match autoreaped {
+        0 => String::new(),
+        _ => format!("; since then the kernel reaped {} at once", dead_children(autoreaped)),
+    };
+    if case.evidence.is_some_and(|evidence| evidence.signals.ignored & SIGCHLD != 0) {
+        return Finding::Yes(vec![format!(
+            "it ignores SIGCHLD, but did not yet when those left died{since}"
+        )]);
+    }
+    // Nobody looked at it while it lived: the order of the deaths says the same.
+    let is_later =
+        case.unreaped.youngest_death_ns.is_some_and(|died_ns| case.parent.last_autoreap_ns > died_ns);
+    if case.evidence.is_none() && autoreaped > 0 && is_later {
+        return Finding::Yes(vec![format!(
+            "it ignored SIGCHLD (or had SA_NOCLDWAIT set), but not yet when those left died{since}"
+        )]);
+    }
+    Finding::No
+}

@@ -1,0 +1,40 @@
+//! `reaps_only_when_it_spawns`: the dead wait until the program starts its next child, as CPython does with the Popen objects
+//! that nobody refers to any more.
+//!
+//! Confusable with a parent that reaps late for other reasons: here each late reap came with a birth.
+
+use super::{Case, Explains, Finding, Fix, Rule, runtime::Runtime, words::dead_children};
+use crate::report::CauseKind;
+
+/// Fewer may be chance.
+const REAPS_MIN: u64 = 2;
+
+pub const RULE: Rule = Rule {
+    kind: CauseKind::ReapsOnlyWhenItSpawns,
+    explains: Explains::Own,
+    check,
+    fix: |case| {
+        Fix::new(
+            "",
+            match case.runtime {
+                Runtime::Python => {
+                    "keep the Popen objects and call wait() or poll() on them; subprocess reaps dropped ones only when the next \
+                     Popen is made"
+                }
+                _ => "reap on SIGCHLD, or by a timer, not only when the next child is started",
+            },
+        )
+    },
+};
+
+fn check(case: &Case) -> Finding {
+    let (late, at_spawn) = (case.parent.late_reaps, case.parent.late_reaps_at_spawn);
+    if late < REAPS_MIN || at_spawn < late {
+        return Finding::No;
+    }
+    Finding::Yes(vec![format!(
+        "it reaped {} late, each within {} ms of starting another child",
+        dead_children(late),
+        crate::engine::AT_SPAWN_NS / 1_000_000
+    )])
+}

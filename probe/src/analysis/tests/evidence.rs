@@ -1,0 +1,203 @@
+//! Causes that rest on what a suspect was doing: each beside the one that it is easily taken for.
+
+use super::{EARLY, GRACE_NS, dead, entry, kinds as kinds_of};
+use crate::{
+    analysis::report,
+    engine::tests::{play_in, task},
+    model::{
+        Begin, Blocked, Evidence, Input, LifecycleEvent, PipeRead, Session, SignalMasks, Stage, Task, Tracer,
+        Wait, WaitStatus, WaitTarget,
+    },
+    report::{
+        CauseKind::{self, *},
+        Parent,
+    },
+};
+
+const SIGCHLD: u64 = 1 << 16;
+
+/// What is said of 2, of whom this was seen when it was looked at, and after which these events came.
+fn judge(script: &str, evidence: Evidence, then: &[(u64, Task, Stage)]) -> Parent {
+    let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, script);
+    let mut apply = |input| engine.apply(input, &mut Vec::new());
+    for (time_ns, process, stage) in then.iter().cloned() {
+        apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
+    }
+    let identity = task(2).identity;
+    apply(Input::Evidence { time_ns: 800_000, identity, evidence: Box::new(evidence) });
+    apply(Input::End { time_ns: 1_000_000 });
+    let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+    entry(&report(&engine.view(), &session), 2).clone()
+}
+
+fn main_thread() -> Evidence {
+    Evidence { state: b'S', threads: 1, threads_read: 1, is_of_main: true, ..Evidence::default() }
+}
+
+fn masks(caught: u64, ignored: u64) -> SignalMasks {
+    SignalMasks { blocked: 0, ignored, caught }
+}
+
+fn blocked_in(blocked: Blocked) -> Evidence {
+    Evidence { blocked, ..main_thread() }
+}
+
+/// In a read of a pipe that `writer` holds open.
+fn reads_pipe(writer: u32) -> Evidence {
+    blocked_in(Blocked::PipeRead(PipeRead { fd: 3, pipe: 9, writers: vec![task(writer)], is_cut: false }))
+}
+
+fn waits_for(target: WaitTarget) -> Evidence {
+    blocked_in(Blocked::Wait(Wait { target, flags: Wait::EXITED }))
+}
+
+/// A row: the script, what was seen, the cause, and what its first evidence says.
+type Row = (String, Evidence, CauseKind, &'static str);
+
+fn table() -> Vec<Row> {
+    let left = || dead(20, 30) + &dead(21, 31) + "90 waits 2 0 0\n";
+    let auto = || "15 fork 15 2\n 16 ignored 15 2\n 17 auto 15 2\n".to_owned() + &left();
+    let late = || dead(20, 30) + "900000 reap 20 2\n 910000 waits 2 0 1\n";
+    // 30 is a child of 20, a zombie; 31 a child of 2.
+    let pipe = || "19 fork 20 2\n 25 fork 30 20\n 26 fork 31 2\n".to_owned() + &left();
+    let stopped = |state| Evidence { state, ..main_thread() };
+    let handler = |blocked, pending| Evidence {
+        signals: masks(SIGCHLD, 0),
+        blocked_by_all: Some(blocked),
+        pending: Some(pending),
+        ..main_thread()
+    };
+    vec![
+        (left(), stopped(b'S'), NeverWaits, "it began no wait call since it was started"),
+        (left(), stopped(b'T'), ParentStopped, "it is stopped (state T)"),
+        (
+            left(),
+            Evidence { tracer: Tracer::By(task(7)), ..stopped(b't') },
+            ParentStopped,
+            "p7 (pid 7) traces it and has stopped it",
+        ),
+        (
+            left(),
+            Evidence { is_frozen: Some(true), ..main_thread() },
+            ParentFrozen,
+            "its cgroup, or one above it, is frozen",
+        ),
+        (left(), Evidence { is_frozen: Some(false), ..main_thread() }, NeverWaits, "it began no wait call"),
+        (left(), blocked_in(Blocked::Vfork), ParentBlocked, "its main thread is in vfork"),
+        (
+            left(),
+            Evidence { wait_channel: b"rpc_wait".to_vec(), ..stopped(b'D') },
+            ParentBlocked,
+            "cannot be interrupted (state D, in rpc_wait)",
+        ),
+        (late(), waits_for(WaitTarget::Child(9)), ParentBlocked, "in a wait call for its child 9 alone"),
+        (late(), waits_for(WaitTarget::Any), Unknown, "it reaped 1 dead child"),
+        // A signal that is blocked and has no handler changes nothing; nor one that somebody takes otherwise.
+        (left(), handler(SIGCHLD, SIGCHLD), SigchldBlocked, "it blocks SIGCHLD, and one is pending"),
+        (left(), handler(SIGCHLD, 0), NeverWaits, "it began no wait call"),
+        (left(), handler(0, SIGCHLD), NeverWaits, "it began no wait call"),
+        (
+            left(),
+            Evidence { signals: masks(0, 0), ..handler(SIGCHLD, SIGCHLD) },
+            NeverWaits,
+            "it began no wait call",
+        ),
+        (
+            auto(),
+            Evidence { signals: masks(0, SIGCHLD), ..main_thread() },
+            SigchldIgnoredTooLate,
+            "it ignores SIGCHLD, but did not yet when those left died; since then the kernel reaped 1",
+        ),
+        // It ignored SIGCHLD before these died, and no longer does.
+        (auto(), main_thread(), NeverWaits, "it began no wait call"),
+        (pipe(), reads_pipe(30), WaitsAfterEndOfPipe, "that p30 (pid 30), which its dead child left behind"),
+        // It reads from one that lives: that is what it is for.
+        (pipe(), reads_pipe(31), NeverWaits, "it began no wait call"),
+    ]
+}
+
+/// The kinds of causes that this file tests.
+pub fn kinds() -> Vec<CauseKind> {
+    let apart = [InitDoesNotReapOrphans, WaitFlagsExcludeChildren, ReapsOnlyWhenItSpawns];
+    table().into_iter().map(|row| row.2).chain(apart).collect()
+}
+
+#[test]
+fn what_a_suspect_was_doing_tells_its_cause_from_the_one_that_it_is_taken_for() {
+    for (script, evidence, kind, says) in table() {
+        let parent = judge(&script, evidence.clone(), &[]);
+        assert_eq!(kinds_of(&parent), [kind], "{script}{evidence:#?}{parent:#?}");
+        let said = &parent.causes[0].evidence[0];
+        assert!(said.contains(says), "{said:?} does not say {says:?}");
+    }
+}
+
+#[test]
+fn what_was_seen_of_the_program_before_says_nothing_of_this_one() {
+    let stopped = Evidence { state: b'T', ..main_thread() };
+    let execs = [(850_000, task(2), Stage::Exec { info: Default::default() })];
+    let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &dead(20, 30));
+    let mut apply = |input| engine.apply(input, &mut Vec::new());
+    let identity = task(2).identity;
+    apply(Input::Evidence { time_ns: 800_000, identity, evidence: Box::new(stopped) });
+    for (time_ns, process, stage) in execs {
+        apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
+    }
+    apply(Input::End { time_ns: 1_000_000 });
+    let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+    let report = report(&engine.view(), &session);
+    assert_eq!(kinds_of(entry(&report, 2)), [ChildrenInheritedThroughExec]);
+}
+
+#[test]
+fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
+    let exits = |is_clone_child| {
+        let stage = Stage::Exit { parent: task(2), status: WaitStatus(0), autoreap: false, is_clone_child };
+        let zombie = Stage::Zombie { parent: task(2), held_by: None, exit_ns: 30, again: false };
+        [(30, task(20), stage), (31, task(20), zombie)]
+    };
+    let script = |waits: u32| format!("20 fork 20 2\n 90 waits 2 {waits} 0\n");
+    let causes =
+        |waits, is_clone_child| kinds_of(&judge(&script(waits), main_thread(), &exits(is_clone_child)));
+    assert_eq!(causes(5, true), [WaitFlagsExcludeChildren]);
+    assert_eq!(causes(5, false), [Unknown]);
+    assert_eq!(causes(0, true), [NeverWaits]);
+    // The same when the parent has died over it.
+    let mut dies = exits(true).to_vec();
+    let status = WaitStatus(0);
+    dies.push((
+        900_000,
+        task(2),
+        Stage::Exit { parent: task(1), status, autoreap: false, is_clone_child: false },
+    ));
+    assert_eq!(kinds_of(&judge(&script(5), main_thread(), &dies)), [WaitFlagsExcludeChildren]);
+}
+
+#[test]
+fn late_reaps_that_each_come_with_a_birth_are_a_cause_and_others_are_not() {
+    // Late for the engine is over 5 s; a birth comes with a reap that is at most 50 ms apart.
+    let at_ms = |event: &str, time_ms: u64| format!("{}000000 {event} 2\n", time_ms);
+    let causes = |[first, second]: [u64; 2]| {
+        let mut events = vec![
+            (1, "fork 30"),
+            (2, "exit 30"),
+            (3, "zombie 30"),
+            (first, "reap 30"),
+            (6_500, "fork 31"),
+            (6_501, "exit 31"),
+            (6_502, "zombie 31"),
+            (second, "reap 31"),
+            (13_000, "fork 32"),
+        ];
+        events.sort_unstable();
+        let script: String = events.into_iter().map(|(time_ms, event)| at_ms(event, time_ms)).collect();
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
+        engine.apply(Input::End { time_ns: 14_000_000_000 }, &mut Vec::new());
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        kinds_of(entry(&report(&engine.view(), &session), 2))
+    };
+    // Just before the births of 31 and 32; the second one long before; just after.
+    assert_eq!(causes([6_499, 12_990]), [ReapsOnlyWhenItSpawns]);
+    assert_eq!(causes([6_499, 12_500]), [Unknown]);
+    assert_eq!(causes([6_505, 13_004]), [ReapsOnlyWhenItSpawns]);
+}
