@@ -1,4 +1,4 @@
-//! What every event costs the collector, alone: its decoding, the engine, its line. `cargo bench --package probe`.
+//! What every event costs the collector, alone: its decoding, the engine, its line. `cargo bench --package probe --bench hot_path`.
 //!
 //! Owns a realistic life, as the kernel programs would send it. Must not touch the kernel.
 

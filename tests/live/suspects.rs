@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command},
 };
@@ -227,6 +227,25 @@ fn what_suspects_do_meanwhile_is_what_they_said() {
     };
     assert_eq!(tracer(&traced), Some(traced.number("tracer")));
     assert_eq!(tracer(&reads), None);
+}
+
+#[test]
+fn of_another_users_suspect_what_is_hidden_is_unknown_and_the_rest_is_read() {
+    require_root();
+    // Where that user may go.
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let copy = directory.path().join("workload");
+    fs::copy(workload(), &copy).expect("a copy");
+    let mut command = Command::new(copy);
+    command.arg("suspect-blocks-in-all-threads").uid(65_534).gid(65_534);
+    let suspect = Suspect::told(Telling::start_command(command));
+    let recorded = recorded("2500ms");
+    let evidence = suspect.last(&recorded);
+    assert_eq!((evidence.state, evidence.signals), (b'S', masks(&suspect.telling.child)));
+    assert_eq!(evidence.blocked_by_all.map(|by_all| by_all & SIGCHLD), Some(SIGCHLD));
+    assert_eq!((evidence.threads_read, evidence.tracer), (2, Tracer::None));
+    assert_eq!(evidence.blocked, Blocked::Unknown, "its syscall file is its owner's");
 }
 
 /// Whether there are processes whose descriptors are hidden even from root, as a sandbox hides its own.

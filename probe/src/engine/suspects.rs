@@ -12,6 +12,8 @@ use crate::model::{Blocked, Evidence, Identity, Task};
 const SUSPECT_AFTER_NS: u64 = 250_000_000;
 /// Most suspects at a time.
 const SUSPECTS_MAX: usize = 64;
+/// Of a parent so many late zombies are counted: tens of thousands more would change nothing but the time it takes.
+const LATE_COUNTED_MAX: usize = 256;
 
 impl Engine {
     /// Parents that live and have children which no tracer holds unreaped for some time by now; the worst first.
@@ -21,15 +23,18 @@ impl Engine {
             Some(State::Zombie { since_ns, held_by: None, .. }) => now_ns.saturating_sub(*since_ns) > late_ns,
             _ => false,
         };
-        let mut suspects: Vec<(usize, Task)> = self
+        let mut suspects: Vec<(usize, usize, Task)> = self
             .parents
             .values()
             .filter(|parent| parent.died_ns.is_none() && self.is_asked_for(parent))
-            .map(|parent| (parent.zombies.iter().filter(is_late).count(), parent.task))
-            .filter(|(late, _)| *late > 0)
+            .map(|parent| {
+                let late = parent.zombies.iter().filter(is_late).take(LATE_COUNTED_MAX).count();
+                (late, parent.zombies.len(), parent.task)
+            })
+            .filter(|(late, ..)| *late > 0)
             .collect();
-        suspects.sort_unstable_by_key(|(late, task)| (Reverse(*late), task.identity));
-        suspects.into_iter().take(SUSPECTS_MAX).map(|(_, task)| task).collect()
+        suspects.sort_unstable_by_key(|(late, all, task)| (Reverse((*late, *all)), task.identity));
+        suspects.into_iter().take(SUSPECTS_MAX).map(|(.., task)| task).collect()
     }
 
     /// A suspect was looked at. Of a process that is no parent nothing is kept.

@@ -168,3 +168,18 @@ async fn a_subscriber_that_fails_ends_the_pipeline() {
         matches!(error, Err(PipelineError::Subscriber(error)) if error.kind() == io::ErrorKind::BrokenPipe)
     );
 }
+
+#[tokio::test]
+async fn a_window_too_short_for_a_reading_has_evidence_of_the_suspects_that_live_without_any_recording() {
+    let tasks = vec![seen(10, 1, TaskState::Running), seen(20, 10, TaskState::Zombie)];
+    let host = FakeHost { is_exact: true, tasks: tasks.clone(), ..FakeHost::at(LATER_NS) };
+    let session = Session { grace_ns: 5_000_000_000, ..Session::default() };
+    let mut pipeline = Pipeline::new(&session, None, false);
+    let begin = Begin { time_ns: NOW_NS, ..Begin::default() };
+    let mut live = Live::open(host, begin, Snapshot { tasks, ..first() }, Pace::Relaxed);
+    pipeline.run_until(&mut live, async { ((), None) }, &mut []).await.expect("a kernel");
+    let engine = pipeline.into_engine();
+    let view = engine.view();
+    let parent = view.parent(task(10).identity).expect("it is a parent");
+    assert!(parent.current_evidence().is_some_and(|_| parent.evidence_ns > LATER_NS));
+}

@@ -71,7 +71,7 @@ pub struct BenchArgs {
     /// Only this part, may be given more than once; prints, and writes nothing
     #[arg(long, value_enum)]
     part: Vec<Part>,
-    /// Afterwards run `cargo bench --package probe` too: decode, engine and event lines alone
+    /// Afterwards run `cargo bench --package probe --bench hot_path` too: decode, engine and event lines alone
     #[arg(long)]
     hot_path: bool,
 }
@@ -184,9 +184,11 @@ pub fn bench(args: &BenchArgs) -> Outcome {
         eprintln!("bench: a part or a trial only, so docs/performance.md stays as it is");
     }
     if args.hot_path {
-        return run(cargo().args(["bench", "--package", "probe"]));
+        return run(cargo().args(["bench", "--package", "probe", "--bench", "hot_path"]));
     }
-    eprintln!("bench: decode, engine and event lines alone: cargo bench --package probe, or --hot-path");
+    eprintln!(
+        "bench: decode, engine and event lines alone: cargo bench --package probe --bench hot_path, or --hot-path"
+    );
     Ok(())
 }
 

@@ -112,6 +112,8 @@ const NATIVE: Option<Numbers> = if cfg!(target_arch = "x86_64") {
     None
 };
 
+/// No pid is larger, nor is a process group's id: the kernel's PID_MAX_LIMIT. A program may ask for what is none.
+const PID_LIMIT: u32 = 4 << 20;
 const CLONE_VFORK: u64 = 0x4000;
 /// The stack of a 32-bit program lies below, and its calls have other numbers.
 const STACK_OF_64_BITS: u64 = 1 << 32;
@@ -150,21 +152,20 @@ fn meaning(text: &[u8], numbers: Numbers) -> Option<InCall> {
 }
 
 fn target_of_wait4(pid: i32) -> Option<WaitTarget> {
+    let id = pid.unsigned_abs();
     match pid {
         -1 => Some(WaitTarget::Any),
-        // The kernel refuses it.
-        i32::MIN => None,
-        ..-1 => Some(WaitTarget::Group(pid.unsigned_abs())),
-        0 => Some(WaitTarget::Group(0)),
-        1.. => Some(WaitTarget::Child(pid as u32)),
+        _ if id >= PID_LIMIT => None,
+        ..=0 => Some(WaitTarget::Group(id)),
+        1.. => Some(WaitTarget::Child(id)),
     }
 }
 
 fn target_of_waitid(which: u32, id: u32) -> Option<WaitTarget> {
     match which {
         0 => Some(WaitTarget::Any),
-        1 => Some(WaitTarget::Child(id)),
-        2 => Some(WaitTarget::Group(id)),
+        1 if id < PID_LIMIT => Some(WaitTarget::Child(id)),
+        2 if id < PID_LIMIT => Some(WaitTarget::Group(id)),
         3 => Some(WaitTarget::Pidfd),
         _ => None,
     }
@@ -201,6 +202,8 @@ mod tests {
             assert_eq!(waitid(2, 9, 4), wait(WaitTarget::Group(9), 4));
             assert_eq!(waitid(3, 9, 0x0100_0004), wait(WaitTarget::Pidfd, 4 | Wait::NO_WAIT));
             assert_eq!(waitid(4, 9, 4), None);
+            let none = u64::from(PID_LIMIT);
+            assert_eq!([wait4(none as i64, 0), wait4(-(none as i64), 0), waitid(1, none, 4)], [None; 3]);
         }
     }
 

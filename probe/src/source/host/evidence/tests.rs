@@ -85,34 +85,3 @@ fn a_wait_channel_is_a_name_or_nothing() {
         assert_eq!(wait_channel(nothing), b"");
     }
 }
-
-/// What docs/suspects.md says it costs.
-#[test]
-#[ignore = "it measures, and asserts nothing"]
-fn what_looks_cost() {
-    const TIMES: u32 = 200;
-    fn mean_us(mut what: impl FnMut()) -> f64 {
-        let began = Instant::now();
-        (0..TIMES).for_each(|_| what());
-        began.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES)
-    }
-    let reader = Reader::open();
-    let mut plain = child("cat", &[]);
-    let evidence = until(&reader, &plain, |evidence| matches!(evidence.blocked, Blocked::PipeRead(_)));
-    let Blocked::PipeRead(PipeRead { pipe, .. }) = evidence.blocked else { unreachable!() };
-    let of_plain = reader.task(&Process::new(plain.id() as i32).expect("ours")).expect("ours");
-    println!("one thread: {:.0} µs", mean_us(|| drop(reader.look(&of_plain))));
-    let threads: Vec<_> = (0..64).map(|_| std::thread::spawn(std::thread::park)).collect();
-    let own = own_task();
-    println!("64 of {} threads: {:.0} µs", threads.len() + 2, mean_us(|| drop(reader.look(&own))));
-    threads.iter().for_each(|thread| thread.thread().unpark());
-    let numbers = || fs::read_dir("/proc").expect("/proc").flatten();
-    let pids = numbers().filter_map(|entry| status::number(entry.file_name().as_bytes()));
-    let of_each = pids.map(|pid| fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count));
-    let of_each: Vec<usize> = of_each.collect();
-    let took = mean_us(|| drop(reader.pipe_writers(&[pipe], &[])));
-    let is_cut = reader.pipe_writers(&[pipe], &[])[&pipe].is_cut;
-    let (processes, descriptors) = (of_each.len(), of_each.iter().sum::<usize>());
-    println!("writers, {processes} processes, {descriptors} descriptors: {took:.0} µs, is_cut: {is_cut}");
-    plain.kill().and_then(|()| plain.wait()).expect("our own child");
-}
