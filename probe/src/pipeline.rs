@@ -18,6 +18,11 @@ use crate::{
 
 /// When so many parents and processes have gone, the memory that they took is given back.
 const MANY_GONE: usize = 1_024;
+/// While the engine keeps no more parents and processes than this, suspects are looked for between two readings too: what
+/// lives for a second, as under `run`, would be gone by the next one.
+const FEW: usize = 4_096;
+/// How often, then.
+const LOOK_EVERY_NS: u64 = 250_000_000;
 /// Most parents looked up in /proc at a time, in some 10 ms.
 const LOOK_UPS_MAX: usize = 200;
 /// The same at the end: as many as a report has rows, in some 200 ms.
@@ -66,6 +71,8 @@ pub struct Pipeline {
     enriched: Vec<EnrichedEvent>,
     /// The most that the engine kept since memory was last given back.
     most: usize,
+    /// When suspects are looked for again between two readings.
+    next_look_ns: u64,
     is_closed: bool,
 }
 
@@ -80,6 +87,7 @@ impl Pipeline {
             batch: Batch::default(),
             enriched: Vec::new(),
             most: 0,
+            next_look_ns: 0,
             is_closed: false,
         }
     }
@@ -164,16 +172,20 @@ impl Pipeline {
         }
         self.most = self.most.max(self.engine.size());
         match moment {
-            Moment::Within => {}
+            Moment::Within => {
+                if complete_to_ns >= self.next_look_ns && self.engine.size() <= FEW {
+                    self.look_closer(source, complete_to_ns);
+                }
+            }
             Moment::Reading => {
                 self.ask_for_descriptions(source, 1, LOOK_UPS_MAX);
-                source.look_closer(&self.engine.suspects(complete_to_ns));
+                self.look_closer(source, complete_to_ns);
                 self.flush();
                 self.show(subscribers, |subscriber, engine| subscriber.reading(engine))?;
             }
             // Only now is it known which parents leave what behind.
             Moment::LastReading => {
-                source.look_closer(&self.engine.suspects(complete_to_ns));
+                self.look_closer(source, complete_to_ns);
                 self.ask_for_descriptions(source, 0, LAST_LOOK_UPS_MAX);
             }
             Moment::End => {
@@ -183,6 +195,12 @@ impl Pipeline {
         }
         self.batch = Batch { inputs: std::mem::take(&mut self.batch.inputs), ..Batch::default() };
         Ok(moment)
+    }
+
+    /// Has the source look at the suspects of this time.
+    fn look_closer(&mut self, source: &mut impl Source, now_ns: u64) {
+        self.next_look_ns = now_ns.saturating_add(LOOK_EVERY_NS);
+        source.look_closer(&self.engine.suspects(now_ns));
     }
 
     fn apply(
