@@ -38,6 +38,14 @@ fn every_kernel_has_every_member_and_only_registers_differ() {
         assert_eq!(offsets.upid_size, 16, "{kernel}");
         let argument = if kernel.contains("arm64") { 0 } else { 112 };
         assert_eq!(offsets.regs_argument, argument, "{kernel}: the first argument's register");
+        // What the ABI promises of the registers that a system call is made with.
+        let call = [offsets.regs_third, offsets.regs_fourth, offsets.regs_size];
+        if kernel.contains("arm64") {
+            assert_eq!(call[..2], [16, 24], "{kernel}: x2 and x3");
+        } else {
+            assert_eq!((call, offsets.regs_syscall), ([96, 56, 168], 120), "{kernel}: dx, r10, all; orig_ax");
+        }
+        assert_eq!((offsets.list_next, offsets.siginfo_signo), (0, 0), "{kernel}");
         // action[16] of 32 bytes each, with sa_handler first: apart by the 8 bytes of a pointer.
         assert_eq!(offsets.sighand_sigchld_flags, offsets.sighand_sigchld_handler + 8, "{kernel}");
     }
@@ -67,6 +75,8 @@ fn a_missing_member_names_the_feature_that_goes() {
         ("filename", "paths of programs"),
         ("pids", "PID namespaces"),
         ("action", "autoreap"),
+        ("orig_ax", "arguments of wait calls"),
+        ("shared_pending", "signals that were merged"),
     ] {
         fs::write(&path, without(&whole, member)).expect("written");
         let found = find(&open(&path).expect("BTF")).expect("works without it");

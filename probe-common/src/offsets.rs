@@ -85,9 +85,22 @@ offsets! {
     mm_arg_start: "mm_struct.arg_start",
     mm_arg_end: "mm_struct.arg_end",
     binprm_filename: "linux_binprm.filename",
+    task_stack: "task_struct.stack",
+    /// Signals to the process that no thread has taken: which, and the queue of what they say.
+    signal_pending_set: "signal_struct.shared_pending.signal.sig",
+    signal_pending_list: "signal_struct.shared_pending.list",
+    list_next: "list_head.next",
+    sigqueue_list: "sigqueue.list",
+    sigqueue_info: "sigqueue.info",
+    siginfo_signo: "kernel_siginfo.si_signo",
     /// The first argument and the result of a function, in the registers of x86-64 or arm64.
     regs_argument: "pt_regs.di|user_pt_regs.regs",
     regs_result: "pt_regs.ax|user_pt_regs.regs",
+    /// Number, third and fourth argument of a system call, the size of all.
+    regs_syscall: "pt_regs.orig_ax|pt_regs.syscallno",
+    regs_third: "pt_regs.dx|pt_regs.regs[2]",
+    regs_fourth: "pt_regs.r10|pt_regs.regs[3]",
+    regs_size: "pt_regs",
     /// Not from BTF but from the tracepoint's format in tracefs.
     exit_wait4_ret: "syscalls:sys_exit_wait4.ret",
     exit_waitid_ret: "syscalls:sys_exit_waitid.ret",

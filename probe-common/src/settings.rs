@@ -11,6 +11,16 @@ pub mod scope {
     pub const PIDS: u32 = 2;
 }
 
+/// [`Settings::user_registers`].
+pub mod user_registers {
+    /// Nowhere.
+    pub const UNKNOWN: u32 = 0;
+    /// Where a helper of the kernel says (from 5.15 on).
+    pub const BY_HELPER: u32 = 1;
+    /// At the end of the task's kernel stack. Later kernels keep a gap there, so only where the helper is missing.
+    pub const AT_STACK_END: u32 = 2;
+}
+
 /// As the programs find it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +39,13 @@ pub struct Settings {
     pub parent_slots: u32,
     /// 1: the current task can be had as a typed pointer (from 5.11 on).
     pub typed_current: u32,
+    /// [`user_registers`]: where the registers are that a task entered the kernel with.
+    pub user_registers: u32,
+    /// The system calls wait4 and waitid, as this architecture numbers them.
+    pub wait4_number: u32,
+    pub waitid_number: u32,
+    /// Bytes of a kernel stack; for [`user_registers::AT_STACK_END`].
+    pub stack_bytes: u32,
     pub reserved: u32,
 }
 
@@ -42,6 +59,10 @@ impl Settings {
         life_slots: 0,
         parent_slots: 0,
         typed_current: 0,
+        user_registers: user_registers::UNKNOWN,
+        wait4_number: 0,
+        waitid_number: 0,
+        stack_bytes: 0,
         reserved: 0,
     };
 }

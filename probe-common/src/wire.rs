@@ -289,7 +289,7 @@ pub struct ParentEntry {
 
     pub forked: u64,
     pub reaped: u64,
-    /// Wait calls begun since its last exec.
+    /// Wait calls begun since its last exec, for any child and for certain ones: every one of them.
     pub waits_any: u64,
     pub waits_specific: u64,
     pub reap_latency: Histogram,
@@ -303,9 +303,40 @@ pub struct ParentEntry {
 
     /// Of `exited`: could not be followed to their reap, for want of room.
     pub untracked: u64,
+    /// SIGCHLDs of its children since its last exec that were merged into one that was pending.
+    pub coalesced: u64,
+    pub _pad_to_cache_line: [u64; 6],
+
+    pub calls: WaitArguments,
     /// Pads the entry to an odd number of cache lines, so that consecutive slots do not fall into the same cache sets.
-    pub _pad_to_odd_cache_lines: [u64; 15],
+    pub _pad_to_odd_cache_lines: [u64; 1],
 }
+
+/// What the arguments of a parent's wait calls say, of the calls whose arguments were looked at: its first
+/// [`WAITS_READ_FIRST`] since its last exec, then one in [`WAITS_READ_ONE_IN`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitArguments {
+    /// How many were looked at and understood.
+    pub read: u64,
+    /// How many were looked at in vain: a caller of 32 bits, or a kernel that does not show them.
+    pub unread: u64,
+    /// Of `read`: for a process group.
+    pub group: u64,
+    /// Of `read`: for one child, or a group, that does not exist. To the kernel's hook that looks like a call for any child.
+    pub absent: u64,
+    /// Of `read`: take no dead child away (WNOWAIT, or a waitid without WEXITED).
+    pub peeking: u64,
+    /// Of `read`: see the children of the calling thread alone (__WNOTHREAD).
+    pub own_thread: u64,
+    /// Of `read`: see only children that do not send SIGCHLD (__WCLONE without __WALL).
+    pub clone_only: u64,
+}
+
+/// [`WaitArguments`].
+pub const WAITS_READ_FIRST: u64 = 8;
+/// [`WaitArguments`].
+pub const WAITS_READ_ONE_IN: u64 = 64;
 
 impl ParentEntry {
     /// What became of its children, which cache lines keep apart here.
@@ -351,6 +382,7 @@ const _: () = {
     assert!(core::mem::offset_of!(ParentEntry, forked) == CACHE_LINE);
     assert!(core::mem::offset_of!(ParentEntry, exited) % CACHE_LINE == 0);
     assert!(core::mem::offset_of!(ParentEntry, untracked) % CACHE_LINE == 0);
+    assert!(core::mem::offset_of!(ParentEntry, calls) % CACHE_LINE == 0);
     assert!(size_of::<ParentEntry>().is_multiple_of(CACHE_LINE));
     assert!(size_of::<ParentEntry>() / CACHE_LINE % 2 == 1);
 };

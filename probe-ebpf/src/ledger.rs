@@ -4,7 +4,7 @@
 
 use probe_common::{
     bucket,
-    wire::{COMM_LEN, EventFlags, Histogram, ParentEntry, ParentKey},
+    wire::{COMM_LEN, EventFlags, Histogram, ParentEntry, ParentKey, WAITS_READ_FIRST, WAITS_READ_ONE_IN},
 };
 
 use crate::{
@@ -12,6 +12,8 @@ use crate::{
     kernel::{
         task::TaskPtr,
         typed::{Memory, Untyped},
+        wait_call::WaitCall,
+        zero,
     },
     maps::FINISHED_PARENTS,
     parent_table,
@@ -27,18 +29,42 @@ pub fn count_fork(key: &ParentKey, parent: TaskPtr<Untyped>) {
     }
 }
 
-/// A wait call begins: for any child or for certain ones.
+/// A wait call begins: for any child or for certain ones. Returns whether its arguments are to be looked at: of the first
+/// calls of a program all, then a sample, so that who waits often pays nothing for it.
 #[inline(always)]
-pub fn count_wait<M: Memory>(key: &ParentKey, caller: TaskPtr<M>, any: bool) {
-    if let Some(entry) = parent_table::find_or_create(key, caller) {
-        // SAFETY: a value of our own map.
-        unsafe {
-            if any {
-                add(&raw mut (*entry).waits_any, 1);
-            } else {
-                add(&raw mut (*entry).waits_specific, 1);
-            }
+pub fn count_wait<M: Memory>(key: &ParentKey, caller: TaskPtr<M>, any: bool) -> bool {
+    let Some(entry) = parent_table::find_or_create(key, caller) else { return false };
+    // SAFETY: a value of our own map.
+    unsafe {
+        let before = (*entry).waits_any + (*entry).waits_specific;
+        if any {
+            add(&raw mut (*entry).waits_any, 1);
+        } else {
+            add(&raw mut (*entry).waits_specific, 1);
         }
+        before < WAITS_READ_FIRST || before.is_multiple_of(WAITS_READ_ONE_IN)
+    }
+}
+
+/// What the arguments of a call are, `None`: not known. `any`: [`count_wait`] counted it as one for any child.
+#[inline(always)]
+pub fn count_wait_arguments(key: &ParentKey, call: Option<WaitCall>, any: bool) {
+    let Some(entry) = parent_table::find(key) else { return };
+    // SAFETY: a value of our own map.
+    unsafe {
+        let calls = &raw mut (*entry).calls;
+        let Some(call) = call else {
+            add(&raw mut (*calls).unread, 1);
+            return;
+        };
+        // Sums without a branch: each would double what the verifier goes through.
+        let bit = |what: WaitCall| u64::from(call.bits() / what.bits() & 1);
+        add(&raw mut (*calls).read, 1);
+        add(&raw mut (*calls).group, bit(WaitCall::GROUP));
+        add(&raw mut (*calls).absent, u64::from(any) & (bit(WaitCall::ANY) ^ 1));
+        add(&raw mut (*calls).peeking, bit(WaitCall::PEEKING));
+        add(&raw mut (*calls).own_thread, bit(WaitCall::OWN_THREAD));
+        add(&raw mut (*calls).clone_only, bit(WaitCall::CLONE_ONLY));
     }
 }
 
@@ -49,6 +75,8 @@ pub fn start_new_program(entry: *mut ParentEntry, comm: [u8; COMM_LEN], time_ns:
     unsafe {
         (*entry).waits_any = 0;
         (*entry).waits_specific = 0;
+        zero(&raw mut (*entry).calls);
+        (*entry).coalesced = 0;
         (*entry).reaped_before_exec = (*entry).reaped;
         (*entry).exec_ns = time_ns;
         (*entry).comm = comm;
@@ -74,6 +102,15 @@ pub fn count_reap(entry: *mut ParentEntry, latency_ns: u64) {
 
 /// A duration that is not known.
 pub const UNKNOWN_NS: u64 = u64::MAX;
+
+/// The SIGCHLD of a child's death was merged into one that was pending.
+#[inline(always)]
+pub fn count_merged_signal(key: &ParentKey, parent: TaskPtr<Untyped>) {
+    if let Some(entry) = parent_table::find_or_create(key, parent) {
+        // SAFETY: a value of our own map.
+        unsafe { add(&raw mut (*entry).coalesced, 1) };
+    }
+}
 
 /// A child is a zombie. `task`: address of one of the parent's; `moved`: 1 where it was one before, of another parent.
 #[unsafe(no_mangle)]

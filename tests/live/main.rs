@@ -17,6 +17,7 @@ mod seeds;
 #[path = "../support/mod.rs"]
 mod support;
 mod suspects;
+mod wait_calls;
 mod watching;
 
 use std::sync::Mutex;

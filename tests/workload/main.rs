@@ -13,6 +13,7 @@ mod odd;
 mod process;
 mod reap;
 mod suspect;
+mod waiting;
 
 use std::collections::HashMap;
 
@@ -63,6 +64,11 @@ fn main() {
         "reap-batch" => reap::batch(&flags),
         "batches" => reap::batches(&flags),
         "wnowait" => reap::wnowait(&flags),
+        "wait-kinds" => waiting::kinds(),
+        "wait-once" => {
+            waiting::once();
+            return;
+        }
         "big-memory" => reap::big_memory(&flags),
         "storm" => reap::storm(&flags),
         "load" => load::load(&flags),

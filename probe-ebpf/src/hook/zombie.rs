@@ -14,23 +14,28 @@ use crate::{
     kernel::{
         context,
         notice::death_notice,
-        task::{TaskPtr, TypedTask, with_current},
+        task::{SIGCHLD, TaskPtr, TypedTask, with_current},
         typed::Untyped,
     },
     lifecycle::{death_signalled, parent_notified},
     maps::NOTIFIED,
 };
 
+/// TRACE_SIGNAL_ALREADY_PENDING, include/trace/events/signal.h.
+const ALREADY_PENDING: i32 = 2;
+
 /// match-proto: include/trace/events/signal.h: signal_generate(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)
 #[btf_tracepoint(function = "signal_generate")]
 pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
     let (signal, info) = (ctx.arg::<u64>(0) as i32, ctx.arg::<u64>(1));
     let target = TypedTask::at(ctx.arg::<u64>(2));
+    let result = ctx.arg::<u64>(4) as i32;
     with_current!(|current| {
         let dying = current.leader();
         let Some(nr) = death_notice(signal, info, current, dying) else { return 0 };
         debug!(&ctx, "notice of {} to {}, from {}", nr, target.tgid(), current.tgid());
-        death_signalled(nr, target, current, dying);
+        let merged = result == ALREADY_PENDING && signal == SIGCHLD;
+        death_signalled(nr, merged, target, current, dying);
     });
     0
 }

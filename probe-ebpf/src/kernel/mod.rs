@@ -11,5 +11,6 @@ pub mod notice;
 pub mod program;
 pub mod task;
 pub mod typed;
+pub mod wait_call;
 
 pub use memory::zero;

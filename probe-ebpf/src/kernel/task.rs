@@ -230,6 +230,16 @@ impl<M: Memory> SignalPtr<M> {
     pub fn live_threads(self) -> i32 {
         member!(M, self.address, signal_live)
     }
+    /// Whether a SIGCHLD to the process is pending that no thread has taken.
+    #[inline(always)]
+    pub fn has_sigchld_pending(self) -> bool {
+        let pending: u64 = member!(M, self.address, signal_pending_set);
+        pending & 1 << (SIGCHLD - 1) != 0
+    }
+    /// Address of the queue of what the pending signals say, as a mere number.
+    pub fn pending_list(self) -> u64 {
+        as_scalar(self.address) + offset!(signal_pending_list)
+    }
     /// Threads not yet released.
     pub fn nr_threads(self) -> i32 {
         member!(M, self.address, signal_nr_threads)

@@ -4,6 +4,7 @@
 //! notification means follows from the entry's state, never from the hook that called. Must not know hooks and contexts.
 
 mod death;
+mod merged_signal;
 mod notification;
 mod orphan;
 mod release;
@@ -18,6 +19,7 @@ use crate::{
         task::{SignalPtr, TaskPtr},
         typed::Memory,
     },
+    lifecycle::merged_signal::{count_if_merged, signal_merged},
     lifecycle::notification::{UNKNOWN, death_of_another, notified_rarely, own_death},
 };
 
@@ -33,10 +35,12 @@ pub fn on_group_dead<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>) {
     }
 }
 
-/// `current`, of the process `dying`, sends `target` the signal that says: the child that you call `nr` is dead.
+/// `current`, of the process `dying`, sends `target` the signal that says: the child that you call `nr` is dead. `merged`:
+/// it is a SIGCHLD, and one was pending already.
 #[inline(always)]
 pub fn death_signalled<M: Memory, N: Memory>(
     nr: u32,
+    merged: bool,
     target: TaskPtr<N>,
     current: TaskPtr<M>,
     dying: TaskPtr<M>,
@@ -46,6 +50,9 @@ pub fn death_signalled<M: Memory, N: Memory>(
     if current.is_exiting() && core::hint::black_box(notified.0) == target.0 && dying.is_seen_as(nr, notified)
     {
         death::enter_if_unseen(dying);
+        if merged {
+            signal_merged(dying.address());
+        }
         own_death(dying, notified, UNKNOWN);
     } else {
         death_of_another(nr, target.address());
@@ -59,7 +66,12 @@ pub fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
         return;
     }
     death::enter_if_unseen(task);
-    own_death(task, task.notified_parent(), u32::from(autoreap));
+    let told = task.notified_parent();
+    // Where SIGCHLD has its default disposition it is never pending, unless it is blocked: most need no second look.
+    if told.signal().has_sigchld_pending() {
+        count_if_merged(task.address());
+    }
+    own_death(task, told, u32::from(autoreap));
     if autoreap {
         release::released_by_kernel(task);
     }

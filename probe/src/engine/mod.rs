@@ -28,7 +28,7 @@ use foldhash::HashMap;
 pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
 pub use histogram::Histogram;
-pub use parent::{AT_SPAWN_NS, Ledger, Parent, Waits};
+pub use parent::{AT_SPAWN_NS, Ledger, Parent};
 pub use process::{Process, State};
 pub use provenance::{Provenance, Provenances};
 use released::Released;

@@ -8,7 +8,7 @@ use super::{
     histogram::Histogram,
     provenance::{Provenance, Provenances},
 };
-use crate::model::{ChildCounts, Counters, Evidence, Identity, ProcessInfo, Task};
+use crate::model::{ChildCounts, Counters, Evidence, Identity, ProcessInfo, Task, WaitCalls};
 
 /// Room for so many zombies is not worth giving back.
 const ROOM_KEPT: usize = 1_024;
@@ -53,13 +53,6 @@ pub const AT_SPAWN_NS: u64 = 50_000_000;
 
 /// Most of those remembered for one parent, until its counters say whether it lives.
 const UNTOLD_MAX: usize = 4096;
-
-/// Wait calls it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waits {
-    pub any: u64,
-    pub specific: u64,
-}
 
 /// A process with children.
 #[derive(Clone, Debug)]
@@ -110,7 +103,9 @@ pub struct Parent {
     pub reap_latency: Histogram,
     pub teardown: Histogram,
     /// `None`: not counted yet.
-    pub waits: Option<Waits>,
+    pub waits: Option<WaitCalls>,
+    /// SIGCHLDs of its children that were merged into one that was pending; `None`: not known.
+    pub coalesced: Option<u64>,
     /// Zombies of the first walk: dead before anything was counted.
     pub older: u64,
     /// A reaped child was older than the tracer: its latency is a lower bound.
@@ -159,6 +154,7 @@ impl Parent {
             reap_latency: Histogram::default(),
             teardown: Histogram::default(),
             waits: None,
+            coalesced: None,
             older: 0,
             reaped_late_at_least: false,
             is_uncounted: false,

@@ -3,7 +3,7 @@
 //!
 //! Must not know which hooks count, nor who asks.
 
-use super::{Engine, Histogram, Parent, Provenances, Waits};
+use super::{Engine, Histogram, Parent, Provenances};
 use crate::model::{Counters, Coverage, FinishedParents, Identity, Losses, Scope};
 
 impl Engine {
@@ -43,7 +43,8 @@ impl Engine {
         }
         let identity = counters.parent.identity;
         if let Some(parent) = self.parent_entry(counters.parent) {
-            parent.waits = Some(Waits { any: counters.waits_any, specific: counters.waits_specific });
+            parent.waits = Some(counters.waits);
+            parent.coalesced = counters.coalesced;
             if filtered && counters.exec_ns != 0 {
                 parent.exec_ns = Some(counters.exec_ns);
                 parent.reaped_before_exec = counters.reaped_before_exec;

@@ -29,6 +29,28 @@ pub struct DeadChild {
     pub counted: bool,
 }
 
+/// Wait calls that a parent began since its last exec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitCalls {
+    /// For any child, and for certain ones, a group among them: every call.
+    pub any: u64,
+    pub specific: u64,
+    /// Of all: the arguments of so many were read, those of the first 8 and then of one in 64. 0: how it waits is not known.
+    pub read: u64,
+    /// Of all: so many were to be read and could not be.
+    pub unread: u64,
+    /// Of `read`: for a process group.
+    pub group: u64,
+    /// Of `read`: for a child or a group that does not exist. The kernel cannot tell it from a call for any child: of `any`.
+    pub absent: u64,
+    /// Of `read`: take no dead child away (WNOWAIT, or a waitid without WEXITED).
+    pub peeking: u64,
+    /// Of `read`: see the children of the calling thread alone (__WNOTHREAD).
+    pub own_thread: u64,
+    /// Of `read`: see only children that do not send SIGCHLD (__WCLONE without __WALL).
+    pub clone_only: u64,
+}
+
 /// What the kernel counted for one parent since the programs were attached: exact even when events were lost.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Counters {
@@ -44,8 +66,10 @@ pub struct Counters {
     /// When it last ran another program, 0: not seen; and its `reaped` at that moment.
     pub exec_ns: u64,
     pub reaped_before_exec: u64,
-    pub waits_any: u64,
-    pub waits_specific: u64,
+    pub waits: WaitCalls,
+    /// SIGCHLDs of its children since its last exec that were merged into one that was pending; `None`: not known. Of
+    /// children that a tracer held none are counted.
+    pub coalesced: Option<u64>,
     pub reap_latency: Distribution,
     pub teardown: Distribution,
 }

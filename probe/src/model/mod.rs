@@ -17,7 +17,7 @@ mod tracer_stats;
 
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
-pub use counters::{Counters, DeadChild, Distribution, FinishedParents};
+pub use counters::{Counters, DeadChild, Distribution, FinishedParents, WaitCalls};
 pub use evidence::{
     Blocked, Call, Evidence, PipeRead, THREADS_READ_MAX, Tracer, WAIT_CHANNEL_MAX, WRITERS_MAX, Wait,
     WaitTarget,

@@ -14,7 +14,7 @@ use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
     Hooks, Identity, Input, LifecycleEvent, Losses, MapStats, Precision, ProcessInfo, ProgramStats, ReapHow,
     Scope, Session, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor, TracerStats,
-    WaitStatus,
+    WaitCalls, WaitStatus,
 };
 
 /// All pids are smaller than this: the kernel's PID_MAX_LIMIT.
@@ -239,7 +239,7 @@ fn decode_snapshot(from: &mut &[u8]) -> Option<Snapshot> {
 }
 
 fn decode_counters(from: &mut &[u8]) -> Option<Counters> {
-    Some(Counters {
+    let mut counters = Counters {
         time_ns: time(from)?,
         parent: task(from)?,
         died_ns: time(from)?,
@@ -247,11 +247,31 @@ fn decode_counters(from: &mut &[u8]) -> Option<Counters> {
         untracked: tally(from)?,
         exec_ns: time(from)?,
         reaped_before_exec: tally(from)?,
-        waits_any: tally(from)?,
-        waits_specific: tally(from)?,
+        waits: WaitCalls { any: tally(from)?, specific: tally(from)?, ..WaitCalls::default() },
+        coalesced: None,
         reap_latency: distribution(from)?,
         teardown: distribution(from)?,
         retired: flag(from)?,
+    };
+    // Appended in 3.2.
+    if !from.is_empty() {
+        counters.waits = wait_arguments(from, counters.waits)?;
+        let known = flag(from)?;
+        counters.coalesced = Some(tally(from)?).filter(|_| known);
+    }
+    Some(counters)
+}
+
+fn wait_arguments(from: &mut &[u8], calls: WaitCalls) -> Option<WaitCalls> {
+    Some(WaitCalls {
+        read: tally(from)?,
+        unread: tally(from)?,
+        group: tally(from)?,
+        absent: tally(from)?,
+        peeking: tally(from)?,
+        own_thread: tally(from)?,
+        clone_only: tally(from)?,
+        ..calls
     })
 }
 

@@ -7,7 +7,7 @@ use bytes::BufMut;
 use super::{evidence::put_evidence, kind};
 use crate::model::{
     Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, ReapHow, Scope,
-    Session, Stage, Task, TaskState,
+    Session, Stage, Task, TaskState, WaitCalls,
 };
 
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -142,14 +142,17 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
                 counters.untracked,
                 counters.exec_ns,
                 counters.reaped_before_exec,
-                counters.waits_any,
-                counters.waits_specific,
+                counters.waits.any,
+                counters.waits.specific,
             ] {
                 out.put_u64_le(value);
             }
             put_distribution(out, &counters.reap_latency);
             put_distribution(out, &counters.teardown);
             out.put_u8(counters.retired.into());
+            put_wait_arguments(out, &counters.waits);
+            out.put_u8(counters.coalesced.is_some().into());
+            out.put_u64_le(counters.coalesced.unwrap_or_default());
             kind::COUNTERS
         }
         Input::Unfreed(deaths) => {
@@ -196,6 +199,15 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             out.put_u64_le(*time_ns);
             kind::END
         }
+    }
+}
+
+/// Appended to the counters in 3.2.
+fn put_wait_arguments(out: &mut Vec<u8>, waits: &WaitCalls) {
+    let WaitCalls { any: _, specific: _, read, unread, group, absent, peeking, own_thread, clone_only } =
+        *waits;
+    for value in [read, unread, group, absent, peeking, own_thread, clone_only] {
+        out.put_u64_le(value);
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Begin, ChildCounts, Comm, Counters, Precision, ReapHow, Snapshot, Task, TaskEntry, TaskState, WaitStatus,
+    Begin, ChildCounts, Comm, Counters, Precision, ReapHow, Snapshot, Task, TaskEntry, TaskState, WaitCalls,
+    WaitStatus,
 };
 pub(super) use random::{Table, counters, happenings, simulate, walk};
 
@@ -98,8 +99,11 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
             let counters = Counters {
                 time_ns: time,
                 parent: task(child),
-                waits_any: u64::from(parent),
-                waits_specific: u64::from(pids[2]),
+                waits: WaitCalls {
+                    any: u64::from(parent),
+                    specific: u64::from(pids[2]),
+                    ..WaitCalls::default()
+                },
                 ..Counters::default()
             };
             engine.apply(Input::Counters(Box::new(counters)), &mut enriched);
@@ -114,7 +118,7 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                     forked: u64::from(pids[2]),
                     ..ChildCounts::default()
                 },
-                waits_specific: u64::from(pids[3]),
+                waits: WaitCalls { specific: u64::from(pids[3]), ..WaitCalls::default() },
                 exec_ns: 40,
                 ..Counters::default()
             };

@@ -2,7 +2,7 @@
 
 use probe_common::bucket;
 use proptest::{
-    array::{uniform3, uniform6, uniform13},
+    array::{uniform3, uniform6, uniform9, uniform13},
     collection::{btree_map, vec},
     option,
     prelude::*,
@@ -172,6 +172,22 @@ fn evidence() -> impl Strategy<Value = Evidence> {
     )
 }
 
+fn wait_calls() -> impl Strategy<Value = WaitCalls> {
+    uniform9(tally()).prop_map(
+        |[any, specific, read, unread, group, absent, peeking, own_thread, clone_only]| WaitCalls {
+            any,
+            specific,
+            read,
+            unread,
+            group,
+            absent,
+            peeking,
+            own_thread,
+            clone_only,
+        },
+    )
+}
+
 pub fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         (time(), scope(), coverage()).prop_map(|(time_ns, scope, coverage)| Input::Begin(Begin {
@@ -188,14 +204,14 @@ pub fn input() -> impl Strategy<Value = Input> {
         (uniform3(time()), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
         }),
-        (uniform13(tally()), task(), distribution(), distribution()).prop_map(
-            |(n, parent, reap_latency, teardown)| {
+        (uniform13(tally()), wait_calls(), task(), distribution(), distribution()).prop_map(
+            |(n, waits, parent, reap_latency, teardown)| {
                 Input::Counters(Box::new(Counters {
                     time_ns: n[0],
                     parent,
                     counts: counts([n[1], n[2], n[3], n[4], n[5], n[9]]),
-                    waits_any: n[6],
-                    waits_specific: n[7],
+                    waits,
+                    coalesced: (n[6] % 2 == 1).then_some(n[7]),
                     died_ns: n[8],
                     untracked: n[10],
                     exec_ns: n[11],

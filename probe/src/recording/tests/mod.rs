@@ -215,6 +215,19 @@ fn frames_of_a_later_minor_version_are_no_damage() {
 }
 
 #[test]
+fn counters_of_3_1_say_nothing_of_arguments_nor_of_merged_signals() {
+    let waits = WaitCalls { any: 3, specific: 4, read: 7, peeking: 2, ..WaitCalls::default() };
+    let counters = Counters { time_ns: 5, waits, coalesced: Some(6), ..Counters::default() };
+    let written = write(&[Input::Counters(Box::new(counters.clone()))]);
+    let payload = &written[write(&[]).len() + HEAD_LEN..written.len() - size_of::<u32>()];
+    let appended = 8 * size_of::<u64>() + 1;
+    let (read, damage) = read(&[write(&[]), frame(5, &payload[..payload.len() - appended])].concat());
+    let waits = WaitCalls { any: 3, specific: 4, ..WaitCalls::default() };
+    assert_eq!(read, [Input::Counters(Box::new(Counters { waits, coalesced: None, ..counters }))]);
+    assert_eq!((damage.impossible, damage.bytes_lost), (0, 0));
+}
+
+#[test]
 fn only_the_head_of_what_is_no_recording_is_read() {
     struct Endless(u64);
     impl std::io::Read for Endless {

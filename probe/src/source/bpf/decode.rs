@@ -7,7 +7,7 @@ use probe_common::wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef,
 use crate::{
     model::{
         Comm, Counters, DeadChild, Distribution, FinishedParents, Identity, LifecycleEvent, Precision,
-        ProcessInfo, ReapHow, Stage, Task, TaskEntry, TaskState, WaitStatus,
+        ProcessInfo, ReapHow, Stage, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
     },
     source::host::process_info::split_args,
 };
@@ -166,11 +166,17 @@ pub fn counters(time_ns: u64, record: &wire::ParentEntry) -> Counters {
         untracked: record.untracked,
         exec_ns: record.exec_ns,
         reaped_before_exec: record.reaped_before_exec,
-        waits_any: record.waits_any,
-        waits_specific: record.waits_specific,
+        waits: wait_calls(record),
+        coalesced: Some(record.coalesced),
         reap_latency: distribution(&record.reap_latency),
         teardown: distribution(&record.teardown),
     }
+}
+
+fn wait_calls(record: &wire::ParentEntry) -> WaitCalls {
+    let wire::WaitArguments { read, unread, group, absent, peeking, own_thread, clone_only } = record.calls;
+    let (any, specific) = (record.waits_any, record.waits_specific);
+    WaitCalls { any, specific, read, unread, group, absent, peeking, own_thread, clone_only }
 }
 
 fn distribution(histogram: &wire::Histogram) -> Distribution {

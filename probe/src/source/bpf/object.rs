@@ -4,7 +4,7 @@
 //! Must not attach anything.
 
 use aya::Ebpf;
-use probe_common::offsets::Offsets;
+use probe_common::{offsets::Offsets, settings::Settings};
 
 use super::{
     attach_btf::loader,
@@ -13,7 +13,7 @@ use super::{
     load,
     map::Plain,
     offsets,
-    options::{TracerOptions, followed_max, settings},
+    options::{TracerOptions, followed_max, settings, user_registers},
     relocate,
 };
 use crate::source::{SetupError, host::tracefs};
@@ -56,7 +56,7 @@ pub fn locate(options: &TracerOptions) -> Result<Located, SetupError> {
 pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, BpfError> {
     // Off, the verifier removes every log statement: nothing is left of them.
     let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
-    let settings = settings(options);
+    let settings = Settings { user_registers: user_registers(found), ..settings(options) };
     let object = relocate::relocate(OBJECT, found, settings.life_slots != 0).map_err(broken_object)?;
     let parent_slots = settings.parent_slots;
     let (found, settings) = (Plain(*found), Plain(settings));

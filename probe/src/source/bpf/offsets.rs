@@ -32,7 +32,11 @@ const REQUIRED: &[&str] = &[
     "kernel_siginfo._sifields._sigchld._pid",
 ];
 
-/// What goes when a member is missing that is not required.
+const WAIT_ARGUMENTS: &str = "arguments of wait calls";
+/// On the exact rungs.
+const MERGED_SIGNALS: &str = "signals that were merged into one that was pending";
+
+/// What goes when a member is missing that is not required. The first that fits.
 const FEATURES: &[(&str, &str)] = &[
     ("task_struct.mm", "command lines of programs started while watching"),
     ("mm_struct.", "command lines of programs started while watching"),
@@ -47,7 +51,16 @@ const FEATURES: &[(&str, &str)] = &[
     ("signal_struct.pids", "waits and pids inside PID namespaces"),
     ("pid", "waits and pids inside PID namespaces"),
     ("upid", "waits and pids inside PID namespaces"),
+    ("task_struct.stack", WAIT_ARGUMENTS),
+    ("pt_regs.orig_ax", WAIT_ARGUMENTS),
+    ("pt_regs.dx", WAIT_ARGUMENTS),
+    ("pt_regs.r10", WAIT_ARGUMENTS),
     ("pt_regs.", "kprobe hooks"),
+    ("pt_regs", WAIT_ARGUMENTS),
+    ("signal_struct.shared_pending", MERGED_SIGNALS),
+    ("list_head", MERGED_SIGNALS),
+    ("sigqueue", MERGED_SIGNALS),
+    ("kernel_siginfo.si_signo", MERGED_SIGNALS),
 ];
 
 /// The offsets of a kernel, and what cannot be done for want of a member.
@@ -56,6 +69,13 @@ pub struct Found {
     pub offsets: Offsets,
     /// (feature that goes, members that are missing for it).
     pub lost: BTreeMap<&'static str, Vec<&'static str>>,
+}
+
+impl Found {
+    /// Whether the queue of pending signals can be read.
+    pub fn shows_merged_signals(&self) -> bool {
+        !self.lost.contains_key(MERGED_SIGNALS)
+    }
 }
 
 /// Opens a kernel's BTF.

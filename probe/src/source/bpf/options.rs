@@ -2,7 +2,11 @@
 //!
 //! Must not load anything.
 
-use probe_common::settings::{Settings, scope};
+use nix::libc;
+use probe_common::{
+    offsets::{MISSING, Offsets},
+    settings::{Settings, scope, user_registers},
+};
 
 use crate::{
     model::{Begin, Coverage, Identity, Scope},
@@ -21,6 +25,10 @@ const RING_BYTES_COUNTING: u32 = 512 << 10;
 
 /// Most processes of a tree at once: 2 MB.
 const FOLLOWED_MAX: u32 = 32_768;
+
+/// Of a kernel stack (before 5.15, see [`user_registers`]); a kernel that looks for errors in itself has larger ones, and
+/// shows no wait call there.
+const STACK_BYTES: u32 = 16 << 10;
 
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +128,9 @@ pub fn settings(options: &TracerOptions) -> Settings {
         },
         parent_slots: parent_slots(options),
         typed_current: u32::from(is_at_least(5, 11)),
+        wait4_number: libc::SYS_wait4 as u32,
+        waitid_number: libc::SYS_waitid as u32,
+        stack_bytes: STACK_BYTES,
         ..Settings::DEFAULT
     };
     settings.scope = match options.subscription.scope {
@@ -133,6 +144,21 @@ pub fn settings(options: &TracerOptions) -> Settings {
         Coverage::LateReaps { min_latency_ns } => settings.min_latency_ns = min_latency_ns,
     }
     settings
+}
+
+/// Where the programs find the arguments of a wait call, as [`Settings::user_registers`] has it. A helper says so from 5.15
+/// on; before, they are at the end of the kernel stack, where later kernels keep a gap.
+pub fn user_registers(found: &Offsets) -> u32 {
+    let needed = [found.regs_syscall, found.regs_argument, found.regs_third, found.regs_fourth];
+    if needed.contains(&MISSING) {
+        user_registers::UNKNOWN
+    } else if is_at_least(5, 15) {
+        user_registers::BY_HELPER
+    } else if [found.task_stack, found.regs_size].contains(&MISSING) {
+        user_registers::UNKNOWN
+    } else {
+        user_registers::AT_STACK_END
+    }
 }
 
 /// Entries of the TARGETS map.

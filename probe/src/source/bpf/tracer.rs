@@ -53,6 +53,8 @@ pub struct Tracer {
     sizes: Sizes,
     losses: Losses,
     undecodable: u64,
+    /// Whether signals that were merged into a pending one are counted.
+    counts_merged: bool,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// While it is open, the kernel counts runs of programs.
     _counting: Option<OwnedFd>,
@@ -92,6 +94,9 @@ impl Tracer {
             .take_map("EVENTS")
             .and_then(|map| RingBuf::try_from(map).ok())
             .ok_or_else(|| broken_object("the map EVENTS is missing"))?;
+        // The tracepoint of signals says so itself.
+        let counts_merged = found.shows_merged_signals()
+            || attached.iter().any(|one| one.stage == HookStage::Zombie && !one.hook.is_exact());
         let parents = Parents::take(&mut ebpf, parent_slots(options)).map_err(broken_object)?;
         let sizes = Sizes {
             ring_bytes: options.ring_bytes(),
@@ -108,6 +113,7 @@ impl Tracer {
             sizes,
             losses: Losses::default(),
             undecodable: 0,
+            counts_merged,
             logger,
             _counting: counting,
         })
@@ -184,6 +190,7 @@ impl Tracer {
     pub fn counters(&mut self, all: bool, closing: bool, mut take: impl FnMut(Counters)) -> bool {
         let now_ns = clock::boottime_ns();
         let kept_ns = if self.is_crowded() { RECORD_KEPT_CROWDED_NS } else { RECORD_KEPT_NS };
+        let counts_merged = self.counts_merged;
         let long_dead = |record: &ParentEntry| record.dead_ns != 0 && record.dead_ns + kept_ns < now_ns;
         self.parents.read(
             |record| !closing && long_dead(record),
@@ -192,6 +199,7 @@ impl Tracer {
                     // Not when the reading began: what happens between the two is counted.
                     let mut counters = decode::counters(clock::boottime_ns(), record);
                     counters.retired = retired;
+                    counters.coalesced = counters.coalesced.filter(|_| counts_merged);
                     take(counters);
                 }
             },

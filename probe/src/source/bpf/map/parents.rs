@@ -217,6 +217,14 @@ fn add(record: &mut ParentEntry, twin: &ParentEntry) {
         (&mut record.adopted, twin.adopted),
         (&mut record.autoreaped, twin.autoreaped),
         (&mut record.untracked, twin.untracked),
+        (&mut record.coalesced, twin.coalesced),
+        (&mut record.calls.read, twin.calls.read),
+        (&mut record.calls.unread, twin.calls.unread),
+        (&mut record.calls.group, twin.calls.group),
+        (&mut record.calls.absent, twin.calls.absent),
+        (&mut record.calls.peeking, twin.calls.peeking),
+        (&mut record.calls.own_thread, twin.calls.own_thread),
+        (&mut record.calls.clone_only, twin.calls.clone_only),
     ] {
         *sum = sum.saturating_add(more);
     }
