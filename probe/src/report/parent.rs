@@ -137,6 +137,12 @@ pub enum CauseKind {
     SubreaperDoesNotReapOrphans,
     /// It waits, with flags that do not let the call see these children.
     WaitFlagsExcludeChildren,
+    /// Its wait calls leave the children where they are (WNOWAIT).
+    LooksWithoutReaping,
+    /// It waits once for each SIGCHLD, and signals were merged.
+    OneWaitPerSigchld,
+    /// It waits for a process group that these children have left.
+    WaitsOnlyForItsProcessGroup,
     /// It is stopped.
     ParentStopped,
     /// Its cgroup is frozen.
@@ -169,6 +175,9 @@ impl CauseKind {
             Self::InitDoesNotReapOrphans => "init does not reap orphans",
             Self::SubreaperDoesNotReapOrphans => "subreaper does not reap orphans",
             Self::WaitFlagsExcludeChildren => "wait flags exclude children",
+            Self::LooksWithoutReaping => "looks without reaping",
+            Self::OneWaitPerSigchld => "one wait per sigchld",
+            Self::WaitsOnlyForItsProcessGroup => "waits only for its process group",
             Self::ParentStopped => "parent stopped",
             Self::ParentFrozen => "parent frozen",
             Self::ParentBlocked => "parent blocked",

@@ -122,6 +122,21 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.
+    pub fn asks_for_any(&self) -> bool {
+        self.parent.waits.is_some_and(|waits| waits.any > waits.absent)
+    }
+
+    /// Of how many wait calls the arguments are known.
+    pub fn calls_read(&self) -> String {
+        match self.parent.waits {
+            Some(waits) if waits.read < waits.any + waits.specific => {
+                format!("all {} of its wait calls whose arguments were read", waits.read)
+            }
+            _ => "all its wait calls".into(),
+        }
+    }
+
     /// How to be rid of the zombies at once; empty where there are none any more.
     pub fn free_now(&self) -> String {
         if self.parent.died_ns.is_some() || self.left == 0 || self.parent.task.identity.is_init() {

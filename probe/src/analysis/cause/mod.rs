@@ -4,11 +4,13 @@
 //! something is missing it says what. Must not know the sources of what was seen, nor verdicts.
 
 mod case;
-mod clone_children;
 mod end_of_pipe;
+mod flags;
+mod group;
 mod held;
 mod inherited;
 mod never_waits;
+mod one_wait;
 mod orphans;
 mod parent_state;
 mod runtime;
@@ -76,9 +78,12 @@ const RULES: &[Rule] = &[
     inherited::RULE,
     orphans::INIT,
     orphans::SUBREAPER,
-    clone_children::RULE,
+    flags::EXCLUDE,
+    flags::PEEK,
     sigchld::IGNORED_TOO_LATE,
+    one_wait::RULE,
     spawning::RULE,
+    group::RULE,
     specific::RULE,
     never_waits::RULE,
     held::RULE,

@@ -49,7 +49,7 @@ fn check(case: &Case) -> Finding {
         return Finding::CannotTell("its wait calls were not counted");
     };
     // It does ask for any child: that these are left has another reason.
-    if waits.any > 0 {
+    if case.asks_for_any() {
         return Finding::No;
     }
     // Whoever reaps without wait calls (io_uring) may reap any.

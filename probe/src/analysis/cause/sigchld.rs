@@ -52,8 +52,7 @@ fn blocked(case: &Case) -> Finding {
 }
 
 fn ignored_too_late(case: &Case) -> Finding {
-    if case.own_left() <= case.unreaped.clone_children || case.parent.waits.is_some_and(|waits| waits.any > 0)
-    {
+    if case.own_left() <= case.unreaped.clone_children || case.asks_for_any() {
         return Finding::No;
     }
     let autoreaped = case.parent.ledger.counts.autoreaped;

@@ -5,8 +5,8 @@ use crate::{
     analysis::report,
     engine::tests::{play_in, task},
     model::{
-        Begin, Blocked, Evidence, Input, LifecycleEvent, PipeRead, Session, SignalMasks, Stage, Task, Tracer,
-        Wait, WaitStatus, WaitTarget,
+        Begin, Blocked, Counters, Evidence, Input, LifecycleEvent, PipeRead, Session, SignalMasks, Stage,
+        Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
     },
     report::{
         CauseKind::{self, *},
@@ -118,7 +118,14 @@ fn table() -> Vec<Row> {
 
 /// The kinds of causes that this file tests.
 pub fn kinds() -> Vec<CauseKind> {
-    let apart = [InitDoesNotReapOrphans, WaitFlagsExcludeChildren, ReapsOnlyWhenItSpawns];
+    let apart = [
+        InitDoesNotReapOrphans,
+        WaitFlagsExcludeChildren,
+        LooksWithoutReaping,
+        OneWaitPerSigchld,
+        WaitsOnlyForItsProcessGroup,
+        ReapsOnlyWhenItSpawns,
+    ];
     table().into_iter().map(|row| row.2).chain(apart).collect()
 }
 
@@ -171,6 +178,52 @@ fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
         Stage::Exit { parent: task(1), status, autoreap: false, is_clone_child: false },
     ));
     assert_eq!(kinds_of(&judge(&script(5), main_thread(), &dies)), [WaitFlagsExcludeChildren]);
+}
+
+/// The causes of 2, which reaped `reaped` and left two, with these wait calls and so many merged signals.
+fn causes_of_waits(reaped: u32, waits: WaitCalls, coalesced: Option<u64>) -> Vec<CauseKind> {
+    let script: String = (0..reaped)
+        .map(|child| dead(10 + child, 20) + &format!("25 reap {} 2\n", 10 + child))
+        .chain([dead(20, 30), dead(21, 31)])
+        .collect();
+    let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
+    let counters = Counters { time_ns: 90, parent: task(2), waits, coalesced, ..Counters::default() };
+    engine.apply(Input::Counters(Box::new(counters)), &mut Vec::new());
+    engine.apply(Input::End { time_ns: 1_000_000 }, &mut Vec::new());
+    let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+    kinds_of(entry(&report(&engine.view(), &session), 2))
+}
+
+#[test]
+fn what_wait_calls_ask_for_tells_causes_apart() {
+    let any = |calls| WaitCalls { any: calls, read: calls, ..WaitCalls::default() };
+    let certain = |calls| WaitCalls { specific: calls, read: calls, ..WaitCalls::default() };
+    for (waits, kind) in [
+        (WaitCalls { group: 3, ..certain(3) }, WaitsOnlyForItsProcessGroup),
+        // One of them named a child; none of them was read; it asked for any child too.
+        (WaitCalls { group: 2, ..certain(3) }, WaitsOnlyForSpecificChildren),
+        (WaitCalls { read: 0, unread: 3, ..certain(3) }, WaitsOnlyForSpecificChildren),
+        (WaitCalls { group: 3, any: 1, read: 4, ..certain(3) }, Unknown),
+        // A call for a group that is empty by now.
+        (WaitCalls { group: 3, any: 1, absent: 1, read: 4, ..certain(3) }, WaitsOnlyForItsProcessGroup),
+        (WaitCalls { own_thread: 4, ..any(4) }, WaitFlagsExcludeChildren),
+        (WaitCalls { own_thread: 3, ..any(4) }, Unknown),
+        (WaitCalls { clone_only: 4, ..any(4) }, WaitFlagsExcludeChildren),
+        (WaitCalls { peeking: 4, ..any(4) }, LooksWithoutReaping),
+        (WaitCalls { peeking: 3, ..any(4) }, Unknown),
+    ] {
+        assert_eq!(causes_of_waits(0, waits, Some(0)), [kind], "{waits:?}");
+    }
+}
+
+#[test]
+fn one_wait_a_signal_is_told_from_a_loop_by_the_call_that_finds_nothing() {
+    let any = |calls| WaitCalls { any: calls, read: calls, ..WaitCalls::default() };
+    assert_eq!(causes_of_waits(3, any(3), Some(2)), [OneWaitPerSigchld]);
+    // A loop asks once more; no signal was merged; that is not known.
+    assert_eq!(causes_of_waits(3, any(4), Some(2)), [Unknown]);
+    assert_eq!(causes_of_waits(3, any(3), Some(0)), [Unknown]);
+    assert_eq!(causes_of_waits(3, any(3), None), [Unknown]);
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! `wait_flags_exclude_children`, `looks_without_reaping`: the parent waits, but with flags that do not let the call see these
+//! children, or take them away.
+//!
+//! Confusable with `never_waits`: its calls are there, and find nothing.
+
+use super::{Case, Explains, Finding, Fix, Rule, words::of_its};
+use crate::report::CauseKind;
+
+pub const EXCLUDE: Rule = Rule {
+    kind: CauseKind::WaitFlagsExcludeChildren,
+    explains: Explains::Own,
+    check: exclude,
+    fix: |case| {
+        Fix::new(
+            case.free_now(),
+            if case.unreaped.clone_children > 0 {
+                "wait with __WALL (waitpid(-1, &status, __WALL | WNOHANG)), or clone with SIGCHLD as the exit signal"
+            } else {
+                "wait without __WNOTHREAD and __WCLONE: a plain waitpid sees the children of every thread"
+            },
+        )
+    },
+};
+
+pub const PEEK: Rule = Rule {
+    kind: CauseKind::LooksWithoutReaping,
+    explains: Explains::Own,
+    check: peek,
+    fix: |case| {
+        Fix::new(
+            case.free_now(),
+            "after waitid with WNOWAIT wait once more without it: WNOWAIT leaves the child where it is",
+        )
+    },
+};
+
+fn exclude(case: &Case) -> Finding {
+    let Some(waits) = case.parent.waits else { return Finding::No };
+    let calls = waits.any + waits.specific;
+    let hidden = case.unreaped.clone_children;
+    let mut evidence = Vec::new();
+    if calls == 0 || case.left == 0 {
+        return Finding::No;
+    }
+    if hidden > 0 {
+        evidence.push(format!(
+            "{} cloned with another exit signal than SIGCHLD: a wait call without __WALL or __WCLONE does not see {}",
+            of_its(hidden, case.left, "was", "were"),
+            if hidden == 1 { "it" } else { "them" }
+        ));
+    } else if waits.read > 0 && waits.own_thread == waits.read {
+        evidence.push(format!(
+            "{} have __WNOTHREAD: they see only the children of the thread that calls",
+            case.calls_read()
+        ));
+    } else if waits.read > 0 && waits.clone_only == waits.read {
+        evidence.push(format!(
+            "{} have __WCLONE: they see only children that do not send SIGCHLD",
+            case.calls_read()
+        ));
+    } else {
+        return Finding::No;
+    }
+    evidence.extend(case.waits_counted());
+    Finding::Yes(evidence)
+}
+
+fn peek(case: &Case) -> Finding {
+    let Some(waits) = case.parent.waits else { return Finding::No };
+    if case.own_left() == 0 || waits.read == 0 || waits.peeking < waits.read {
+        return Finding::No;
+    }
+    let mut evidence = vec![format!("{} take no child away (WNOWAIT)", case.calls_read())];
+    evidence.extend(case.waits_counted());
+    Finding::Yes(evidence)
+}

@@ -1,0 +1,36 @@
+//! `waits_only_for_its_process_group`: it waits for a process group, which these children have left (setsid, setpgid).
+//!
+//! Confusable with `waits_only_for_specific_children`: the kernel's hook tells a group from a child only by the arguments of
+//! the call.
+
+use super::{Case, Explains, Finding, Fix, Rule, words::wait_calls};
+use crate::report::CauseKind;
+
+pub const RULE: Rule = Rule {
+    kind: CauseKind::WaitsOnlyForItsProcessGroup,
+    explains: Explains::Own,
+    check,
+    fix: |case| {
+        Fix::new(
+            case.free_now(),
+            "wait for any child (waitpid(-1, …) instead of 0 or -PGID), or for each by pid: a child that calls setsid or \
+             setpgid leaves the group",
+        )
+    },
+};
+
+fn check(case: &Case) -> Finding {
+    let Some(waits) = case.parent.waits else { return Finding::No };
+    if case.own_left() == 0 || case.asks_for_any() || waits.group == 0 {
+        return Finding::No;
+    }
+    if waits.group + waits.absent < waits.read || case.own_left() <= case.unreaped.older {
+        return Finding::No;
+    }
+    Finding::Yes(vec![format!(
+        "{} it began {} for certain children; {} whose arguments were read named a process group, not a child",
+        case.since(),
+        wait_calls(waits.any + waits.specific),
+        if waits.read == 1 { "the one".into() } else { format!("each of the {}", waits.read) }
+    )])
+}

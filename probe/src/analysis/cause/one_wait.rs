@@ -1,0 +1,39 @@
+//! `one_wait_per_sigchld`: the program waits once for each SIGCHLD; but the kernel merges a SIGCHLD into one that is pending, so
+//! that several deaths are one signal.
+//!
+//! Confusable with a loop that waits until nothing is left: that one makes at least one call more than it reaps.
+
+use super::{
+    Case, Explains, Finding, Fix, Rule,
+    words::{dead_children, wait_calls},
+};
+use crate::report::CauseKind;
+
+pub const RULE: Rule = Rule {
+    kind: CauseKind::OneWaitPerSigchld,
+    explains: Explains::Own,
+    check,
+    fix: |case| {
+        Fix::new(
+            case.free_now(),
+            format!("one SIGCHLD may stand for several children. {}", case.runtime.reap_any()),
+        )
+    },
+};
+
+fn check(case: &Case) -> Finding {
+    let (Some(waits), Some(merged)) = (case.parent.waits, case.parent.coalesced) else { return Finding::No };
+    let calls = waits.any + waits.specific;
+    if case.own_left() == 0 || merged == 0 || !case.asks_for_any() || calls != case.reaped() {
+        return Finding::No;
+    }
+    Finding::Yes(vec![
+        format!("{} of its children sent a SIGCHLD that the kernel merged into one that was pending", merged),
+        format!(
+            "{} it began {}, and each took a child: it never asked again until nothing was left, and {} stayed",
+            case.since(),
+            wait_calls(calls),
+            dead_children(case.left)
+        ),
+    ])
+}
