@@ -18,8 +18,9 @@ use serde_json::Value;
 use super::support::{Ran, Watching, parent_in, run_with, until};
 
 pub const GRACE: &str = "1s";
-/// How long a leak is held, in ms: for the grace and what it takes until the last of a case's children is dead.
-pub const HOLD_MS: &str = "1600";
+/// How long a leak is held, in ms: for the grace, for what it takes until the last of a case's children is dead, and for two
+/// looks at the suspect.
+pub const HOLD_MS: &str = "2300";
 /// Until it is killed.
 const FOR_LONG_MS: &str = "120000";
 
@@ -143,7 +144,7 @@ impl Case {
         let command_line = fs::read_to_string(proc("cmdline")).expect("it lives");
         let command_line: Vec<String> = command_line.split_terminator('\0').map(str::to_owned).collect();
         // Longer than the grace: what a shorter one could tell is another question.
-        let after = Watching::start_graced("1600ms", GRACE).report();
+        let after = Watching::start_graced("2300ms", GRACE).report();
         let before = before.end();
         let truth = leaking.truth.clone();
         drop(leaking);

@@ -163,7 +163,11 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
             .waits
             .map_or(Waits::default(), |waits| Waits { any: waits.any, specific: waits.specific }),
         verdict,
-        causes: if verdict >= Verdict::Held { cause::causes(known, &unreaped, began_ns) } else { Vec::new() },
+        causes: if verdict >= Verdict::Held {
+            cause::causes(known, &unreaped, (began_ns, end_ns))
+        } else {
+            Vec::new()
+        },
     }
 }
 

@@ -9,10 +9,23 @@ use super::{
 };
 use crate::{engine::Parent, model::Evidence};
 
+/// Whether what was seen lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// More than one look found it, and none found anything else.
+    Lasts,
+    /// One look found it: it may have been a moment.
+    SeenOnce,
+}
+
+/// A second look comes a second after the first one.
+const TWO_LOOKS_NS: u64 = 1_100_000_000;
+
 pub struct Case<'a> {
     pub parent: &'a Parent,
     pub unreaped: &'a Unreaped,
     pub began_ns: u64,
+    pub ended_ns: u64,
     /// How many it is to blame for.
     pub left: u64,
     /// It was born within the window.
@@ -26,13 +39,14 @@ pub struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    pub fn new(parent: &'a Parent, unreaped: &'a Unreaped, began_ns: u64) -> Self {
+    pub fn new(parent: &'a Parent, unreaped: &'a Unreaped, (began_ns, ended_ns): (u64, u64)) -> Self {
         let is_seen_whole = parent.task.identity.start_boottime_ns >= began_ns;
         let are_forks_known = is_seen_whole && !parent.is_uncounted;
         Self {
             parent,
             unreaped,
             began_ns,
+            ended_ns,
             left: unreaped.left(),
             is_seen_whole,
             are_forks_known,
@@ -120,6 +134,16 @@ impl<'a> Case<'a> {
                 format!("{since} it began {} for any child and {specific} for certain ones", wait_calls(any))
             }
         })
+    }
+
+    /// Whether what it was last seen doing lasted until the end of the window, or until it died.
+    pub fn persistence(&self) -> Persistence {
+        let until_ns = self.parent.died_ns.unwrap_or(self.ended_ns);
+        if until_ns.saturating_sub(self.parent.evidence_ns) >= TWO_LOOKS_NS {
+            Persistence::Lasts
+        } else {
+            Persistence::SeenOnce
+        }
     }
 
     /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.

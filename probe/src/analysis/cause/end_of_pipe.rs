@@ -3,7 +3,7 @@
 //!
 //! Confusable with a parent that reads from a pipe for other reasons: here the writer comes from the zombie itself.
 
-use super::{Case, Explains, Finding, Fix, Rule};
+use super::{Case, Explains, Finding, Fix, Persistence, Rule};
 use crate::{model::Blocked, report::CauseKind};
 
 pub const RULE: Rule = Rule {
@@ -27,6 +27,14 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case) -> Finding {
     let Some(writer) = &case.parent.pipe_writer else { return Finding::No };
+    // Children that it leaves for good it leaves for that only while it still reads.
+    let reads = matches!(case.evidence.map(|evidence| &evidence.blocked), Some(Blocked::PipeRead(_)));
+    if case.left > 0 && !reads {
+        return Finding::No;
+    }
+    if case.left > 0 && case.persistence() == Persistence::SeenOnce {
+        return Finding::CannotTell("it reads from a pipe, and was looked at only once");
+    }
     let fd = match case.evidence.map(|evidence| &evidence.blocked) {
         Some(Blocked::PipeRead(read)) => format!(" (descriptor {})", read.fd),
         _ => String::new(),

@@ -42,7 +42,7 @@ fn exclude(case: &Case) -> Finding {
     if calls == 0 || case.left == 0 {
         return Finding::No;
     }
-    if hidden > 0 {
+    if hidden > 0 && hidden >= case.left {
         evidence.push(format!(
             "{} cloned with another exit signal than SIGCHLD: a wait call without __WALL or __WCLONE does not see {}",
             of_its(hidden, case.left, "was", "were"),

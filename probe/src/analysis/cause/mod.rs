@@ -25,7 +25,7 @@ use crate::{
     engine::Parent,
     report::{Cause, CauseKind},
 };
-use case::Case;
+use case::{Case, Persistence};
 
 /// What a rule finds.
 enum Finding {
@@ -89,9 +89,9 @@ const RULES: &[Rule] = &[
     held::RULE,
 ];
 
-/// All that apply, the strongest first; never empty. `began_ns`: when the window began.
-pub fn causes(parent: &Parent, unreaped: &Unreaped, began_ns: u64) -> Vec<Cause> {
-    let case = Case::new(parent, unreaped, began_ns);
+/// All that apply, the strongest first; never empty. `window`: when it began and ended, in ns.
+pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<Cause> {
+    let case = Case::new(parent, unreaped, window);
     let mut found: Vec<Cause> = Vec::new();
     let (mut is_own_explained, mut is_all_explained) = (false, false);
     let mut missing = Vec::new();
@@ -112,7 +112,11 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, began_ns: u64) -> Vec<Cause>
                 let Fix { now, in_code } = (rule.fix)(&case);
                 found.push(Cause { kind: rule.kind, evidence, now, fix: in_code });
             }
-            Finding::CannotTell(what) => missing.push(what),
+            Finding::CannotTell(what) => {
+                // What may explain all leaves nothing else certain.
+                is_own_explained |= rule.explains == Explains::All;
+                missing.push(what);
+            }
         }
     }
     if found.is_empty() { vec![unknown::cause(&case, &missing)] } else { found }

@@ -12,6 +12,13 @@ pub const INIT: Rule = Rule {
     explains: Explains::Some,
     check: |case| if case.parent.is_namespace_init() { check(case) } else { Finding::No },
     fix: |case| {
+        if case.parent.task.identity.is_init() {
+            return Fix::new(
+                "",
+                "the init of the host has to reap every child: report it to its makers (systemctl daemon-reexec starts systemd \
+                 anew without a reboot)",
+            );
+        }
         Fix::new(
             case.free_now(),
             format!(

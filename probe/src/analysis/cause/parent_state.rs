@@ -2,7 +2,7 @@
 //!
 //! Confusable with `never_waits`: a stopped parent begins no wait call either.
 
-use super::{Case, Explains, Finding, Fix, Rule};
+use super::{Case, Explains, Finding, Fix, Persistence, Rule};
 use crate::{
     model::{Blocked, Tracer, WaitTarget},
     report::CauseKind,
@@ -58,10 +58,15 @@ pub const BLOCKED: Rule = Rule {
     },
 };
 
+/// A moment may not last.
+const SEEN_ONCE: &str = "it was looked at only once";
+
 fn stopped(case: &Case) -> Finding {
     let Some(evidence) = case.evidence else { return Finding::No };
     match evidence.state {
         b'T' => Finding::Yes(vec!["it is stopped (state T): it runs nothing until it gets SIGCONT".into()]),
+        // A tracer stops it for a moment at each system call.
+        b't' if case.persistence() == Persistence::SeenOnce => Finding::CannotTell(SEEN_ONCE),
         b't' => Finding::Yes(vec![match &evidence.tracer {
             Tracer::By(tracer) if tracer.identity.tgid != 0 => {
                 format!(
@@ -78,7 +83,9 @@ fn stopped(case: &Case) -> Finding {
 
 fn blocked(case: &Case) -> Finding {
     let Some(evidence) = case.evidence.filter(|evidence| evidence.is_of_main) else { return Finding::No };
+    let may_be_a_moment = case.persistence() == Persistence::SeenOnce;
     match &evidence.blocked {
+        Blocked::Vfork if may_be_a_moment => Finding::CannotTell(SEEN_ONCE),
         Blocked::Vfork => Finding::Yes(vec![
             "its main thread is in vfork until the child runs another program or ends".into(),
         ]),
@@ -92,6 +99,7 @@ fn blocked(case: &Case) -> Finding {
             }
             _ => Finding::No,
         },
+        _ if evidence.state == b'D' && may_be_a_moment => Finding::CannotTell(SEEN_ONCE),
         _ if evidence.state == b'D' => {
             let at = match evidence.wait_channel.as_slice() {
                 [] => String::new(),

@@ -2,7 +2,7 @@
 //!
 //! Confusable with `never_waits`: in both cases no wait call is begun.
 
-use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
+use super::{Case, Explains, Finding, Fix, Persistence, Rule, words::dead_children};
 use crate::report::CauseKind;
 
 /// SIGCHLD, 17, in a mask.
@@ -44,6 +44,10 @@ fn blocked(case: &Case) -> Finding {
     // Whoever takes the signal otherwise (signalfd, sigwait) leaves none pending.
     if evidence.pending.unwrap_or(0) & SIGCHLD == 0 {
         return Finding::No;
+    }
+    // A critical section blocks it for a moment.
+    if case.persistence() == Persistence::SeenOnce {
+        return Finding::CannotTell("it blocks SIGCHLD, and was looked at only once");
     }
     let threads = if evidence.threads == 1 { "it blocks" } else { "every thread of it blocks" };
     Finding::Yes(vec![format!(

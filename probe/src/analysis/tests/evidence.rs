@@ -15,9 +15,12 @@ use crate::{
 };
 
 const SIGCHLD: u64 = 1 << 16;
+/// So long after the look that a second one must have found the same; and too soon for that.
+const LONG_AFTER: u64 = 2_000_000_000;
+const SOON_AFTER: u64 = 1_000_000;
 
 /// What is said of 2, of whom this was seen when it was looked at, and after which these events came.
-fn judge(script: &str, evidence: Evidence, then: &[(u64, Task, Stage)]) -> Parent {
+fn judge(script: &str, evidence: Evidence, then: &[(u64, Task, Stage)], ended_ns: u64) -> Parent {
     let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, script);
     let mut apply = |input| engine.apply(input, &mut Vec::new());
     for (time_ns, process, stage) in then.iter().cloned() {
@@ -25,7 +28,7 @@ fn judge(script: &str, evidence: Evidence, then: &[(u64, Task, Stage)]) -> Paren
     }
     let identity = task(2).identity;
     apply(Input::Evidence { time_ns: 800_000, identity, evidence: Box::new(evidence) });
-    apply(Input::End { time_ns: 1_000_000 });
+    apply(Input::End { time_ns: ended_ns });
     let session = Session { grace_ns: GRACE_NS, ..Session::default() };
     entry(&report(&engine.view(), &session), 2).clone()
 }
@@ -132,10 +135,32 @@ pub fn kinds() -> Vec<CauseKind> {
 #[test]
 fn what_a_suspect_was_doing_tells_its_cause_from_the_one_that_it_is_taken_for() {
     for (script, evidence, kind, says) in table() {
-        let parent = judge(&script, evidence.clone(), &[]);
+        let parent = judge(&script, evidence.clone(), &[], LONG_AFTER);
         assert_eq!(kinds_of(&parent), [kind], "{script}{evidence:#?}{parent:#?}");
         let said = &parent.causes[0].evidence[0];
         assert!(said.contains(says), "{said:?} does not say {says:?}");
+    }
+}
+
+#[test]
+fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
+    let left = dead(20, 30) + "90 waits 2 0 0\n";
+    let stopped = |state| Evidence { state, ..main_thread() };
+    let blocked = Evidence {
+        signals: masks(SIGCHLD, 0),
+        blocked_by_all: Some(SIGCHLD),
+        pending: Some(SIGCHLD),
+        ..main_thread()
+    };
+    for (evidence, expected) in [
+        (stopped(b'T'), ParentStopped),
+        (stopped(b't'), Unknown),
+        (stopped(b'D'), Unknown),
+        (blocked_in(Blocked::Vfork), Unknown),
+        (blocked, Unknown),
+    ] {
+        let parent = judge(&left, evidence.clone(), &[], SOON_AFTER);
+        assert_eq!(kinds_of(&parent), [expected], "{evidence:#?}");
     }
 }
 
@@ -164,8 +189,9 @@ fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
         [(30, task(20), stage), (31, task(20), zombie)]
     };
     let script = |waits: u32| format!("20 fork 20 2\n 90 waits 2 {waits} 0\n");
-    let causes =
-        |waits, is_clone_child| kinds_of(&judge(&script(waits), main_thread(), &exits(is_clone_child)));
+    let causes = |waits, is_clone_child| {
+        kinds_of(&judge(&script(waits), main_thread(), &exits(is_clone_child), SOON_AFTER))
+    };
     assert_eq!(causes(5, true), [WaitFlagsExcludeChildren]);
     assert_eq!(causes(5, false), [Unknown]);
     assert_eq!(causes(0, true), [NeverWaits]);
@@ -177,7 +203,7 @@ fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
         task(2),
         Stage::Exit { parent: task(1), status, autoreap: false, is_clone_child: false },
     ));
-    assert_eq!(kinds_of(&judge(&script(5), main_thread(), &dies)), [WaitFlagsExcludeChildren]);
+    assert_eq!(kinds_of(&judge(&script(5), main_thread(), &dies, SOON_AFTER)), [WaitFlagsExcludeChildren]);
 }
 
 /// The causes of 2, which reaped `reaped` and left two, with these wait calls and so many merged signals.
