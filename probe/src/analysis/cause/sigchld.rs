@@ -45,8 +45,12 @@ fn blocked(case: &Case) -> Finding {
     if evidence.pending.unwrap_or(0) & SIGCHLD == 0 {
         return Finding::No;
     }
-    // A critical section blocks it for a moment.
-    if case.persistence() == Persistence::SeenOnce {
+    // A critical section blocks it for a moment. But if it never waited though these have been dead for so long, its handler
+    // has not run for them.
+    let has_never_waited = case.are_waits_known()
+        && case.parent.waits.is_some_and(|waits| waits.any + waits.specific == 0)
+        && !case.parent.has_reaped();
+    if case.persistence() == Persistence::SeenOnce && !has_never_waited {
         return Finding::CannotTell("it blocks SIGCHLD, and was looked at only once");
     }
     let threads = if evidence.threads == 1 { "it blocks" } else { "every thread of it blocks" };

@@ -157,11 +157,15 @@ fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
         (stopped(b't'), Unknown),
         (stopped(b'D'), Unknown),
         (blocked_in(Blocked::Vfork), Unknown),
-        (blocked, Unknown),
+        (blocked.clone(), SigchldBlocked),
     ] {
         let parent = judge(&left, evidence.clone(), &[], SOON_AFTER);
         assert_eq!(kinds_of(&parent), [expected], "{evidence:#?}");
     }
+    // It has waited before: its handler runs, only not at this moment.
+    let waited = dead(20, 30) + "90 waits 2 3 0\n";
+    assert_eq!(kinds_of(&judge(&waited, blocked.clone(), &[], SOON_AFTER)), [Unknown]);
+    assert_eq!(kinds_of(&judge(&waited, blocked, &[], LONG_AFTER)), [SigchldBlocked]);
 }
 
 #[test]
