@@ -2,7 +2,10 @@
 //!
 //! Owns where a call can be made from. Must not write to any memory.
 
-use std::io::{BufRead, BufReader};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+};
 
 use nix::libc;
 
@@ -26,13 +29,17 @@ pub fn read_u64(pid: u32, address: u64) -> Option<u64> {
     read(pid, address, 8)?.try_into().ok().map(u64::from_ne_bytes)
 }
 
-/// Address of an instruction in its vDSO that makes a system call.
-pub fn call_instruction(pid: u32) -> Option<u64> {
-    let maps = BufReader::new(std::fs::File::open(format!("/proc/{pid}/maps")).ok()?);
-    let line = maps.lines().map_while(Result::ok).find(|line| line.ends_with("[vdso]"))?;
-    let (begin, end) = parse_range(&line)?;
-    let code = read(pid, begin, usize::try_from(end - begin).ok().filter(|length| *length <= VDSO_MAX)?)?;
-    find_call(&code).map(|place| begin + place as u64)
+/// Address of an instruction in its vDSO that makes a system call; `None` where it has none. Fails where its memory may
+/// not be read.
+pub fn call_instruction(pid: u32) -> io::Result<Option<u64>> {
+    let maps = BufReader::new(File::open(format!("/proc/{pid}/maps"))?);
+    let line = maps.lines().map_while(Result::ok).find(|line| line.ends_with("[vdso]"));
+    let Some((begin, end)) = line.as_deref().and_then(parse_range) else { return Ok(None) };
+    let Some(length) = usize::try_from(end - begin).ok().filter(|length| *length <= VDSO_MAX) else {
+        return Ok(None);
+    };
+    let code = read(pid, begin, length).ok_or_else(io::Error::last_os_error)?;
+    Ok(find_call(&code).map(|place| begin + place as u64))
 }
 
 fn parse_range(line: &str) -> Option<(u64, u64)> {
@@ -52,7 +59,7 @@ mod tests {
     #[test]
     fn the_vdso_of_our_own_has_the_instruction() {
         let own = std::process::id();
-        let address = call_instruction(own).expect("a vDSO");
+        let address = call_instruction(own).expect("our own").expect("a vDSO");
         assert_eq!(read(own, address, CALL_INSTRUCTION.len()).as_deref(), Some(&CALL_INSTRUCTION[..]));
         assert_eq!(read(own, 0, 8), None);
         let known = 0x1234_5678_9abc_def0_u64;

@@ -176,9 +176,7 @@ fn left(zombie: &Zombie, answer: i64) -> Option<Left> {
 fn one_stop(parent: &Process, batch: &[(u32, Zombie)]) -> Result<(Stop, Vec<i64>), SetupError> {
     let pid = parent.pid;
     let candidates = threads::candidates(parent).map_err(|why| safety::no_thread(pid, &why))?;
-    let instruction = memory::call_instruction(pid).ok_or_else(|| {
-        safety::none_would(pid, &["its memory cannot be read, or it has no vDSO to make calls from".into()])
-    })?;
+    let instruction = safety::call_instruction(pid)?;
     let mut reasons = Vec::new();
     for candidate in candidates.into_iter().take(THREADS_TRIED) {
         let thread = candidate.thread;

@@ -10,6 +10,7 @@ use std::{
 use nix::errno::Errno;
 
 use super::{
+    memory,
     process::{Process, Stat},
     threads::NoThread,
 };
@@ -58,6 +59,7 @@ pub fn check_calls(process: &Process) -> Result<(), SetupError> {
             "restart its service: the new parent, or init, reaps the zombies",
         ));
     }
+    call_instruction(pid)?;
     if is_frozen(process) {
         return Err(refusal(
             format!(
@@ -67,6 +69,22 @@ pub fn check_calls(process: &Process) -> Result<(), SetupError> {
         ));
     }
     Ok(())
+}
+
+/// The address of an instruction by which its threads can make calls. Fails where they cannot, or where its memory may not
+/// be read: then it may not be traced either.
+pub fn call_instruction(pid: u32) -> Result<u64, SetupError> {
+    match memory::call_instruction(pid) {
+        Ok(Some(address)) => Ok(address),
+        Ok(None) => Err(refusal(
+            format!("process {pid} has no vDSO, whose instructions make the calls"),
+            "restart its service: the new parent, or init, reaps the zombies",
+        )),
+        Err(error) => {
+            let errno = error.raw_os_error().map_or(Errno::EPERM, Errno::from_raw);
+            Err(refused_by_kernel(pid, pid, errno, false))
+        }
+    }
 }
 
 /// By the freezer of the second version of cgroups. The first one puts threads into state D.
