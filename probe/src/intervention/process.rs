@@ -159,8 +159,8 @@ pub fn pids_by_namespace(status: &str) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    const TAIL: &str = "1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 123456 0 0 1 1 1 0 0 0 0 0 65536 0 0 0 17 0 0 0 0 0 0 \
-        0 0 0 0 0 0 0 256";
+    const TAIL: &str = "1 42 42 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 123456 0 0 0 0 0 0 0 0 0 \
+        0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 256";
 
     #[test]
     fn a_stat_file_is_read_whatever_the_name() {
