@@ -186,8 +186,11 @@ fn compute() -> (u64, u64) {
     (state, sum.to_bits())
 }
 
+/// How long the handler sleeps, in ms.
+static HANDLER_MS: AtomicU64 = AtomicU64::new(0);
+
 extern "C" fn sleep_in_handler(_signal: i32) {
-    let time = timespec(3_000);
+    let time = timespec(HANDLER_MS.load(Ordering::Relaxed));
     // SAFETY: a time of ours; nanosleep is allowed in a handler.
     let result = unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
     SIGNALS.fetch_add(if result == 0 { 1 } else { 1_000 }, Ordering::Relaxed);
@@ -195,6 +198,7 @@ extern "C" fn sleep_in_handler(_signal: i32) {
 
 /// Sleeps in a signal handler.
 pub fn in_handler(flags: &Flags) -> Value {
+    HANDLER_MS.store(flags.get("ms", 3_000), Ordering::Relaxed);
     handle(libc::SIGUSR1, sleep_in_handler, 0);
     leave_zombies(flags, Value::Null);
     // SAFETY: a signal to this thread, which has a handler.

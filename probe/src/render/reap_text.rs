@@ -108,7 +108,7 @@ pub fn result(out: &mut impl Write, report: &ReapReport, view: View) -> io::Resu
         )?;
     }
     if report.reaped_by_itself > 0 {
-        writeln!(out, "{} were reaped meanwhile by the parent itself.", count(report.reaped_by_itself))?;
+        writeln!(out, "Reaped meanwhile by the parent itself: {}.", count(report.reaped_by_itself))?;
     }
     for child in &report.held {
         let holder = child
@@ -121,7 +121,7 @@ pub fn result(out: &mut impl Write, report: &ReapReport, view: View) -> io::Resu
         writeln!(out, "Child {pid} ({name}): wait4 failed: {}.", escape(&child.error))?;
     }
     if report.untried > 0 {
-        writeln!(out, "{} were not tried.", count(report.untried))?;
+        writeln!(out, "Not tried: {}.", count(report.untried))?;
     }
     if report.way == Way::Sigchld && report.zombies_after > 0 {
         writeln!(out, "Its handler does not reap the rest. To do: reapwatch reap without --nudge.")?;
@@ -195,7 +195,7 @@ mod tests {
             String::from_utf8_lossy(&out),
             "x\\x1b[2J (pid 7): 3,001 zombies before, 2,998 reaped, 2 zombies after.\n\
              Thread 7 was stopped 2 times, for 2,469 µs in all.\n\
-             1 were reaped meanwhile by the parent itself.\n\
+             Reaped meanwhile by the parent itself: 1.\n\
              Child 9 (z\\x09) is held by tracer 10.\n"
         );
     }
