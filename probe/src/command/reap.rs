@@ -47,7 +47,8 @@ pub fn reap(args: ReapArgs) -> Result<u8, Failure> {
     } else {
         safety::check_calls(&parent)?;
     }
-    if !args.yes && !args.dry_run && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !(args.yes || args.dry_run || may_ask) {
         return Err(Failure::Usage(SetupError {
             what: "there is no terminal to ask on whether the zombies may be reaped".into(),
             remedy: "look with --dry-run, then run it with --yes".into(),
