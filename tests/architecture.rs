@@ -18,6 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("recording", &["model"]),
     ("source", &["model", "recording"]),
     ("pipeline", &["model", "engine", "recording", "source"]),
+    ("intervention", &["source"]),
 ];
 /// Modules of the kernel programs, top first: each may name only those after it.
 const PROGRAM_LAYERS: &[&str] = &[
@@ -230,6 +231,18 @@ fn only_the_room_of_the_programs_names_aya() {
                 path.display()
             );
         }
+    }
+}
+
+#[test]
+fn only_the_room_of_the_ways_out_traces_processes() {
+    for (path, text) in all() {
+        let Some(module) = module(&path) else { continue };
+        if module != "intervention" {
+            assert!(!code(&text).any(|line| line.contains("ptrace::")), "{} traces", path.display());
+        }
+        // What it needs must work where no program can be loaded.
+        assert!(module != "intervention" || !text.contains("bpf::"), "{} names programs", path.display());
     }
 }
 

@@ -6,6 +6,7 @@ pub mod analysis;
 pub mod cli;
 pub mod command;
 pub mod engine;
+pub mod intervention;
 pub mod model;
 pub mod pipeline;
 pub mod recording;

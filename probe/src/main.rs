@@ -29,6 +29,10 @@ fn main() -> ExitCode {
             command::complain(&error.what, Some(&error.remedy));
             ExitCode::from(3)
         }
+        Err(Failure::Usage(error)) => {
+            command::complain(&error.what, Some(&error.remedy));
+            ExitCode::from(2)
+        }
         Err(Failure::Other(what)) => {
             command::say(&what);
             ExitCode::from(1)

@@ -4,7 +4,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::{
         fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd},
         unix::{fs::OpenOptionsExt, process::CommandExt},
@@ -25,7 +25,7 @@ use nix::{
 
 use super::{
     ended,
-    support::{reapwatch, require_root, until},
+    support::{reapwatch, require_root, until, workload},
 };
 
 /// A terminal, and everything that was shown on it so far.
@@ -216,4 +216,30 @@ fn suspended_and_brought_back_both_go_on() {
     terminal.type_in(b"echo code $?; exit 5\n");
     terminal.until_it_shows("code 0");
     assert_eq!(terminal.code(), Some(5));
+}
+
+#[test]
+fn reap_asks_and_takes_only_yes_for_yes() {
+    let mut parent = Command::new(workload())
+        .args(["blocked-read", "--count", "3"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the workload");
+    let mut line = String::new();
+    let mut lines = BufReader::new(parent.stdout.take().expect("piped"));
+    lines.read_line(&mut line).expect("a line");
+    for (answer, code, then) in
+        [(b"n\n", 1, "nothing was done"), (b"\r\n", 1, "nothing was done"), (b"y\n", 0, "0 zombies after")]
+    {
+        let mut command = reapwatch();
+        command.args(["reap", "--grace", "100ms", &parent.id().to_string()]);
+        let mut terminal = Terminal::start(command);
+        terminal.until_it_shows("Go ahead? [y/N]");
+        terminal.type_in(answer);
+        terminal.until_it_shows(then);
+        assert_eq!(terminal.code(), Some(code), "{}", terminal.shown());
+    }
+    drop(parent.stdin.take());
+    assert!(parent.wait().expect("our own child").success());
 }

@@ -6,6 +6,8 @@ mod autoreaping;
 mod commands;
 mod filtered;
 mod hostile;
+mod intervention;
+mod intervention_refused;
 mod judging;
 mod leaking;
 mod many_parents;

@@ -35,6 +35,7 @@ fn validate_all<'a>(schema: &str, values: impl IntoIterator<Item = &'a Value>) {
         "report" => include_str!("../../schemas/report.schema.json"),
         "event" => include_str!("../../schemas/event.schema.json"),
         "doctor" => include_str!("../../schemas/doctor.schema.json"),
+        "reap" => include_str!("../../schemas/reap.schema.json"),
         other => panic!("no schema {other}"),
     };
     let mut schema: Value = serde_json::from_str(text).expect("a JSON schema");

@@ -3,6 +3,7 @@
 //! One static, multi-call binary, the same on the host and in a virtual machine. Its truth comes from its own
 //! bookkeeping and clock. Must not know reapwatch.
 
+mod blocked;
 mod hold;
 mod hostile;
 mod latency;
@@ -106,6 +107,22 @@ fn main() {
         "tracer-dies" => hostile::tracer_dies(&flags),
         "vfork-leak" => hostile::vfork_leak(&flags),
         "same-instant" => hostile::same_instant(&flags),
+        "blocked-sleep" => blocked::sleep(&flags),
+        "blocked-read" => blocked::read(&flags),
+        "blocked-poll" => blocked::poll(&flags),
+        "blocked-epoll" => blocked::epoll(&flags),
+        "blocked-futex" => blocked::futex(&flags),
+        "blocked-sigsuspend" => blocked::sigsuspend(&flags),
+        "blocked-spin" => blocked::spin(&flags),
+        "blocked-in-handler" => blocked::in_handler(&flags),
+        "blocked-counting-signals" => blocked::counting_signals(&flags),
+        "blocked-vfork" => blocked::vfork(&flags),
+        "blocked-threads" => blocked::threads(&flags),
+        "blocked-under-seccomp" => blocked::under_seccomp(&flags),
+        "blocked-held" => blocked::held(&flags),
+        "blocked-with-dead-leader" => blocked::with_dead_leader(&flags),
+        "blocked-with-late-zombie" => blocked::with_late_zombie(&flags),
+        "blocked-with-late-handler" => blocked::with_late_handler(&flags),
         "big-arguments" => hostile::big_arguments(&flags),
         "suspect-stopped" => suspect::suspect(suspect::Doing::Stopped),
         "suspect-blocks-in-all-threads" => suspect::suspect(suspect::Doing::BlocksInAllThreads),

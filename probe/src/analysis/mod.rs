@@ -9,7 +9,7 @@ mod finding;
 mod line;
 mod listed;
 mod sentence;
-mod time;
+pub mod time;
 mod unreaped;
 mod verdict;
 

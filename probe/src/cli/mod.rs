@@ -5,6 +5,7 @@
 
 mod doctor;
 mod global;
+mod reap;
 mod record;
 mod replay;
 mod run;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use doctor::DoctorArgs;
 pub use global::{DEFAULT_BTF, Global, HookChoice};
+pub use reap::ReapArgs;
 pub use record::RecordArgs;
 pub use replay::{ReplayArgs, ReplayView};
 pub use run::RunArgs;
@@ -86,6 +88,16 @@ pub enum Command {
     /// Say what works on this kernel with these privileges, and what to do about the rest
     #[command(after_help = doctor::EXAMPLES, args = unlisted(MEANINGLESS_FOR_DOCTOR))]
     Doctor(DoctorArgs),
+
+    /// Free the process table of the zombies of a parent that lives and does not reap
+    ///
+    /// One thread of the parent is stopped for milliseconds and made to call wait4 for each of them; then it goes on with
+    /// what it did. The parent itself can no longer read how these children ended. Children that become zombies later are
+    /// not reaped: only a change of the program cures it. Only zombies that were there for all of the grace are reaped;
+    /// /proc does not say when a process died, so reapwatch looks twice, and waits for the grace in between. Needs
+    /// CAP_SYS_PTRACE (with --nudge: CAP_KILL for processes of others), no eBPF and no kernel BTF.
+    #[command(after_help = reap::EXAMPLES)]
+    Reap(ReapArgs),
 }
 
 impl Cli {

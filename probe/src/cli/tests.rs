@@ -116,12 +116,22 @@ fn replay_and_record() {
 }
 
 #[test]
+fn reap_asks_unless_told() {
+    let Some(Command::Reap(args)) = parse("reap --grace 100ms 7").expect("valid").command else { panic!() };
+    assert_eq!((args.pid, args.grace.grace), (7, Duration::from_millis(100)));
+    assert!(!args.yes && !args.dry_run && !args.nudge);
+    assert!(refused("reap").contains("PID"));
+    assert!(refused("reap 0").contains("PID"));
+    assert!(refused("reap --yes --dry-run 7").contains("--dry-run"));
+}
+
+#[test]
 fn help_fits_and_shows_examples_and_exit_codes() {
     let mut cli = Cli::command().term_width(80);
     let long = cli.render_long_help().to_string();
     assert!(long.contains("not permitted or not supported"), "{long}");
     assert!(long.contains("kernel that does not offer its own BTF"), "{long}");
-    for name in ["run", "trace", "watch", "record", "replay", "doctor"] {
+    for name in ["run", "trace", "watch", "record", "replay", "doctor", "reap"] {
         let error = parse(&format!("{name} --help")).expect_err("help");
         assert_eq!(error.kind(), ErrorKind::DisplayHelp);
         assert_eq!(error.exit_code(), 0);

@@ -6,6 +6,7 @@ mod file;
 mod lines;
 mod live;
 mod output;
+mod reap;
 mod replay;
 mod run;
 mod signals;
@@ -32,6 +33,8 @@ pub enum Failure {
     Setup(SetupError),
     /// Anything else: exit code 1.
     Other(String),
+    /// It cannot be done in the way it was asked for: exit code 2.
+    Usage(SetupError),
     /// The reader of the output has gone, which is a normal end.
     BrokenPipe,
 }
@@ -83,6 +86,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Record(args)) => block_on(async |signals| run::record(global, args, signals).await),
         Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::Doctor(args)) => doctor::doctor(global, &args),
+        Some(Command::Reap(args)) => reap::reap(args),
     }
 }
 

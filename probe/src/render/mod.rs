@@ -1,10 +1,11 @@
-//! Turns reports into bytes, one file per form: a report, an event line or a doctor's report, for people or as JSON.
+//! Turns reports into bytes, one file per form: a report, an event line, a doctor's report or what `reap` did, for people or as JSON.
 //!
 //! Must not know the engine or where the bytes go, and must not judge: what a text says is in the report.
 
 pub mod doctor_text;
 pub mod event_text;
 pub mod json;
+pub mod reap_text;
 pub mod report_text;
 pub mod stats_text;
 pub mod status_line;

@@ -1,0 +1,43 @@
+//! Arguments of `reap`.
+
+use clap::Args;
+
+use super::value::{Format, Grace};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  sudo reapwatch reap --dry-run 18472    # shows what it would do
+  sudo reapwatch reap 18472              # asks first
+  sudo reapwatch reap --yes --format json 18472
+  sudo reapwatch reap --nudge 18472      # SIGCHLD, for a parent with a handler";
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ReapArgs {
+    #[command(flatten)]
+    pub grace: Grace,
+
+    /// Do not ask
+    ///
+    /// Without it, reapwatch shows what it will do and asks on the terminal. Where there is no terminal, it refuses.
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Show what would be done, and end
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+
+    /// Send SIGCHLD to the parent instead
+    ///
+    /// Helps where the parent has a handler for SIGCHLD that reaps, and missed its moment. It is refused where there is no
+    /// handler, or where every thread blocks the signal. A handler that runs cuts sleep() and poll() of the program short.
+    #[arg(long)]
+    pub nudge: bool,
+
+    /// Form of the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// The parent whose zombies are to be reaped
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    pub pid: u32,
+}

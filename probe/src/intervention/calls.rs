@@ -1,0 +1,112 @@
+//! Which system call a thread is blocked in, and what becomes of that call when the thread is stopped and goes on.
+//!
+//! Owns the knowledge of restarts: most calls go on by themselves, because the kernel restarts them. Some end with EINTR
+//! (signal(7), "never restarted"); those are made anew on the thread's behalf. Must not touch a process.
+
+use nix::libc;
+
+/// What /proc says of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It runs, or waits for a processor.
+    Running,
+    /// It is blocked in this call.
+    Blocked(Call),
+    /// It is blocked outside a call, or nothing could be read.
+    Unknown,
+}
+
+/// A call that a thread is blocked in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub number: i64,
+    pub first_argument: u64,
+    pub stack_pointer: u64,
+    pub instruction_pointer: u64,
+}
+
+/// Reads /proc/PID/task/TID/syscall: number, six arguments, stack pointer, instruction pointer.
+pub fn parse(text: &str) -> Doing {
+    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
+    let hexadecimal = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
+    match fields.as_slice() {
+        ["running"] => Doing::Running,
+        [number, first, _, _, _, _, _, stack, instruction] => {
+            let call = || {
+                Some(Call {
+                    number: number.parse().ok().filter(|number| *number >= 0)?,
+                    first_argument: hexadecimal(first)?,
+                    stack_pointer: hexadecimal(stack)?,
+                    instruction_pointer: hexadecimal(instruction)?,
+                })
+            };
+            call().map_or(Doing::Unknown, Doing::Blocked)
+        }
+        _ => Doing::Unknown,
+    }
+}
+
+/// Calls that end with EINTR when their thread is stopped, though no signal handler ran, and that can be made anew: they
+/// have done nothing by then. A timeout of theirs begins anew.
+pub fn ends_with_eintr(number: i64) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if number == libc::SYS_epoll_wait {
+        return true;
+    }
+    [
+        libc::SYS_epoll_pwait,
+        libc::SYS_epoll_pwait2,
+        libc::SYS_rt_sigtimedwait,
+        libc::SYS_semop,
+        libc::SYS_semtimedop,
+        libc::SYS_io_getevents,
+        libc::SYS_io_uring_enter,
+        // With a timeout of the socket's (SO_RCVTIMEO).
+        libc::SYS_read,
+        libc::SYS_recvfrom,
+        libc::SYS_recvmsg,
+        libc::SYS_accept,
+        libc::SYS_accept4,
+    ]
+    .contains(&number)
+}
+
+/// Those of them that always do: read and its like do so on few descriptors only.
+pub fn is_never_restarted(number: i64) -> bool {
+    ends_with_eintr(number)
+        && ![libc::SYS_read, libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_accept, libc::SYS_accept4]
+            .contains(&number)
+}
+
+/// The value by which a call asks the kernel to be made anew, unless a signal handler runs (ERESTARTNOHAND,
+/// include/linux/errno.h).
+pub const RESTART_UNLESS_HANDLED: i64 = -514;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proc_says_is_read() {
+        let call = Call {
+            number: 230,
+            first_argument: 1,
+            stack_pointer: 0x7fff_f000,
+            instruction_pointer: 0x7f00_0001,
+        };
+        assert_eq!(parse("230 0x1 0x0 0x7f 0x0 0x0 0x0 0x7ffff000 0x7f000001\n"), Doing::Blocked(call));
+        assert_eq!(parse("running\n"), Doing::Running);
+        for unknown in ["", "-1 0x7ffff000 0x7f000001\n", "x 0 0 0 0 0 0 0 0"] {
+            assert_eq!(parse(unknown), Doing::Unknown, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn calls_that_are_never_restarted() {
+        assert!(is_never_restarted(libc::SYS_epoll_pwait));
+        assert!(ends_with_eintr(libc::SYS_read) && !is_never_restarted(libc::SYS_read));
+        for restarted in [libc::SYS_clock_nanosleep, libc::SYS_ppoll, libc::SYS_futex, libc::SYS_connect] {
+            assert!(!ends_with_eintr(restarted));
+        }
+    }
+}

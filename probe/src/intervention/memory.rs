@@ -1,0 +1,78 @@
+//! Reads the memory of a process that may be traced, and finds the instruction that makes a system call in its vDSO.
+//!
+//! Owns where a call can be made from. Must not write to any memory.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+};
+
+use nix::libc;
+
+use super::architecture::{CALL_INSTRUCTION, INSTRUCTION_ALIGNMENT};
+
+/// The kernel's vDSO is a few pages long.
+const VDSO_MAX: usize = 1 << 20;
+
+/// Reads this many bytes at this address; `None` where not all of them can be read.
+pub fn read(pid: u32, address: u64, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0u8; length];
+    let own = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: length };
+    let theirs = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
+    // SAFETY: own describes `bytes`, which is ours to write; the kernel checks the other's address.
+    let got = unsafe { libc::process_vm_readv(pid as i32, &raw const own, 1, &raw const theirs, 1, 0) };
+    (got == length as isize).then_some(bytes)
+}
+
+/// A number at this address.
+pub fn read_u64(pid: u32, address: u64) -> Option<u64> {
+    read(pid, address, 8)?.try_into().ok().map(u64::from_ne_bytes)
+}
+
+/// Address of an instruction in its vDSO that makes a system call; `None` where it has none. Fails where its memory may
+/// not be read.
+pub fn call_instruction(pid: u32) -> io::Result<Option<u64>> {
+    let maps = BufReader::new(File::open(format!("/proc/{pid}/maps"))?);
+    let line = maps.lines().map_while(Result::ok).find(|line| line.ends_with("[vdso]"));
+    let Some((begin, end)) = line.as_deref().and_then(parse_range) else { return Ok(None) };
+    let Some(length) = usize::try_from(end - begin).ok().filter(|length| *length <= VDSO_MAX) else {
+        return Ok(None);
+    };
+    let code = read(pid, begin, length).ok_or_else(io::Error::last_os_error)?;
+    Ok(find_call(&code).map(|place| begin + place as u64))
+}
+
+fn parse_range(line: &str) -> Option<(u64, u64)> {
+    let (begin, end) = line.split(' ').next()?.split_once('-')?;
+    let (begin, end) = (u64::from_str_radix(begin, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+    (begin < end).then_some((begin, end))
+}
+
+fn find_call(code: &[u8]) -> Option<usize> {
+    (0..code.len()).step_by(INSTRUCTION_ALIGNMENT).find(|place| code[*place..].starts_with(&CALL_INSTRUCTION))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vdso_of_our_own_has_the_instruction() {
+        let own = std::process::id();
+        let address = call_instruction(own).expect("our own").expect("a vDSO");
+        assert_eq!(read(own, address, CALL_INSTRUCTION.len()).as_deref(), Some(&CALL_INSTRUCTION[..]));
+        assert_eq!(read(own, 0, 8), None);
+        let known = 0x1234_5678_9abc_def0_u64;
+        assert_eq!(read_u64(own, &raw const known as u64), Some(known));
+    }
+
+    #[test]
+    fn ranges_and_code() {
+        assert_eq!(parse_range("7ffd1000-7ffd3000 r-xp 0 00:00 0  [vdso]"), Some((0x7ffd_1000, 0x7ffd_3000)));
+        assert_eq!(parse_range("7ffd1000 r-xp"), None);
+        assert_eq!(find_call(&[0; 64]), None);
+        let mut code = vec![0; 64];
+        code[16..16 + CALL_INSTRUCTION.len()].copy_from_slice(&CALL_INSTRUCTION);
+        assert_eq!(find_call(&code), Some(16));
+    }
+}

@@ -1,0 +1,85 @@
+//! The gentler way out: SIGCHLD, for a parent whose handler reaps and missed its moment.
+//!
+//! Owns to whom it may be sent. The kernel is asked by a pidfd, so that the signal never reaches a process that was given
+//! the pid meanwhile. Must not ask the user.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+
+use nix::{errno::Errno, libc};
+
+use super::process::{Process, mask};
+use crate::source::SetupError;
+
+const SIGCHLD_BIT: u64 = 1 << (libc::SIGCHLD - 1);
+
+/// Fails where SIGCHLD would do nothing.
+pub fn check(process: &Process) -> Result<(), SetupError> {
+    let pid = process.pid;
+    let refusal = |what: String| SetupError {
+        what,
+        remedy: "have the parent itself call wait4: reapwatch reap without --nudge".into(),
+    };
+    let status = process.status();
+    if mask(&status, "SigCgt:").is_none_or(|caught| caught & SIGCHLD_BIT == 0) {
+        return Err(refusal(format!(
+            "process {pid} has no handler for SIGCHLD, so the signal would do nothing"
+        )));
+    }
+    let statuses = process.threads().into_iter().map(|thread| process.thread_status(thread));
+    if !some_thread_hears(statuses) {
+        return Err(refusal(format!(
+            "every thread of process {pid} blocks SIGCHLD, so its handler would not run"
+        )));
+    }
+    Ok(())
+}
+
+fn some_thread_hears(statuses: impl IntoIterator<Item = String>) -> bool {
+    statuses
+        .into_iter()
+        .any(|status| mask(&status, "SigBlk:").is_some_and(|blocked| blocked & SIGCHLD_BIT == 0))
+}
+
+/// Sends it to this very process.
+pub fn send(process: &Process) -> io::Result<()> {
+    // SAFETY: plain numbers; the result is a new descriptor of ours, or negative.
+    let pidfd = unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, process.pid, 0);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        OwnedFd::from_raw_fd(fd as i32)
+    };
+    if process.stat().is_none_or(|stat| stat.start_ticks != process.start_ticks) {
+        return Err(Errno::ESRCH.into());
+    }
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a descriptor of ours, a signal number, no siginfo.
+    let sent =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGCHLD, none, 0) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_handler_nothing_is_sent() {
+        // The tests themselves set none.
+        let own = Process::open(std::process::id()).expect("we are here");
+        assert!(check(&own).is_err_and(|error| error.what.contains("no handler")));
+    }
+
+    #[test]
+    fn one_thread_that_does_not_block_it_is_enough() {
+        let blocks = "SigBlk:\t0000000000010000\n".to_owned();
+        let hears = "SigBlk:\t0000000000000000\n".to_owned();
+        assert!(some_thread_hears([blocks.clone(), hears]));
+        assert!(!some_thread_hears([blocks]));
+        assert!(!some_thread_hears([]));
+    }
+}
