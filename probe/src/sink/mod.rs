@@ -1,7 +1,8 @@
 //! Delivery: where reports and event lines go, and what happens to those that find no room.
 //!
-//! Owns the boundary between producers and writers: a slow or broken reader loses deliveries, which are counted, and
-//! never holds up the pipeline. Must not judge, and must not know where reports come from.
+//! Owns the boundary between producers and writers: a slow or broken reader loses deliveries, which are counted. `offer`
+//! never blocks; `stdout` says how long its own lines wait. Nothing in the program uses the trait [`Sink`] yet. Must not
+//! judge, and must not know where reports come from.
 
 mod batch;
 pub mod paced;

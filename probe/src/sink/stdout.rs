@@ -1,5 +1,8 @@
-//! A stream of lines to a reader that may be slow: a slow reader loses lines, which are counted, and never holds up the
-//! pipeline. A thread writes the lines, or the caller if no thread can be started.
+//! A stream of lines to a reader that may be slow. A thread writes the lines, or the caller if no thread can be started.
+//!
+//! A batch waits up to 100 ms for room (`PATIENCE`), which holds up the pipeline. Then its lines are dropped and counted,
+//! and the next batches do not wait until the reader takes lines again. For a regular file, and where the patience is
+//! unlimited, a batch waits as long as it takes, unless a signal asks to end.
 //!
 //! Must not know what the lines say.
 

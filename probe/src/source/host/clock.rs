@@ -1,4 +1,6 @@
-//! The only place that asks what time it is, and what to wait for it with.
+//! The only place that reads CLOCK_BOOTTIME and CLOCK_REALTIME, and the timer that ticks for the live loop.
+//!
+//! Must not know what the times are of.
 
 use std::{
     io,

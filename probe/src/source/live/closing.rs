@@ -1,7 +1,7 @@
 //! How the window is closed: the order of the last events, snapshots, frees and counters.
 //!
 //! 1. Drain what the kernel has sent, and take a snapshot. Events after it do not count: they would unbalance the ledgers
-//!    against it.
+//!    against it. Only where the kernel counts (`is_counting`) do they count, up to the last reading of the counters.
 //! 2. Where some releases are seen only by their free, wait for the frees of the dead that the snapshot does not have.
 //! 3. Wait a moment for stragglers, and drain again.
 //! 4. Read the counters, and the losses.
@@ -9,6 +9,8 @@
 //!    they have as dead and that a later snapshot does not have has been reaped. With an earlier snapshot, a reap in
 //!    between would be counted twice.
 //! 6. Hand over answers, those to the last look at suspects too, and the end.
+//!
+//! Must not know what the ledgers become.
 
 use std::{
     mem,
