@@ -1,4 +1,6 @@
 //! Announces a stale eBPF object: one that was not built from the sources beside it. Builds nothing.
+//!
+//! Must not know how the object is built.
 
 use std::{fs, path::Path};
 

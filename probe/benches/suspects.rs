@@ -1,6 +1,7 @@
 //! What looking at suspects costs, on this host's /proc. `cargo bench --package probe --bench suspects`.
 //!
-//! Owns what is looked at: this process, and a child of its. docs/suspects.md has the figures.
+//! Owns what is looked at: this process, and a child of its. docs/suspects.md has the figures. Must not load eBPF
+//! programs.
 
 use std::{
     fs,

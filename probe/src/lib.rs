@@ -1,6 +1,6 @@
 //! reapwatch, the library behind the binary: inputs → engine → analysis → report → render → sinks, one way.
 //!
-//! Owns only the list of modules. `tests/architecture.rs` enforces who may import whom.
+//! Owns only the list of modules. `tests/architecture.rs` enforces who may import whom. Must not contain anything else.
 
 pub mod analysis;
 pub mod cli;

@@ -1,4 +1,6 @@
 //! The binary: arguments in, exit code out. Everything else is the library's.
+//!
+//! Must not know what a command does.
 
 use std::{io::IsTerminal, process::ExitCode};
 

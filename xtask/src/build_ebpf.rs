@@ -1,8 +1,8 @@
 //! `build-ebpf`: the object that is committed, byte for byte the same for one toolchain.
 //!
-//! The sources are built from a copy in which everything is below one manifest: cargo hashes paths into symbol names, those
-//! below it without what comes before. The copy is where only the builder writes: cargo runs what a `.cargo/config.toml`
-//! on the way to it says.
+//! The sources are built from a copy in which everything is below one manifest: cargo hashes paths into symbol names,
+//! those below it without what comes before. The copy is where only the builder writes: cargo runs what a
+//! `.cargo/config.toml` on the way to it says. Must not know what the programs do.
 
 use std::{
     fs,

@@ -1,4 +1,6 @@
 //! `demo`: a newcomer's first command. Needs stable Rust alone, and root to load the programs.
+//!
+//! Must not judge what reapwatch says.
 
 use std::process::Command;
 

@@ -1,4 +1,6 @@
 //! `docs`: man pages and shell completions, from the same definitions as the command line.
+//!
+//! Must not know an option: they are `probe::cli`'s.
 
 use std::{fs, path::Path};
 

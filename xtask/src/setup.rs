@@ -1,4 +1,6 @@
 //! `setup`: installs what tests and `build-ebpf` need. Building and using reapwatch needs none of it.
+//!
+//! Must not run a test.
 
 use std::process::Command;
 

@@ -1,4 +1,6 @@
 //! Running other programs, with errors that name them.
+//!
+//! Must not know what they are run for.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,5 +1,7 @@
 //! `test`: what a newcomer runs, and with `--all` everything that must hold before a change lands, in one order, each step
 //! with its time.
+//!
+//! Must not know what a test asserts.
 
 use std::{
     io::{BufRead, BufReader},

@@ -1,4 +1,6 @@
 //! `unit`: whether systemd takes the unit file, and how exposed it finds it.
+//!
+//! Must not start the unit.
 
 use std::{fs, process::Command};
 

@@ -1,4 +1,6 @@
 //! Which processes and events a report covers, and what it therefore leaves out.
+//!
+//! Must not know what was seen, nor judge it.
 
 use crate::{model, report};
 

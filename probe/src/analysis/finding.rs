@@ -1,4 +1,6 @@
 //! The finding of a whole report: the headline, its colour and the exit code of `run --error-exitcode` all follow it.
+//!
+//! Must not judge a parent: that is `verdict`'s.
 
 use crate::report::{Finding, Lost, Other, Parent, Verdict};
 

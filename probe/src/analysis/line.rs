@@ -1,4 +1,6 @@
 //! One observation as one event line.
+//!
+//! Must not know how a line is written, nor where the observation comes from.
 
 use super::{named, text, time};
 use crate::{

@@ -1,4 +1,6 @@
 //! Judges a parent by how long its dead children waited, not by how many there were.
+//!
+//! Must not know causes, nor what becomes of a verdict.
 
 use super::unreaped::Unreaped;
 use crate::{

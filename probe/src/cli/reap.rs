@@ -1,4 +1,6 @@
 //! Arguments of `reap`.
+//!
+//! Must not know what the command does with them.
 
 use clap::Args;
 

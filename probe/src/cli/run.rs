@@ -1,4 +1,6 @@
 //! Arguments of `run`.
+//!
+//! Must not know what the command does with them.
 
 use std::{ffi::OsString, path::PathBuf};
 

@@ -1,4 +1,6 @@
 //! Values that several commands take, and how they are read from text.
+//!
+//! Must not know which command takes which.
 
 use std::time::Duration;
 

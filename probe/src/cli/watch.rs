@@ -1,4 +1,6 @@
 //! Arguments of `watch`.
+//!
+//! Must not know what the command does with them.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,4 +1,6 @@
 //! `doctor`: what this kernel and these privileges allow, by trying it.
+//!
+//! Must not know how a hook is attached, nor how the findings are written.
 
 use std::io::{self, IsTerminal};
 

@@ -1,4 +1,6 @@
 //! What each command does, and with which exit code it ends. The syntax is `cli`'s.
+//!
+//! Must not know an option of any command.
 
 mod child;
 mod doctor;

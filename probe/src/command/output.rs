@@ -1,4 +1,6 @@
 //! Where reports and recordings go: a file, standard error, standard output. A report is written whole or not at all.
+//!
+//! Must not know what a report or a recording says.
 
 use std::{
     fs::File,

@@ -1,6 +1,6 @@
 //! `reap`: looks twice at the zombies of a parent, says what it will do, asks, does it, and looks again.
 //!
-//! Owns the question and the order. What is done to the parent is `intervention`'s.
+//! Owns the question and the order. What is done to the parent is `intervention`'s. Must not touch a process itself.
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},

@@ -1,4 +1,6 @@
 //! `replay`: a recording through the same engine, analysis and renderers as the live commands.
+//!
+//! Must not ask the kernel.
 
 use std::fs::File;
 

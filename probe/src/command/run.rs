@@ -1,4 +1,6 @@
 //! `run` and `record`: a command and everything descended from it.
+//!
+//! Must not judge: `--error-exitcode` goes by the report's finding.
 
 use std::time::Instant;
 

@@ -1,4 +1,6 @@
 //! `watch` and `trace`: the whole host for a given time.
+//!
+//! Must not judge, and must not know how a line or a report is written.
 
 use std::{
     io::{self, IsTerminal},

@@ -1,6 +1,7 @@
 //! What parents run: what is known of it, and of whom /proc should be asked.
 //!
-//! Questions go up as queries; the answers come down as inputs, so that a replay has them and asks nothing.
+//! Questions go up as queries; the answers come down as inputs, so that a replay has them and asks nothing. Must not read
+//! /proc.
 
 use std::{cmp::Reverse, sync::Arc};
 

@@ -1,4 +1,6 @@
 //! A histogram of durations: exact count, sum and extremes, bucketed in between.
+//!
+//! Must not know what is measured.
 
 use std::collections::BTreeMap;
 

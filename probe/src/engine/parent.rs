@@ -1,4 +1,6 @@
 //! One parent: its books, its unreaped children, its latencies.
+//!
+//! Must not know other parents, nor judge.
 
 use std::sync::Arc;
 

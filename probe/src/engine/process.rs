@@ -1,4 +1,6 @@
 //! One process between birth and release.
+//!
+//! Must not know ledgers, nor events.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Suspects: the parents of which more has to be known than what every parent gives away, and what is then known of them.
 //!
-//! The question goes up as a query, and the answers come down as inputs, so that a replay has them and asks nothing.
+//! The question goes up as a query, and the answers come down as inputs, so that a replay has them and asks nothing. Must
+//! not read /proc, and must not know causes.
 
 use std::cmp::Reverse;
 

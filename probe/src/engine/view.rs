@@ -1,6 +1,6 @@
 //! What the engine knows at a moment, for whoever reports: with the ledgers that count, as often as wanted.
 //!
-//! Owns which source a ledger is taken from, and which parents are listed one by one. Changes nothing.
+//! Owns which source a ledger is taken from, and which parents are listed one by one. Changes nothing. Must not judge.
 
 use std::borrow::Cow;
 

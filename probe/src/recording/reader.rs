@@ -1,4 +1,6 @@
 //! Reads a recording back, and skips what is damaged.
+//!
+//! Must not know the payloads: they are `decode`'s.
 
 use std::{
     fmt,

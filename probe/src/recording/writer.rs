@@ -1,4 +1,6 @@
 //! Writes a recording, frame by frame. A write that fails leaves every frame before it readable.
+//!
+//! Must not know the payloads: they are `encode`'s.
 
 use std::{
     io::{self, BufWriter, Write},

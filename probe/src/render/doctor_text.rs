@@ -1,4 +1,6 @@
 //! The doctor's report for people, in 80 columns.
+//!
+//! Must not judge, and must not try anything.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,6 @@
 //! One event line for people.
+//!
+//! Must not judge.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,6 @@
 //! JSON: one compact line per value. The published schemas (`schemas/`) describe these bytes.
+//!
+//! Must not know what a value says.
 
 use std::io::{self, Write};
 

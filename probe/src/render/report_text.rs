@@ -1,4 +1,6 @@
 //! The report for people: one sentence, a table worst first, causes, what was left running, what is missing.
+//!
+//! Must not judge: verdicts and causes are in the report.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,6 @@
 //! The status line that shows a long command is alive.
+//!
+//! Must not know where it is shown.
 
 use super::terminal::cut;
 use crate::report::words::{count, duration};

@@ -1,4 +1,6 @@
 //! Reports made by hand, for the tests of their texts.
+//!
+//! Must not be in the program.
 
 use super::*;
 

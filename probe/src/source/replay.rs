@@ -1,5 +1,7 @@
 //! A recording as a source: its inputs in the order in which they were recorded. It has the answers of the live run, so
 //! it answers no question.
+//!
+//! Must not know the engine, nor the format of the file.
 
 use std::io::Read;
 

@@ -1,4 +1,6 @@
 //! Time in a tracer's kernel programs per life, as the kernel itself counts it: the finest figure there is.
+//!
+//! Must not know the other parts of the bench.
 
 use std::{thread, time::Duration};
 

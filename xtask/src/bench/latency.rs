@@ -1,4 +1,6 @@
 //! How true the latencies are: each reap as reapwatch tells it, against the bounds the workload has from its own clock.
+//!
+//! Must not know the other parts of the bench.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,6 +1,7 @@
 //! `bench`: what being watched costs, beside what others cost, in one run on one machine.
 //!
-//! Owns the order of the parts. Each part is a module with promises of its own; none knows another.
+//! Owns the order of the parts. Each part is a module with promises of its own; none knows another. Must not know how a
+//! part measures.
 
 mod child;
 mod empty;

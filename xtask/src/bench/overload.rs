@@ -1,4 +1,6 @@
 //! What holds under the most there can be: the highest fork rate, whose deaths must all be in the report's books.
+//!
+//! Must not know the other parts of the bench.
 
 use std::{
     fs,

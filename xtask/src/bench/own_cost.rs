@@ -1,4 +1,6 @@
 //! What a tracer itself uses: CPU time per life while a load runs, CPU time while nothing does, memory.
+//!
+//! Must not know the other parts of the bench.
 
 use std::{thread, time::Duration};
 

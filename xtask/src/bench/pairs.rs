@@ -1,7 +1,7 @@
 //! What being watched costs the watched: the CPU time of a load per life, in pairs of a watched and an unwatched run.
 //!
 //! A pair is one start of the tracer: every load runs once under it and once under nobody, now the one first, now the
-//! other. A figure is the median of the pairs' ratios.
+//! other. A figure is the median of the pairs' ratios. Must not know the other parts of the bench.
 
 use super::{
     BenchArgs, Measured,

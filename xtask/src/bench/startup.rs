@@ -1,4 +1,6 @@
 //! How soon reapwatch sees: from its exec to the first event, and to the first line somebody can read.
+//!
+//! Must not know the other parts of the bench.
 
 use std::{
     io::{BufRead, BufReader},

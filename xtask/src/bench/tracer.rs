@@ -1,4 +1,6 @@
 //! Who watches while a load runs: how each is started, what it has used, and how it is ended, by pid.
+//!
+//! Must not know the load, nor what is measured.
 
 use std::{
     fs,

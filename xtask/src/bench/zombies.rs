@@ -1,4 +1,6 @@
 //! What a parent with very many zombies costs the one who watches it.
+//!
+//! Must not know the other parts of the bench.
 
 use std::{
     process::{Command, Stdio},

@@ -1,4 +1,6 @@
 //! One boot under QEMU's emulation, and what its lines tell.
+//!
+//! Must not know how the initramfs is made.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,6 @@
 //! What stays of a boot in tests/data: the kernel's BTF, cut down, and how much work our programs are for its verifier.
+//!
+//! Must not boot anything.
 
 use std::{collections::BTreeMap, fs};
 

@@ -1,4 +1,6 @@
 //! What a guest runs: the tests, the tracer and the workload as static binaries in an initramfs.
+//!
+//! Must not know what the tests check.
 
 use std::{
     fs,

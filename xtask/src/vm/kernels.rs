@@ -1,6 +1,7 @@
 //! Kernels to boot: which, and how they come from Debian's archive into a cache of ours.
 //!
-//! The system's own package sources are read, never changed: apt works in a directory of its own.
+//! The system's own package sources are read, never changed: apt works in a directory of its own. Must not know how a
+//! kernel is booted.
 
 use std::{
     fs,

@@ -1,4 +1,6 @@
 //! `vm`: the live tests on many kernels, on every rung each offers, as a table kernel × rung × scenario.
+//!
+//! Must not know what a scenario checks.
 
 mod boot;
 mod frozen;

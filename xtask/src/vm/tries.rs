@@ -1,7 +1,8 @@
 //! How many tests needed a second try in a guest, why, and how many may.
 //!
 //! Four tests at a time on an emulated machine are in each other's way, so one that fails is tried again alone. That must
-//! not hide a test that fails now and then: every first failure is told with its reason, and too many are a fault.
+//! not hide a test that fails now and then: every first failure is told with its reason, and too many are a fault. Must
+//! not know what a test checks.
 
 use super::boot::{Booted, Outcome, Rung};
 use super::kernels::Image;

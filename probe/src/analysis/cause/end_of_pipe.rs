@@ -1,7 +1,8 @@
 //! `waits_after_end_of_pipe`: the parent reads what a child writes until the pipe ends, and only then waits for it; but a
 //! process that the dead child left behind holds the pipe open.
 //!
-//! Confusable with a parent that reads from a pipe for other reasons: here the writer comes from the zombie itself.
+//! Confusable with a parent that reads from a pipe for other reasons: here the writer comes from the zombie itself. Must
+//! not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Persistence, Rule};
 use crate::{model::Blocked, report::CauseKind};

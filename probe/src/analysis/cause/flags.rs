@@ -1,7 +1,7 @@
 //! `wait_flags_exclude_children`, `looks_without_reaping`: the parent waits, but with flags that do not let the call see these
 //! children, or take them away.
 //!
-//! Confusable with `never_waits`: its calls are there, and find nothing.
+//! Confusable with `never_waits`: its calls are there, and find nothing. Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, words::of_its};
 use crate::report::CauseKind;

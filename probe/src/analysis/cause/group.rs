@@ -1,7 +1,7 @@
 //! `waits_only_for_its_process_group`: it waits for a process group, which these children have left (setsid, setpgid).
 //!
-//! Confusable with `waits_only_for_specific_children`: the kernel's hook tells a group from a child only by the arguments of
-//! the call.
+//! Confusable with `waits_only_for_specific_children`: the kernel's hook tells a group from a child only by the arguments
+//! of the call. Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, words::wait_calls};
 use crate::report::CauseKind;

@@ -1,4 +1,6 @@
 //! `held_by_tracer`: a tracer was notified of the deaths, and until it waits or detaches the parent cannot reap.
+//!
+//! Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
 use crate::report::CauseKind;

@@ -1,7 +1,7 @@
 //! `children_inherited_through_exec`: the process forked them, then ran another program, which does not know them.
 //!
 //! Confusable with `init_does_not_reap_orphans`: an init's set-up commands are over before its exec, and what is left came
-//! later from others.
+//! later from others. Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, words::of_its};
 use crate::report::CauseKind;

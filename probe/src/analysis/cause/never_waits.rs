@@ -1,7 +1,7 @@
 //! `never_waits`: the program begins no wait call.
 //!
-//! Confusable with a parent that waits by means that cannot be seen (io_uring), with one that ignores SIGCHLD too late, and
-//! with one whose handler never runs.
+//! Confusable with a parent that waits by means that cannot be seen (io_uring), with one that ignores SIGCHLD too late,
+//! and with one whose handler never runs. Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
 use crate::report::CauseKind;

@@ -1,7 +1,8 @@
 //! `one_wait_per_sigchld`: the program waits once for each SIGCHLD; but the kernel merges a SIGCHLD into one that is pending, so
 //! that several deaths are one signal.
 //!
-//! Confusable with a loop that waits until nothing is left: that one makes at least one call more than it reaps.
+//! Confusable with a loop that waits until nothing is left: that one makes at least one call more than it reaps. Must not
+//! know the other rules, nor verdicts.
 
 use super::{
     Case, Explains, Finding, Fix, Rule,

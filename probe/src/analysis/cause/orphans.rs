@@ -2,7 +2,7 @@
 //! waits for none but its own.
 //!
 //! Confusable with `children_inherited_through_exec`, and with a reaper that does wait for any child but is stopped, or
-//! waits too seldom.
+//! waits too seldom. Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, words::of_its};
 use crate::report::CauseKind;

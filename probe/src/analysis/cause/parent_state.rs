@@ -1,6 +1,7 @@
 //! `parent_stopped`, `parent_frozen`, `parent_blocked`: while that lasts the parent reaps nothing, whatever its program does.
 //!
-//! Confusable with `never_waits`: a stopped parent begins no wait call either.
+//! Confusable with `never_waits`: a stopped parent begins no wait call either. Must not know the other rules, nor
+//! verdicts.
 
 use super::{Case, Explains, Finding, Fix, Persistence, Rule};
 use crate::{

@@ -1,6 +1,6 @@
 //! `sigchld_blocked`, `sigchld_ignored_too_late`: what it does with SIGCHLD keeps it from reaping.
 //!
-//! Confusable with `never_waits`: in both cases no wait call is begun.
+//! Confusable with `never_waits`: in both cases no wait call is begun. Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Persistence, Rule, words::dead_children};
 use crate::report::CauseKind;

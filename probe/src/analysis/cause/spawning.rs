@@ -1,7 +1,8 @@
 //! `reaps_only_when_it_spawns`: the dead wait until the program starts its next child, as CPython does with the Popen objects
 //! that nobody refers to any more.
 //!
-//! Confusable with a parent that reaps late for other reasons: here each late reap came with a birth.
+//! Confusable with a parent that reaps late for other reasons: here each late reap came with a birth. Must not know the
+//! other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, runtime::Runtime, words::dead_children};
 use crate::report::CauseKind;

@@ -1,6 +1,7 @@
 //! `waits_only_for_specific_children`: it waits for children by pid or pidfd, and for these it did not.
 //!
-//! Confusable with `never_waits`, with `init_does_not_reap_orphans` and with waits for a process group.
+//! Confusable with `never_waits`, with `init_does_not_reap_orphans` and with waits for a process group. Must not know the
+//! other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule};
 use crate::report::CauseKind;

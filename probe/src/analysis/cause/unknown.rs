@@ -1,4 +1,6 @@
 //! `unknown`: what is known all the same, and what is missing.
+//!
+//! Must not know the rules: it gets what they missed.
 
 use super::{
     Case,

@@ -1,6 +1,7 @@
 //! Has the programs in the kernel and attached, on the best rung that it and the user allow, stage by stage.
 //!
-//! Owns which rung is tried when, and what the refused ones said. What is attached goes when it is dropped.
+//! Owns which rung is tried when, and what the refused ones said. What is attached goes when it is dropped. Must not know
+//! what the programs send.
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
 //! Wire bytes to model: the only place that knows both. Refuses what is short or of an unknown kind.
+//!
+//! Must not know where the bytes come from.
 
 use std::sync::Arc;
 

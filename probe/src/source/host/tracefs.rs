@@ -1,6 +1,7 @@
 //! tracefs where nobody mounted it: a mount in a namespace of one thread's own, which leaves nothing behind.
 //!
-//! aya looks for tracefs under fixed paths, so whatever attaches a classic tracepoint runs inside [`with`].
+//! aya looks for tracefs under fixed paths, so whatever attaches a classic tracepoint runs inside [`with`]. Must not know
+//! what is attached.
 
 use std::{fs, io, path::Path, thread};
 

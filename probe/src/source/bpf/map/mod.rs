@@ -1,4 +1,6 @@
 //! The maps that programs and this process share, a file each. Values are the wire types.
+//!
+//! Must not know what the collector makes of them.
 
 pub mod batch;
 pub mod dead_children;
