@@ -196,7 +196,7 @@ fn faults(image: &Image, booted: &Outcome<Booted>, rungs: &str) -> Vec<String> {
 /// Rows are scenarios, columns kernels; a cell names the rungs on which it passed (f, k, t), `!` where it failed.
 fn table(images: &[Image], booted: &[Outcome<Booted>]) -> String {
     let mut text = String::from(
-        "f fentry, k kprobe, t tracepoint: passed; f' k' t': passed alone after failing beside others; F K T: FAILED; -: the rung is refused\n\n| scenario |",
+        "f fentry, k kprobe, t tracepoint: passed; f' k' t': passed alone after failing beside others; F K T: FAILED; -: the rung is refused; .: not run on it\n\n| scenario |",
     );
     let booted: Vec<Option<&Booted>> = booted.iter().map(|one| one.as_ref().ok()).collect();
     for (image, booted) in images.iter().zip(&booted) {
@@ -224,7 +224,7 @@ fn table(images: &[Image], booted: &[Outcome<Booted>]) -> String {
                             Some(boot::Outcome::Passed) => letter.to_string(),
                             Some(boot::Outcome::PassedAlone) => format!("{letter}'"),
                             Some(boot::Outcome::Failed) => letter.to_ascii_uppercase().to_string(),
-                            None => "?".to_owned(),
+                            None => ".".to_owned(),
                         },
                     })
                 })

@@ -124,7 +124,7 @@ impl<'a> Case<'a> {
     /// How it waited, where that was counted.
     pub fn waits_counted(&self) -> Option<String> {
         let since = self.since();
-        self.parent.waits.map(|waits| match (waits.any, waits.specific) {
+        let counted = self.parent.waits.map(|waits| match (waits.any, waits.specific) {
             (0, 0) => format!("it began no wait call {since}"),
             (0, specific) => {
                 format!("{since} it began {}, each for one process or process group", wait_calls(specific))
@@ -133,6 +133,14 @@ impl<'a> Case<'a> {
             (any, specific) => {
                 format!("{since} it began {} for any child and {specific} for certain ones", wait_calls(any))
             }
+        })?;
+        // The hook cannot tell such a call from one for any child.
+        Some(match self.parent.waits {
+            Some(waits) if waits.absent > 0 => format!(
+                "{counted}; {} of the {} whose arguments were read named a child that it does not have",
+                waits.absent, waits.read
+            ),
+            _ => counted,
         })
     }
 
