@@ -1,6 +1,7 @@
 //! Decides which events are sent, and writes them: one function an event kind. What could not be sent is counted.
 //!
-//! Four settings decide. `stream_all`: everything, or only what is slow or wrong while the rest is counted.
+//! Three settings and the map of targets decide. `stream_all`: everything, or only what is slow or wrong and what a cause
+//! needs (execs of parents, orphans), while the rest is counted.
 //! `min_latency_ns`: reaps from this latency on, and nothing else. `scope` and the targets: see `filter`. Must not know what
 //! is counted.
 

@@ -1,4 +1,4 @@
-//! A process runs another program.
+//! A process runs another program. Must not know what becomes of what it counted before.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 

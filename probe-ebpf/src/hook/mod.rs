@@ -1,4 +1,4 @@
-//! One file a hook: context to typed arguments to one call. Must not decide what is counted or sent.
+//! One file per stage; each program reads its context and makes one call. Must not decide what is counted or sent.
 
 mod exec;
 mod exit;

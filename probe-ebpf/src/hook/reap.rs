@@ -1,7 +1,7 @@
 //! The entry leaves the process table.
 //!
 //! Exact rung: `release_task`. Tracepoint rung: the return of the wait call that took it, and the RCU free behind
-//! everything no wait call shows (4 to 32 ms late: coarse).
+//! everything no wait call shows (4 to 32 ms late: coarse). Must not decide whose child it was.
 
 use aya_ebpf::{
     EbpfContext,

@@ -1,4 +1,5 @@
 //! The kernel's own task list, process by process: what is unreaped now. Enters the zombies that no hook has seen die.
+//! Must not count.
 
 use aya_ebpf::helpers::generated::bpf_seq_write;
 use probe_common::wire::{DeadFlags, TaskEntry, TaskRef, TaskTraits, state};

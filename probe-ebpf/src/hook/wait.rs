@@ -1,5 +1,5 @@
 //! A parent starts to wait: for any child, or for certain ones. Every call is counted, of some the arguments too. Never
-//! sent.
+//! sent. Must not know what a call returns.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::wire::ParentKey;

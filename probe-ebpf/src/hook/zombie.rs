@@ -1,7 +1,7 @@
 //! Somebody is notified of a death: a process becomes waitable, or its zombie gets another parent.
 //!
 //! Exact rung: `do_notify_parent`, whose return value is autoreap. Tracepoint rung: the signal it sends, which says
-//! less: without a signal (SIGCHLD ignored) nothing is seen here.
+//! less: without a signal (SIGCHLD ignored) nothing is seen here. Must not decide what a notification means.
 
 use aya_ebpf::{
     EbpfContext,
