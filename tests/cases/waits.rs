@@ -82,7 +82,9 @@ fn one_wait_a_signal_leaves_those_whose_signals_coalesced() {
 
 #[test]
 fn an_inherited_sig_ign_loses_statuses_and_leaves_no_zombie() {
-    healthy("sigchld_ign_inherited.c", &[], &[("autoreaped", 5)]);
+    let seen = healthy("sigchld_ign_inherited.c", &[], &[("autoreaped", 5)]);
+    let notes = &seen.parent()["notes"];
+    assert_eq!(notes[0]["kind"], "exit_statuses_lost", "{notes:#}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod coverage;
 mod finding;
 mod line;
 mod listed;
+mod note;
 mod sentence;
 pub mod time;
 mod unreaped;
@@ -168,6 +169,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         } else {
             Vec::new()
         },
+        notes: note::notes(known),
     }
 }
 

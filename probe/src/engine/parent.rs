@@ -124,7 +124,7 @@ pub struct Parent {
 }
 
 impl Parent {
-    pub(super) fn new(task: Task) -> Self {
+    pub(crate) fn new(task: Task) -> Self {
         Self {
             task,
             info: None,

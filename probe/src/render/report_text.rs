@@ -27,7 +27,12 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         writeln!(out)?;
         table(out, report, view)?;
     }
-    for parent in report.parents.iter().take(ROWS_MAX).filter(|parent| !parent.causes.is_empty()) {
+    for parent in report
+        .parents
+        .iter()
+        .take(ROWS_MAX)
+        .filter(|parent| !parent.causes.is_empty() || !parent.notes.is_empty())
+    {
         causes(out, parent, view)?;
     }
     left_running(out, report, view)?;
@@ -176,6 +181,9 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
             indented(out, &format!("now: {}", escape(&cause.now)), view)?;
         }
         indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
+    }
+    for note in &parent.notes {
+        indented(out, &format!("note: {}", escape(&note.text)), view)?;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ mod tests;
 
 pub use event::{EventKind, EventLine, EventProcess, ExitDetail, ReapHow};
 pub use ledger::{Ledger, Other, Settled, VerdictCounts};
-pub use parent::{Cause, CauseKind, LatencySummary, Parent, Verdict, Waits};
+pub use parent::{Cause, CauseKind, LatencySummary, Note, NoteKind, Parent, Verdict, Waits};
 pub use tracer::{MapFill, ProgramCost, Tracer};
 
 use std::borrow::Cow;

@@ -55,6 +55,9 @@ pub struct Parent {
     pub verdict: Verdict,
     /// Why, the strongest cause first; empty for a parent that is `healthy` or `undecided`.
     pub causes: Vec<Cause>,
+    /// What explains its children without accusing it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 impl Parent {
@@ -123,6 +126,23 @@ pub struct Cause {
     pub now: String,
     /// What to change in the code or the deployment.
     pub fix: String,
+}
+
+/// What explains a parent's children without accusing the parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// Which note.
+    pub kind: NoteKind,
+    /// The note.
+    pub text: String,
+}
+
+/// The kinds of notes. The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// It waits for children that the kernel reaps at once.
+    ExitStatusesLost,
 }
 
 /// The kinds of causes. The names are stable.
