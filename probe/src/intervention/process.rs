@@ -82,6 +82,11 @@ impl Process {
         String::from_utf8_lossy(&self.read(&format!("task/{thread}/syscall"), STAT_MAX)).into_owned()
     }
 
+    /// Whether one of its threads has children of its own; false also where the kernel cannot tell.
+    pub fn thread_has_children(&self, thread: u32) -> bool {
+        !self.read(&format!("task/{thread}/children"), 1).is_empty()
+    }
+
     /// Ids of its threads, the main one first; empty once it has gone.
     pub fn threads(&self) -> Vec<u32> {
         let entries = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();

@@ -40,7 +40,7 @@ const THREADS_TRIED: usize = 4;
 /// How often a thread in a restartable sequence is let run on.
 const SEQUENCE_TRIES: usize = 100;
 /// What one call costs, about, on a machine of today.
-const CALL_ABOUT: Duration = Duration::from_micros(60);
+const CALL_ABOUT: Duration = Duration::from_micros(30);
 
 /// One stop of one thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
