@@ -169,6 +169,20 @@ fn a_nudge_is_refused_where_no_handler_would_run() {
     parent.truth();
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_call_of_32_bits_is_left_alone_and_goes_on() {
+    let parent = Parent::start(&["blocked-in-32-bit-call"]);
+    parent.until_state('S');
+    let output = ran(&["--yes", "--grace", "100ms", &parent.pid()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("is in a call of 32 bits"), "{said}");
+    parent.until_state('S');
+    let call = fs::read_to_string(format!("/proc/{}/syscall", parent.child.id())).expect("it lives");
+    assert!(call.starts_with("29 ") || call.starts_with("0 "), "it is not in its call: {call}");
+}
+
 /// fork; the child ends, the parent pauses: `int $0x80` with the numbers of 32 bits.
 #[cfg(target_arch = "x86_64")]
 const CODE_32: [u8; 30] = [

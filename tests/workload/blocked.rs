@@ -241,6 +241,17 @@ pub fn vfork(flags: &Flags) -> Value {
     })
 }
 
+/// Sleeps in a call of 32 bits, until it is killed.
+pub fn in_32_bit_call(flags: &Flags) -> Value {
+    leave_zombies(flags, Value::Null);
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: pause, which takes no arguments; all that the instruction may change is named.
+    unsafe {
+        std::arch::asm!("int 0x80", inout("eax") 29 => _, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+    }
+    panic!("it came back")
+}
+
 /// Many threads that sleep; how many slept to their end.
 pub fn threads(flags: &Flags) -> Value {
     let ms = flags.get("ms", 3_000);

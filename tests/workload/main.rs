@@ -117,6 +117,7 @@ fn main() {
         "blocked-in-handler" => blocked::in_handler(&flags),
         "blocked-counting-signals" => blocked::counting_signals(&flags),
         "blocked-vfork" => blocked::vfork(&flags),
+        "blocked-in-32-bit-call" => blocked::in_32_bit_call(&flags),
         "blocked-threads" => blocked::threads(&flags),
         "blocked-under-seccomp" => blocked::under_seccomp(&flags),
         "blocked-held" => blocked::held(&flags),

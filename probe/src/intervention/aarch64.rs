@@ -79,6 +79,12 @@ pub fn is_in_own_code(held: &Held, process: u32) -> Result<bool, Broken> {
     Ok(!is_call(process, now.pc) && !is_call(process, now.pc.wrapping_sub(4)))
 }
 
+/// Before a thread that an interruption has stopped is let go without a call. The kernel takes no restart from here: a call
+/// that it cut short ends with EINTR.
+pub fn make_anew(_held: &Held) -> Result<(), Broken> {
+    Ok(())
+}
+
 /// A thread that was interrupted, from which calls can be made.
 pub struct Interrupted {
     registers: Registers,

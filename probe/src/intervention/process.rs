@@ -62,6 +62,11 @@ impl Process {
         parse_stat(&self.read("stat", STAT_MAX))
     }
 
+    /// Whether it has gone, or is about to.
+    pub fn has_ended(&self) -> bool {
+        self.stat().is_none_or(|stat| is_dead(&stat))
+    }
+
     /// Its status file; empty once it has gone.
     pub fn status(&self) -> String {
         String::from_utf8_lossy(&self.read("status", STATUS_MAX)).into_owned()
@@ -80,6 +85,11 @@ impl Process {
     /// Which call one of its threads is blocked in, with its arguments; `running` where it is in none.
     pub fn thread_call(&self, thread: u32) -> String {
         String::from_utf8_lossy(&self.read(&format!("task/{thread}/syscall"), STAT_MAX)).into_owned()
+    }
+
+    /// Whether one of its threads has children of its own; false also where the kernel cannot tell.
+    pub fn thread_has_children(&self, thread: u32) -> bool {
+        !self.read(&format!("task/{thread}/children"), 1).is_empty()
     }
 
     /// Ids of its threads, the main one first; empty once it has gone.
@@ -111,6 +121,11 @@ impl Process {
         }
         bytes
     }
+}
+
+/// Whether the whole process is dead, and not its main thread alone.
+pub fn is_dead(stat: &Stat) -> bool {
+    matches!(stat.state, 'Z' | 'X' | 'x') && stat.threads <= 1
 }
 
 /// Reads a stat file. The second field, the name, may hold spaces and parentheses.

@@ -98,8 +98,9 @@ impl Held {
         loop {
             match self.wait(libc::WNOHANG)? {
                 Some(Stop::Event) => return Ok(true),
-                // A signal that was on its way: it is delivered, and the interruption comes after it.
+                // A signal that was on its way: it is delivered. Its stop has taken the place of the interruption.
                 Some(Stop::Signal(signal)) => {
+                    self.request(libc::PTRACE_INTERRUPT, 0, 0)?;
                     self.request(libc::PTRACE_CONT, 0, signal as usize)?;
                 }
                 Some(Stop::Call) => return Err(Broken::Astray),
@@ -161,7 +162,13 @@ impl Held {
                 Stop::Event => 0,
                 Stop::Call => return Err(Broken::Astray),
                 Stop::Signal(fault) if FAULTS.contains(&fault) => return Err(Broken::Fault(fault)),
-                Stop::Signal(other) => other,
+                Stop::Signal(other) => {
+                    if wanted == Stop::Event {
+                        // Its stop has taken the place of the interruption.
+                        self.request(libc::PTRACE_INTERRUPT, 0, 0)?;
+                    }
+                    other
+                }
             };
         }
     }

@@ -17,12 +17,12 @@ use nix::{
 };
 
 use super::{
-    architecture::{Interrupted, is_in_own_code},
+    architecture::{Interrupted, is_in_own_code, make_anew},
     memory,
     process::{Process, pids_by_namespace},
     ptrace::{Broken, Held},
     safety,
-    threads::{self, Candidate},
+    threads::{self, Candidate, NoThread},
     zombies::Zombie,
 };
 use crate::source::SetupError;
@@ -40,7 +40,7 @@ const THREADS_TRIED: usize = 4;
 /// How often a thread in a restartable sequence is let run on.
 const SEQUENCE_TRIES: usize = 100;
 /// What one call costs, about, on a machine of today.
-const CALL_ABOUT: Duration = Duration::from_micros(60);
+const CALL_ABOUT: Duration = Duration::from_micros(30);
 
 /// One stop of one thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,6 +186,7 @@ fn one_stop(parent: &Process, batch: &[(u32, Zombie)]) -> Result<(Stop, Vec<i64>
                 reasons.push(format!("thread {thread} has ended"));
                 continue;
             }
+            Err(_) if parent.has_ended() => return Err(safety::no_thread(pid, &NoThread::Gone)),
             Err(error) => return Err(safety::refused_by_kernel(pid, thread, error, candidate.has_seccomp)),
         };
         match visit(parent, candidate, held, instruction, batch) {
@@ -217,7 +218,7 @@ fn visit(
     // Held, it cannot end and its id cannot be given out again: what is true of it now stays true.
     if let Err(why) = is_fit(parent, candidate, &held).map_err(broken).and_then(|why| why.map_or(Ok(()), Err))
     {
-        let _ = held.release();
+        let _ = make_anew(&held).and_then(|()| held.release());
         return Err(why);
     }
     let mask = held.signal_mask().map_err(broken)?;

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 
 use super::{
     memory,
-    process::{Process, Stat},
+    process::{Process, Stat, is_dead},
     threads::NoThread,
 };
 use crate::source::{SetupError, host::namespace};
@@ -41,7 +41,7 @@ pub fn check(process: &Process, stat: &Stat) -> Result<(), SetupError> {
             "name a process of user space",
         ));
     }
-    if matches!(stat.state, 'Z' | 'X' | 'x') && stat.threads <= 1 {
+    if is_dead(stat) {
         return Err(refusal(
             format!("process {pid} is dead itself, a zombie of process {}", stat.parent),
             "reap it by its parent: reapwatch reap with the parent's pid",

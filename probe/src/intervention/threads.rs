@@ -18,6 +18,9 @@ pub struct Candidate {
     pub start_ticks: u64,
     pub state: char,
     pub doing: Doing,
+    /// It gets SIGCHLD when they die. While it is held the kernel wakes another thread for that, even where the program
+    /// ignores the signal, and a call of that one may end with EINTR.
+    pub has_children: bool,
     /// A seccomp filter judges the calls of this thread.
     pub has_seccomp: bool,
 }
@@ -33,8 +36,9 @@ pub enum NoThread {
     Gone,
 }
 
-/// The threads that may be asked, best first: one that sleeps in a call that goes on by itself, then one that runs, then a
-/// stopped one, then one in a call that has to be made anew; the main thread before others.
+/// The threads that may be asked, best first: those without children before those with; then one that sleeps in a call that
+/// goes on by itself, then one that runs, then a stopped one, then one in a call that has to be made anew; the main thread
+/// before others.
 pub fn candidates(process: &Process) -> Result<Vec<Candidate>, NoThread> {
     let mut found = Vec::new();
     let mut against = NoThread::Gone;
@@ -53,12 +57,13 @@ pub fn candidates(process: &Process) -> Result<Vec<Candidate>, NoThread> {
                 start_ticks: stat.start_ticks,
                 state,
                 doing: calls::parse(&process.thread_call(thread)),
+                has_children: process.thread_has_children(thread),
                 has_seccomp: number(&status, "Seccomp:").is_some_and(|mode| mode != 0),
             }),
         }
     }
     // Stable: threads of one rank keep their order, the main one first.
-    found.sort_by_key(rank);
+    found.sort_by_key(|candidate| (candidate.has_children, rank(candidate)));
     if found.is_empty() { Err(against) } else { Ok(found) }
 }
 
@@ -81,7 +86,7 @@ mod tests {
     fn candidate(state: char, number: Option<i64>) -> Candidate {
         let call = |number| Call { number, first_argument: 0, stack_pointer: 0, instruction_pointer: 0 };
         let doing = number.map_or(Doing::Unknown, |number| Doing::Blocked(call(number)));
-        Candidate { thread: 1, start_ticks: 1, state, doing, has_seccomp: false }
+        Candidate { thread: 1, start_ticks: 1, state, doing, has_children: false, has_seccomp: false }
     }
 
     #[test]

@@ -72,6 +72,14 @@ pub fn is_in_own_code(held: &Held, _process: u32) -> Result<bool, Broken> {
     Ok(Registers::read(held)?.is_some_and(|registers| !registers.is_in_call()))
 }
 
+/// Before a thread that an interruption has stopped is let go without a call: a call that it cut short is made anew.
+pub fn make_anew(held: &Held) -> Result<(), Broken> {
+    match Registers::read(held)? {
+        Some(registers) => registers.with_call_made_anew().write(held),
+        None => Ok(()),
+    }
+}
+
 /// A thread that was interrupted, from which calls can be made.
 pub struct Interrupted {
     registers: Registers,
