@@ -5,6 +5,9 @@
 use super::{Engine, EnrichedEvent, State, death::Release};
 use crate::model::{Coverage, Identity, LifecycleEvent, ReapHow, Scope, Stage, Task, TaskTraits};
 
+/// While so many processes are kept where not every event is told, no further orphan is.
+const ORPHANS_MAX: usize = 16_384;
+
 impl Engine {
     pub(super) fn lifecycle(&mut self, mut event: LifecycleEvent, enriched: &mut Vec<EnrichedEvent>) {
         let identity = event.process.identity;
@@ -129,6 +132,12 @@ impl Engine {
 
     /// Its parent dies while it lives.
     pub(super) fn orphaned(&mut self, process: Task, by: Task) {
+        // Where nobody tells of its end, it is kept until the next snapshot. That must not be as many as somebody can fork
+        // meanwhile; of those beyond, it is not known where they come from.
+        let is_crowded = self.is_filtered() && self.processes.len() >= ORPHANS_MAX;
+        if is_crowded && !self.processes.contains_key(&process.identity) {
+            return;
+        }
         let process = self.entry(process, Some(by));
         if !process.is_dead() {
             process.orphaned_by.get_or_insert_with(|| Box::new(by));

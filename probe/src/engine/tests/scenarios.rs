@@ -294,3 +294,15 @@ fn a_free_after_a_walk_has_found_the_process_gone_is_no_second_death() {
         assert_eq!(books(&engine, 2), [1, 1, 0, 1, 0, 0, 0]);
     }
 }
+
+#[test]
+fn orphans_that_nobody_tells_the_end_of_are_kept_in_a_bounded_number() {
+    let begin = Begin { time_ns: 1, coverage: Coverage::Exceptions { slow_ns: 1 }, ..Begin::default() };
+    let mut engine = Engine::default();
+    engine.apply(Input::Begin(begin), &mut Vec::new());
+    for child in 0..40_000 {
+        let stage = Stage::Orphan { from: task(2) };
+        engine.apply(life(u64::from(child) + 2, child + 10, stage), &mut Vec::new());
+    }
+    assert_eq!(engine.view().processes().count(), 16_384);
+}
