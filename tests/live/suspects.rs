@@ -196,8 +196,11 @@ fn what_suspects_do_meanwhile_is_what_they_said() {
             panic!("{:?}", last(suspect));
         };
         let pids: Vec<u32> = writers.iter().map(|writer| writer.identity.tgid).collect();
-        assert_eq!((fd, pids), (suspect.number("fd"), vec![suspect.number("writer")]), "{}", suspect.truth);
-        assert_eq!(writers[0].comm.bytes(), b"workload");
+        assert_eq!(fd, suspect.number("fd"), "{}", suspect.truth);
+        // Whoever is named does hold it; where the walk was cut short by its time, it may name nobody.
+        let was_cut_short = is_cut && is_slow && pids.is_empty();
+        assert!(was_cut_short || pids == [suspect.number("writer")], "{pids:?} {}", suspect.truth);
+        assert!(writers.iter().all(|writer| writer.comm.bytes() == b"workload"), "{writers:?}");
         assert!(!is_cut || are_some_hidden() || is_slow, "{}", suspect.truth);
     }
 
@@ -211,7 +214,7 @@ fn what_suspects_do_meanwhile_is_what_they_said() {
     // Since Linux 5.14 the kernel tells the inodes of other users' descriptors.
     let own = fs::read_to_string("/proc/self/fdinfo/0").expect("standard input");
     if own.contains("ino:") {
-        assert_eq!(pids, [anothers]);
+        assert!(pids == [anothers] || read.is_cut && is_slow && pids.is_empty(), "{pids:?}");
     } else {
         assert!(read.is_cut, "it must not seem that nobody holds it: {pids:?}");
     }
