@@ -42,13 +42,19 @@ fn exclude(case: &Case) -> Finding {
     if calls == 0 || case.left == 0 {
         return Finding::No;
     }
+    // Calls with the right flags would have taken a child.
+    let is_in_vain = case.asks_for_any() && case.reaped() == 0 && calls > 1;
+    let has_threads = case.evidence.is_some_and(|evidence| evidence.threads > 1);
+    if !is_in_vain {
+        return Finding::No;
+    }
     if hidden > 0 && hidden >= case.left {
         evidence.push(format!(
             "{} cloned with another exit signal than SIGCHLD: a wait call without __WALL or __WCLONE does not see {}",
             of_its(hidden, case.left, "was", "were"),
             if hidden == 1 { "it" } else { "them" }
         ));
-    } else if waits.read > 0 && waits.own_thread == waits.read {
+    } else if waits.read > 0 && waits.own_thread == waits.read && has_threads {
         evidence.push(format!(
             "{} have __WNOTHREAD: they see only the children of the thread that calls",
             case.calls_read()
@@ -67,7 +73,9 @@ fn exclude(case: &Case) -> Finding {
 
 fn peek(case: &Case) -> Finding {
     let Some(waits) = case.parent.waits else { return Finding::No };
-    if case.own_left() == 0 || waits.read == 0 || waits.peeking < waits.read {
+    // A look at one child says nothing of the others.
+    let looks_at_any = case.asks_for_any() && waits.specific == 0 && case.reaped() == 0;
+    if case.own_left() == 0 || waits.read == 0 || waits.peeking < waits.read || !looks_at_any {
         return Finding::No;
     }
     let mut evidence = vec![format!("{} take no child away (WNOWAIT)", case.calls_read())];

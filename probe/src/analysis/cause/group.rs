@@ -6,6 +6,9 @@
 use super::{Case, Explains, Finding, Fix, Rule, words::wait_calls};
 use crate::report::CauseKind;
 
+/// So many calls came back without a child, at least.
+const IN_VAIN_MIN: u64 = 8;
+
 pub const RULE: Rule = Rule {
     kind: CauseKind::WaitsOnlyForItsProcessGroup,
     explains: Explains::Own,
@@ -24,7 +27,11 @@ fn check(case: &Case) -> Finding {
     if case.own_left() == 0 || case.asks_for_any() || waits.group == 0 {
         return Finding::No;
     }
-    if waits.group + waits.absent < waits.read || case.own_left() <= case.unreaped.older {
+    if waits.absent > 0 || waits.group < waits.read || case.own_left() <= case.unreaped.older {
+        return Finding::No;
+    }
+    // A child of the group would have been taken by one of those that came back with nothing.
+    if waits.any + waits.specific < case.reaped() + IN_VAIN_MIN {
         return Finding::No;
     }
     Finding::Yes(vec![format!(

@@ -6,6 +6,7 @@
 
 use super::{
     Case, Explains, Finding, Fix, Rule,
+    sigchld::SIGCHLD,
     words::{dead_children, wait_calls},
 };
 use crate::report::CauseKind;
@@ -26,6 +27,14 @@ fn check(case: &Case) -> Finding {
     let (Some(waits), Some(merged)) = (case.parent.waits, case.parent.coalesced) else { return Finding::No };
     let calls = waits.any + waits.specific;
     if case.own_left() == 0 || merged == 0 || !case.asks_for_any() || calls != case.reaped() {
+        return Finding::No;
+    }
+    // As many calls as signals: the deaths less those that were merged into others. What died before the last exec is not
+    // told apart.
+    let counts = &case.parent.ledger.counts;
+    let signals = counts.exited.saturating_sub(counts.autoreaped).saturating_sub(merged);
+    let has_handler = case.evidence.is_some_and(|evidence| evidence.signals.caught & SIGCHLD != 0);
+    if calls != signals || case.parent.reaped_before_exec > 0 || case.inherited_left() > 0 || !has_handler {
         return Finding::No;
     }
     Finding::Yes(vec![

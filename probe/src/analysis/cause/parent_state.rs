@@ -5,7 +5,7 @@
 
 use super::{Case, Explains, Finding, Fix, Persistence, Rule};
 use crate::{
-    model::{Blocked, Tracer, WaitTarget},
+    model::{Blocked, Evidence, Tracer, WaitTarget},
     report::CauseKind,
 };
 
@@ -14,6 +14,12 @@ pub const STOPPED: Rule = Rule {
     explains: Explains::All,
     check: stopped,
     fix: |case| {
+        if case.evidence.is_some_and(|evidence| evidence.state == b't') {
+            return Fix::new(
+                "have the tracer let it go on or detach, or end the tracer: SIGCONT does not",
+                "do not leave a debugger attached to a process that has to reap",
+            );
+        }
         Fix::new(
             format!("let it go on: kill -CONT {}", case.parent.task.identity.tgid),
             "find out who stops it (SIGSTOP, ^Z, reading from the terminal in the background, a debugger)",
@@ -83,7 +89,9 @@ fn stopped(case: &Case) -> Finding {
 }
 
 fn blocked(case: &Case) -> Finding {
-    let Some(evidence) = case.evidence.filter(|evidence| evidence.is_of_main) else { return Finding::No };
+    // Another thread may be the one that reaps.
+    let is_alone = |evidence: &&Evidence| evidence.is_of_main && evidence.threads == 1;
+    let Some(evidence) = case.evidence.filter(is_alone) else { return Finding::No };
     let may_be_a_moment = case.persistence() == Persistence::SeenOnce;
     match &evidence.blocked {
         Blocked::Vfork if may_be_a_moment => Finding::CannotTell(SEEN_ONCE),
@@ -91,7 +99,7 @@ fn blocked(case: &Case) -> Finding {
             "its main thread is in vfork until the child runs another program or ends".into(),
         ]),
         // For the children that it leaves for good other rules speak; this is why it was late.
-        Blocked::Wait(wait) if case.left == 0 && evidence.threads == 1 => match wait.target {
+        Blocked::Wait(wait) if case.left == 0 => match wait.target {
             WaitTarget::Child(pid) => {
                 Finding::Yes(vec![format!("it was blocked in a wait call for its child {pid} alone")])
             }

@@ -2,11 +2,11 @@
 //!
 //! Confusable with `never_waits`: in both cases no wait call is begun. Must not know the other rules, nor verdicts.
 
-use super::{Case, Explains, Finding, Fix, Persistence, Rule, words::dead_children};
+use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
 use crate::report::CauseKind;
 
 /// SIGCHLD, 17, in a mask.
-const SIGCHLD: u64 = 1 << 16;
+pub const SIGCHLD: u64 = 1 << 16;
 
 pub const BLOCKED: Rule = Rule {
     kind: CauseKind::SigchldBlocked,
@@ -45,13 +45,12 @@ fn blocked(case: &Case) -> Finding {
     if evidence.pending.unwrap_or(0) & SIGCHLD == 0 {
         return Finding::No;
     }
-    // A critical section blocks it for a moment. But if it never waited though these have been dead for so long, its handler
-    // has not run for them.
+    // Whoever waits or reaps has its handler run now and then, or another way to wait.
     let has_never_waited = case.are_waits_known()
         && case.parent.waits.is_some_and(|waits| waits.any + waits.specific == 0)
         && !case.parent.has_reaped();
-    if case.persistence() == Persistence::SeenOnce && !has_never_waited {
-        return Finding::CannotTell("it blocks SIGCHLD, and was looked at only once");
+    if !has_never_waited {
+        return Finding::CannotTell("it blocks SIGCHLD, and may have waited at other times");
     }
     let threads = if evidence.threads == 1 { "it blocks" } else { "every thread of it blocks" };
     Finding::Yes(vec![format!(

@@ -30,7 +30,8 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case) -> Finding {
     let (late, at_spawn) = (case.parent.late_reaps, case.parent.late_reaps_at_spawn);
-    if late < REAPS_MIN || at_spawn < late {
+    // One waits for the next birth; of more, some were forgotten.
+    if late < REAPS_MIN || at_spawn < late || case.left > 1 {
         return Finding::No;
     }
     Finding::Yes(vec![format!(

@@ -113,7 +113,8 @@ fn table() -> Vec<Row> {
         ),
         // It ignored SIGCHLD before these died, and no longer does.
         (auto(), main_thread(), NeverWaits, "it began no wait call"),
-        (pipe(), reads_pipe(30), WaitsAfterEndOfPipe, "that p30 (pid 30), which its dead child left behind"),
+        // Whether it waits at the end of the pipe is known once it has.
+        (pipe(), reads_pipe(30), Unknown, "it began no wait call"),
         // It reads from one that lives: that is what it is for.
         (pipe(), reads_pipe(31), NeverWaits, "it began no wait call"),
     ]
@@ -128,6 +129,7 @@ pub fn kinds() -> Vec<CauseKind> {
         OneWaitPerSigchld,
         WaitsOnlyForItsProcessGroup,
         ReapsOnlyWhenItSpawns,
+        WaitsAfterEndOfPipe,
     ];
     table().into_iter().map(|row| row.2).chain(apart).collect()
 }
@@ -140,6 +142,36 @@ fn what_a_suspect_was_doing_tells_its_cause_from_the_one_that_it_is_taken_for() 
         let said = &parent.causes[0].evidence[0];
         assert!(said.contains(says), "{said:?} does not say {says:?}");
     }
+}
+
+#[test]
+fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
+    let script = "19 fork 20 2\n 25 fork 30 20\n 30 exit 20 2\n 31 zombie 20 2\n";
+    let reaped = (
+        900_000_000,
+        task(20),
+        Stage::Reap {
+            parent: task(2),
+            reaper: task(2),
+            how: crate::model::ReapHow::Wait,
+            precision: crate::model::Precision::Exact,
+            exit_ns: 30,
+            zombie_ns: 31,
+        },
+    );
+    let kinds = |threads| {
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, script);
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        let evidence = Box::new(Evidence { threads, ..reads_pipe(30) });
+        apply(Input::Evidence { time_ns: 800_000, identity: task(2).identity, evidence });
+        let (time_ns, process, stage) = reaped.clone();
+        apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
+        apply(Input::End { time_ns: LONG_AFTER });
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        kinds_of(entry(&report(&engine.view(), &session), 2))
+    };
+    assert_eq!(kinds(1), [WaitsAfterEndOfPipe]);
+    assert_eq!(kinds(2), [Unknown], "another thread may be the one that reaps");
 }
 
 #[test]
@@ -165,7 +197,7 @@ fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
     // It has waited before: its handler runs, only not at this moment.
     let waited = dead(20, 30) + "90 waits 2 3 0\n";
     assert_eq!(kinds_of(&judge(&waited, blocked.clone(), &[], SOON_AFTER)), [Unknown]);
-    assert_eq!(kinds_of(&judge(&waited, blocked, &[], LONG_AFTER)), [SigchldBlocked]);
+    assert_eq!(kinds_of(&judge(&waited, blocked, &[], LONG_AFTER)), [Unknown]);
 }
 
 #[test]
@@ -211,7 +243,7 @@ fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
 }
 
 /// The causes of 2, which reaped `reaped` and left two, with these wait calls and so many merged signals.
-fn causes_of_waits(reaped: u32, waits: WaitCalls, coalesced: Option<u64>) -> Vec<CauseKind> {
+fn causes_of_waits(reaped: u32, waits: WaitCalls, coalesced: Option<u64>, seen: Evidence) -> Vec<CauseKind> {
     let script: String = (0..reaped)
         .map(|child| dead(10 + child, 20) + &format!("25 reap {} 2\n", 10 + child))
         .chain([dead(20, 30), dead(21, 31)])
@@ -219,6 +251,8 @@ fn causes_of_waits(reaped: u32, waits: WaitCalls, coalesced: Option<u64>) -> Vec
     let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
     let counters = Counters { time_ns: 90, parent: task(2), waits, coalesced, ..Counters::default() };
     engine.apply(Input::Counters(Box::new(counters)), &mut Vec::new());
+    let identity = task(2).identity;
+    engine.apply(Input::Evidence { time_ns: 95, identity, evidence: Box::new(seen) }, &mut Vec::new());
     engine.apply(Input::End { time_ns: 1_000_000 }, &mut Vec::new());
     let session = Session { grace_ns: GRACE_NS, ..Session::default() };
     kinds_of(entry(&report(&engine.view(), &session), 2))
@@ -228,32 +262,42 @@ fn causes_of_waits(reaped: u32, waits: WaitCalls, coalesced: Option<u64>) -> Vec
 fn what_wait_calls_ask_for_tells_causes_apart() {
     let any = |calls| WaitCalls { any: calls, read: calls, ..WaitCalls::default() };
     let certain = |calls| WaitCalls { specific: calls, read: calls, ..WaitCalls::default() };
-    for (waits, kind) in [
-        (WaitCalls { group: 3, ..certain(3) }, WaitsOnlyForItsProcessGroup),
+    let threads = |threads| Evidence { threads, ..main_thread() };
+    for (waits, kind, seen) in [
+        // So many that came back without a child prove that those left are not in the group.
+        (WaitCalls { group: 9, ..certain(9) }, WaitsOnlyForItsProcessGroup, threads(1)),
+        (WaitCalls { group: 3, ..certain(3) }, WaitsOnlyForSpecificChildren, threads(1)),
         // One of them named a child; none of them was read; it asked for any child too.
-        (WaitCalls { group: 2, ..certain(3) }, WaitsOnlyForSpecificChildren),
-        (WaitCalls { read: 0, unread: 3, ..certain(3) }, WaitsOnlyForSpecificChildren),
-        (WaitCalls { group: 3, any: 1, read: 4, ..certain(3) }, Unknown),
-        // A call for a group that is empty by now.
-        (WaitCalls { group: 3, any: 1, absent: 1, read: 4, ..certain(3) }, WaitsOnlyForItsProcessGroup),
-        (WaitCalls { own_thread: 4, ..any(4) }, WaitFlagsExcludeChildren),
-        (WaitCalls { own_thread: 3, ..any(4) }, Unknown),
-        (WaitCalls { clone_only: 4, ..any(4) }, WaitFlagsExcludeChildren),
-        (WaitCalls { peeking: 4, ..any(4) }, LooksWithoutReaping),
-        (WaitCalls { peeking: 3, ..any(4) }, Unknown),
+        (WaitCalls { group: 8, ..certain(9) }, WaitsOnlyForSpecificChildren, threads(1)),
+        (WaitCalls { read: 0, unread: 9, ..certain(9) }, WaitsOnlyForSpecificChildren, threads(1)),
+        (WaitCalls { group: 9, any: 1, read: 10, ..certain(9) }, Unknown, threads(1)),
+        (WaitCalls { own_thread: 4, ..any(4) }, WaitFlagsExcludeChildren, threads(2)),
+        // A single thread sees all its children all the same.
+        (WaitCalls { own_thread: 4, ..any(4) }, Unknown, threads(1)),
+        (WaitCalls { own_thread: 3, ..any(4) }, Unknown, threads(2)),
+        (WaitCalls { clone_only: 4, ..any(4) }, WaitFlagsExcludeChildren, threads(1)),
+        (WaitCalls { peeking: 4, ..any(4) }, LooksWithoutReaping, threads(1)),
+        (WaitCalls { peeking: 3, ..any(4) }, Unknown, threads(1)),
+        // It looks at one child, which says nothing of the others.
+        (WaitCalls { peeking: 4, ..certain(4) }, WaitsOnlyForSpecificChildren, threads(1)),
     ] {
-        assert_eq!(causes_of_waits(0, waits, Some(0)), [kind], "{waits:?}");
+        assert_eq!(causes_of_waits(0, waits, Some(0), seen), [kind], "{waits:?}");
     }
 }
 
 #[test]
 fn one_wait_a_signal_is_told_from_a_loop_by_the_call_that_finds_nothing() {
     let any = |calls| WaitCalls { any: calls, read: calls, ..WaitCalls::default() };
-    assert_eq!(causes_of_waits(3, any(3), Some(2)), [OneWaitPerSigchld]);
+    let handler = || Evidence { signals: masks(SIGCHLD, 0), ..main_thread() };
+    // Five deaths, of which two were merged: three signals, and as many calls.
+    assert_eq!(causes_of_waits(3, any(3), Some(2), handler()), [OneWaitPerSigchld]);
+    // Without a handler the calls come with something else; so do those that are not as many as the signals.
+    assert_eq!(causes_of_waits(3, any(3), Some(2), main_thread()), [Unknown]);
+    assert_eq!(causes_of_waits(3, any(3), Some(1), handler()), [Unknown]);
     // A loop asks once more; no signal was merged; that is not known.
-    assert_eq!(causes_of_waits(3, any(4), Some(2)), [Unknown]);
-    assert_eq!(causes_of_waits(3, any(3), Some(0)), [Unknown]);
-    assert_eq!(causes_of_waits(3, any(3), None), [Unknown]);
+    assert_eq!(causes_of_waits(3, any(4), Some(2), handler()), [Unknown]);
+    assert_eq!(causes_of_waits(3, any(3), Some(0), handler()), [Unknown]);
+    assert_eq!(causes_of_waits(3, any(3), None, handler()), [Unknown]);
 }
 
 #[test]
