@@ -4,6 +4,7 @@
 //! Must not know how reapwatch works: only its command line and JSON.
 
 mod case;
+mod confusable;
 mod inits;
 mod runtimes;
 mod shells;
