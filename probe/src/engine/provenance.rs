@@ -1,4 +1,4 @@
-//! Where a parent has a dead child from: decided for each child, from who forked it, who had it since, and which
+//! Where a parent has a dead child from: decided for each child, from the process that forked it, its parents since, and which
 //! programs its parent ran meanwhile.
 //!
 //! Must not know causes: it states facts, and says where there is none.

@@ -6,13 +6,11 @@
 use std::cmp::Reverse;
 
 use super::{Engine, State};
-use crate::model::{Blocked, Evidence, Identity, Task};
+use crate::model::{Blocked, Evidence, Identity, SUSPECTS_MAX, Task};
 
 /// A child that has been dead for so long, or for the grace where that is shorter, makes its parent a suspect: what it was
 /// doing must be known before it is judged, and it may not live until then.
 const SUSPECT_AFTER_NS: u64 = 250_000_000;
-/// Most suspects at a time.
-const SUSPECTS_MAX: usize = 64;
 /// Of a parent so many late zombies are counted: tens of thousands more would change nothing but the time it takes.
 const LATE_COUNTED_MAX: usize = 256;
 

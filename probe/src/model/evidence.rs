@@ -4,6 +4,8 @@
 
 use super::{SignalMasks, Task};
 
+/// Most suspects at a time: as many are asked about, and as many are looked at.
+pub const SUSPECTS_MAX: usize = 64;
 /// Most threads of a suspect that are read.
 pub const THREADS_READ_MAX: usize = 64;
 /// Most writers of a pipe that are named.

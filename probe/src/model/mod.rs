@@ -19,8 +19,8 @@ pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
 pub use counters::{Counters, DeadChild, Distribution, FinishedParents, WaitCalls};
 pub use evidence::{
-    Blocked, Call, Evidence, PipeRead, THREADS_READ_MAX, Tracer, WAIT_CHANNEL_MAX, WRITERS_MAX, Wait,
-    WaitTarget,
+    Blocked, Call, Evidence, PipeRead, SUSPECTS_MAX, THREADS_READ_MAX, Tracer, WAIT_CHANNEL_MAX, WRITERS_MAX,
+    Wait, WaitTarget,
 };
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;

@@ -9,15 +9,6 @@ use super::{
 };
 use crate::{engine::Parent, model::Evidence};
 
-/// Whether what was seen lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Persistence {
-    /// More than one look found it, and none found anything else.
-    Lasts,
-    /// One look found it: it may have been a moment.
-    SeenOnce,
-}
-
 /// A second look comes a second after the first one.
 const TWO_LOOKS_NS: u64 = 1_100_000_000;
 
@@ -67,7 +58,7 @@ impl<'a> Case<'a> {
     }
 
     /// From when on nothing that it did is unknown: its birth, its last exec, or the begin of the window.
-    pub fn since_ns(&self) -> u64 {
+    fn since_ns(&self) -> u64 {
         self.began_ns.max(self.parent.exec_ns.unwrap_or(0))
     }
 
@@ -144,14 +135,11 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Whether what it was last seen doing lasted until the end of the window, or until it died.
-    pub fn persistence(&self) -> Persistence {
+    /// Whether what it was last seen doing lasted until the end of the window, or until it died: more than one look found it,
+    /// and none found anything else. Otherwise it may have been a moment.
+    pub fn evidence_lasts(&self) -> bool {
         let until_ns = self.parent.died_ns.unwrap_or(self.ended_ns);
-        if until_ns.saturating_sub(self.parent.evidence_ns) >= TWO_LOOKS_NS {
-            Persistence::Lasts
-        } else {
-            Persistence::SeenOnce
-        }
+        until_ns.saturating_sub(self.parent.evidence_ns) >= TWO_LOOKS_NS
     }
 
     /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.

@@ -25,7 +25,7 @@ use crate::{
     engine::Parent,
     report::{Cause, CauseKind},
 };
-use case::{Case, Persistence};
+use case::Case;
 
 /// What a rule finds.
 enum Finding {

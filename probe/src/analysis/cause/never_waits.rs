@@ -38,7 +38,7 @@ fn check(case: &Case) -> Finding {
     if own == 0 || waits.any + waits.specific > 0 {
         return Finding::No;
     }
-    // Whoever reaps without wait calls (io_uring) has another way to wait.
+    // A parent that reaps without wait calls (io_uring) has another way to wait.
     if case.parent.has_reaped() {
         return Finding::CannotTell("it reaps without wait calls that can be seen");
     }

@@ -59,7 +59,7 @@ fn check(case: &Case) -> Finding {
     if case.asks_for_any() {
         return Finding::No;
     }
-    // Whoever reaps without wait calls (io_uring) may reap any.
+    // A parent that reaps without wait calls (io_uring) may reap any child.
     if waits.specific == 0 && case.parent.has_reaped() {
         return Finding::CannotTell("it reaps without wait calls that can be seen");
     }

@@ -3,7 +3,7 @@
 //! Confusable with `never_waits`: a stopped parent begins no wait call either. Must not know the other rules, nor
 //! verdicts.
 
-use super::{Case, Explains, Finding, Fix, Persistence, Rule};
+use super::{Case, Explains, Finding, Fix, Rule};
 use crate::{
     model::{Blocked, Evidence, Tracer, WaitTarget},
     report::CauseKind,
@@ -73,7 +73,7 @@ fn stopped(case: &Case) -> Finding {
     match evidence.state {
         b'T' => Finding::Yes(vec!["it is stopped (state T): it runs nothing until it gets SIGCONT".into()]),
         // A tracer stops it for a moment at each system call.
-        b't' if case.persistence() == Persistence::SeenOnce => Finding::CannotTell(SEEN_ONCE),
+        b't' if !case.evidence_lasts() => Finding::CannotTell(SEEN_ONCE),
         b't' => Finding::Yes(vec![match &evidence.tracer {
             Tracer::By(tracer) if tracer.identity.tgid != 0 => {
                 format!(
@@ -92,7 +92,7 @@ fn blocked(case: &Case) -> Finding {
     // Another thread may be the one that reaps.
     let is_alone = |evidence: &&Evidence| evidence.is_of_main && evidence.threads == 1;
     let Some(evidence) = case.evidence.filter(is_alone) else { return Finding::No };
-    let may_be_a_moment = case.persistence() == Persistence::SeenOnce;
+    let may_be_a_moment = !case.evidence_lasts();
     match &evidence.blocked {
         Blocked::Vfork if may_be_a_moment => Finding::CannotTell(SEEN_ONCE),
         Blocked::Vfork => Finding::Yes(vec![

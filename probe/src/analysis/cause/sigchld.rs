@@ -41,11 +41,11 @@ fn blocked(case: &Case) -> Finding {
     if blocked & SIGCHLD == 0 || evidence.signals.caught & SIGCHLD == 0 {
         return Finding::No;
     }
-    // Whoever takes the signal otherwise (signalfd, sigwait) leaves none pending.
+    // A parent that takes the signal otherwise (signalfd, sigwait) leaves none pending.
     if evidence.pending.unwrap_or(0) & SIGCHLD == 0 {
         return Finding::No;
     }
-    // Whoever waits or reaps has its handler run now and then, or another way to wait.
+    // The handler of a parent that waits or reaps runs now and then, or it has another way to wait.
     let has_never_waited = case.are_waits_known()
         && case.parent.waits.is_some_and(|waits| waits.any + waits.specific == 0)
         && !case.parent.has_reaped();

@@ -8,7 +8,7 @@ use foldhash::HashMap;
 
 use super::{Host, Input, Task};
 use crate::{
-    model::{Blocked, Evidence, Identity, PipeRead},
+    model::{Blocked, Evidence, Identity, PipeRead, SUSPECTS_MAX},
     source::host::evidence::Writers,
 };
 
@@ -16,8 +16,6 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often one is looked at that always does the same: the time is doubled with each look that finds nothing new.
 const LOOK_EVERY_WHEN_SAME: Duration = Duration::from_secs(8);
-/// Most suspects looked at a time, however many are asked about.
-const SUSPECTS_MAX: usize = 64;
 /// How long all looks of a time may take. Those who have no turn are the first of the next time.
 const LOOKS_TAKE: Duration = Duration::from_millis(100);
 /// How often the writers of pipes are looked for, at most: that goes through the descriptors of all processes.
