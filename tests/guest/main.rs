@@ -1,9 +1,9 @@
 //! `/init` of a virtual machine: runs the live tests on each rung the kernel offers and prints what came of it.
 //!
-//! The kernel's command line names the rungs (`reapwatch.rungs=fentry,kprobe,tracepoint`), where only some tests are
-//! wanted a part of their names (`reapwatch.filter=…`), and where the host wants the tests' recordings
-//! (`reapwatch.keep=1`). Every line for the host begins with `@`. Must not judge:
-//! the tests do, and whoever reads the lines.
+//! The kernel's command line names the rungs (`reapwatch.rungs=fentry,kprobe,tracepoint`), the one of them on which every
+//! test runs (`reapwatch.whole=fentry`; without it: all), where only some tests are wanted a part of their names
+//! (`reapwatch.filter=…`), and where the host wants the tests' recordings (`reapwatch.keep=1`). Every line for the host
+//! begins with `@`. Must not judge: the tests do, and whoever reads the lines.
 
 mod minimal_btf;
 
@@ -77,7 +77,8 @@ fn session() {
             Ok(output) if output.status.success() => {
                 // In a process of its own: what it loads goes with it.
                 let _ = Command::new("/init").args(["verified", rung]).status();
-                live_tests(rung, option("reapwatch.filter="));
+                let whole = option("reapwatch.whole=").is_none_or(|whole| whole == rung);
+                live_tests(rung, option("reapwatch.filter="), whole);
                 print_recordings(rung);
             }
             Ok(output) => {
@@ -150,19 +151,20 @@ fn verified(rung: &str) {
     }
 }
 
-/// Tests of what happens in user space and in system calls, whatever the rung: on the one that every kernel has.
-const ON_ONE_RUNG: [&str; 2] = ["intervention", "suspects"];
+/// Tests of what happens in user space and in system calls, whatever hooks told it: on the whole rung only.
+const ON_ONE_RUNG: [&str; 7] =
+    ["commands::", "filtered::", "intervention", "judging::", "naming::", "privileges::", "suspects::"];
 
 /// The live tests, but for those that need Python, bash or a compiler, and for thousands of parents: what becomes of those
 /// is decided in user space, on every kernel alike.
-fn live_tests(rung: &str, filter: Option<&str>) {
+fn live_tests(rung: &str, filter: Option<&str>, whole: bool) {
     println!("@ rung {rung}");
     let mut command = live(rung);
     command
         .args(["--test-threads", "4", "--skip", "the_seeds", "--skip", "many_parents"])
         .args(filter)
         .stdout(Stdio::piped());
-    if rung != "tracepoint" && filter.is_none() {
+    if !whole && filter.is_none() {
         command.args(ON_ONE_RUNG.iter().flat_map(|name| ["--skip", name]));
     }
     let mut child = match command.spawn() {

@@ -35,18 +35,30 @@ pub struct Known {
     suite: &'static str,
     /// How its version begins; empty: the newest of the suite.
     series: &'static str,
+    /// The rung on which it runs every test; on the others it runs those that depend on the hooks.
+    whole: &'static str,
 }
 
-/// The matrix.
+/// The matrix. Each rung is the whole one of an old and of a new kernel.
 pub const KNOWN: &[Known] = &[
-    Known { name: "5.10", arch: Arch::X86_64, suite: "bullseye-security", series: "5.10." },
-    Known { name: "6.1", arch: Arch::X86_64, suite: "bookworm-security", series: "6.1." },
-    Known { name: "6.12", arch: Arch::X86_64, suite: "trixie-security", series: "6.12." },
-    Known { name: "6.18", arch: Arch::X86_64, suite: "trixie-backports", series: "6.18." },
-    Known { name: "newest", arch: Arch::X86_64, suite: "trixie-backports", series: "" },
-    Known { name: "6.12-arm64", arch: Arch::Arm64, suite: "trixie-security", series: "6.12." },
-    Known { name: "newest-arm64", arch: Arch::Arm64, suite: "trixie-backports", series: "" },
+    known("5.10", Arch::X86_64, "bullseye-security", "5.10.", "tracepoint"),
+    known("6.1", Arch::X86_64, "bookworm-security", "6.1.", "kprobe"),
+    known("6.12", Arch::X86_64, "trixie-security", "6.12.", "fentry"),
+    known("6.18", Arch::X86_64, "trixie-backports", "6.18.", "tracepoint"),
+    known("newest", Arch::X86_64, "trixie-backports", "", "fentry"),
+    known("6.12-arm64", Arch::Arm64, "trixie-security", "6.12.", "kprobe"),
+    known("newest-arm64", Arch::Arm64, "trixie-backports", "", "fentry"),
 ];
+
+const fn known(
+    name: &'static str,
+    arch: Arch,
+    suite: &'static str,
+    series: &'static str,
+    whole: &'static str,
+) -> Known {
+    Known { name, arch, suite, series, whole }
+}
 
 /// An image to boot.
 #[derive(Clone, Debug)]
@@ -56,13 +68,21 @@ pub struct Image {
     pub path: PathBuf,
     /// Of the matrix: every rung must work.
     pub known: bool,
+    /// The rung on which every test runs; none: each.
+    pub whole: Option<&'static str>,
 }
 
 /// The image of a name of [`KNOWN`], or of a path.
 pub fn image(name: &str) -> Outcome<Image> {
     if let Some(known) = KNOWN.iter().find(|known| known.name == name) {
         let path = fetch(known)?;
-        return Ok(Image { name: name.to_owned(), arch: known.arch, path, known: true });
+        return Ok(Image {
+            name: name.to_owned(),
+            arch: known.arch,
+            path,
+            known: true,
+            whole: Some(known.whole),
+        });
     }
     let path = PathBuf::from(name);
     if !path.is_file() {
@@ -70,7 +90,7 @@ pub fn image(name: &str) -> Outcome<Image> {
         return Err(format!("{name} is neither a file nor one of {}", names.join(", ")));
     }
     let arch = arch_of(&path)?;
-    Ok(Image { name: name.to_owned(), arch, path, known: false })
+    Ok(Image { name: name.to_owned(), arch, path, known: false, whole: None })
 }
 
 /// From the magic numbers of the boot protocols.

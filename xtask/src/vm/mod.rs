@@ -52,7 +52,7 @@ pub struct VmArgs {
 
 /// The recordings that the live tests make on this kernel, on the rungs given, by rung and name.
 pub fn recordings(kernel: &str, rungs: &str) -> Outcome<BTreeMap<(String, String), Vec<u8>>> {
-    let images = [kernels::image(kernel)?];
+    let images = [Image { whole: None, ..kernels::image(kernel)? }];
     let arch = images[0].arch;
     let initramfs = BTreeMap::from([(arch.debian(), guest::initramfs(arch)?)]);
     let command_line = format!("reapwatch.rungs={rungs} reapwatch.keep=1");
@@ -74,7 +74,9 @@ pub fn vm(args: &VmArgs) -> Outcome {
     let mut images = Vec::new();
     for name in names {
         match kernels::image(name) {
-            Ok(image) => images.push(image),
+            Ok(image) if args.rungs == RUNGS.join(",") => images.push(image),
+            // Whoever names rungs wants every test on them.
+            Ok(image) => images.push(Image { whole: None, ..image }),
             Err(error) => eprintln!("vm: KERNEL {name} CANNOT BE HAD: {error}"),
         }
     }
@@ -134,7 +136,9 @@ fn boot_all(
                     let Some(index) = next.lock().ok().and_then(|mut next| next.next()) else { return };
                     let image = &images[index];
                     let log = target_directory().join(format!("vm/{index}-{}.log", image.arch.debian()));
-                    let booted = boot::boot(image, &initramfs[image.arch.debian()], command_line, &log);
+                    let whole = image.whole.map(|whole| format!(" reapwatch.whole={whole}"));
+                    let command_line = format!("{command_line}{}", whole.unwrap_or_default());
+                    let booted = boot::boot(image, &initramfs[image.arch.debian()], &command_line, &log);
                     if let Ok(booted) = &booted {
                         eprintln!(
                             "vm: {} ({}) {} in {:.0} s",
