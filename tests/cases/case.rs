@@ -25,7 +25,7 @@ pub const HOLD_MS: &str = "3000";
 const FOR_LONG_MS: &str = "120000";
 
 /// What a program needs that not every system has, and the Debian package of it.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 22] = [
     ("gcc", "gcc"),
     ("rustc", "rustc-web"),
     ("go", "golang-go"),
@@ -38,6 +38,16 @@ const PACKAGES: [(&str, &str); 12] = [
     ("tmux", "tmux"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
+    ("make", "make"),
+    ("git", "git"),
+    ("setpriv", "util-linux"),
+    ("pg_ctlcluster", "postgresql"),
+    ("nginx", "nginx-light"),
+    ("apache2", "apache2"),
+    ("gunicorn", "gunicorn"),
+    ("uwsgi", "uwsgi-core"),
+    ("supervisord", "supervisor"),
+    ("cron", "cron"),
 ];
 
 /// Where a program is; fails where it is missing and says what to install.
@@ -45,7 +55,9 @@ pub fn needed(program: &str) -> PathBuf {
     let package = PACKAGES.iter().find(|one| one.0 == program).expect("a known program").1;
     // Debian's own ones first: a version manager's is a script that starts others.
     let places = std::env::var_os("PATH").unwrap_or_default();
-    std::iter::once(PathBuf::from("/usr/bin"))
+    ["/usr/bin", "/usr/sbin"]
+        .map(PathBuf::from)
+        .into_iter()
         .chain(std::env::split_paths(&places))
         .map(|place| place.join(program))
         .find(|path| path.is_file())
@@ -89,6 +101,7 @@ impl Case {
             Some("rs") => compile("rustc", &["-O"]),
             Some("go") => compile("go", &["build"]),
             Some("py") => interpreted("python3"),
+            Some("js") => interpreted("node"),
             Some("pl") => interpreted("perl"),
             Some("php") => interpreted("php"),
             Some("sh") => vec!["/bin/bash".into(), source.clone().into()],
@@ -100,6 +113,10 @@ impl Case {
     /// Where what was built is, and whatever the program may write.
     pub fn directory(&self) -> &Path {
         self._built.path()
+    }
+
+    pub fn command(&self) -> &[OsString] {
+        &self.command
     }
 
     /// Under `run`, which ends with the program's code.

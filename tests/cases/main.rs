@@ -5,6 +5,7 @@
 
 mod case;
 mod confusable;
+mod healthy;
 mod inits;
 mod runtimes;
 mod shells;

@@ -25,6 +25,19 @@ const PACKAGES: &[&str] = &[
     "tini",
     "tmux",
     "util-linux",
+    // And healthy ones.
+    "apache2",
+    "cron",
+    "git",
+    "gunicorn",
+    "make",
+    "nginx-light",
+    "php-fpm",
+    "postgresql",
+    "python3-celery",
+    "supervisor",
+    "uwsgi-core",
+    "uwsgi-plugin-python3",
     "cpio",
     "qemu-system-x86",
     "qemu-system-arm",
@@ -40,7 +53,10 @@ const BPF_LINKER: &str = "0.13.0";
 fn install(package: &str) -> Outcome {
     let apt = || {
         let mut apt = as_root("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-y", "install", package]);
+        // RUNLEVEL: servers are started by the tests alone.
+        apt.env("DEBIAN_FRONTEND", "noninteractive")
+            .env("RUNLEVEL", "1")
+            .args(["-qq", "-y", "install", package]);
         apt
     };
     run(apt().arg("--no-install-recommends")).or_else(|_| run(&mut apt()))
