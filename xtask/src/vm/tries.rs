@@ -89,7 +89,13 @@ mod tests {
             )]),
             ..Booted::default()
         };
-        let image = Image { name: "6.1".into(), arch: Arch::X86_64, path: "vmlinuz".into(), known: true };
+        let image = Image {
+            name: "6.1".into(),
+            arch: Arch::X86_64,
+            path: "vmlinuz".into(),
+            known: true,
+            whole: None,
+        };
         judge(&[image], &[Ok(booted)])
     }
 
