@@ -24,8 +24,8 @@ pub struct Ledger {
 }
 
 /// A zombie, as its parent leaves it behind.
-#[derive(Clone, Debug)]
-pub(super) struct Left {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
     pub born_ns: u64,
     pub waited_ns: u64,
     pub held_by: Option<Box<Task>>,
@@ -231,6 +231,12 @@ impl Parent {
             self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
             self.abandoned_after.record(left.waited_ns);
         }
+    }
+
+    /// One that was taken for reaped outlived it.
+    pub(super) fn abandon_after_all(&mut self, left: Left) {
+        self.ledger.counts.reaped = self.ledger.counts.reaped.saturating_sub(1);
+        self.abandon(left);
     }
 
     /// One was released, it was not seen by whom, and whether this parent had died by then is not known yet.

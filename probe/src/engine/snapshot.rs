@@ -28,6 +28,8 @@ impl Engine {
         let mut parent = Task { identity: owner, ..Task::default() };
         self.name(&mut parent);
         match process.state {
+            // Booked with its parent's death.
+            State::TakenForReaped { .. } => {}
             // Born and gone unseen by any other stage: nothing is known of its death but that it was.
             State::Running => self.parent_died(identity, now),
             State::Exited { .. } | State::Abandoned { .. } => {
@@ -163,17 +165,22 @@ impl Engine {
                 }
             }
             // Older than what events have told since: no news.
-            (State::Zombie { since_ns, .. } | State::Abandoned { since_ns, .. }, _)
-                if since_ns >= seen.time_ns => {}
+            (
+                State::Zombie { since_ns, .. }
+                | State::Abandoned { since_ns, .. }
+                | State::TakenForReaped { since_ns, .. },
+                _,
+            ) if since_ns >= seen.time_ns => {}
             (State::Zombie { .. }, TaskState::Zombie) if process.parent != seen.parent.identity => {
                 self.adopt(identity, seen.parent, seen.time_ns);
             }
             (State::Zombie { since_ns, at_least, .. }, TaskState::Zombie) => {
                 process.state = State::Zombie { since_ns, at_least, held_by: tracer };
             }
-            (State::Abandoned { since_ns, .. }, TaskState::Zombie)
-                if process.parent != seen.parent.identity =>
-            {
+            (
+                State::Abandoned { since_ns, .. } | State::TakenForReaped { since_ns, .. },
+                TaskState::Zombie,
+            ) if process.parent != seen.parent.identity => {
                 self.adopt(identity, seen.parent, seen.time_ns);
                 self.set_zombie(identity, State::Zombie { since_ns, held_by: tracer, at_least: false });
             }
