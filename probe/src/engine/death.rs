@@ -7,7 +7,7 @@ use super::{
     parent::{Left, Untold},
     provenance::Provenance,
 };
-use crate::model::{Coverage, Identity, Precision, ReapHow, Task};
+use crate::model::{Coverage, Identity, Losses, Precision, ReapHow, Task};
 
 /// A process that left the process table.
 #[derive(Clone, Copy)]
@@ -41,10 +41,10 @@ impl Engine {
         }
     }
 
-    /// A zombie of a parent that is dead, since `now` or since before. Where every reap is told, the parent has left it
-    /// behind. `waited_ns`: for how long it had waited by then, if that is not what follows from `now`.
+    /// A zombie of a parent that is dead, since `now` or since before. Where its reap would have been told, the parent has
+    /// left it behind. `waited_ns`: for how long it had waited by then, if that is not what follows from `now`.
     fn outlives(&mut self, identity: Identity, parent: Identity, now: u64, waited_ns: Option<u64>) {
-        let is_every_reap_told = self.begin.coverage == Coverage::EveryEvent;
+        let is_there = self.processes.get(&identity).is_some_and(|process| self.is_reap_told(process));
         let (Some(process), Some(parent)) =
             (self.processes.get_mut(&identity), self.parents.get_mut(&parent))
         else {
@@ -54,13 +54,27 @@ impl Engine {
             return;
         };
         left.waited_ns = waited_ns.unwrap_or(left.waited_ns);
-        if is_every_reap_told {
+        if is_there {
             let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
             parent.abandon(left);
             process.state = State::Abandoned { since_ns: now, waited_ns, held };
         } else {
             parent.ledger.counts.reaped += 1;
             process.state = State::TakenForReaped { since_ns: now, left: Box::new(left) };
+        }
+    }
+
+    /// Whether it would have been told if this zombie had been reaped. Where only late reaps are, that is so of those that
+    /// were late already when a walk found them last; and, unless only those are, of those older than the watch.
+    fn is_reap_told(&self, process: &Process) -> bool {
+        let State::Zombie { since_ns, .. } = process.state else { return false };
+        let had_waited_ns = self.walked_ns.saturating_sub(since_ns);
+        match self.begin.coverage {
+            Coverage::EveryEvent => true,
+            _ if self.losses() != Losses::default() => false,
+            Coverage::Exceptions { slow_ns } => had_waited_ns > slow_ns || self.is_older(process),
+            Coverage::LateReaps { min_latency_ns } => had_waited_ns > min_latency_ns,
+            Coverage::Unstated => false,
         }
     }
 

@@ -76,6 +76,8 @@ pub struct Engine {
     read_ns: Option<u64>,
     /// When the first walk of the task list ended.
     first_snapshot_ns: Option<u64>,
+    /// When the last walk of the task list began.
+    walked_ns: u64,
     released: Released,
     unfreed: Unfreed,
     finished: Finished,

@@ -381,6 +381,11 @@ fn what_a_tracer_held_and_let_go_of_is_not_abandoned_because_its_reap_in_time_is
         inputs.insert(at, moved.clone());
         assert_eq!(of_five(inputs), Some(([2, 1, 0, 1], 1, 1_479)), "{at}");
     }
+    // A walk found them late, so a reap would have been told.
+    let late = vec![walk_of_zombies(1_100, 5, &[10, 11], 21), died(1_500, 2, 0), sum_of_finished(0)];
+    assert_eq!(of_five(late), Some(([2, 0, 0, 2], 2, 1_479)));
+    let soon = vec![walk_of_zombies(1_000, 5, &[10, 11], 21), died(1_500, 2, 0), sum_of_finished(0)];
+    assert_eq!(of_five(soon), Some(([2, 0, 0, 2], 0, 0)));
     // Where every reap is told, it was abandoned.
     let every = play("2 walk 5\n 19 exit 10 5\n 20 held 10 5 7\n 21 again 10 5\n 1500 exit 5 1");
     assert_eq!(books(&every, 5), [0, 1, 0, 0, 0, 0, 1]);
