@@ -72,6 +72,8 @@ pub struct Parent {
     pub evidence: Option<Box<Evidence>>,
     /// From which time on that was so.
     pub evidence_ns: u64,
+    /// When a look last found it free to go on, before what `evidence` says.
+    pub free_ns: Option<u64>,
     /// When it was looked at it read from a pipe that this process held open, which one of its zombies had left behind.
     pub pipe_writer: Option<Box<Task>>,
     /// Reaps that came later than the grace, and those of them that came with a birth.
@@ -133,6 +135,7 @@ impl Parent {
             program_ns: 0,
             evidence: None,
             evidence_ns: 0,
+            free_ns: None,
             pipe_writer: None,
             late_reaps: 0,
             late_reaps_at_spawn: 0,
