@@ -7,7 +7,7 @@ use super::{
     parent::{Left, Untold},
     provenance::Provenance,
 };
-use crate::model::{Coverage, Identity, Losses, Precision, ReapHow, Task};
+use crate::model::{Coverage, Identity, Losses, Precision, ReapHow, Task, TaskTraits};
 
 /// A process that left the process table.
 #[derive(Clone, Copy)]
@@ -102,8 +102,12 @@ impl Engine {
                 self.adopt(identity, parent, now);
             }
             State::Running | State::Exited { .. } => {
+                let is_though_ignored = matches!(process.state, State::Exited { autoreap: true, .. });
                 self.set_zombie(identity, zombie);
                 if let Some(process) = self.processes.get_mut(&identity) {
+                    if is_though_ignored {
+                        process.traits |= TaskTraits::THOUGH_IGNORED;
+                    }
                     process.parent = parent.identity;
                 }
                 let Some(entry) = self.parent_entry(parent) else { return };
@@ -260,6 +264,7 @@ impl Engine {
                         older: false,
                         provenance,
                         is_clone_child: false,
+                        is_though_ignored: false,
                     });
                     return None;
                 }
@@ -285,7 +290,15 @@ impl Engine {
         if since_ns != 0
             && let Some(parent) = self.parent_entry(by)
         {
-            let left = Left { born_ns, waited_ns: 0, held_by, older, provenance, is_clone_child: false };
+            let left = Left {
+                born_ns,
+                waited_ns: 0,
+                held_by,
+                older,
+                provenance,
+                is_clone_child: false,
+                is_though_ignored: false,
+            };
             parent.released_untold(Untold { since_ns, released_ns: now, left });
         }
     }

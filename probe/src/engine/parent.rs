@@ -33,6 +33,7 @@ pub struct Left {
     pub older: bool,
     pub provenance: Provenance,
     pub is_clone_child: bool,
+    pub is_though_ignored: bool,
 }
 
 impl std::ops::AddAssign for Ledger {
@@ -100,6 +101,8 @@ pub struct Parent {
     pub abandoned_from: Provenances,
     /// How many of those the parent was notified of by another signal than SIGCHLD, or by none.
     pub abandoned_clone_children: u64,
+    /// How many of those died while it ignored SIGCHLD, and stayed.
+    pub abandoned_though_ignored: u64,
     /// When the youngest of those was born, 0: there is none.
     pub abandoned_youngest_ns: u64,
     /// The last tracer that held one of the abandoned.
@@ -153,6 +156,7 @@ impl Parent {
             abandoned_older: 0,
             abandoned_from: Provenances::default(),
             abandoned_clone_children: 0,
+            abandoned_though_ignored: 0,
             abandoned_youngest_ns: 0,
             untold: Vec::new(),
             abandoned_to: None,
@@ -231,6 +235,7 @@ impl Parent {
         } else {
             self.abandoned_from.count(left.provenance);
             self.abandoned_clone_children += u64::from(left.is_clone_child);
+            self.abandoned_though_ignored += u64::from(left.is_though_ignored);
             self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
             self.abandoned_after.record(left.waited_ns);
         }

@@ -109,7 +109,13 @@ impl Process {
             older: self.is_older(first_snapshot_ns),
             provenance,
             is_clone_child: self.traits.contains(TaskTraits::CLONE_CHILD),
+            is_though_ignored: self.is_though_ignored(),
         })
+    }
+
+    /// Whether it died while this parent ignored SIGCHLD, and stayed.
+    pub fn is_though_ignored(&self) -> bool {
+        !self.handed_on && self.traits.contains(TaskTraits::THOUGH_IGNORED)
     }
 
     /// Whether it was a zombie already when the task list was first walked, until `first_snapshot_ns`.

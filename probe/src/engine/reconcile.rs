@@ -159,6 +159,7 @@ impl Parent {
             parent.abandoned_older = 0;
             parent.abandoned_from = Provenances::default();
             parent.abandoned_clone_children = 0;
+            parent.abandoned_though_ignored = 0;
             parent.abandoned_youngest_ns = 0;
         }
         parent

@@ -198,7 +198,8 @@ impl Engine {
             && process.parent == seen.parent.identity
         {
             // An adopter is notified by SIGCHLD whatever the first parent was.
-            process.traits = seen.traits | (process.traits & TaskTraits::CLONE_CHILD);
+            let kept = TaskTraits::CLONE_CHILD | TaskTraits::THOUGH_IGNORED;
+            process.traits = seen.traits | (process.traits & kept);
             // Only kernels that say the one say the other.
             if !seen.traits.is_empty()
                 && let Some(parent) = self.parents.get_mut(&seen.parent.identity)

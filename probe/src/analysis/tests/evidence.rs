@@ -127,6 +127,20 @@ fn table() -> Vec<Row> {
             SigchldIgnoredTooLate,
             "it ignores SIGCHLD, but did not yet when those left died; since then the kernel reaped 1",
         ),
+        // It ignored it when this one died: its parent traced it.
+        (
+            "20 fork 20 2\n 30 ignored 20 2\n 31 zombie 20 2\n 90 waits 2 0 0\n".to_owned(),
+            Evidence { signals: masks(0, SIGCHLD), ..main_thread() },
+            NeverWaits,
+            "it began no wait call",
+        ),
+        // Whether it was ignored when those died that are older than the watch is not known.
+        (
+            "20 fork 20 2\n 40 walk 2 20:2\n 90 waits 2 0 0\n".to_owned(),
+            Evidence { signals: masks(0, SIGCHLD), ..main_thread() },
+            Unknown,
+            "its dead child is older than the watch",
+        ),
         // It ignored SIGCHLD before these died, and no longer does.
         (auto(), main_thread(), NeverWaits, "it began no wait call"),
         // Whether it waits at the end of the pipe is known once it has.
