@@ -82,6 +82,8 @@ bitflags::bitflags! {
         const PARENT = 128;
         /// Its parent is notified by another signal than SIGCHLD, or by none.
         const CLONE_CHILD = 256;
+        /// Its parent had the kernel reap when it died, and it became a zombie all the same.
+        const THOUGH_IGNORED = 512;
     }
 }
 
@@ -153,6 +155,8 @@ bitflags::bitflags! {
         const CLONE_CHILD = 4;
         /// Its parent is a subreaper (prctl PR_SET_CHILD_SUBREAPER).
         const UNDER_SUBREAPER = 8;
+        /// Its parent ignored SIGCHLD (or set SA_NOCLDWAIT) when it died: it stays because its parent traced it.
+        const THOUGH_IGNORED = 16;
     }
 }
 

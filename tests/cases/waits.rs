@@ -51,7 +51,21 @@ fn sigchld_ignored_too_late_leaves_those_dead_before() {
             came_to: &[("autoreaped", 6), ("left", 4)],
             verdict: "never_reaps",
             causes: &["sigchld_ignored_too_late"],
-            causes_afterwards: &["sigchld_ignored_too_late"],
+            // Nobody saw whether it was ignored when they died.
+            causes_afterwards: &["unknown"],
+        },
+    );
+}
+
+#[test]
+fn ignored_sigchld_reaps_no_child_that_its_parent_traces() {
+    leaks(
+        "traced_by_own_parent.c",
+        &Expected {
+            came_to: &[("autoreaped", 0), ("left", 4)],
+            verdict: "never_reaps",
+            causes: &["never_waits"],
+            causes_afterwards: &["unknown"],
         },
     );
 }

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::support::{
-    GRACE, HOLD_MS, Telling, Watching, check_invariants, parent_in, reapwatch, replayed, require_root, run,
-    signal, until_it_watches, workload,
+    GRACE, HOLD_MS, LOOK_MS, Telling, Watching, check_invariants, parent_in, reapwatch, replayed,
+    require_root, run, signal, until_it_watches, workload,
 };
 
 /// What is said of a parent: its verdict, and the kinds of its causes. Evidence differs in how much is known.
@@ -66,7 +66,7 @@ fn the_same(scenario: &[&str], who: &str, verdict: &str, causes: &[&str]) {
 
 #[test]
 fn who_never_waits_is_judged_the_same_by_run_and_watch() {
-    the_same(&["leak-all", "--hold-ms", HOLD_MS], "pid", "never_reaps", &["never_waits"]);
+    the_same(&["leak-all", "--hold-ms", LOOK_MS], "pid", "never_reaps", &["never_waits"]);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn who_inherits_children_through_exec_is_judged_the_same_by_run_and_watch() {
 
 #[test]
 fn who_dies_over_its_zombies_is_judged_the_same_by_run_and_watch() {
-    the_same(&["parent-dies-zombies", "--hold-ms", HOLD_MS], "middle", "never_reaps", &["never_waits"]);
+    the_same(&["parent-dies-zombies", "--hold-ms", LOOK_MS], "middle", "never_reaps", &["never_waits"]);
 }
 
 #[test]

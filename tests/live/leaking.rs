@@ -9,11 +9,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::support::{GRACE, HOLD_MS, check_invariants, parent_in, reapwatch, require_root, run, workload};
+use super::support::{
+    GRACE, HOLD_MS, LOOK_MS, check_invariants, parent_in, reapwatch, require_root, run, workload,
+};
 
 #[test]
 fn a_parent_that_never_reaps_is_told_with_its_exact_count() {
-    let ran = run(&["leak-all", "--count", "10", "--hold-ms", HOLD_MS]);
+    let ran = run(&["leak-all", "--count", "10", "--hold-ms", LOOK_MS]);
     ran.expect(&ran.truth["pid"], &[("forked", 10), ("exited", 10), ("reaped", 0), ("abandoned", 10)]);
     assert_eq!(ran.own()["verdict"], "never_reaps");
     assert_eq!(ran.own()["causes"][0]["kind"], "never_waits");

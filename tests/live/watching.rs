@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::{HOLD_MS, Telling, Watching, parent_in, workload};
+use super::support::{HOLD_MS, LOOK_MS, Telling, Watching, parent_in, workload};
 
 /// The report of a `watch` during which the workload ran, and the workload's truth.
 fn watch(scenario: &[&str]) -> (Value, Value) {
@@ -35,7 +35,7 @@ fn settled(report: &Value, truth: &Value, deaths: u64) {
 
 #[test]
 fn watching_a_parent_that_never_reaps_tells_its_exact_count_and_age() {
-    let (report, truth) = watch(&["leak-all", "--count", "10", "--hold-ms", HOLD_MS]);
+    let (report, truth) = watch(&["leak-all", "--count", "10", "--hold-ms", LOOK_MS]);
     expect(&report, &truth["pid"], &[("forked", 10), ("exited", 10), ("reaped", 0), ("abandoned", 10)]);
     let parent = parent_in(&report, &truth["pid"]);
     assert_eq!(parent["verdict"], "never_reaps", "{parent:#}");

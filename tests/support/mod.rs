@@ -20,6 +20,8 @@ pub use schema::{validate, validate_lines};
 /// The grace of all live tests, and how long leaks are held for it to pass.
 pub const GRACE: &str = "300ms";
 pub const HOLD_MS: &str = "700";
+/// How long they are held for a `watch` to look at the leaker meanwhile: it walks the task list every 5 s.
+pub const LOOK_MS: &str = "6500";
 
 /// The binary under test, on the rung under test: `REAPWATCH_BINARY` and `REAPWATCH_HOOKS`, which a guest of
 /// `cargo xtask vm` sets, or the one just built and `auto`.

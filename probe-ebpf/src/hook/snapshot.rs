@@ -78,6 +78,10 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
             let child = unsafe { &*child };
             if !child.flags.intersects(DeadFlags::PREEXISTING) {
                 seen.zombie_ns = child.zombie_ns;
+                // By arithmetic: a branch would be followed both ways.
+                let bit = TaskTraits::THOUGH_IGNORED.bits();
+                let though_ignored = child.flags.bits() / (DeadFlags::THOUGH_IGNORED.bits() / bit) & bit;
+                seen.traits = seen.traits.union(TaskTraits::from_bits_retain(though_ignored));
             }
         }
     }

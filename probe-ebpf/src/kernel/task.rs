@@ -132,6 +132,14 @@ impl<M: Memory> TaskPtr<M> {
         let flags: u64 = member!(M, sighand, sighand_sigchld_flags);
         handler == SIG_IGN || flags & SA_NOCLDWAIT != 0
     }
+    /// The same of a child of whose death it is sent SIGCHLD. If it ignores SIGCHLD, none is sent but of a child that it
+    /// traces itself, and that one stays.
+    pub fn autoreaps_though_signalled(self) -> bool {
+        let sighand: u64 = member!(M, self.0, task_sighand);
+        let handler: u64 = member!(M, sighand, sighand_sigchld_handler);
+        let flags: u64 = member!(M, sighand, sighand_sigchld_flags);
+        handler != SIG_IGN && flags & SA_NOCLDWAIT != 0
+    }
     /// How `of`, a parent, sees this leader, which shares `signal` with its threads.
     #[inline(always)]
     pub fn as_seen_by<N: Memory>(self, of: TaskPtr<N>, signal: SignalPtr<M>) -> SeenAs {

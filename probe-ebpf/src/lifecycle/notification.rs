@@ -34,6 +34,11 @@ bitflags::bitflags! {
 /// What a new parent does not change of a dead child.
 const KEPT: DeadFlags = DeadFlags::PREEXISTING.union(DeadFlags::PARENT).union(DeadFlags::CLONE_CHILD);
 
+/// What holds of it as long as it has this parent.
+const OF_PARENT: DeadFlags = DeadFlags::UNDER_INIT.union(DeadFlags::THOUGH_IGNORED);
+/// Its exit hook took it for one that the kernel will reap; if it is notified of and stays, this is known of it.
+const PER_AUTOREAP: u32 = DeadFlags::THOUGH_IGNORED.bits() / DeadFlags::AUTOREAP.bits();
+
 /// Whether the kernel will reap, where the hook does not say.
 pub const UNKNOWN: u32 = 2;
 
@@ -51,7 +56,11 @@ pub fn own_death<M: Memory>(dying: TaskPtr<M>, told: TaskPtr<M>, autoreap: u32) 
 
 #[inline(always)]
 fn will_autoreap<M: Memory>(dying: TaskPtr<M>, parent: TaskPtr<M>, autoreap: u32) -> bool {
-    if autoreap == UNKNOWN { dying.exit_signal() == SIGCHLD && parent.autoreaps() } else { autoreap != 0 }
+    if autoreap == UNKNOWN {
+        dying.exit_signal() == SIGCHLD && parent.autoreaps_though_signalled()
+    } else {
+        autoreap != 0
+    }
 }
 
 /// The same where a tracer is notified, which may be another thread of the parent. Global function, see `verifier`.
@@ -73,7 +82,7 @@ pub extern "C" fn death_of_traced(leader: u64, autoreap: u32) -> i32 {
 pub extern "C" fn death_of_another(nr: u32, target: u64) -> i32 {
     let target = TaskPtr::<Untyped>::at(target);
     if let Some(tgid) = resolve(nr, target.signal().pid_ns_inum()) {
-        notified_rarely(tgid, target.0, target.0, 0, u32::from(target.autoreaps()));
+        notified_rarely(tgid, target.0, target.0, 0, u32::from(target.autoreaps_though_signalled()));
     }
     0
 }
@@ -111,7 +120,9 @@ fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bo
     }
     let (first, moved) = (what.intersects(Notice::FIRST), what.intersects(Notice::MOVED));
     child.parent = new;
-    let mut flags = child.flags.intersection(DeadFlags::UNDER_INIT.union(KEPT));
+    let though_ignored = child.flags.intersection(DeadFlags::AUTOREAP).bits() * PER_AUTOREAP;
+    let mut flags = child.flags.intersection(OF_PARENT.union(KEPT));
+    flags = flags.union(DeadFlags::from_bits_retain(though_ignored));
     if moved {
         child.real_parent = 0;
         flags = flags.intersection(KEPT);

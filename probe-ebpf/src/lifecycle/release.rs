@@ -62,17 +62,20 @@ pub extern "C" fn waited_for_another(nr: u32) -> i32 {
     0
 }
 
+/// Those that a dying parent does not hand on, or that it may not have had for itself.
+const NOT_HANDED_ON: DeadFlags =
+    DeadFlags::UNDER_INIT.union(DeadFlags::HELD).union(DeadFlags::THOUGH_IGNORED);
+
 /// The kernel frees `task`, whose `task_struct` still says whose child it last was. A dying parent hands on its children,
-/// zombies included: one that was not handed on was reaped before.
+/// zombies included: one that was not handed on was reaped before, unless it was one that a parent which ignores SIGCHLD
+/// traced itself: those the kernel reaps when the parent dies.
 pub fn freed<M: Memory>(task: TaskPtr<M>) {
     let tgid = task.tgid();
     let Some(child) = find(tgid) else { return };
     let (start_boottime_ns, real_parent) = (task.start_boottime_ns(), task.real_parent().0);
     // SAFETY: a value of our own map.
     let (known, child_flags) = unsafe { ((*child).real_parent, (*child).flags) };
-    let same = known == real_parent
-        && known != 0
-        && !child_flags.intersects(DeadFlags::UNDER_INIT.union(DeadFlags::HELD));
+    let same = known == real_parent && known != 0 && !child_flags.intersects(NOT_HANDED_ON);
     let seen = if same { EventFlags::COARSE.union(EventFlags::BY_PARENT) } else { EventFlags::COARSE };
     released(tgid, start_boottime_ns, task, false, seen);
 }

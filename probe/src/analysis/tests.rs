@@ -19,7 +19,13 @@ const GRACE_NS: u64 = 500_000;
 /// Most scenarios begin their window before any process that matters is born.
 const EARLY: u64 = 1;
 
+/// Judges a script; 2 was looked at as a suspect, and slept.
 fn judge_in(begin: Begin, script: &str) -> Report {
+    judge_unlooked(begin, &format!("{script}\n 800000 looked 2 1"))
+}
+
+/// The same, of a parent that nobody looked at.
+fn judge_unlooked(begin: Begin, script: &str) -> Report {
     let session = Session { grace_ns: GRACE_NS, ..Session::default() };
     let report = report(&play_in(begin, script).view(), &session);
     for ledger in report.parents.iter().map(|parent| parent.ledger).chain([report.totals]) {

@@ -32,6 +32,8 @@ pub struct Unreaped {
     pub first_parents: Vec<Task>,
     /// Of `own`: those that only waits with __WALL or __WCLONE see.
     pub clone_children: u64,
+    /// Of `own` and `abandoned`: those that died while the parent ignored SIGCHLD, and stayed.
+    pub though_ignored: u64,
     /// When the youngest was born.
     pub youngest_ns: u64,
     /// When the youngest of those that are unreaped died.
@@ -78,6 +80,7 @@ impl Unreaped {
                 found.first_parents.push(first);
             }
             found.clone_children += u64::from(process.traits.contains(TaskTraits::CLONE_CHILD));
+            found.though_ignored += u64::from(process.is_though_ignored());
             found.youngest_ns = found.youngest_ns.max(born_ns);
             if waited_ns > grace_ns {
                 found.past_grace += 1;
@@ -114,6 +117,7 @@ impl Unreaped {
             older,
             from,
             clone_children: parent.abandoned_clone_children,
+            though_ignored: parent.abandoned_though_ignored,
             youngest_ns,
             oldest_ns: free.max_ns(),
             held_past_grace: held.count_over(grace_ns),

@@ -7,7 +7,7 @@ use super::{
     parent::{Left, Untold},
     provenance::Provenance,
 };
-use crate::model::{Identity, Precision, ReapHow, Task};
+use crate::model::{Coverage, Identity, Losses, Precision, ReapHow, Task, TaskTraits};
 
 /// A process that left the process table.
 #[derive(Clone, Copy)]
@@ -37,13 +37,44 @@ impl Engine {
         parent.died_ns = Some(now);
         self.finished.one_more_dead();
         for child in std::mem::take(&mut parent.zombies) {
-            if let Some(process) = self.processes.get_mut(&child)
-                && let Some(left) = process.left_at(now, self.first_snapshot_ns, process.provenance(parent))
-            {
-                let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
-                parent.abandon(left);
-                process.state = State::Abandoned { since_ns: now, waited_ns, held };
-            }
+            self.outlives(child, identity, now, None);
+        }
+    }
+
+    /// A zombie of a parent that is dead, since `now` or since before. Where its reap would have been told, the parent has
+    /// left it behind. `waited_ns`: for how long it had waited by then, if that is not what follows from `now`.
+    fn outlives(&mut self, identity: Identity, parent: Identity, now: u64, waited_ns: Option<u64>) {
+        let is_there = self.processes.get(&identity).is_some_and(|process| self.is_reap_told(process));
+        let (Some(process), Some(parent)) =
+            (self.processes.get_mut(&identity), self.parents.get_mut(&parent))
+        else {
+            return;
+        };
+        let Some(mut left) = process.left_at(now, self.first_snapshot_ns, process.provenance(parent)) else {
+            return;
+        };
+        left.waited_ns = waited_ns.unwrap_or(left.waited_ns);
+        if is_there {
+            let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
+            parent.abandon(left);
+            process.state = State::Abandoned { since_ns: now, waited_ns, held };
+        } else {
+            parent.ledger.counts.reaped += 1;
+            process.state = State::TakenForReaped { since_ns: now, left: Box::new(left) };
+        }
+    }
+
+    /// Whether it would have been told if this zombie had been reaped. Where only late reaps are, that is so of those that
+    /// were late already when a walk found them last; and, unless only those are, of those older than the watch.
+    fn is_reap_told(&self, process: &Process) -> bool {
+        let State::Zombie { since_ns, .. } = process.state else { return false };
+        let had_waited_ns = self.walked_ns.saturating_sub(since_ns);
+        match self.begin.coverage {
+            Coverage::EveryEvent => true,
+            _ if self.losses() != Losses::default() => false,
+            Coverage::Exceptions { slow_ns } => had_waited_ns > slow_ns || self.is_older(process),
+            Coverage::LateReaps { min_latency_ns } => had_waited_ns > min_latency_ns,
+            Coverage::Unstated => false,
         }
     }
 
@@ -67,41 +98,27 @@ impl Engine {
                     entry.teardown.extend(teardown_ns);
                 }
             }
-            State::Zombie { .. } | State::Abandoned { .. } => self.adopt(identity, parent, now),
+            State::Zombie { .. } | State::Abandoned { .. } | State::TakenForReaped { .. } => {
+                self.adopt(identity, parent, now);
+            }
             State::Running | State::Exited { .. } => {
+                let is_though_ignored = matches!(process.state, State::Exited { autoreap: true, .. });
                 self.set_zombie(identity, zombie);
                 if let Some(process) = self.processes.get_mut(&identity) {
+                    if is_though_ignored {
+                        process.traits |= TaskTraits::THOUGH_IGNORED;
+                    }
                     process.parent = parent.identity;
                 }
                 let Some(entry) = self.parent_entry(parent) else { return };
                 entry.ledger.counts.exited += 1;
                 entry.teardown.extend(teardown_ns);
                 if let Some(died_ns) = entry.died_ns {
-                    self.abandoned_at_once(identity, parent.identity, now, died_ns.saturating_sub(now));
+                    self.outlives(identity, parent.identity, now, Some(died_ns.saturating_sub(now)));
                 } else {
                     entry.zombies.insert(identity);
                 }
             }
-        }
-    }
-
-    /// A process became a zombie of `parent`, or came to it as one, which had died already.
-    pub(super) fn abandoned_at_once(
-        &mut self,
-        identity: Identity,
-        parent: Identity,
-        now: u64,
-        waited_ns: u64,
-    ) {
-        let (Some(process), Some(parent)) =
-            (self.processes.get_mut(&identity), self.parents.get_mut(&parent))
-        else {
-            return;
-        };
-        if let Some(left) = process.left_at(now, self.first_snapshot_ns, process.provenance(parent)) {
-            let held = left.held_by.is_some();
-            parent.abandon(Left { waited_ns, ..left });
-            process.state = State::Abandoned { since_ns: now, waited_ns, held };
         }
     }
 
@@ -122,10 +139,13 @@ impl Engine {
     pub(super) fn adopt(&mut self, identity: Identity, parent: Task, now: u64) {
         let Some(process) = self.processes.get_mut(&identity) else { return };
         let former = process.parent;
-        let state = process.state.clone();
-        if matches!(state, State::Running | State::Exited { .. }) {
+        let is_taken_for_reaped = matches!(process.state, State::TakenForReaped { .. });
+        if matches!(process.state, State::Running | State::Exited { .. }) {
             // Its first notification was lost; the former parent is unknown to have seen it dead.
             return self.zombie(identity, parent, now, None, None, false);
+        }
+        if is_taken_for_reaped && former == parent.identity {
+            return;
         }
         let provenance =
             (self.parents.get(&former)).map_or(Provenance::Unknown, |former| process.provenance(former));
@@ -136,17 +156,19 @@ impl Engine {
             if former == parent.identity {
                 return;
             }
-            if let Some(former) = self.parents.get_mut(&former)
-                && former.let_go(&identity)
-            {
-                former.abandon(left);
+            if let Some(former) = self.parents.get_mut(&former) {
+                if is_taken_for_reaped {
+                    former.abandon_after_all(left);
+                } else if former.let_go(&identity) {
+                    former.abandon(left);
+                }
             }
         }
         process.handed_on = true;
         let Some(entry) = self.parent_entry(parent) else { return };
         entry.ledger.counts.adopted += 1;
         if entry.died_ns.is_some() {
-            self.abandoned_at_once(identity, parent.identity, now, 0);
+            self.outlives(identity, parent.identity, now, Some(0));
         } else {
             entry.zombies.insert(identity);
         }
@@ -188,7 +210,17 @@ impl Engine {
                 }
                 latency
             }
-            State::Zombie { .. } => {
+            State::TakenForReaped { left, .. } if owner == by.identity => {
+                let entry = self.parents.get_mut(&owner)?;
+                if !taken && how == ReapHow::Wait {
+                    entry.abandon_after_all(*left);
+                    return None;
+                }
+                entry.ledger.counts.coarse += coarse;
+                entry.reap_latency.extend(Some(left.waited_ns));
+                Some(left.waited_ns)
+            }
+            State::Zombie { .. } | State::TakenForReaped { .. } => {
                 self.adopt(task.identity, by, now);
                 self.reap(release).filter(|_| false)
             }
@@ -232,6 +264,7 @@ impl Engine {
                         older: false,
                         provenance,
                         is_clone_child: false,
+                        is_though_ignored: false,
                     });
                     return None;
                 }
@@ -257,7 +290,15 @@ impl Engine {
         if since_ns != 0
             && let Some(parent) = self.parent_entry(by)
         {
-            let left = Left { born_ns, waited_ns: 0, held_by, older, provenance, is_clone_child: false };
+            let left = Left {
+                born_ns,
+                waited_ns: 0,
+                held_by,
+                older,
+                provenance,
+                is_clone_child: false,
+                is_though_ignored: false,
+            };
             parent.released_untold(Untold { since_ns, released_ns: now, left });
         }
     }

@@ -72,8 +72,12 @@ pub struct Engine {
     finished_in_kernel: FinishedParents,
     tracer_stats: TracerStats,
     not_followed: u64,
+    /// When all counters were last read.
+    read_ns: Option<u64>,
     /// When the first walk of the task list ended.
     first_snapshot_ns: Option<u64>,
+    /// When the last walk of the task list began.
+    walked_ns: u64,
     released: Released,
     unfreed: Unfreed,
     finished: Finished,

@@ -24,8 +24,8 @@ pub struct Ledger {
 }
 
 /// A zombie, as its parent leaves it behind.
-#[derive(Clone, Debug)]
-pub(super) struct Left {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
     pub born_ns: u64,
     pub waited_ns: u64,
     pub held_by: Option<Box<Task>>,
@@ -33,6 +33,7 @@ pub(super) struct Left {
     pub older: bool,
     pub provenance: Provenance,
     pub is_clone_child: bool,
+    pub is_though_ignored: bool,
 }
 
 impl std::ops::AddAssign for Ledger {
@@ -72,6 +73,8 @@ pub struct Parent {
     pub evidence: Option<Box<Evidence>>,
     /// From which time on that was so.
     pub evidence_ns: u64,
+    /// When a look last found it free to go on, before what `evidence` says.
+    pub free_ns: Option<u64>,
     /// When it was looked at it read from a pipe that this process held open, which one of its zombies had left behind.
     pub pipe_writer: Option<Box<Task>>,
     /// Reaps that came later than the grace, and those of them that came with a birth.
@@ -98,6 +101,8 @@ pub struct Parent {
     pub abandoned_from: Provenances,
     /// How many of those the parent was notified of by another signal than SIGCHLD, or by none.
     pub abandoned_clone_children: u64,
+    /// How many of those died while it ignored SIGCHLD, and stayed.
+    pub abandoned_though_ignored: u64,
     /// When the youngest of those was born, 0: there is none.
     pub abandoned_youngest_ns: u64,
     /// The last tracer that held one of the abandoned.
@@ -133,6 +138,7 @@ impl Parent {
             program_ns: 0,
             evidence: None,
             evidence_ns: 0,
+            free_ns: None,
             pipe_writer: None,
             late_reaps: 0,
             late_reaps_at_spawn: 0,
@@ -150,6 +156,7 @@ impl Parent {
             abandoned_older: 0,
             abandoned_from: Provenances::default(),
             abandoned_clone_children: 0,
+            abandoned_though_ignored: 0,
             abandoned_youngest_ns: 0,
             untold: Vec::new(),
             abandoned_to: None,
@@ -228,9 +235,16 @@ impl Parent {
         } else {
             self.abandoned_from.count(left.provenance);
             self.abandoned_clone_children += u64::from(left.is_clone_child);
+            self.abandoned_though_ignored += u64::from(left.is_though_ignored);
             self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
             self.abandoned_after.record(left.waited_ns);
         }
+    }
+
+    /// One that was taken for reaped outlived it.
+    pub(super) fn abandon_after_all(&mut self, left: Left) {
+        self.ledger.counts.reaped = self.ledger.counts.reaped.saturating_sub(1);
+        self.abandon(left);
     }
 
     /// One was released, it was not seen by whom, and whether this parent had died by then is not known yet.

@@ -30,6 +30,12 @@ pub enum State {
         waited_ns: u64,
         held: bool,
     },
+    /// Its parent died at `since_ns`, and where not every reap is told, it may have reaped it before. So its books say,
+    /// until something is told of the zombie after that. `left`: what is booked then.
+    TakenForReaped {
+        since_ns: u64,
+        left: Box<Left>,
+    },
 }
 
 /// A process. There may be tens of thousands of zombies: what is rare in it is boxed.
@@ -59,7 +65,7 @@ pub struct Process {
 impl Process {
     /// A zombie, also one whose parent has died.
     pub(super) fn is_dead(&self) -> bool {
-        matches!(self.state, State::Zombie { .. } | State::Abandoned { .. })
+        matches!(self.state, State::Zombie { .. } | State::Abandoned { .. } | State::TakenForReaped { .. })
     }
 
     pub(super) fn new(task: Task, parent: Identity) -> Self {
@@ -78,15 +84,24 @@ impl Process {
         }
     }
 
-    /// It, as its parent leaves it behind at that time; `None` where it is no zombie. `first_snapshot_ns`: the end of the
-    /// first walk of the task list.
+    /// It, as its parent leaves it behind at that time; `None` where it is no zombie or that is booked. `first_snapshot_ns`:
+    /// the end of the first walk of the task list.
     pub(super) fn left_at(
         &self,
         now: u64,
         first_snapshot_ns: Option<u64>,
         provenance: Provenance,
     ) -> Option<Left> {
-        let State::Zombie { since_ns, held_by, .. } = &self.state else { return None };
+        let (since_ns, held_by) = match &self.state {
+            State::Zombie { since_ns, held_by, .. } => (since_ns, held_by),
+            // What has come to be known since is of an earlier time than the parent's death was taken to be.
+            State::TakenForReaped { since_ns, left } => {
+                let too_long_ns = since_ns.saturating_sub(now);
+                let waited_ns = left.waited_ns.saturating_sub(too_long_ns);
+                return Some(Left { waited_ns, ..(**left).clone() });
+            }
+            _ => return None,
+        };
         Some(Left {
             born_ns: self.task.identity.start_boottime_ns,
             waited_ns: now.saturating_sub(*since_ns),
@@ -94,7 +109,13 @@ impl Process {
             older: self.is_older(first_snapshot_ns),
             provenance,
             is_clone_child: self.traits.contains(TaskTraits::CLONE_CHILD),
+            is_though_ignored: self.is_though_ignored(),
         })
+    }
+
+    /// Whether it died while this parent ignored SIGCHLD, and stayed.
+    pub fn is_though_ignored(&self) -> bool {
+        !self.handed_on && self.traits.contains(TaskTraits::THOUGH_IGNORED)
     }
 
     /// Whether it was a zombie already when the task list was first walked, until `first_snapshot_ns`.
@@ -108,7 +129,9 @@ impl Process {
         match self.state {
             State::Running => self.task.identity.start_boottime_ns,
             State::Exited { exit_ns, .. } => exit_ns,
-            State::Zombie { since_ns, .. } | State::Abandoned { since_ns, .. } => since_ns,
+            State::Zombie { since_ns, .. }
+            | State::Abandoned { since_ns, .. }
+            | State::TakenForReaped { since_ns, .. } => since_ns,
         }
     }
 }

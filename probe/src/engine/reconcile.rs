@@ -68,12 +68,45 @@ impl Engine {
         }
     }
 
+    /// Up to when the kernel has counted every death of a child, in the counters of its parent or, where the parent is
+    /// gone, in the sum; `None`: it is not known to have.
+    fn all_counted_by(&self) -> Option<u64> {
+        let is_all_there =
+            matches!(self.begin.coverage, Coverage::Exceptions { .. }) && self.losses().map_full == 0;
+        self.read_ns.filter(|_| is_all_there)
+    }
+
+    /// This parent with the ledger that counts.
+    pub(super) fn reconciled(
+        &self,
+        parent: &Parent,
+        zombie_since: impl Fn(&Identity) -> Option<u64>,
+    ) -> Parent {
+        if let Some(counters) = parent.counters.as_deref() {
+            return parent.reconciled_with(counters, zombie_since);
+        }
+        let uncounted = match self.all_counted_by() {
+            // What is told of it beside the zombies of before the watch is counted elsewhere.
+            Some(time_ns) => {
+                parent.reconciled_with(&Counters { time_ns, ..Counters::default() }, zombie_since)
+            }
+            None => parent.clone(),
+        };
+        Parent { is_uncounted: true, ..uncounted }
+    }
+
     /// All counters were read. Forgets the parents whose entry the kernel has given up: they are in its sum.
     pub(super) fn counters_end(&mut self, finished: FinishedParents) {
         self.finished_in_kernel = finished;
+        let read = self.parents.values().filter(|parent| parent.in_reading);
+        let last_ns = read.filter_map(|parent| Some(parent.counters.as_deref()?.time_ns)).max();
+        self.read_ns = self.read_ns.max(last_ns).max(Some(self.ended_ns));
+        let is_all_counted = self.all_counted_by().is_some();
         let mut dead = 0;
         self.parents.retain(|_, parent| {
-            let is_kept = parent.is_kept();
+            let is_in_sum =
+                is_all_counted && parent.counters.is_none() && parent.died_ns.is_some() && parent.older == 0;
+            let is_kept = parent.is_kept() && !is_in_sum;
             dead += usize::from(is_kept && parent.died_ns.is_some());
             is_kept
         });
@@ -82,10 +115,14 @@ impl Engine {
 }
 
 impl Parent {
-    /// This parent with the ledger that the kernel counted; `None` where it counted nothing. What is unreaped comes from
-    /// the task list, which was walked after the counters were read; `zombie_since` says when one of them became a zombie.
+    /// The same; `None` where the kernel has not told what it counted.
     pub(super) fn reconciled(&self, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Option<Self> {
-        let counters = self.counters.as_deref()?;
+        Some(self.reconciled_with(self.counters.as_deref()?, zombie_since))
+    }
+
+    /// This parent with the ledger that the kernel counted. What is unreaped comes from
+    /// the task list, which was walked after the counters were read; `zombie_since` says when one of them became a zombie.
+    fn reconciled_with(&self, counters: &Counters, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Self {
         let mut parent = Self { counters: None, ..self.clone() };
         // Those that died after the reading are not in it; of some it is only known that they were born after it.
         parent
@@ -122,8 +159,9 @@ impl Parent {
             parent.abandoned_older = 0;
             parent.abandoned_from = Provenances::default();
             parent.abandoned_clone_children = 0;
+            parent.abandoned_though_ignored = 0;
             parent.abandoned_youngest_ns = 0;
         }
-        Some(parent)
+        parent
     }
 }

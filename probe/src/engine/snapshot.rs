@@ -28,6 +28,8 @@ impl Engine {
         let mut parent = Task { identity: owner, ..Task::default() };
         self.name(&mut parent);
         match process.state {
+            // Booked with its parent's death.
+            State::TakenForReaped { .. } => {}
             // Born and gone unseen by any other stage: nothing is known of its death but that it was.
             State::Running => self.parent_died(identity, now),
             State::Exited { .. } | State::Abandoned { .. } => {
@@ -101,6 +103,7 @@ impl Engine {
         for identity in gone {
             self.parent_died(identity, snapshot.ended_ns);
         }
+        self.walked_ns = snapshot.began_ns;
         give_room_back(&mut self.processes);
         give_room_back(&mut self.by_tgid);
         give_room_back(&mut self.parents);
@@ -163,17 +166,22 @@ impl Engine {
                 }
             }
             // Older than what events have told since: no news.
-            (State::Zombie { since_ns, .. } | State::Abandoned { since_ns, .. }, _)
-                if since_ns >= seen.time_ns => {}
+            (
+                State::Zombie { since_ns, .. }
+                | State::Abandoned { since_ns, .. }
+                | State::TakenForReaped { since_ns, .. },
+                _,
+            ) if since_ns >= seen.time_ns => {}
             (State::Zombie { .. }, TaskState::Zombie) if process.parent != seen.parent.identity => {
                 self.adopt(identity, seen.parent, seen.time_ns);
             }
             (State::Zombie { since_ns, at_least, .. }, TaskState::Zombie) => {
                 process.state = State::Zombie { since_ns, at_least, held_by: tracer };
             }
-            (State::Abandoned { since_ns, .. }, TaskState::Zombie)
-                if process.parent != seen.parent.identity =>
-            {
+            (
+                State::Abandoned { since_ns, .. } | State::TakenForReaped { since_ns, .. },
+                TaskState::Zombie,
+            ) if process.parent != seen.parent.identity => {
                 self.adopt(identity, seen.parent, seen.time_ns);
                 self.set_zombie(identity, State::Zombie { since_ns, held_by: tracer, at_least: false });
             }
@@ -190,7 +198,8 @@ impl Engine {
             && process.parent == seen.parent.identity
         {
             // An adopter is notified by SIGCHLD whatever the first parent was.
-            process.traits = seen.traits | (process.traits & TaskTraits::CLONE_CHILD);
+            let kept = TaskTraits::CLONE_CHILD | TaskTraits::THOUGH_IGNORED;
+            process.traits = seen.traits | (process.traits & kept);
             // Only kernels that say the one say the other.
             if !seen.traits.is_empty()
                 && let Some(parent) = self.parents.get_mut(&seen.parent.identity)

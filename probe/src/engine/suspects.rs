@@ -40,7 +40,10 @@ impl Engine {
     pub(super) fn looked_at(&mut self, time_ns: u64, identity: Identity, evidence: Box<Evidence>) {
         let writer = self.left_behind(identity, &evidence);
         if let Some(parent) = self.parents.get_mut(&identity) {
-            parent.evidence = Some(evidence);
+            let before = parent.evidence.replace(evidence);
+            if before.is_some_and(|before| before.is_free()) {
+                parent.free_ns = Some(parent.evidence_ns);
+            }
             parent.evidence_ns = time_ns;
             if writer.is_some() {
                 parent.pipe_writer = writer.map(Box::new);

@@ -29,10 +29,7 @@ impl Engine {
             State::Zombie { since_ns, at_least: false, .. } => Some(since_ns),
             _ => None,
         };
-        let reconciled = |parent: &Parent| {
-            let uncounted = || Parent { is_uncounted: true, ..parent.clone() };
-            is_counted.then(|| parent.reconciled(zombie_since).unwrap_or_else(uncounted))
-        };
+        let reconciled = |parent: &Parent| is_counted.then(|| self.reconciled(parent, zombie_since));
         let mut parents = self
             .parents
             .iter()

@@ -47,6 +47,13 @@ pub struct Evidence {
     pub wait_channel: Vec<u8>,
 }
 
+impl Evidence {
+    /// Whether it could go on: it is known to be neither stopped nor frozen, in vfork, nor in a sleep that cannot be interrupted.
+    pub fn is_free(&self) -> bool {
+        matches!(self.state, b'R' | b'S') && self.is_frozen == Some(false) && self.blocked != Blocked::Vfork
+    }
+}
+
 /// Whether it is traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Tracer {

@@ -12,6 +12,9 @@ use crate::{engine::Parent, model::Evidence};
 /// A second look comes a second after the first one.
 const TWO_LOOKS_NS: u64 = 1_100_000_000;
 
+/// So long a parent may take to reap.
+const A_MOMENT_NS: u64 = 250_000_000;
+
 pub struct Case<'a> {
     pub parent: &'a Parent,
     pub unreaped: &'a Unreaped,
@@ -140,6 +143,30 @@ impl<'a> Case<'a> {
     pub fn evidence_lasts(&self) -> bool {
         let until_ns = self.parent.died_ns.unwrap_or(self.ended_ns);
         until_ns.saturating_sub(self.parent.evidence_ns) >= TWO_LOOKS_NS
+    }
+
+    /// Whether it would reap those left if it could go on, and the stop, the frost or the sleep that it was found in is why
+    /// it does not: `Err` says what is missing. `Ok(false)`: it was free while some of them were dead already.
+    pub fn would_reap(&self) -> Result<bool, &'static str> {
+        let until_ns = self.parent.died_ns.unwrap_or(self.ended_ns);
+        let first_death_ns = until_ns.saturating_sub(self.unreaped.oldest_ns);
+        let since_ns = first_death_ns.max(self.parent.exec_ns.unwrap_or(0));
+        if self.left > 0 && self.parent.free_ns.is_some_and(|free_ns| free_ns > since_ns + A_MOMENT_NS) {
+            return Ok(false);
+        }
+        let has_waited = self.parent.waits.is_some_and(|waits| waits.any + waits.specific > 0);
+        if self.left == 0 || has_waited || self.parent.has_reaped() {
+            return Ok(true);
+        }
+        Err(match self.evidence.map(|evidence| evidence.state) {
+            Some(b'T') => "it is stopped (state T), but was not seen to wait before, and may never do so",
+            Some(b't') => {
+                "a tracer has stopped it (state t), but it was not seen to wait before, and may never do so"
+            }
+            _ => {
+                "it cannot go on (frozen, in vfork or in state D), but was not seen to wait before, and may never do so"
+            }
+        })
     }
 
     /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.

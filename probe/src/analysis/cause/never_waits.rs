@@ -4,7 +4,10 @@
 //! and with one whose handler never runs. Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
-use crate::report::CauseKind;
+use crate::{
+    model::{Blocked, Call},
+    report::CauseKind,
+};
 
 pub const RULE: Rule = Rule {
     kind: CauseKind::NeverWaits,
@@ -44,6 +47,16 @@ fn check(case: &Case) -> Finding {
     }
     if !case.are_waits_known() || own == case.unreaped.older {
         return Finding::CannotTell("its dead children are older than the watch");
+    }
+    // Waits by io_uring are not counted. And what is stopped, frozen or blocked begins none, whatever its program does: the
+    // rules of that rest on a look too.
+    let Some(evidence) = case.evidence.filter(|evidence| evidence.state != 0) else {
+        return Finding::CannotTell(
+            "what it was doing meanwhile is not known: it may wait by io_uring, or be stopped, frozen or blocked",
+        );
+    };
+    if evidence.blocked == Blocked::Call(Call::IoUring) || evidence.wait_channel.starts_with(b"io_cqring") {
+        return Finding::CannotTell("it is in io_uring, by which it may wait");
     }
     let counted = case.waits_counted().unwrap_or_default();
     let mut evidence = vec![format!("{counted}, and {}", case.stayed())];

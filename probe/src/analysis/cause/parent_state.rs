@@ -12,7 +12,7 @@ use crate::{
 pub const STOPPED: Rule = Rule {
     kind: CauseKind::ParentStopped,
     explains: Explains::All,
-    check: stopped,
+    check: |case| if_it_would_reap(case, stopped(case)),
     fix: |case| {
         if case.evidence.is_some_and(|evidence| evidence.state == b't') {
             return Fix::new(
@@ -30,12 +30,7 @@ pub const STOPPED: Rule = Rule {
 pub const FROZEN: Rule = Rule {
     kind: CauseKind::ParentFrozen,
     explains: Explains::All,
-    check: |case| match case.evidence.and_then(|evidence| evidence.is_frozen) {
-        Some(true) => {
-            Finding::Yes(vec!["its cgroup, or one above it, is frozen: none of its threads runs".into()])
-        }
-        _ => Finding::No,
-    },
+    check: |case| if_it_would_reap(case, frozen(case)),
     fix: |_| {
         Fix::new(
             "thaw the cgroup: write 0 to its cgroup.freeze (docker unpause, systemctl thaw)",
@@ -47,7 +42,7 @@ pub const FROZEN: Rule = Rule {
 pub const BLOCKED: Rule = Rule {
     kind: CauseKind::ParentBlocked,
     explains: Explains::All,
-    check: blocked,
+    check: |case| if_it_would_reap(case, blocked(case)),
     fix: |case| match case.evidence.map(|evidence| &evidence.blocked) {
         Some(Blocked::Wait(_)) => Fix::new(
             "",
@@ -67,6 +62,26 @@ pub const BLOCKED: Rule = Rule {
 
 /// A moment may not last.
 const SEEN_ONCE: &str = "it was looked at only once";
+
+/// What keeps a parent from going on keeps it from reaping only if it would reap.
+fn if_it_would_reap(case: &Case, found: Finding) -> Finding {
+    match (found, case.would_reap()) {
+        (Finding::Yes(evidence), Ok(true)) => Finding::Yes(evidence),
+        (Finding::Yes(_), Err(missing)) => Finding::CannotTell(missing),
+        // It was free before, and did not reap: other rules say why.
+        (Finding::Yes(_) | Finding::CannotTell(_), Ok(false)) => Finding::No,
+        (found, _) => found,
+    }
+}
+
+fn frozen(case: &Case) -> Finding {
+    match case.evidence.and_then(|evidence| evidence.is_frozen) {
+        Some(true) => {
+            Finding::Yes(vec!["its cgroup, or one above it, is frozen: none of its threads runs".into()])
+        }
+        _ => Finding::No,
+    }
+}
 
 fn stopped(case: &Case) -> Finding {
     let Some(evidence) = case.evidence else { return Finding::No };

@@ -62,12 +62,22 @@ fn ignored_too_late(case: &Case) -> Finding {
     if case.own_left() <= case.unreaped.clone_children || case.asks_for_any() {
         return Finding::No;
     }
+    // The kernel leaves to a parent the children that it traces itself, whatever it ignores.
+    if case.unreaped.though_ignored > 0 {
+        return Finding::No;
+    }
     let autoreaped = case.parent.ledger.counts.autoreaped;
     let since = match autoreaped {
         0 => String::new(),
         _ => format!("; since then the kernel reaped {} at once", dead_children(autoreaped)),
     };
     if case.evidence.is_some_and(|evidence| evidence.signals.ignored & SIGCHLD != 0) {
+        // No hook saw these die: its parent may have traced each.
+        if case.own_left() <= case.unreaped.older {
+            return Finding::CannotTell(
+                "it ignores SIGCHLD, and its dead children are older than the watch: it may have traced them",
+            );
+        }
         return Finding::Yes(vec![format!(
             "it ignores SIGCHLD, but did not yet when those left died{since}"
         )]);

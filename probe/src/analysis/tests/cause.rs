@@ -1,6 +1,6 @@
 //! Causes: each with its evidence, and every pair of causes that is easily confused.
 
-use super::{EARLY, GRACE_NS, dead, entry, judge, kinds};
+use super::{EARLY, GRACE_NS, dead, entry, judge, judge_unlooked, kinds};
 use crate::{
     analysis::report,
     engine::{Engine, tests::task},
@@ -188,6 +188,19 @@ fn the_waits_of_the_window_explain_no_zombie_that_is_older() {
         let report = judge(100, script);
         assert_eq!(kinds(entry(&report, 2)), [expected], "{script}{:#?}", entry(&report, 2));
     }
+}
+
+#[test]
+fn who_was_not_looked_at_is_not_said_never_to_wait() {
+    let begin = Begin { time_ns: EARLY, ..Begin::default() };
+    let script = dead(20, 30) + &waits(0, 0);
+    let report = judge_unlooked(begin, &script);
+    let parent = entry(&report, 2);
+    assert_eq!(kinds(parent), [Unknown]);
+    let said = parent.causes[0].evidence.join("; ");
+    assert!(said.contains("it began no wait call since it was started, and 1 dead child stayed"), "{said}");
+    assert!(said.contains("it may wait by io_uring, or be stopped"), "{said}");
+    assert_eq!(causes(&script)[0].kind, NeverWaits);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::{
     analysis::report,
     engine::tests::{play_in, task},
     model::{
-        Begin, Blocked, Counters, Evidence, Input, LifecycleEvent, PipeRead, Session, SignalMasks, Stage,
-        Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
+        Begin, Blocked, Call, Counters, Evidence, Input, LifecycleEvent, PipeRead, Session, SignalMasks,
+        Stage, Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
     },
     report::{
         CauseKind::{self, *},
@@ -59,6 +59,7 @@ type Row = (String, Evidence, CauseKind, &'static str);
 
 fn table() -> Vec<Row> {
     let left = || dead(20, 30) + &dead(21, 31) + "90 waits 2 0 0\n";
+    let waiting = || dead(20, 30) + &dead(21, 31) + "90 waits 2 5 0\n";
     let auto = || "15 fork 15 2\n 16 ignored 15 2\n 17 auto 15 2\n".to_owned() + &left();
     let late = || dead(20, 30) + "900000 reap 20 2\n 910000 waits 2 0 1\n";
     // 30 is a child of 20, a zombie; 31 a child of 2.
@@ -72,23 +73,38 @@ fn table() -> Vec<Row> {
     };
     vec![
         (left(), stopped(b'S'), NeverWaits, "it began no wait call since it was started"),
-        (left(), stopped(b'T'), ParentStopped, "it is stopped (state T)"),
+        (waiting(), stopped(b'T'), ParentStopped, "it is stopped (state T)"),
+        // That it would wait if it went on is not known.
+        (left(), stopped(b'T'), Unknown, "it began no wait call"),
+        (left(), Evidence { is_frozen: Some(true), ..main_thread() }, Unknown, "it began no wait call"),
+        (left(), blocked_in(Blocked::Vfork), Unknown, "it began no wait call"),
+        (left(), stopped(b'D'), Unknown, "it began no wait call"),
         (
-            left(),
+            waiting(),
             Evidence { tracer: Tracer::By(task(7)), ..stopped(b't') },
             ParentStopped,
             "p7 (pid 7) traces it and has stopped it",
         ),
         (
-            left(),
+            waiting(),
             Evidence { is_frozen: Some(true), ..main_thread() },
             ParentFrozen,
             "its cgroup, or one above it, is frozen",
         ),
         (left(), Evidence { is_frozen: Some(false), ..main_thread() }, NeverWaits, "it began no wait call"),
-        (left(), blocked_in(Blocked::Vfork), ParentBlocked, "its main thread is in vfork"),
+        (left(), blocked_in(Blocked::Call(Call::Sleep)), NeverWaits, "it began no wait call"),
+        (left(), blocked_in(Blocked::Call(Call::IoUring)), Unknown, "it began no wait call"),
+        // The system call of another user's process cannot be read; what cannot be read at all is no look.
         (
             left(),
+            Evidence { wait_channel: b"io_cqring_wait".to_vec(), ..main_thread() },
+            Unknown,
+            "it began no wait call",
+        ),
+        (left(), Evidence { threads: 1, ..Evidence::default() }, Unknown, "it began no wait call"),
+        (waiting(), blocked_in(Blocked::Vfork), ParentBlocked, "its main thread is in vfork"),
+        (
+            waiting(),
             Evidence { wait_channel: b"rpc_wait".to_vec(), ..stopped(b'D') },
             ParentBlocked,
             "cannot be interrupted (state D, in rpc_wait)",
@@ -110,6 +126,20 @@ fn table() -> Vec<Row> {
             Evidence { signals: masks(0, SIGCHLD), ..main_thread() },
             SigchldIgnoredTooLate,
             "it ignores SIGCHLD, but did not yet when those left died; since then the kernel reaped 1",
+        ),
+        // It ignored it when this one died: its parent traced it.
+        (
+            "20 fork 20 2\n 30 ignored 20 2\n 31 zombie 20 2\n 90 waits 2 0 0\n".to_owned(),
+            Evidence { signals: masks(0, SIGCHLD), ..main_thread() },
+            NeverWaits,
+            "it began no wait call",
+        ),
+        // Whether it was ignored when those died that are older than the watch is not known.
+        (
+            "20 fork 20 2\n 40 walk 2 20:2\n 90 waits 2 0 0\n".to_owned(),
+            Evidence { signals: masks(0, SIGCHLD), ..main_thread() },
+            Unknown,
+            "its dead child is older than the watch",
         ),
         // It ignored SIGCHLD before these died, and no longer does.
         (auto(), main_thread(), NeverWaits, "it began no wait call"),
@@ -185,7 +215,6 @@ fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
         ..main_thread()
     };
     for (evidence, expected) in [
-        (stopped(b'T'), ParentStopped),
         (stopped(b't'), Unknown),
         (stopped(b'D'), Unknown),
         (blocked_in(Blocked::Vfork), Unknown),
@@ -194,10 +223,50 @@ fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
         let parent = judge(&left, evidence.clone(), &[], SOON_AFTER);
         assert_eq!(kinds_of(&parent), [expected], "{evidence:#?}");
     }
+    let waiting = dead(20, 30) + "90 waits 2 5 0\n";
+    for (evidence, expected) in [
+        (stopped(b'T'), ParentStopped),
+        (stopped(b't'), Unknown),
+        (stopped(b'D'), Unknown),
+        (blocked_in(Blocked::Vfork), Unknown),
+    ] {
+        let parent = judge(&waiting, evidence.clone(), &[], SOON_AFTER);
+        assert_eq!(kinds_of(&parent), [expected], "{evidence:#?}");
+    }
     // It has waited before: its handler runs, only not at this moment.
     let waited = dead(20, 30) + "90 waits 2 3 0\n";
     assert_eq!(kinds_of(&judge(&waited, blocked.clone(), &[], SOON_AFTER)), [Unknown]);
     assert_eq!(kinds_of(&judge(&waited, blocked, &[], LONG_AFTER)), [Unknown]);
+}
+
+#[test]
+fn a_stop_is_no_cause_of_what_was_left_before_it() {
+    let script = |waits| dead(20, 30) + &format!("90 waits 2 {waits} 0\n");
+    let causes = |waits, first: Evidence, first_ns| {
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script(waits));
+        let stopped = Evidence { state: b'T', ..main_thread() };
+        for (time_ns, evidence) in [(first_ns, first), (2 * LONG_AFTER, stopped)] {
+            let identity = task(2).identity;
+            let answer = Input::Evidence { time_ns, identity, evidence: Box::new(evidence) };
+            engine.apply(answer, &mut Vec::new());
+        }
+        engine.apply(Input::End { time_ns: 4 * LONG_AFTER }, &mut Vec::new());
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        kinds_of(entry(&report(&engine.view(), &session), 2))
+    };
+    let free = || Evidence { is_frozen: Some(false), ..main_thread() };
+    // It ran while its child was dead, and began no wait call; or it waits, but not for this one.
+    assert_eq!(causes(0, free(), LONG_AFTER), [NeverWaits]);
+    assert_eq!(causes(5, free(), LONG_AFTER), [Unknown]);
+    // It had only a moment; whether it was frozen is not known; it was stopped all the time.
+    for (first, first_ns) in [
+        (free(), 1_000),
+        (main_thread(), LONG_AFTER),
+        (Evidence { state: b'T', ..main_thread() }, LONG_AFTER),
+    ] {
+        assert_eq!(causes(0, first.clone(), first_ns), [Unknown]);
+        assert_eq!(causes(5, first, first_ns), [ParentStopped]);
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Begin, ChildCounts, Comm, Counters, Precision, ReapHow, Snapshot, Task, TaskEntry, TaskState, WaitCalls,
-    WaitStatus,
+    Begin, ChildCounts, Comm, Counters, Evidence, Precision, ReapHow, Snapshot, Task, TaskEntry, TaskState,
+    WaitCalls, WaitStatus,
 };
 pub(super) use random::{Table, counters, happenings, simulate, walk};
 
@@ -53,7 +53,8 @@ pub(super) fn reap(by: u32, how: ReapHow) -> Stage {
 /// Lines of `time verb pid [pid]`: fork C P, exit C P, ignored C P (exit under a parent that ignores SIGCHLD),
 /// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, free C P (nobody knows who reaped), walk (a task list: `C:P` a zombie, `P` a running child of 1;
 /// walk@T: begun at T, when all were seen; `C:P:T` one held by T), exec P 0, waits P ANY SPECIFIC (as the kernel counted
-/// them), count P EXITED FORKED SPECIFIC (the same of deaths, all but the walked ones reaped). A process is born at the time that is its pid; the window ends at 1,000,000.
+/// them), count P EXITED FORKED SPECIFIC (the same of deaths, all but the walked ones reaped), looked P THREADS (P was looked at
+/// as a suspect, and slept). A process is born at the time that is its pid; the window ends at 1,000,000.
 fn play(script: &str) -> Engine {
     play_in(Begin { time_ns: 1, ..Begin::default() }, script)
 }
@@ -107,6 +108,19 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                 ..Counters::default()
             };
             engine.apply(Input::Counters(Box::new(counters)), &mut enriched);
+            continue;
+        }
+        if verb == "looked" {
+            let evidence = Evidence {
+                state: b'S',
+                threads: parent,
+                threads_read: parent,
+                is_of_main: true,
+                ..Evidence::default()
+            };
+            let identity = task(child).identity;
+            let answer = Input::Evidence { time_ns: time, identity, evidence: Box::new(evidence) };
+            engine.apply(answer, &mut enriched);
             continue;
         }
         if verb == "count" {

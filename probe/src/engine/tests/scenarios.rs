@@ -306,3 +306,87 @@ fn orphans_that_nobody_tells_the_end_of_are_kept_in_a_bounded_number() {
     }
     assert_eq!(engine.view().processes().count(), 16_384);
 }
+
+/// A window that has begun, in which only exceptions are told; 5 lives, a child of 4.
+fn begun_with_exceptions() -> Engine {
+    let begin = Begin { time_ns: 1, scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns: 1_000 } };
+    let mut engine = Engine::default();
+    engine.apply(Input::Begin(begin), &mut Vec::new());
+    engine.apply(walk_of_zombies(2, 5, &[], 0), &mut Vec::new());
+    engine
+}
+
+/// The sum over the parents that the kernel has forgotten.
+fn sum_of_finished(exited: u64) -> Input {
+    let counts = ChildCounts { exited, reaped: exited, ..ChildCounts::default() };
+    Input::FinishedParents(FinishedParents { parents: 1, counts })
+}
+
+#[test]
+fn what_a_tracer_held_and_let_go_of_is_not_abandoned_because_its_reap_in_time_is_not_told() {
+    let held = Stage::Zombie { parent: task(5), held_by: Some(task(7)), exit_ns: 19, again: false };
+    let again = Stage::Zombie { parent: task(5), held_by: None, exit_ns: 19, again: true };
+    let traced = |child| [life(20, child, held.clone()), life(21, child, again.clone())];
+    let told = || traced(10).into_iter().chain(traced(11));
+    let died = |died_ns, exited, reaped| {
+        let counts = ChildCounts { exited, reaped, ..ChildCounts::default() };
+        let counters = Counters { time_ns: 2_000, parent: task(5), died_ns, counts, ..Counters::default() };
+        Input::Counters(Box::new(counters))
+    };
+    let seen = |process, of, state| TaskEntry {
+        time_ns: 2_100,
+        process: task(process),
+        parent: task(of),
+        state,
+        tracer: None,
+        since_ns: 0,
+        traits: crate::model::TaskTraits::default(),
+    };
+    let walk =
+        |tasks| Input::Snapshot(Snapshot { began_ns: 2_100, ended_ns: 2_100, settle_after_ns: 0, tasks });
+    let of_five = |last: Vec<Input>| {
+        let mut engine = begun_with_exceptions();
+        for input in told().chain(last) {
+            engine.apply(input, &mut Vec::new());
+        }
+        let parent = engine.view().parent(task(5).identity).cloned();
+        parent.map(|parent| {
+            let [_, exited, _, reaped, _, unreaped, abandoned] = books(&engine, 5);
+            let known = parent.abandoned_after.count() + parent.abandoned_held_after.count();
+            ([exited, reaped, unreaped, abandoned], known, parent.abandoned_after.max_ns())
+        })
+    };
+    // It has left the table before its counters were read: they are in the sum, and counted once.
+    let gone = vec![sum_of_finished(2), walk_of_zombies(2_100, 4, &[], 0)];
+    assert_eq!(of_five(gone), None);
+    let mut engine = begun_with_exceptions();
+    let read_again = [sum_of_finished(2), walk_of_zombies(2_100, 4, &[], 0), sum_of_finished(2)];
+    for input in told().chain(read_again) {
+        engine.apply(input, &mut Vec::new());
+    }
+    assert_eq!(engine.deaths(), 2);
+    // It is a zombie by then.
+    let zombie = vec![sum_of_finished(2), walk(vec![seen(5, 4, TaskState::Zombie)])];
+    assert_eq!(of_five(zombie), None);
+    // Its counters say that it left one behind, and no more is known of that one.
+    let one = vec![died(1_500, 2, 1), sum_of_finished(0), walk_of_zombies(2_100, 4, &[], 0)];
+    assert_eq!(of_five(one), Some(([2, 1, 0, 1], 0, 0)));
+    // It is seen with its adopter,
+    let adopted = vec![died(1_500, 2, 1), sum_of_finished(0), walk(vec![seen(11, 1, TaskState::Zombie)])];
+    assert_eq!(of_five(adopted), Some(([2, 1, 0, 1], 1, 1_479)));
+    // or this was told, also where it is learnt after its counters.
+    let moved = life(1_500, 11, Stage::Reparent { parent: task(1), from: task(5), since_ns: 21 });
+    for at in [0, 1] {
+        let mut inputs = vec![died(1_500, 2, 1), sum_of_finished(0), walk_of_zombies(2_100, 4, &[], 0)];
+        inputs.insert(at, moved.clone());
+        assert_eq!(of_five(inputs), Some(([2, 1, 0, 1], 1, 1_479)), "{at}");
+    }
+    // A walk found them late, so a reap would have been told.
+    let late = vec![walk_of_zombies(1_100, 5, &[10, 11], 21), died(1_500, 2, 0), sum_of_finished(0)];
+    assert_eq!(of_five(late), Some(([2, 0, 0, 2], 2, 1_479)));
+    let soon = vec![walk_of_zombies(1_000, 5, &[10, 11], 21), died(1_500, 2, 0), sum_of_finished(0)];
+    assert_eq!(of_five(soon), Some(([2, 0, 0, 2], 0, 0)));
+    // Where every reap is told, it was abandoned.
+    let every = play("2 walk 5\n 19 exit 10 5\n 20 held 10 5 7\n 21 again 10 5\n 1500 exit 5 1");
+    assert_eq!(books(&every, 5), [0, 1, 0, 0, 0, 0, 1]);
+}
