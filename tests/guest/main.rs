@@ -151,7 +151,7 @@ fn verified(rung: &str) {
 }
 
 /// Tests of what happens in user space and in system calls, whatever the rung: on the one that every kernel has.
-const ON_ONE_RUNG: [&str; 2] = ["intervention", "suspects"];
+const ON_ONE_RUNG: [&str; 3] = ["explain", "intervention", "suspects"];
 
 /// The live tests, but for those that need Python, bash or a compiler, and for thousands of parents: what becomes of those
 /// is decided in user space, on every kernel alike.
