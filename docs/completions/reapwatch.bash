@@ -19,6 +19,9 @@ _reapwatch() {
             reapwatch,doctor)
                 cmd="reapwatch__subcmd__doctor"
                 ;;
+            reapwatch,explain)
+                cmd="reapwatch__subcmd__explain"
+                ;;
             reapwatch,help)
                 cmd="reapwatch__subcmd__help"
                 ;;
@@ -42,6 +45,9 @@ _reapwatch() {
                 ;;
             reapwatch__subcmd__help,doctor)
                 cmd="reapwatch__subcmd__help__subcmd__doctor"
+                ;;
+            reapwatch__subcmd__help,explain)
+                cmd="reapwatch__subcmd__help__subcmd__explain"
                 ;;
             reapwatch__subcmd__help,help)
                 cmd="reapwatch__subcmd__help__subcmd__help"
@@ -71,7 +77,7 @@ _reapwatch() {
 
     case "${cmd}" in
         reapwatch)
-            opts="-h -V --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help --version run trace watch record replay doctor reap help"
+            opts="-h -V --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help --version run trace watch record replay doctor explain reap help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -164,8 +170,80 @@ _reapwatch() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        reapwatch__subcmd__explain)
+            opts="-h --duration --grace --from --format --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --duration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --btf)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --hooks)
+                    COMPREPLY=($(compgen -W "auto fentry kprobe tracepoint" -- "${cur}"))
+                    return 0
+                    ;;
+                --ring-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-unreaped)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-parents)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         reapwatch__subcmd__help)
-            opts="run trace watch record replay doctor reap help"
+            opts="run trace watch record replay doctor explain reap help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -179,6 +257,20 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reapwatch__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -42,6 +42,7 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "watch" -d 'Watc
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Write a recording of the events, for \'replay\''
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
@@ -141,6 +142,22 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l max-paren
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l duration -d 'How long to watch' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l grace -d 'A dead child left unreaped for longer than this counts against its parent [default: 1s, or the grace of the recording]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l from -d 'Explain it from a recording made by \'record\' or --record' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l format -d 'Format of the page' -r -f -a "text\t'Text for people'
+json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l format -d 'Form of the result' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
@@ -158,11 +175,12 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l nudge -d 'S
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -4,6 +4,7 @@
 mod adopting;
 mod autoreaping;
 mod commands;
+mod explain;
 mod filtered;
 mod hostile;
 mod intervention;

@@ -35,6 +35,7 @@ fn validate_all<'a>(schema: &str, values: impl IntoIterator<Item = &'a Value>) {
         "report" => include_str!("../../schemas/report.schema.json"),
         "event" => include_str!("../../schemas/event.schema.json"),
         "doctor" => include_str!("../../schemas/doctor.schema.json"),
+        "explain" => include_str!("../../schemas/explain.schema.json"),
         "reap" => include_str!("../../schemas/reap.schema.json"),
         other => panic!("no schema {other}"),
     };

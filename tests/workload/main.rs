@@ -5,6 +5,7 @@
 
 mod blocked;
 mod hold;
+mod holding;
 mod hostile;
 mod latency;
 mod leak;
@@ -124,6 +125,10 @@ fn main() {
         "blocked-with-dead-leader" => blocked::with_dead_leader(&flags),
         "blocked-with-late-zombie" => blocked::with_late_zombie(&flags),
         "blocked-with-late-handler" => blocked::with_late_handler(&flags),
+        "holder" => holding::holder(&flags),
+        "until-no-more" => holding::until_no_more(&flags),
+        "stuck-init" => holding::stuck_init(&flags),
+        "reaps-when-told" => holding::reaps_when_told(&flags),
         "big-arguments" => hostile::big_arguments(&flags),
         "suspect-stopped" => suspect::suspect(suspect::Doing::Stopped),
         "suspect-blocks-in-all-threads" => suspect::suspect(suspect::Doing::BlocksInAllThreads),

@@ -5,6 +5,7 @@
 
 mod cause;
 mod coverage;
+pub mod explain;
 mod finding;
 mod line;
 mod listed;

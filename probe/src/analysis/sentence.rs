@@ -72,7 +72,7 @@ fn all_reaped(report: &Report) -> String {
 }
 
 /// What the worst parent did.
-fn of_parent(report: &Report, worst: &Parent) -> String {
+pub fn of_parent(report: &Report, worst: &Parent) -> String {
     let who = words::parent(worst);
     let ledger = &worst.ledger;
     let at_least = if worst.oldest_at_least { "at least " } else { "" };

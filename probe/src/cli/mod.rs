@@ -4,6 +4,7 @@
 //! crate. `xtask` makes the man page and the shell completions from these definitions. What is refused here exits with 2.
 
 mod doctor;
+mod explain;
 mod global;
 mod reap;
 mod record;
@@ -17,6 +18,7 @@ mod watch;
 mod tests;
 
 pub use doctor::DoctorArgs;
+pub use explain::ExplainArgs;
 pub use global::{DEFAULT_BTF, Global, HookChoice};
 pub use reap::ReapArgs;
 pub use record::RecordArgs;
@@ -42,7 +44,8 @@ killed by a signal). With --error-exitcode N, it exits with N if it finds a leak
 Examples:
   reapwatch doctor                     what works on this host, what does not, why
   reapwatch run -- ./supervisor        which of its processes leave dead children
-  reapwatch watch --duration 30s       the same for the whole host";
+  reapwatch watch --duration 30s       the same for the whole host
+  reapwatch explain PID                why this process does not reap, and what to do";
 
 /// Find the processes that do not reap their dead children, and say why
 ///
@@ -88,6 +91,13 @@ pub enum Command {
     /// Say what works on this kernel with these privileges, and what to do about the rest
     #[command(after_help = doctor::EXAMPLES, args = unlisted(MEANINGLESS_FOR_DOCTOR))]
     Doctor(DoctorArgs),
+
+    /// Explain one process: its verdict, why, its unreaped children, and what to do
+    ///
+    /// Watches for a moment, or reads a recording, and judges the parent as 'watch' does. Of a zombie it says who must reap
+    /// it and explains that parent; of a process that only looks dead, what it waits for and what it still holds.
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(ExplainArgs),
 
     /// Free the process table of the zombies of a parent that lives and does not reap
     ///

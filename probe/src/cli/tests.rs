@@ -126,12 +126,22 @@ fn reap_asks_unless_told() {
 }
 
 #[test]
+fn explain_watches_for_a_moment_or_reads_a_recording() {
+    let Some(Command::Explain(args)) = parse("explain 7").expect("valid").command else { panic!() };
+    assert_eq!((args.pid, args.duration, args.grace), (7, Duration::from_millis(2_500), None));
+    assert!(parse("explain --from f.rec --grace 5s --format json 7").is_ok());
+    assert!(refused("explain").contains("PID"));
+    assert!(refused("explain 0").contains("PID"));
+    assert!(refused("explain 7 --from f.rec --duration 1s").contains("--from"));
+}
+
+#[test]
 fn help_fits_and_shows_examples_and_exit_codes() {
     let mut cli = Cli::command().term_width(80);
     let long = cli.render_long_help().to_string();
     assert!(long.contains("not permitted or not supported"), "{long}");
     assert!(long.contains("kernel that does not offer its own BTF"), "{long}");
-    for name in ["run", "trace", "watch", "record", "replay", "doctor", "reap"] {
+    for name in ["run", "trace", "watch", "record", "replay", "doctor", "explain", "reap"] {
         let error = parse(&format!("{name} --help")).expect_err("help");
         assert_eq!(error.kind(), ErrorKind::DisplayHelp);
         assert_eq!(error.exit_code(), 0);

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     analysis,
     cli::{Global, HookChoice},
-    engine::Engine,
+    engine::{Engine, View},
     model::{Identity, Session, Snapshot},
     pipeline::{Pipeline, Subscriber},
     report::{Report, Tracer},
@@ -153,6 +153,15 @@ impl Watching {
 impl<T> Watched<T> {
     pub fn report(&self) -> Report {
         analysis::report(&self.engine.view(), &self.session)
+    }
+
+    /// What the engine knows.
+    pub fn view(&self) -> View<'_> {
+        self.engine.view()
+    }
+
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Prints what watching cost, if asked for. Fails if the recording has failed.

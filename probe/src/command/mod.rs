@@ -4,6 +4,7 @@
 
 mod child;
 mod doctor;
+mod explain;
 mod file;
 mod lines;
 mod live;
@@ -88,6 +89,10 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Record(args)) => block_on(async |signals| run::record(global, args, signals).await),
         Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::Doctor(args)) => doctor::doctor(global, &args),
+        Some(Command::Explain(args)) => match &args.from {
+            Some(recording) => explain::recorded(recording, &args),
+            None => block_on(async |signals| explain::live(global, args, signals).await),
+        },
         Some(Command::Reap(args)) => reap::reap(args),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Must not ask the kernel.
 
-use std::fs::File;
+use std::{fs::File, io::Read, path::Path};
 
 use super::{
     Failure,
@@ -15,6 +15,8 @@ use super::{
 use crate::{
     analysis,
     cli::{ReplayArgs, ReplayView},
+    engine::Engine,
+    model::Session,
     pipeline::{Pipeline, PipelineError, Subscriber},
     recording::{Damage, Reader, RecordingError},
     source::replay::Replay,
@@ -37,29 +39,12 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         }
         ReplayView::Report => View::Report(target),
     };
-    let mut source = Replay::new(reader);
-    let mut pipeline = Pipeline::new(&session, None, false);
     let lines: Option<&mut dyn Subscriber> = match &mut view {
         View::Trace(lines, _) => Some(lines.as_mut()),
         View::Report(_) => None,
     };
     let mut subscribers: Vec<_> = lines.into_iter().collect();
-    // A recording never makes the loop wait. The pipeline is async, so it needs a runtime in name only.
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::other)?;
-    runtime.block_on(pipeline.run_to_end(&mut source, &mut subscribers)).map_err(|error| match error {
-        PipelineError::Source(error) => Failure::Setup(error),
-        PipelineError::Subscriber(error) => Failure::writing("the output", &error),
-    })?;
-    let damage = source.damage();
-    if source.is_empty() {
-        return Err(Failure::other(format!(
-            "{} holds nothing that can be replayed: {damage}",
-            args.file.display()
-        )));
-    }
-    if damage != Damage::default() {
-        output::say(&format!("{}: {damage}", args.file.display()));
-    }
+    let engine = whole(&args.file, reader, &session, &mut subscribers)?;
     match view {
         View::Trace(lines, name) => {
             lines.finish()?;
@@ -70,11 +55,37 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
                 )));
             }
         }
-        View::Report(target) => {
-            target.write(&analysis::report(&pipeline.into_engine().view(), &session), args.format)?
-        }
+        View::Report(target) => target.write(&analysis::report(&engine.view(), &session), args.format)?,
     }
     Ok(0)
+}
+
+/// Has the engine take all of a recording, and says what of it could not be read.
+pub fn whole<R: Read>(
+    path: &Path,
+    reader: Reader<R>,
+    session: &Session,
+    subscribers: &mut [&mut dyn Subscriber],
+) -> Result<Engine, Failure> {
+    let mut source = Replay::new(reader);
+    let mut pipeline = Pipeline::new(session, None, false);
+    // A recording never makes the loop wait. The pipeline is async, so it needs a runtime in name only.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::other)?;
+    runtime.block_on(pipeline.run_to_end(&mut source, subscribers)).map_err(|error| match error {
+        PipelineError::Source(error) => Failure::Setup(error),
+        PipelineError::Subscriber(error) => Failure::writing("the output", &error),
+    })?;
+    let damage = source.damage();
+    if source.is_empty() {
+        return Err(Failure::other(format!(
+            "{} holds nothing that can be replayed: {damage}",
+            path.display()
+        )));
+    }
+    if damage != Damage::default() {
+        output::say(&format!("{}: {damage}", path.display()));
+    }
+    Ok(pipeline.into_engine())
 }
 
 /// What to make from the recording.

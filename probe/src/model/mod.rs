@@ -3,6 +3,7 @@
 //! Owns what an [`Input`] can say. Must not know where inputs come from, nor what is made of them.
 //! Deliberately not `Serialize`: the recording (`recording`) and the report (`report`) have forms of their own.
 
+mod condition;
 mod counters;
 mod evidence;
 mod identity;
@@ -17,6 +18,7 @@ mod tracer_stats;
 
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
+pub use condition::Condition;
 pub use counters::{Counters, DeadChild, Distribution, FinishedParents, WaitCalls};
 pub use evidence::{
     Blocked, Call, Evidence, PipeRead, SUSPECTS_MAX, THREADS_READ_MAX, Tracer, WAIT_CHANNEL_MAX, WRITERS_MAX,

@@ -4,6 +4,7 @@
 
 pub mod cgroup;
 pub mod clock;
+pub mod condition;
 pub mod evidence;
 pub mod namespace;
 pub mod privileges;

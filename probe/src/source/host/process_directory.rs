@@ -59,9 +59,13 @@ pub fn stat(process: &Process) -> Option<Vec<u8>> {
 /// When a process started, in clock ticks since boot, by its stat file: the 22nd field, of which the second, its name, may
 /// hold spaces and parentheses. procfs panics where the rest is not as it expects.
 pub fn start_ticks(stat: &[u8]) -> Option<u64> {
+    std::str::from_utf8(field(stat, 22)?).ok()?.parse().ok()
+}
+
+/// A field of a stat file after the second, counted from 1 as in proc_pid_stat(5).
+pub fn field(stat: &[u8], place: usize) -> Option<&[u8]> {
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
-    let field = stat.get(name_end + 1..)?.split(|byte| *byte == b' ').nth(20)?;
-    std::str::from_utf8(field).ok()?.parse().ok()
+    stat.get(name_end + 1..)?.trim_ascii_end().split(|byte| *byte == b' ').nth(place.checked_sub(2)?)
 }
 
 /// The beginning of a file of its; empty where it cannot be read.
