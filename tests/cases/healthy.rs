@@ -6,9 +6,12 @@
 use std::ffi::OsString;
 
 use super::{
-    case::{Case, GRACE, needed},
+    case::{Case, needed},
     support::run_with,
 };
+
+/// As by default: supervisord reaps once a second.
+const GRACE: &str = "5s";
 
 /// Runs a program in a directory of its own, under `run`. `exits`: how many children die at least, so that it is known to
 /// have done its work.
