@@ -57,7 +57,7 @@ pub async fn live(global: &Global, args: ExplainArgs, signals: Signals) -> Resul
     let attached = live::attach(global, subscription, args.grace.unwrap_or(GRACE), None)?;
     let directories = Directories::learn();
     let task = same_process(&attached.first, args.pid, &looked, directories.tick_ns)
-        .ok_or_else(|| not_explained(args.pid, NoProcess::None))?;
+        .ok_or_else(|| not_listed(args.pid))?;
     let program = process_info::Reader::open().read(&task);
     let mut ends = Ends::default();
     let watching = attached.open(None, Use::Report);
@@ -100,6 +100,13 @@ fn same_process(first: &Snapshot, pid: u32, looked: &Looked, tick_ns: u64) -> Op
             && (task.identity.start_boottime_ns / tick_ns.max(1)).abs_diff(looked.start_ticks) <= 1
     };
     first.tasks.iter().map(|seen| seen.process).find(is_same)
+}
+
+/// /proc shows it, or did, and the kernel's task list does not.
+fn not_listed(pid: u32) -> Failure {
+    Failure::other(format!(
+        "process {pid} is not in the kernel's task list: it has just ended, or this system hides it from eBPF programs"
+    ))
 }
 
 fn not_explained(pid: u32, why: NoProcess) -> Failure {
