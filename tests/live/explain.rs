@@ -11,8 +11,8 @@ use std::{
 use serde_json::{Value, json};
 
 use super::support::{
-    GRACE, Telling, Watching, parent_in, reapwatch, require_root, signal, until, until_it_watches, validate,
-    workload,
+    GRACE, Telling, Watching, check_refused, parent_in, reapwatch, require_root, signal, until,
+    until_it_watches, validate, workload,
 };
 
 fn ran(arguments: &[&str]) -> Output {
@@ -260,12 +260,7 @@ fn one_that_is_stuck_in_its_exit_is_no_zombie_and_its_parent_not_to_blame_for_it
 
 #[track_caller]
 fn refuses(arguments: &[&str], code: i32, message: &str) {
-    let output = ran(arguments);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(message), "{message:?} is not in {said}");
-    assert!(code != 3 || said.contains("to do: "), "{said}");
-    assert!(output.stdout.is_empty(), "{output:?}");
+    check_refused(&ran(arguments), code, message);
 }
 
 #[test]

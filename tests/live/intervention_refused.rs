@@ -11,17 +11,12 @@ use serde_json::{Value, json};
 
 use super::{
     intervention::{Parent, ran, reap},
-    support::{binary, reapwatch, require_root, until},
+    support::{binary, check_refused, reapwatch, require_root, until},
 };
 
 #[track_caller]
 fn refuses(arguments: &[&str], code: i32, message: &str) {
-    let output = ran(arguments);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(message), "{message:?} is not in {said}");
-    assert!(code != 3 || said.contains("to do: "), "{said}");
-    assert!(output.stdout.is_empty(), "{output:?}");
+    check_refused(&ran(arguments), code, message);
 }
 
 #[test]

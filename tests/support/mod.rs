@@ -50,6 +50,16 @@ pub fn require_root() {
     assert!(nix::unistd::geteuid().is_root(), "LIVE TESTS CANNOT RUN: they load eBPF programs and need root");
 }
 
+/// A command was refused: its code, what it said and, where the host is the reason, what to do.
+#[track_caller]
+pub fn check_refused(output: &Output, code: i32, message: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(message), "{message:?} is not in {said}");
+    assert!(code != 3 || said.contains("to do: "), "{said}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+}
+
 /// What a run gave.
 pub struct Ran {
     pub report: Value,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::HashMap;
 
 use super::{
     Failure,
@@ -143,13 +143,8 @@ fn publish(explanation: &Explanation, format: Format) -> Result<(), Failure> {
 }
 
 /// How processes ended that are not reaped yet.
+#[derive(Default)]
 struct Ends(HashMap<Identity, WaitStatus>);
-
-impl Default for Ends {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
 
 impl Ends {
     fn of(&self, dead: &Task) -> Option<WaitStatus> {

@@ -4,9 +4,12 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, cut, escape, left, right, signal, wrap};
+use super::{
+    report_text::verdict,
+    terminal::{View, cut, escape, left, right, signal, wrap},
+};
 use crate::report::{
-    ExitDetail, Named, Verdict,
+    ExitDetail, Named,
     explain::{Asked, Explanation, UnreapedChild},
     words::{self, called, count, duration, in_namespace},
 };
@@ -28,7 +31,7 @@ pub fn page(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<
     }
     let (verdict, colour) = verdict(parent.verdict);
     let title = cut(&format!("{}: {verdict}", escape(&words::parent(parent))), view.width);
-    writeln!(out, "{}", view.paint(colour, &title))?;
+    writeln!(out, "{}", view.paint(&format!("1;{colour}"), &title))?;
     let command = parent.command_line.join(" ");
     if !command.is_empty() {
         writeln!(out, "  {}", cut(&escape(&command), view.width - 2))?;
@@ -69,17 +72,6 @@ pub fn page(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<
         duration(page.grace_ns),
         page.hooks.precision.name()
     )
-}
-
-fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
-    match verdict {
-        Verdict::NeverReaps => ("never reaps", "1;31"),
-        Verdict::Leaking => ("leaking", "1;31"),
-        Verdict::Slow => ("slow", "1;33"),
-        Verdict::Held => ("held", "1;33"),
-        Verdict::Undecided => ("undecided", "1;33"),
-        Verdict::Healthy => ("healthy", "1;32"),
-    }
 }
 
 fn asked(out: &mut impl Write, process: &Asked, view: View) -> io::Result<()> {
@@ -157,7 +149,7 @@ fn ended(exit: Option<ExitDetail>) -> String {
 mod tests {
     use super::*;
     use crate::report::{
-        Finding, Ledger,
+        Finding, Ledger, Verdict,
         explain::{Life, SCHEMA},
         sample,
     };

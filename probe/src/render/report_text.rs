@@ -77,7 +77,8 @@ fn ledger(report: &Report) -> String {
     text
 }
 
-fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+/// Its words and its colour.
+pub(super) fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::NeverReaps => ("never reaps", "31"),
         Verdict::Leaking => ("leaking", "31"),

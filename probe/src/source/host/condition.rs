@@ -9,7 +9,7 @@ use procfs::{ProcError, process::Process};
 
 use super::{
     evidence::{tgid_and_ns_pid, wait_channel},
-    process_directory::{Directories, field, part, stat},
+    process_directory::{Directories, field, number_field, part, start_ticks, stat},
 };
 use crate::model::{Condition, Task, TaskState, WAIT_CHANNEL_MAX, WaitStatus};
 
@@ -60,10 +60,10 @@ pub fn look(pid: u32) -> Result<Looked, NoProcess> {
     if tgid != pid {
         return Err(NoProcess::Thread { process: tgid });
     }
-    if number_in(&stat, 9).ok_or(NoProcess::None)? & KERNEL_THREAD != 0 {
+    if number_field(&stat, 9).ok_or(NoProcess::None)? & KERNEL_THREAD != 0 {
         return Err(NoProcess::Kernel);
     }
-    let start_ticks = number_in(&stat, 22).ok_or(NoProcess::None)?;
+    let start_ticks = start_ticks(&stat).ok_or(NoProcess::None)?;
     let condition = condition(&process, &stat).ok_or(NoProcess::None)?;
     Ok(Looked { condition, start_ticks })
 }
@@ -85,7 +85,7 @@ fn condition(process: &Process, stat: &[u8]) -> Option<Condition> {
     let main = Thread::parse(stat)?;
     let mut found = Condition {
         state: TaskState::Running,
-        parent: u32::try_from(number_in(stat, 4)?).ok()?,
+        parent: u32::try_from(number_field(stat, 4)?).ok()?,
         status: None,
         threads_left: 0,
         kernel_function: Vec::new(),
@@ -141,21 +141,17 @@ fn threads(pid: u32) -> Vec<u32> {
 
 /// The kernel shows 0 also to those who may not read it.
 fn wait_status(stat: &[u8]) -> Option<WaitStatus> {
-    let status = u32::try_from(number_in(stat, 52)?).ok()?;
+    let status = u32::try_from(number_field(stat, 52)?).ok()?;
     let may_read = || caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_PTRACE).unwrap_or(false);
     (status != 0 || may_read()).then_some(WaitStatus(status))
-}
-
-fn number_in(stat: &[u8], place: usize) -> Option<u64> {
-    std::str::from_utf8(field(stat, place)?).ok()?.parse().ok()
 }
 
 impl Thread {
     fn parse(stat: &[u8]) -> Option<Self> {
         Some(Self {
             has_ended: b"ZXx".contains(field(stat, 3)?.first()?),
-            is_ending: number_in(stat, 9)? & EXITING != 0,
-            threads: number_in(stat, 20)?,
+            is_ending: number_field(stat, 9)? & EXITING != 0,
+            threads: number_field(stat, 20)?,
         })
     }
 }

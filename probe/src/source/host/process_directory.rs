@@ -59,7 +59,12 @@ pub fn stat(process: &Process) -> Option<Vec<u8>> {
 /// When a process started, in clock ticks since boot, by its stat file: the 22nd field, of which the second, its name, may
 /// hold spaces and parentheses. procfs panics where the rest is not as it expects.
 pub fn start_ticks(stat: &[u8]) -> Option<u64> {
-    std::str::from_utf8(field(stat, 22)?).ok()?.parse().ok()
+    number_field(stat, 22)
+}
+
+/// A field that is a number; see [`field`].
+pub fn number_field(stat: &[u8], place: usize) -> Option<u64> {
+    std::str::from_utf8(field(stat, place)?).ok()?.parse().ok()
 }
 
 /// A field of a stat file after the second, counted from 1 as in proc_pid_stat(5).
