@@ -89,6 +89,15 @@ offsets! {
     /// Signals to the process that no thread has taken: which, and the queue of what they say.
     signal_pending_set: "signal_struct.shared_pending.signal.sig",
     signal_pending_list: "signal_struct.shared_pending.list",
+    /// The threads that wait for a child: the queue, its entries, and the arguments of a wait call that an entry is part of.
+    signal_waiters: "signal_struct.wait_chldexit.head",
+    waiter_task: "wait_queue_entry.private",
+    waiter_list: "wait_queue_entry.entry",
+    wait_call_entry: "wait_opts.child_wait",
+    wait_call_type: "wait_opts.wo_type",
+    wait_call_options: "wait_opts.wo_flags",
+    wait_call_pid: "wait_opts.wo_pid",
+    task_io_uring: "task_struct.io_uring",
     list_next: "list_head.next",
     sigqueue_list: "sigqueue.list",
     sigqueue_info: "sigqueue.info",

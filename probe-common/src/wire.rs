@@ -62,6 +62,14 @@ bitflags::bitflags! {
         const BY_PARENT = 16;
         /// On EXIT: its parent is notified by another signal than SIGCHLD, or by none.
         const CLONE_CHILD = 256;
+        /// On REAP: when it became its parent's zombie, no thread of the parent was in a wait call.
+        const NOBODY_WAITED = 1024;
+        /// On REAP: one was.
+        const WAITED = 2048;
+        /// On REAP: one was in a wait call that takes this child.
+        const WAITED_FOR_IT = 4096;
+        /// On REAP: those that were, were in calls that do not take this child.
+        const WAITED_OTHERWISE = 8192;
     }
 }
 
@@ -84,6 +92,16 @@ bitflags::bitflags! {
         const CLONE_CHILD = 256;
         /// Its parent had the kernel reap when it died, and it became a zombie all the same.
         const THOUGH_IGNORED = 512;
+        /// When it became its parent's zombie, no thread of the parent was in a wait call.
+        const NOBODY_WAITED = 1024;
+        /// One was.
+        const WAITED = 2048;
+        /// One was in a wait call that takes this child.
+        const WAITED_FOR_IT = 4096;
+        /// Those that were, were in calls that do not take this child.
+        const WAITED_OTHERWISE = 8192;
+        /// All that is said of the parent's threads when it became its zombie; empty: that is not known.
+        const READINESS = 1024 | 2048 | 4096 | 8192;
     }
 }
 
@@ -96,6 +114,20 @@ impl DeadFlags {
             SENT.bits() == EventFlags::AUTOREAP.union(EventFlags::HELD).union(EventFlags::CLONE_CHILD).bits()
         );
         EventFlags::from_bits_retain(self.bits() & SENT.bits())
+    }
+
+    /// What the event of its release says of the parent's threads.
+    #[inline(always)]
+    pub const fn readiness(self) -> EventFlags {
+        const _: () = assert!(
+            EventFlags::NOBODY_WAITED
+                .union(EventFlags::WAITED)
+                .union(EventFlags::WAITED_FOR_IT)
+                .union(EventFlags::WAITED_OTHERWISE)
+                .bits()
+                == DeadFlags::READINESS.bits()
+        );
+        EventFlags::from_bits_retain(self.bits() & DeadFlags::READINESS.bits())
     }
 }
 

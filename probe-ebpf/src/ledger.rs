@@ -112,7 +112,8 @@ pub fn count_merged_signal(key: &ParentKey, parent: TaskPtr<Untyped>) {
     }
 }
 
-/// A child is a zombie. `task`: address of one of the parent's; `moved`: 1 where it was one before, of another parent.
+/// A child is a zombie. `task`: address of one of the parent's; `moved`: 1 where it was one before, of another parent. Returns
+/// 1 if the parent has reaped a child late.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn count_zombie(
@@ -124,6 +125,7 @@ pub extern "C" fn count_zombie(
 ) -> i32 {
     let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
     let Some(entry) = parent_table::find_or_create(key, TaskPtr::<Untyped>::at(task)) else { return 0 };
+    let slow_ns = setting!(slow_ns);
     // SAFETY: a value of our own map.
     unsafe {
         if moved != 0 {
@@ -134,8 +136,8 @@ pub extern "C" fn count_zombie(
                 record_duration(&raw mut (*entry).teardown, teardown_ns);
             }
         }
+        i32::from((*entry).reap_latency.max_ns >= slow_ns)
     }
-    0
 }
 
 bitflags::bitflags! {

@@ -15,6 +15,7 @@ mod many_parents;
 mod naming;
 mod privileges;
 mod programs;
+mod readiness;
 mod reaping;
 mod seeds;
 #[path = "../support/mod.rs"]

@@ -68,6 +68,12 @@ fn watching_late_reaps_tells_how_late() {
     let parent = parent_in(&report, &truth["pid"]);
     super::support::check_latency(parent, &truth);
     assert_eq!(parent["verdict"], "slow", "{parent:#}");
+    // It looks until a child is dead, by a call that leaves the child; a child may be dead before. Only from its first late
+    // reap on the kernel finds out what its calls are for.
+    let late = |part: &str| parent["slow_reaps"][part]["count"].as_u64().expect("a count");
+    let (at_first, later) = (late("waiting"), late("waiting_otherwise") + late("not_waiting"));
+    assert_eq!(Some(at_first + later), parent["reaped"].as_u64(), "{parent:#}");
+    assert!(at_first <= 1, "{parent:#}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod load;
 mod namespace;
 mod odd;
 mod process;
+mod readiness;
 mod reap;
 mod suspect;
 mod waiting;
@@ -67,6 +68,7 @@ fn main() {
         "batches" => reap::batches(&flags),
         "wnowait" => reap::wnowait(&flags),
         "wait-kinds" => waiting::kinds(),
+        "readiness" => readiness::readiness(),
         "wait-once" => {
             waiting::once();
             return;

@@ -12,5 +12,6 @@ pub mod program;
 pub mod task;
 pub mod typed;
 pub mod wait_call;
+pub mod waiters;
 
 pub use memory::zero;

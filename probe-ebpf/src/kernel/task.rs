@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::helpers::{bpf_get_current_task, generated::bpf_get_current_task_btf};
-use probe_common::wire::{COMM_LEN, ParentKey, TaskRef, TaskTraits};
+use probe_common::wire::{COMM_LEN, DeadFlags, ParentKey, TaskRef, TaskTraits};
 
 use crate::{
     kernel::{
@@ -108,6 +108,12 @@ impl<M: Memory> TaskPtr<M> {
     pub fn has_children(self) -> bool {
         let first: u64 = member!(M, self.0, task_children);
         as_scalar(first) != self.address() + offset!(task_children)
+    }
+    /// Whether it has used io_uring, which may wait for children on its behalf.
+    pub fn uses_io_uring(self) -> bool {
+        let context: u64 =
+            if has_member!(task_io_uring) { read(self.address(), offset!(task_io_uring)) } else { 0 };
+        context != 0
     }
     pub fn is_exiting(self) -> bool {
         let flags: u32 = member!(M, self.0, task_flags);
@@ -243,6 +249,24 @@ impl<M: Memory> SignalPtr<M> {
     pub fn has_sigchld_pending(self) -> bool {
         let pending: u64 = member!(M, self.address, signal_pending_set);
         pending & 1 << (SIGCHLD - 1) != 0
+    }
+    /// Whether a thread is in a wait call, for whichever child; empty: this kernel does not say.
+    #[inline(always)]
+    pub fn readiness(self) -> DeadFlags {
+        if !has_member!(signal_waiters) {
+            return DeadFlags::empty();
+        }
+        let first: u64 = member!(M, self.address, signal_waiters);
+        if as_scalar(first) == self.waiters() { DeadFlags::NOBODY_WAITED } else { DeadFlags::WAITED }
+    }
+    /// Address of the list of the threads that are in a wait call, as a mere number.
+    #[inline(always)]
+    pub fn waiters(self) -> u64 {
+        as_scalar(self.address) + offset!(signal_waiters)
+    }
+    /// Whether it is `other`'s: of two tasks with one, both are threads of one process.
+    pub fn is<N: Memory>(self, other: SignalPtr<N>) -> bool {
+        as_scalar(self.address) == as_scalar(other.address)
     }
     /// Address of the queue of what the pending signals say, as a mere number.
     pub fn pending_list(self) -> u64 {

@@ -15,11 +15,11 @@ use crate::{
 
 const P_ALL: i32 = 0;
 const P_PGID: i32 = 2;
-const WEXITED: u32 = 4;
-const WNOWAIT: u32 = 0x0100_0000;
-const WNOTHREAD: u32 = 0x2000_0000;
+pub const WEXITED: u32 = 4;
+pub const WNOWAIT: u32 = 0x0100_0000;
+pub const WNOTHREAD: u32 = 0x2000_0000;
 const WALL: u32 = 0x4000_0000;
-const WCLONE: u32 = 0x8000_0000;
+pub const WCLONE: u32 = 0x8000_0000;
 
 bitflags::bitflags! {
     /// What a wait call asks for. Neither `ANY` nor `GROUP`: for one child.

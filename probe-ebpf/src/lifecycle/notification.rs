@@ -11,8 +11,10 @@ use crate::{
         clock::now_ns,
         task::{SIGCHLD, TaskPtr},
         typed::{Memory, Untyped},
+        waiters::readiness_for,
     },
     ledger::{UNKNOWN_NS, count_zombie},
+    settings::setting,
     verifier::forget,
 };
 
@@ -134,6 +136,7 @@ fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bo
         flags = flags.union(DeadFlags::HELD);
         child.tracer_tgid = told.tgid();
     }
+    let flags = flags.union(parent.signal().readiness());
     let flags = DeadFlags::from_bits_retain(forget(flags.bits(), &tgid));
     child.flags = flags;
     if what == Notice::FIRST.union(Notice::AUTOREAP) {
@@ -144,13 +147,30 @@ fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bo
     child.zombie_ns = now;
     if first || moved {
         let teardown_ns = if first && exit_ns != 0 { now.saturating_sub(exit_ns) } else { UNKNOWN_NS };
-        count_zombie(new.tgid, new.start_boottime_ns, parent.address(), u32::from(moved), teardown_ns);
+        let was_slow =
+            count_zombie(new.tgid, new.start_boottime_ns, parent.address(), u32::from(moved), teardown_ns);
+        // For whom they wait costs more to find out. It matters of a reap that will be slow, and who was slow once may be again.
+        if flags.intersects(DeadFlags::WAITED) && (setting!(stream_all) != 0 || was_slow != 0) {
+            look_at_waiters(tgid, parent.address());
+        }
     }
     if !event::wants_notification(first, flags.intersects(DeadFlags::HELD)) {
         return;
     }
     let before = Before { zombie_ns: before_ns, parent: old, what };
     send_zombie_event(tgid, parent.address(), if held && !moved { told.address() } else { 0 }, &before);
+}
+
+/// Enters for whom the threads of `parent` wait, of the dead child `tgid`. Global function, see `verifier`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn look_at_waiters(tgid: u32, parent: u64) -> i32 {
+    let readiness = readiness_for(tgid, TaskPtr::<Untyped>::at(parent));
+    if let Some(child) = find(tgid) {
+        // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
+        unsafe { (*child).flags = (*child).flags.union(readiness) };
+    }
+    0
 }
 
 /// What the entry said before the notification, and what the notification is.

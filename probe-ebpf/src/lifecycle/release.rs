@@ -81,7 +81,8 @@ pub fn freed<M: Memory>(task: TaskPtr<M>) {
 }
 
 /// What the usual dead child may be.
-const USUAL: DeadFlags = DeadFlags::UNDER_INIT.union(DeadFlags::PARENT).union(DeadFlags::CLONE_CHILD);
+const USUAL: DeadFlags =
+    DeadFlags::UNDER_INIT.union(DeadFlags::PARENT).union(DeadFlags::CLONE_CHILD).union(DeadFlags::READINESS);
 
 /// `reaper` waited and took the entry of `tgid`. Returns true where that is the usual case, which is only counted: in few
 /// instructions and in place. Otherwise the caller calls [`released`].
@@ -187,9 +188,15 @@ fn released<M: Memory>(
     }
     let unnamed = TaskRef { start_boottime_ns: parent.start_boottime_ns, tgid: parent.tgid, ..TaskRef::NONE };
     let by = if by_wait { process_of(reaper.untyped()) } else { TaskRef::NONE };
+    let mut readiness = child.flags.readiness();
+    // What waits by io_uring has left the queue when `do_notify_parent` returns, so nothing can be said of it there.
+    if by_wait && readiness.intersects(EventFlags::NOBODY_WAITED) && reaper.uses_io_uring() {
+        readiness = EventFlags::empty();
+    }
     event::send_reap(
         now,
-        seen.union(EventFlags::from_bits_retain(what.intersection(Release::AUTO).bits() >> 1)),
+        seen.union(readiness)
+            .union(EventFlags::from_bits_retain(what.intersection(Release::AUTO).bits() >> 1)),
         &child,
         if by_wait { &by } else { &unnamed },
         if seen.intersects(EventFlags::BY_PARENT) { &unnamed } else { &by },

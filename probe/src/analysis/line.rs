@@ -6,7 +6,7 @@ use super::{named, text, time};
 use crate::{
     engine::EnrichedEvent,
     model::{self, Session, Stage},
-    report::{EventKind, EventLine, EventProcess, ExitDetail, Precision, ReapHow},
+    report::{EventKind, EventLine, EventProcess, ExitDetail, Precision, Readiness, ReapHow},
 };
 
 /// The line, or `None` if the command did not ask for this event.
@@ -67,7 +67,7 @@ pub fn event_line<'a>(enriched_event: &'a EnrichedEvent, session: &Session) -> O
         Stage::Reparent { from, .. } => {
             line.from = Some(named(from));
         }
-        Stage::Reap { how, precision, reaper, .. } => {
+        Stage::Reap { how, precision, reaper, readiness, .. } => {
             line.how = Some(match how {
                 model::ReapHow::Wait => ReapHow::Wait,
                 model::ReapHow::Auto => ReapHow::Auto,
@@ -79,6 +79,15 @@ pub fn event_line<'a>(enriched_event: &'a EnrichedEvent, session: &Session) -> O
                 model::Precision::Exact => Precision::Exact,
                 model::Precision::Coarse => Precision::Coarse,
             });
+            line.readiness = match readiness {
+                model::Readiness::Unknown => None,
+                model::Readiness::NotWaiting => Some(Readiness::NotWaiting),
+                model::Readiness::Waiting => Some(Readiness::Waiting),
+                model::Readiness::WaitingForIt => Some(Readiness::WaitingForIt),
+                model::Readiness::WaitingOtherwise => Some(Readiness::WaitingOtherwise),
+            }
+            // The kernel waits for nobody.
+            .filter(|_| *how == model::ReapHow::Wait);
         }
     }
     Some(line)

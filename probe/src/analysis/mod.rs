@@ -29,7 +29,7 @@ use crate::{
     model::{self, Identity, ProcessInfo, Session, Task},
     report::{
         HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, Precision,
-        ProgramCost, Report, SCHEMA, Settled, Tracer, Verdict, Waits, Window,
+        ProgramCost, Report, SCHEMA, Settled, SlowPart, SlowReaps, Tracer, Verdict, Waits, Window,
     },
 };
 
@@ -160,6 +160,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         oldest_unreaped_ns: unreaped.oldest_ns,
         oldest_at_least: unreaped.at_least,
         reap_latency: summary(&known.reap_latency),
+        slow_reaps: slow_reaps(known),
         teardown: summary(&known.teardown),
         waits: known
             .waits
@@ -184,6 +185,27 @@ fn summary(histogram: &Histogram) -> LatencySummary {
         max_ns: histogram.max_ns(),
         mean_ns: histogram.mean_ns(),
     }
+}
+
+/// `None` where it has none. A wait call of a parent that waits for any child takes every one.
+fn slow_reaps(known: &Known) -> Option<SlowReaps> {
+    let engine::SlowReaps { not_waiting, waiting_otherwise, mut waiting, mut waiting_for_it, unknown } =
+        known.slow_reaps;
+    let takes_any = known.waits.is_some_and(|waits| waits.any > 0 && waits.specific == 0);
+    if takes_any && known.reaped_before_exec == 0 {
+        waiting_for_it.count = waiting_for_it.count.saturating_add(waiting.count);
+        waiting_for_it.total_ns = waiting_for_it.total_ns.saturating_add(waiting.total_ns);
+        waiting = engine::Waited::default();
+    }
+    let part = |part: engine::Waited| SlowPart { count: part.count, total_ns: part.total_ns };
+    let slow = SlowReaps {
+        not_waiting: part(not_waiting),
+        waiting_otherwise: part(waiting_otherwise),
+        waiting_for_it: part(waiting_for_it),
+        waiting: part(waiting),
+        unknown: part(unknown),
+    };
+    (slow != SlowReaps::default()).then_some(slow)
 }
 
 /// The command, if it has not ended, and its descendants that are still alive, sorted by pid.

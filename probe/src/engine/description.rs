@@ -114,7 +114,7 @@ mod tests {
     use super::super::EnrichedEvent;
     use super::*;
     use crate::model::{
-        Begin, Comm, Coverage, Input, LifecycleEvent, Scope, Snapshot, Stage, TaskEntry, TaskState,
+        Begin, Comm, Coverage, Input, LifecycleEvent, Readiness, Scope, Snapshot, Stage, TaskEntry, TaskState,
     };
 
     fn task(tgid: u32, comm: &str) -> Task {
@@ -268,6 +268,7 @@ mod tests {
             precision: crate::model::Precision::Coarse,
             exit_ns: 1_010,
             zombie_ns: 1_020,
+            readiness: Readiness::Unknown,
         };
         let released = Input::Lifecycle(LifecycleEvent { time_ns: 1_030, process: task(40, "c"), stage });
         let dead = || Input::Counters(Box::new(Counters { died_ns: 1_040, ..counted(4, 1, 1) }));

@@ -76,7 +76,7 @@ impl Engine {
                 // No stage of its own life: nobody is shown it.
                 return;
             }
-            Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
+            Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns, readiness } => {
                 self.name(parent);
                 self.name(reaper);
                 if *exit_ns != 0 && *zombie_ns >= *exit_ns {
@@ -94,6 +94,11 @@ impl Engine {
                 } else if reap_latency_ns.is_none() && *zombie_ns != 0 && taken && self.is_filtered() {
                     // That it had changed hands was not told; the kernel timed it from then on.
                     reap_latency_ns = Some(now.saturating_sub(*zombie_ns));
+                }
+                if let Some(latency_ns) = reap_latency_ns.filter(|ns| *ns > self.finished.bounds.late_ns)
+                    && let Some(entry) = self.parents.get_mut(&parent.identity)
+                {
+                    entry.slow_reaps.count(*readiness, latency_ns);
                 }
             }
         }

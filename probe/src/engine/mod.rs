@@ -15,6 +15,7 @@ mod process;
 mod provenance;
 mod reconcile;
 mod released;
+mod slow_reaps;
 mod snapshot;
 mod suspects;
 mod tables;
@@ -32,6 +33,7 @@ pub use parent::{AT_SPAWN_NS, Ledger, Parent};
 pub use process::{Process, State};
 pub use provenance::{Provenance, Provenances};
 use released::Released;
+pub use slow_reaps::{SlowReaps, Waited};
 use unfreed::Unfreed;
 pub use view::View;
 

@@ -9,6 +9,7 @@ use foldhash::HashSet;
 use super::{
     histogram::Histogram,
     provenance::{Provenance, Provenances},
+    slow_reaps::SlowReaps,
 };
 use crate::model::{ChildCounts, Counters, Evidence, Identity, ProcessInfo, Task, WaitCalls};
 
@@ -81,6 +82,7 @@ pub struct Parent {
     pub late_reaps: u64,
     pub late_reaps_at_spawn: u64,
     pub(super) last_late_reap_ns: u64,
+    pub slow_reaps: SlowReaps,
     /// When the kernel last reaped a child of it at once, 0: it was not seen to.
     pub last_autoreap_ns: u64,
     pub in_tree: bool,
@@ -143,6 +145,7 @@ impl Parent {
             late_reaps: 0,
             late_reaps_at_spawn: 0,
             last_late_reap_ns: 0,
+            slow_reaps: SlowReaps::default(),
             last_autoreap_ns: 0,
             in_tree: false,
             died_ns: None,

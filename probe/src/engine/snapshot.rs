@@ -6,7 +6,8 @@ use foldhash::{HashMap, HashSet, HashSetExt};
 
 use super::{Engine, EnrichedEvent, State, death::Release};
 use crate::model::{
-    Identity, LifecycleEvent, Precision, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits,
+    Identity, LifecycleEvent, Precision, Readiness, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState,
+    TaskTraits,
 };
 
 /// Room for so many is not worth giving back.
@@ -52,6 +53,7 @@ impl Engine {
                 precision: Precision::Coarse,
                 exit_ns: 0,
                 zombie_ns: 0,
+                readiness: Readiness::Unknown,
             };
             let event = LifecycleEvent { time_ns: now, process: task, stage };
             let in_scope = self.is_in_scope(&event, None);

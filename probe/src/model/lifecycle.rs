@@ -44,6 +44,22 @@ pub enum Precision {
     Coarse,
 }
 
+/// What the threads of the parent did when the child became its zombie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Readiness {
+    /// Not known: no hook saw it become one, or this kernel does not say.
+    #[default]
+    Unknown,
+    /// None was in a wait call.
+    NotWaiting,
+    /// One was in a wait call; for which child was not looked at, or could not be told.
+    Waiting,
+    /// One was in a wait call that takes this child.
+    WaitingForIt,
+    /// Some were in wait calls, none of which takes this child: for others, or only to look.
+    WaitingOtherwise,
+}
+
 /// One stage in a process's life.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
@@ -63,7 +79,16 @@ pub enum Stage {
     /// `from`, its parent, dies while it lives: the kernel hands it on to the reaper.
     Orphan { from: Task },
     /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
-    Reap { parent: Task, reaper: Task, how: ReapHow, precision: Precision, exit_ns: u64, zombie_ns: u64 },
+    /// `readiness`: the parent's when it became a zombie.
+    Reap {
+        parent: Task,
+        reaper: Task,
+        how: ReapHow,
+        precision: Precision,
+        exit_ns: u64,
+        zombie_ns: u64,
+        readiness: Readiness,
+    },
 }
 
 impl Stage {

@@ -26,7 +26,7 @@ pub use evidence::{
 };
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;
-pub use lifecycle::{LifecycleEvent, Precision, ReapHow, Stage, WaitStatus};
+pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;
 pub use process_info::{COMMAND_LINE_MAX, ProcessInfo};
 pub use session::{Begin, Coverage, DEFAULT_GRACE_NS, Hooks, Scope, Session, TimeAnchor};

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
-    Hooks, Identity, Input, LifecycleEvent, Losses, MapStats, Precision, ProcessInfo, ProgramStats, ReapHow,
-    Scope, Session, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor, TracerStats,
-    WaitCalls, WaitStatus,
+    Hooks, Identity, Input, LifecycleEvent, Losses, MapStats, Precision, ProcessInfo, ProgramStats,
+    Readiness, ReapHow, Scope, Session, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor,
+    TracerStats, WaitCalls, WaitStatus,
 };
 
 /// All pids are smaller than this: the kernel's PID_MAX_LIMIT.
@@ -355,6 +355,18 @@ fn decode_seen(from: &mut &[u8]) -> Option<TaskEntry> {
     })
 }
 
+/// Since 3.3.
+fn readiness(from: &mut &[u8]) -> Option<Readiness> {
+    Some(match from.try_get_u8().unwrap_or(0) {
+        0 => Readiness::Unknown,
+        1 => Readiness::NotWaiting,
+        2 => Readiness::Waiting,
+        3 => Readiness::WaitingForIt,
+        4 => Readiness::WaitingOtherwise,
+        _ => return None,
+    })
+}
+
 fn decode_stage(from: &mut &[u8], process: &Task) -> Option<Stage> {
     Some(match from.try_get_u8().ok()? {
         1 => Stage::Fork { parent: other(from, process)?, creator: task(from)? },
@@ -391,6 +403,7 @@ fn decode_stage(from: &mut &[u8], process: &Task) -> Option<Stage> {
             precision: if flag(from)? { Precision::Coarse } else { Precision::Exact },
             exit_ns: time(from)?,
             zombie_ns: time(from)?,
+            readiness: readiness(from)?,
         },
         _ => return None,
     })

@@ -6,8 +6,8 @@ use bytes::BufMut;
 
 use super::{evidence::put_evidence, kind};
 use crate::model::{
-    Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, ReapHow, Scope,
-    Session, Stage, Task, TaskState, WaitCalls,
+    Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, Readiness, ReapHow,
+    Scope, Session, Stage, Task, TaskState, WaitCalls,
 };
 
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -257,7 +257,7 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) -> u8 {
             out.put_u32_le(from.ns_pid);
             out.put_slice(&from.comm.0);
         }
-        Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns } => {
+        Stage::Reap { parent, reaper, how, precision, exit_ns, zombie_ns, readiness } => {
             out.put_u8(6);
             put_task(out, parent);
             put_task(out, reaper);
@@ -265,6 +265,13 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) -> u8 {
             out.put_u8(u8::from(*precision == Precision::Coarse));
             out.put_u64_le(*exit_ns);
             out.put_u64_le(*zombie_ns);
+            out.put_u8(match readiness {
+                Readiness::Unknown => 0,
+                Readiness::NotWaiting => 1,
+                Readiness::Waiting => 2,
+                Readiness::WaitingForIt => 3,
+                Readiness::WaitingOtherwise => 4,
+            });
         }
     }
     kind::LIFECYCLE

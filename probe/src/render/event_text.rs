@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::terminal::{View, escape, left, right, signal};
 use crate::report::{
-    EventKind, EventLine, Named, Precision, ReapHow,
+    EventKind, EventLine, Named, Precision, Readiness, ReapHow,
     words::{called, count, duration, in_namespace},
 };
 
@@ -85,7 +85,14 @@ fn detail(event: &EventLine) -> String {
             let coarse = if event.precision == Some(Precision::Coarse) { " (coarse)" } else { "" };
             let teardown =
                 event.teardown_ns.map(|ns| format!(", teardown {}", duration(ns))).unwrap_or_default();
-            format!("{by}{after}{coarse}{teardown}")
+            let readiness = match event.readiness {
+                None => "",
+                Some(Readiness::NotWaiting) => ", no thread waited",
+                Some(Readiness::Waiting) => ", a thread waited",
+                Some(Readiness::WaitingForIt) => ", a thread waited for it",
+                Some(Readiness::WaitingOtherwise) => ", threads waited for something else",
+            };
+            format!("{by}{after}{coarse}{readiness}{teardown}")
         }
         EventKind::Lost => parent,
     }

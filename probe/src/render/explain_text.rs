@@ -50,6 +50,9 @@ pub fn page(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<
         }
         to_do(out, &cause.now, &cause.fix, view)?;
     }
+    if let Some(late) = parent.slow_reaps.as_ref().and_then(words::slow_reaps) {
+        indented(out, &format!("late: {late}"), view)?;
+    }
     for note in &parent.notes {
         indented(out, &format!("note: {}", escape(&note.text)), view)?;
     }

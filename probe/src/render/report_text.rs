@@ -183,6 +183,9 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
         }
         indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
     }
+    if let Some(late) = parent.slow_reaps.as_ref().and_then(words::slow_reaps) {
+        indented(out, &format!("late: {late}"), view)?;
+    }
     for note in &parent.notes {
         indented(out, &format!("note: {}", escape(&note.text)), view)?;
     }

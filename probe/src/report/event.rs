@@ -54,6 +54,20 @@ pub enum ReapHow {
     Auto,
 }
 
+/// What the threads of the parent did when the child became its zombie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readiness {
+    /// None was in a wait call: what came late is the program's doing.
+    NotWaiting,
+    /// One was in a wait call, it is not known for which child.
+    Waiting,
+    /// One was in a wait call that takes this child: what came late is the scheduler's doing.
+    WaitingForIt,
+    /// Some were in wait calls, none of which takes this child: for others, or only to look.
+    WaitingOtherwise,
+}
+
 /// One event. Its texts are borrowed from the observation, because there are thousands of lines a second.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EventLine<'a> {
@@ -100,6 +114,9 @@ pub struct EventLine<'a> {
     /// On `reap`: how good its time is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
+    /// On `reap`: whether the parent waited when the child died; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Readiness>,
     /// On `lost`: everything lost so far, by reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<Lost>,
@@ -127,6 +144,7 @@ impl EventLine<'_> {
             reap_latency_ns: None,
             teardown_ns: None,
             precision: None,
+            readiness: None,
             lost: None,
             lines: None,
         }

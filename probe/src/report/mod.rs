@@ -21,9 +21,11 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use event::{EventKind, EventLine, EventProcess, ExitDetail, ReapHow};
+pub use event::{EventKind, EventLine, EventProcess, ExitDetail, Readiness, ReapHow};
 pub use ledger::{Ledger, Other, Settled, VerdictCounts};
-pub use parent::{Cause, CauseKind, LatencySummary, Note, NoteKind, Parent, Verdict, Waits};
+pub use parent::{
+    Cause, CauseKind, LatencySummary, Note, NoteKind, Parent, SlowPart, SlowReaps, Verdict, Waits,
+};
 pub use tracer::{MapFill, ProgramCost, Tracer};
 
 use std::borrow::Cow;

@@ -47,6 +47,9 @@ pub struct Parent {
     pub oldest_at_least: bool,
     /// From zombie to reap: the parent's doing.
     pub reap_latency: LatencySummary,
+    /// Reaps later than the grace, by what the parent's threads did when the child died; absent if there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_reaps: Option<SlowReaps>,
     /// From exit to zombie: the kernel's doing.
     pub teardown: LatencySummary,
     /// How it waits.
@@ -103,6 +106,30 @@ pub struct LatencySummary {
     pub max_ns: u64,
     /// The average, in ns.
     pub mean_ns: u64,
+}
+
+/// Reaps later than the grace, split by who was slow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SlowReaps {
+    /// No thread was in a wait call when the child died: the program was slow.
+    pub not_waiting: SlowPart,
+    /// Threads were in wait calls, none of which takes this child: the program was slow.
+    pub waiting_otherwise: SlowPart,
+    /// A thread was in a wait call that takes this child: the scheduler was slow, or something held the thread.
+    pub waiting_for_it: SlowPart,
+    /// A thread was in a wait call, it is not known for which child.
+    pub waiting: SlowPart,
+    /// What the threads did is not known.
+    pub unknown: SlowPart,
+}
+
+/// Slow reaps of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SlowPart {
+    /// How many.
+    pub count: u64,
+    /// How long these children waited in all, in ns.
+    pub total_ns: u64,
 }
 
 /// Wait calls of a parent.

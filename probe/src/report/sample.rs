@@ -22,6 +22,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
         oldest_unreaped_ns: 41_000_000_000,
         oldest_at_least: false,
         reap_latency: LatencySummary::default(),
+        slow_reaps: None,
         teardown: LatencySummary::default(),
         waits: Waits::default(),
         verdict,

@@ -3,7 +3,7 @@
 //!
 //! Must not escape: that is `render`'s.
 
-use super::Parent;
+use super::{Parent, SlowReaps};
 
 /// The name of a parent, with its pid and unit.
 pub fn parent(parent: &Parent) -> String {
@@ -23,6 +23,30 @@ pub fn in_namespace(ns_pid: Option<u32>) -> String {
         Some(ns_pid) => format!(", {ns_pid} in its PID namespace"),
         None => String::new(),
     }
+}
+
+/// Who was slow, of the slow reaps of which that is known.
+pub fn slow_reaps(slow: &SlowReaps) -> Option<String> {
+    let parts: Vec<String> = [
+        (slow.not_waiting, "when no thread of it was in a wait call: the program was slow"),
+        (
+            slow.waiting_otherwise,
+            "when its threads were in wait calls that do not take that child: the program was slow",
+        ),
+        (
+            slow.waiting_for_it,
+            "though a thread waited for that child: the scheduler was slow, or something held the thread",
+        ),
+        (slow.waiting, "when a thread was in a wait call, it is not known for which child"),
+    ]
+    .into_iter()
+    .filter(|(part, _)| part.count > 0)
+    .map(|(part, when)| {
+        let reaps = if part.count == 1 { "reap" } else { "reaps" };
+        format!("{} {reaps} ({} in all) {when}", count(part.count), duration(part.total_ns))
+    })
+    .collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// `850 ns`, `53 µs`, `4.2 ms`, `1.3 s`, `41 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`, `120 d`.

@@ -5,8 +5,8 @@ use crate::{
     analysis::report,
     engine::tests::{play_in, task},
     model::{
-        Begin, Blocked, Call, Counters, Evidence, Input, LifecycleEvent, PipeRead, Session, SignalMasks,
-        Stage, Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
+        Begin, Blocked, Call, Counters, Evidence, Input, LifecycleEvent, PipeRead, Readiness, Session,
+        SignalMasks, Stage, Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
     },
     report::{
         CauseKind::{self, *},
@@ -187,6 +187,7 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
             precision: crate::model::Precision::Exact,
             exit_ns: 30,
             zombie_ns: 31,
+            readiness: Readiness::Unknown,
         },
     );
     let kinds = |threads| {

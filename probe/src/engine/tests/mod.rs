@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Begin, ChildCounts, Comm, Counters, Evidence, Precision, ReapHow, Snapshot, Task, TaskEntry, TaskState,
-    WaitCalls, WaitStatus,
+    Begin, ChildCounts, Comm, Counters, Evidence, Precision, Readiness, ReapHow, Snapshot, Task, TaskEntry,
+    TaskState, WaitCalls, WaitStatus,
 };
 pub(super) use random::{Table, counters, happenings, simulate, walk};
 
@@ -47,6 +47,7 @@ pub(super) fn reap(by: u32, how: ReapHow) -> Stage {
         precision: Precision::Exact,
         exit_ns: 0,
         zombie_ns: 0,
+        readiness: Readiness::Unknown,
     }
 }
 
@@ -162,6 +163,7 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
                 precision: Precision::Coarse,
                 exit_ns: 0,
                 zombie_ns: 0,
+                readiness: Readiness::Unknown,
             },
             other => panic!("no verb {other}"),
         };

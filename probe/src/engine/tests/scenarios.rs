@@ -103,6 +103,7 @@ fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the
             precision: Precision::Coarse,
             exit_ns: 0,
             zombie_ns,
+            readiness: Readiness::Unknown,
         };
         life(time_ns, child, stage)
     };
@@ -149,6 +150,7 @@ fn of_late_reaps_those_are_shown_that_are_known_to_be_late() {
             precision: Precision::Exact,
             exit_ns: 0,
             zombie_ns,
+            readiness: Readiness::Unknown,
         };
         life(time_ns, child, stage)
     };
@@ -389,4 +391,38 @@ fn what_a_tracer_held_and_let_go_of_is_not_abandoned_because_its_reap_in_time_is
     // Where every reap is told, it was abandoned.
     let every = play("2 walk 5\n 19 exit 10 5\n 20 held 10 5 7\n 21 again 10 5\n 1500 exit 5 1");
     assert_eq!(books(&every, 5), [0, 1, 0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn slow_reaps_are_split_by_what_the_parents_threads_did_and_quick_ones_are_not() {
+    let mut engine = play("");
+    let late_ns = engine.finished.bounds.late_ns;
+    for (child, latency_ns, readiness) in [
+        (20, late_ns, Readiness::NotWaiting),
+        (21, late_ns + 1, Readiness::NotWaiting),
+        (22, late_ns + 2, Readiness::NotWaiting),
+        (23, late_ns + 3, Readiness::WaitingOtherwise),
+        (24, late_ns + 4, Readiness::Unknown),
+    ] {
+        let stage = Stage::Reap {
+            parent: task(2),
+            reaper: task(2),
+            how: ReapHow::Wait,
+            precision: Precision::Exact,
+            exit_ns: 999,
+            zombie_ns: 1_000,
+            readiness,
+        };
+        engine.apply(life(1_000 + latency_ns, child, stage), &mut Vec::new());
+    }
+    let part = |count, total_ns| Waited { count, total_ns };
+    assert_eq!(
+        engine.parents[&task(2).identity].slow_reaps,
+        SlowReaps {
+            not_waiting: part(2, 2 * late_ns + 3),
+            waiting_otherwise: part(1, late_ns + 3),
+            unknown: part(1, late_ns + 4),
+            ..SlowReaps::default()
+        }
+    );
 }

@@ -61,8 +61,9 @@ fn stage() -> impl Strategy<Value = Stage> {
             from,
             since_ns
         }),
-        (task(), task(), any::<bool>(), any::<bool>(), time(), time()).prop_map(
-            |(parent, reaper, auto, coarse, exit_ns, zombie_ns)| Stage::Reap {
+        (task(), task(), any::<bool>(), any::<bool>(), time(), time(), readiness()).prop_map(
+            |(parent, reaper, auto, coarse, exit_ns, zombie_ns, readiness)| Stage::Reap {
+                readiness,
                 parent,
                 reaper,
                 how: if auto { ReapHow::Auto } else { ReapHow::Wait },
@@ -71,6 +72,16 @@ fn stage() -> impl Strategy<Value = Stage> {
                 zombie_ns,
             }
         ),
+    ]
+}
+
+fn readiness() -> impl Strategy<Value = Readiness> {
+    prop_oneof![
+        Just(Readiness::Unknown),
+        Just(Readiness::NotWaiting),
+        Just(Readiness::Waiting),
+        Just(Readiness::WaitingForIt),
+        Just(Readiness::WaitingOtherwise),
     ]
 }
 

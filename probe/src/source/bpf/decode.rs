@@ -9,7 +9,7 @@ use probe_common::wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef,
 use crate::{
     model::{
         Comm, Counters, DeadChild, Distribution, FinishedParents, Identity, LifecycleEvent, Precision,
-        ProcessInfo, ReapHow, Stage, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
+        ProcessInfo, Readiness, ReapHow, Stage, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
     },
     source::host::process_info::split_args,
 };
@@ -88,10 +88,25 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
             },
             exit_ns: event.exit_ns,
             zombie_ns: event.zombie_ns,
+            readiness: readiness(event.flags),
         },
         _ => return None,
     };
     Some(LifecycleEvent { time_ns: event.time_ns, process: task(&event.process), stage })
+}
+
+fn readiness(flags: EventFlags) -> Readiness {
+    if flags.contains(EventFlags::WAITED_FOR_IT) {
+        Readiness::WaitingForIt
+    } else if flags.contains(EventFlags::WAITED_OTHERWISE) {
+        Readiness::WaitingOtherwise
+    } else if flags.contains(EventFlags::WAITED) {
+        Readiness::Waiting
+    } else if flags.contains(EventFlags::NOBODY_WAITED) {
+        Readiness::NotWaiting
+    } else {
+        Readiness::Unknown
+    }
 }
 
 fn program(exec: &ExecEvent) -> ProcessInfo {

@@ -36,6 +36,8 @@ const WAIT_ARGUMENTS: &str = "arguments of wait calls";
 /// On the exact rungs.
 const MERGED_SIGNALS: &str = "signals that were merged into one that was pending";
 
+const READINESS: &str = "whether a parent waited when its child died";
+
 /// What goes when a member is missing that is not required. The first that fits.
 const FEATURES: &[(&str, &str)] = &[
     ("task_struct.mm", "command lines of programs started while watching"),
@@ -58,6 +60,10 @@ const FEATURES: &[(&str, &str)] = &[
     ("pt_regs.", "kprobe hooks"),
     ("pt_regs", WAIT_ARGUMENTS),
     ("signal_struct.shared_pending", MERGED_SIGNALS),
+    ("signal_struct.wait_chldexit", READINESS),
+    ("wait_queue_entry.", READINESS),
+    ("wait_opts.", READINESS),
+    ("task_struct.io_uring", "whether io_uring waited"),
     ("list_head", MERGED_SIGNALS),
     ("sigqueue", MERGED_SIGNALS),
     ("kernel_siginfo.si_signo", MERGED_SIGNALS),

@@ -14,7 +14,8 @@ use super::Host;
 use crate::{
     model::{
         Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, Precision,
-        ProcessInfo, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState, TracerStats, WaitStatus,
+        ProcessInfo, Readiness, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState, TracerStats,
+        WaitStatus,
     },
     source::{SetupError, host::evidence::Writers},
 };
@@ -199,6 +200,7 @@ pub(crate) fn free(time_ns: u64, process: u32, parent: u32) -> LifecycleEvent {
         precision: Precision::Coarse,
         exit_ns: 0,
         zombie_ns: 0,
+        readiness: Readiness::Unknown,
     };
     LifecycleEvent { time_ns, process: task(process), stage }
 }
