@@ -11,6 +11,7 @@ mod intervention;
 mod intervention_refused;
 mod judging;
 mod leaking;
+mod looking_dead;
 mod many_parents;
 mod naming;
 mod privileges;

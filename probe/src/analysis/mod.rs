@@ -9,6 +9,7 @@ pub mod explain;
 mod finding;
 mod line;
 mod listed;
+mod looking_dead;
 mod note;
 mod sentence;
 pub mod time;
@@ -75,6 +76,7 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
         other,
         parents,
         left_running: if view.root().is_some() { left_running(view) } else { Vec::new() },
+        look_dead: looking_dead::looking_dead(view, session),
         tracer: tracer(view.tracer_stats()),
     };
     report.headline = sentence::headline(&report);

@@ -30,7 +30,7 @@ pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
 pub use histogram::Histogram;
 pub use parent::{AT_SPAWN_NS, Ledger, Parent};
-pub use process::{Process, State};
+pub use process::{LooksDead, Process, State};
 pub use provenance::{Provenance, Provenances};
 use released::Released;
 pub use slow_reaps::{SlowReaps, Waited};

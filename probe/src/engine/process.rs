@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{parent::Left, provenance::Provenance};
-use crate::model::{Identity, ProcessInfo, Task, TaskTraits};
+use crate::model::{Identity, ProcessInfo, Task, TaskState, TaskTraits};
 
 /// Where in its life a process is, as far as is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,16 @@ pub enum State {
     },
 }
 
+/// What the walks of the task list found of a process that ends, or whose main thread has ended, and that is no zombie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LooksDead {
+    /// Only its main thread has ended; else it is ending.
+    pub is_leader_alone: bool,
+    /// When it was first found so, and last.
+    pub first_ns: u64,
+    pub last_ns: u64,
+}
+
 /// A process. There may be tens of thousands of zombies: what is rare in it is boxed.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -56,6 +66,7 @@ pub struct Process {
     pub traits: TaskTraits,
     pub info: Option<Arc<ProcessInfo>>,
     pub state: State,
+    pub looks_dead: Option<Box<LooksDead>>,
     /// Of the watched tree.
     pub in_tree: bool,
     /// When it began the program it runs; 0 where that was not seen.
@@ -79,9 +90,25 @@ impl Process {
             traits: TaskTraits::default(),
             info: None,
             state: State::Running,
+            looks_dead: None,
             in_tree: false,
             program_ns: 0,
         }
+    }
+
+    /// A walk found it in that state.
+    pub(super) fn found(&mut self, state: TaskState, time_ns: u64) {
+        let is_leader_alone = match state {
+            TaskState::Running | TaskState::Zombie => {
+                self.looks_dead = None;
+                return;
+            }
+            TaskState::DeadLeader => true,
+            TaskState::Exiting => false,
+        };
+        let known = self.looks_dead.as_deref().filter(|known| known.is_leader_alone == is_leader_alone);
+        let first_ns = known.map_or(time_ns, |known| known.first_ns);
+        self.looks_dead = Some(Box::new(LooksDead { is_leader_alone, first_ns, last_ns: time_ns }));
     }
 
     /// It, as its parent leaves it behind at that time; `None` where it is no zombie or that is booked. `first_snapshot_ns`:

@@ -117,16 +117,17 @@ impl Engine {
             parent.name_if_nameless(&seen.process);
         }
         let known = self.processes.contains_key(&identity);
-        // A process that ended between this look and now is not brought back: only what began before is news.
+        // One that runs and ended between this look and now is not brought back: only what began before is news.
         if !known
             && !first
             && seen.process.identity.start_boottime_ns >= self.begin.time_ns
-            && seen.state != TaskState::Zombie
+            && seen.state == TaskState::Running
         {
             return;
         }
         let tracer = seen.tracer.clone();
         let process = self.entry(seen.process, Some(seen.parent));
+        process.found(seen.state, seen.time_ns);
         let state = process.state.clone();
         let exited_ns = if let State::Exited { exit_ns, .. } = state { Some(exit_ns) } else { None };
         match (state, seen.state) {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use foldhash::HashMap;
 
 use super::{
-    Engine, Grounds, Parent, Process, State,
+    Engine, Grounds, LooksDead, Parent, Process, State,
     finished::{Sum, Sums},
 };
 use crate::model::{Begin, FinishedParents, Identity, Losses, TracerStats};
@@ -61,6 +61,16 @@ impl View<'_> {
     /// Every process not yet released, in no order.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         self.engine.processes.values().map(Box::as_ref)
+    }
+
+    /// Those that the last walk of the task list found ending, or with a main thread that has ended, and that are no zombies;
+    /// in no order.
+    pub fn looking_dead(&self) -> impl Iterator<Item = (&Process, &LooksDead)> {
+        let walked_ns = self.engine.walked_ns;
+        self.processes().filter_map(move |process| {
+            let looks = process.looks_dead.as_deref().filter(|looks| looks.last_ns >= walked_ns)?;
+            matches!(process.state, State::Running | State::Exited { .. }).then_some((process, looks))
+        })
     }
 
     /// Who has this identity, if it is still in the process table.

@@ -36,6 +36,7 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         causes(out, parent, view)?;
     }
     left_running(out, report, view)?;
+    looking_dead(out, report, view)?;
     missing(out, report, view)?;
     writeln!(out)?;
     let footer = format!(
@@ -223,6 +224,34 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
         writeln!(out, "  … and {} more", count((left.len() - ROWS_MAX) as u64))?;
     }
     Ok(())
+}
+
+fn looking_dead(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    if report.look_dead.is_empty() {
+        return Ok(());
+    }
+    let title =
+        format!("Look dead, but are no zombies ({}): nobody can reap them yet", report.look_dead.len());
+    writeln!(out, "\n{}", view.paint("1", &cut(&title, view.width)))?;
+    for entry in report.look_dead.iter().take(ROWS_MAX) {
+        let command = called(&entry.comm);
+        let line = format!(
+            "{}{} {}, child of {} ({}), for {}{}: {}",
+            entry.pid,
+            in_namespace(entry.ns_pid),
+            escape(command),
+            escape(called(&entry.parent.comm)),
+            entry.parent.pid,
+            if entry.at_least { "at least " } else { "" },
+            duration(entry.since_ns),
+            words::looking_dead(entry.kind)
+        );
+        indented(out, &line, view)?;
+    }
+    if report.look_dead.len() > ROWS_MAX {
+        writeln!(out, "  … and {} more", count((report.look_dead.len() - ROWS_MAX) as u64))?;
+    }
+    indented(out, "`reapwatch explain PID` says what one waits for and what it still holds", view)
 }
 
 fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {

@@ -5,7 +5,7 @@ use super::{
     terminal::{View, cut, escape, width},
 };
 use crate::report::{
-    LeftRunning, Named, Report, Verdict,
+    LeftRunning, LookingDead, LookingDeadKind, Named, Report, Verdict,
     sample::{parent, sample},
 };
 
@@ -59,6 +59,16 @@ fn no_line_is_wider_than_the_terminal() {
                 comm: "x\u{7}".into(),
                 command_line: vec!["\u{1b}]0;owned\u{7}".repeat(40)],
                 spawned_by: Named { pid: 1, ns_pid: None, comm: "y\r".into() },
+            }];
+            report.look_dead = vec![LookingDead {
+                kind: LookingDeadKind::NamespaceEndBlocked,
+                pid: 7,
+                ns_pid: Some(1),
+                comm: "x\u{7}".into(),
+                command_line: vec!["\u{1b}]0;owned\u{7}".into()],
+                parent: Named { pid: 1, ns_pid: None, comm: "y\r".into() },
+                since_ns: u64::MAX,
+                at_least: true,
             }];
             let text = render(&report, columns);
             for line in text.lines() {

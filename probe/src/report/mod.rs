@@ -77,6 +77,10 @@ pub struct Report {
     pub parents: Vec<Parent>,
     /// Descendants of the command still alive when it ended (`run` only, else empty).
     pub left_running: Vec<LeftRunning>,
+    /// Processes that look dead and are no zombies, for longer than the grace: nobody can reap them. The longest first, at
+    /// most 64.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub look_dead: Vec<LookingDead>,
     /// What the tracer itself cost, and how full its maps were.
     pub tracer: Tracer,
 }
@@ -213,6 +217,40 @@ pub struct LeftRunning {
     pub command_line: Vec<String>,
     /// The parent it was born to.
     pub spawned_by: Named<'static>,
+}
+
+/// A process that looks dead and is no zombie.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LookingDead {
+    /// Why it looks so.
+    pub kind: LookingDeadKind,
+    /// Its pid in the initial PID namespace.
+    pub pid: u32,
+    /// Its pid in its own PID namespace; absent where that is the initial one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_pid: Option<u32>,
+    /// Its short name.
+    pub comm: String,
+    /// Its arguments; empty where they are not known.
+    pub command_line: Vec<String>,
+    /// Its parent, which is not to blame.
+    pub parent: Named<'static>,
+    /// For how long, in ns.
+    pub since_ns: u64,
+    /// True when that is a lower bound: its beginning was not seen.
+    pub at_least: bool,
+}
+
+/// Why a process that is no zombie looks dead. The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LookingDeadKind {
+    /// It has begun to exit, and the kernel is not done with it: it waits for memory, files, a device or a file system.
+    StuckInTeardown,
+    /// The same of the init of a PID namespace, which ends only when every process in it has ended and is reaped.
+    NamespaceEndBlocked,
+    /// Its main thread has ended, and others live: `ps` shows Z.
+    DeadLeader,
 }
 
 /// A process that is mentioned.

@@ -68,5 +68,6 @@ pub fn sample(parents: Vec<Parent>) -> Report {
         tracer: Default::default(),
         parents,
         left_running: Vec::new(),
+        look_dead: Vec::new(),
     }
 }

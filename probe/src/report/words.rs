@@ -3,7 +3,7 @@
 //!
 //! Must not escape: that is `render`'s.
 
-use super::{Parent, SlowReaps};
+use super::{LookingDeadKind, Parent, SlowReaps};
 
 /// The name of a parent, with its pid and unit.
 pub fn parent(parent: &Parent) -> String {
@@ -47,6 +47,22 @@ pub fn slow_reaps(slow: &SlowReaps) -> Option<String> {
     })
     .collect();
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What is the matter with a process that looks dead and is no zombie.
+pub fn looking_dead(kind: LookingDeadKind) -> &'static str {
+    match kind {
+        LookingDeadKind::StuckInTeardown => {
+            "stuck in its exit: the kernel waits for a file system, a device or memory before it is dead, and no signal helps"
+        }
+        LookingDeadKind::NamespaceEndBlocked => {
+            "stuck in its exit as the init of a PID namespace: it ends when every process in the namespace has ended and is \
+             reaped, also one that came in from outside (docker exec, nsenter) and whose parent outside does not reap it"
+        }
+        LookingDeadKind::DeadLeader => {
+            "its main thread has ended, so ps shows Z, and its other threads live: it still runs and holds what it held"
+        }
+    }
 }
 
 /// `850 ns`, `53 µs`, `4.2 ms`, `1.3 s`, `41 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`, `120 d`.
