@@ -41,6 +41,12 @@ pub static BLANK_PARENT: Array<ParentEntry> = Array::with_max_entries(1, 0);
 /// What parents had that are gone and left nothing to tell.
 #[map]
 pub static FINISHED_PARENTS: PerCpuArray<FinishedParents> = PerCpuArray::with_max_entries(1, 0);
+/// Stacks of forks. Holds nothing where none are asked for.
+#[map]
+pub static FORK_STACKS: RingBuf = RingBuf::with_byte_size(4096, 0);
+/// The processes whose forks' stacks are asked for, by tgid.
+#[map]
+pub static STACK_TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(1, 0);
 /// The processes asked for, by tgid.
 #[map]
 pub static TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(32_768, 0);

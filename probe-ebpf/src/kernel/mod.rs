@@ -9,8 +9,10 @@ pub mod context;
 mod memory;
 pub mod notice;
 pub mod program;
+mod registers;
 pub mod task;
 pub mod typed;
+pub mod user_stack;
 pub mod wait_call;
 
 pub use memory::zero;

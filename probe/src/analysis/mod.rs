@@ -7,6 +7,7 @@ mod cause;
 mod coverage;
 pub mod explain;
 mod finding;
+pub mod fork_site;
 mod line;
 mod listed;
 mod note;
@@ -170,6 +171,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         } else {
             Vec::new()
         },
+        fork_site: fork_site::worst(view, known),
         notes: note::notes(known),
     }
 }

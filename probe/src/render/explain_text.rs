@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use super::{
+    fork_site_text,
     report_text::verdict,
     terminal::{View, cut, escape, left, right, signal, wrap},
 };
@@ -49,6 +50,9 @@ pub fn page(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<
             indented(out, &text, view)?;
         }
         to_do(out, &cause.now, &cause.fix, view)?;
+    }
+    if let Some(site) = &parent.fork_site {
+        indented(out, &format!("from: {}", fork_site_text::sentence(site)), view)?;
     }
     for note in &parent.notes {
         indented(out, &format!("note: {}", escape(&note.text)), view)?;

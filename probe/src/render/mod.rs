@@ -5,6 +5,7 @@
 pub mod doctor_text;
 pub mod event_text;
 pub mod explain_text;
+mod fork_site_text;
 pub mod json;
 pub mod reap_text;
 pub mod report_text;

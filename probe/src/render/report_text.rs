@@ -4,7 +4,10 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, cut, escape, left, right, wrap};
+use super::{
+    fork_site_text,
+    terminal::{View, cut, escape, left, right, wrap},
+};
 use crate::report::{
     Finding, Parent, Report, Verdict,
     words::{self, called, count, duration, fitting, in_namespace},
@@ -27,11 +30,10 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         writeln!(out)?;
         table(out, report, view)?;
     }
-    for parent in report
-        .parents
-        .iter()
-        .take(ROWS_MAX)
-        .filter(|parent| !parent.causes.is_empty() || !parent.notes.is_empty())
+    for parent in
+        report.parents.iter().take(ROWS_MAX).filter(|parent| {
+            !parent.causes.is_empty() || !parent.notes.is_empty() || parent.fork_site.is_some()
+        })
     {
         causes(out, parent, view)?;
     }
@@ -182,6 +184,9 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
             indented(out, &format!("now: {}", escape(&cause.now)), view)?;
         }
         indented(out, &format!("fix: {}", escape(&cause.fix)), view)?;
+    }
+    if let Some(site) = &parent.fork_site {
+        indented(out, &format!("from: {}", fork_site_text::sentence(site)), view)?;
     }
     for note in &parent.notes {
         indented(out, &format!("note: {}", escape(&note.text)), view)?;

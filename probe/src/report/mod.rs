@@ -10,6 +10,7 @@
 pub mod doctor;
 mod event;
 pub mod explain;
+mod fork_site;
 mod ledger;
 mod parent;
 pub mod reap;
@@ -22,6 +23,7 @@ pub mod sample;
 mod tests;
 
 pub use event::{EventKind, EventLine, EventProcess, ExitDetail, ReapHow};
+pub use fork_site::{ForkSite, SiteDepth, SiteFrame, SiteFrameKind};
 pub use ledger::{Ledger, Other, Settled, VerdictCounts};
 pub use parent::{Cause, CauseKind, LatencySummary, Note, NoteKind, Parent, Verdict, Waits};
 pub use tracer::{MapFill, ProgramCost, Tracer};

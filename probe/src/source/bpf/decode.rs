@@ -4,14 +4,17 @@
 
 use std::sync::Arc;
 
-use probe_common::wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state};
+use probe_common::{
+    fork_stack::ForkStack,
+    wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state},
+};
 
 use crate::{
     model::{
         Comm, Counters, DeadChild, Distribution, FinishedParents, Identity, LifecycleEvent, Precision,
         ProcessInfo, ReapHow, Stage, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
     },
-    source::host::process_info::split_args,
+    source::host::{fork_site::Stack, process_info::split_args},
 };
 
 /// The types the kernel programs write: plain integers and byte arrays, without padding.
@@ -31,6 +34,8 @@ unsafe impl Wire for wire::ParentEntry {}
 unsafe impl Wire for wire::DeadChild {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::DeadChildSlot {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for ForkStack {}
 
 fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
     if bytes.len() < size_of::<T>() {
@@ -92,6 +97,25 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
         _ => return None,
     };
     Some(LifecycleEvent { time_ns: event.time_ns, process: task(&event.process), stage })
+}
+
+/// One record of the ring buffer of stacks.
+pub fn fork_stack(bytes: &[u8]) -> Option<Stack> {
+    let fork: ForkStack = read(bytes)?;
+    let begins_at = ForkStack::begins_at(fork.sp);
+    let copied = fork.stack.get(begins_at..begins_at.checked_add(fork.copied as usize)?)?;
+    Some(Stack {
+        time_ns: fork.time_ns,
+        creator: task(&fork.creator),
+        child: Identity { tgid: fork.child.tgid, start_boottime_ns: fork.child.start_boottime_ns },
+        program: fork.program,
+        ip: fork.ip,
+        sp: fork.sp,
+        fp: fork.fp,
+        link: fork.link,
+        third: fork.third,
+        bytes: copied.to_vec(),
+    })
 }
 
 fn program(exec: &ExecEvent) -> ProcessInfo {
@@ -203,5 +227,11 @@ mod tests {
     fn a_short_record_and_an_unknown_kind_are_refused() {
         assert_eq!(event(&[0; 8]), None);
         assert_eq!(event(&[0; 136]), None);
+        assert_eq!(fork_stack(&[0; 136]), None);
+        let mut record = vec![0; size_of::<ForkStack>()];
+        assert_eq!(fork_stack(&record).map(|stack| stack.bytes.len()), Some(0));
+        let copied = core::mem::offset_of!(ForkStack, copied);
+        record[copied..copied + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(fork_stack(&record), None, "more than there is room for");
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! Must not know when and in which order anything is read.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use foldhash::HashMap;
 
 use crate::{
     model::{
-        Counters, DeadChild, Evidence, FinishedParents, LifecycleEvent, Losses, ProcessInfo, Snapshot, Task,
-        TracerStats,
+        Counters, DeadChild, Evidence, FinishedParents, Input, LifecycleEvent, Losses, ProcessInfo, Snapshot,
+        Task, TracerStats,
     },
     source::{
         SetupError,
@@ -17,11 +20,15 @@ use crate::{
         host::{
             clock,
             evidence::{self, Writers},
+            fork_site::{Sites, Stack},
             process_info, self_usage,
         },
         wakeups::Wakeups,
     },
 };
+
+/// Most stacks taken at a time, in some 10 ms.
+const STACKS_AT_ONCE: usize = 512;
 
 /// A host with attached programs.
 pub trait Host {
@@ -49,6 +56,12 @@ pub trait Host {
     fn losses(&mut self) -> Losses;
     /// What the tracer costs and holds.
     fn tracer_stats(&mut self) -> TracerStats;
+    /// Has the sites of these processes' forks told, where only those of suspects are asked for.
+    fn ask_for_sites_of(&mut self, _suspects: &[Task]) {}
+    /// Sites of forks, and the names of those that could be looked up by that time. True if none is left.
+    fn fork_sites(&mut self, _by: Instant, _inputs: &mut Vec<(u64, Input)>) -> bool {
+        true
+    }
     /// What a process runs; `None` if it has gone or is hidden.
     fn describe(&self, task: &Task) -> Option<ProcessInfo>;
     /// What a process is doing; `None` if it has died or is hidden. The writers of pipes are not named.
@@ -63,11 +76,21 @@ pub struct ThisHost {
     wakeups: Wakeups,
     proc: process_info::Reader,
     suspects: evidence::Reader,
+    /// `None` until the first stack comes.
+    sites: Option<Sites>,
+    sites_missed: u64,
 }
 
 impl ThisHost {
     pub fn new(tracer: Tracer, wakeups: Wakeups) -> Self {
-        Self { tracer, wakeups, proc: process_info::Reader::open(), suspects: evidence::Reader::open() }
+        Self {
+            tracer,
+            wakeups,
+            proc: process_info::Reader::open(),
+            suspects: evidence::Reader::open(),
+            sites: None,
+            sites_missed: 0,
+        }
     }
 }
 
@@ -121,6 +144,30 @@ impl Host for ThisHost {
         let (programs, maps) = self.tracer.tracer_stats();
         let (cpu_ns, resident_bytes) = self_usage::cost();
         TracerStats { cpu_ns, resident_bytes, programs, maps }
+    }
+
+    fn ask_for_sites_of(&mut self, suspects: &[Task]) {
+        self.tracer.ask_for_stacks_of(suspects);
+    }
+
+    fn fork_sites(&mut self, by: Instant, inputs: &mut Vec<(u64, Input)>) -> bool {
+        let sites = &mut self.sites;
+        let none_left = self.tracer.drain_stacks(STACKS_AT_ONCE, |stack| {
+            let Stack { time_ns, creator, child, .. } = stack;
+            let site = sites.get_or_insert_with(Sites::new).number(&stack);
+            inputs.push((time_ns, Input::ForkSite { time_ns, child, creator, site }));
+        });
+        let missed = self.tracer.stacks_missed();
+        if missed != self.sites_missed {
+            self.sites_missed = missed;
+            inputs.push((clock::boottime_ns(), Input::ForkSitesMissed(missed)));
+        }
+        let Some(sites) = sites else { return none_left };
+        let named =
+            sites.named(by).into_iter().map(|(number, site)| Input::Site { number, site: Box::new(site) });
+        let time_ns = clock::boottime_ns();
+        inputs.extend(named.map(|input| (time_ns, input)));
+        none_left && !sites.has_unnamed()
     }
 
     fn describe(&self, task: &Task) -> Option<ProcessInfo> {

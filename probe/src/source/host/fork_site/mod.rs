@@ -1,0 +1,276 @@
+//! Fork sites: from copied stacks to functions with files and lines.
+//!
+//! A stack gets the number of its site at once. Names, which take a hundred times as long, follow when there is time; the
+//! files they come from stay open. Owns how many sites, processes and files are kept, and how long names may take. Must not
+//! know who asks for a site, nor what it is good for.
+
+mod mappings;
+mod module;
+mod names;
+mod perf_map;
+mod stack;
+mod unwind;
+
+use std::{
+    collections::VecDeque,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use foldhash::HashMap;
+use procfs::process::Process;
+
+pub use stack::Stack;
+
+use super::process_directory::{Directories, part};
+use crate::model::{Depth, FRAMES_MAX, Frame, FrameKind, Identity, SITES_MAX, Site, Task};
+use mappings::MAPS_MAX;
+use module::Modules;
+use names::{Names, short};
+use perf_map::PerfMap;
+use unwind::{Code, Rules};
+
+/// Most processes whose memory maps are kept.
+const PROCESSES_MAX: usize = 256;
+/// An address that no map has may be of a library loaded since: the map is read again, at most so often.
+const MAP_AGAIN: Duration = Duration::from_millis(200);
+/// The same for the names that a program gives to its own code.
+const NAMES_AGAIN: Duration = Duration::from_secs(1);
+
+/// The number of all sites that are not told apart.
+pub const OTHER: u32 = 0;
+
+/// Finds sites.
+pub struct Sites {
+    directories: Directories,
+    modules: Modules,
+    processes: HashMap<Identity, Known>,
+    numbers: HashMap<(Vec<Place>, Depth), u32>,
+    /// Those whose names are not looked up yet.
+    unnamed: VecDeque<(u32, Vec<Unnamed>, Depth)>,
+    names: Names,
+    rules: Rules,
+    /// How many stacks were taken: by this, whose map is the least recently used is known.
+    turn: u64,
+}
+
+/// A place in a program, the same in all processes that run it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Module(u32, u64),
+    /// In code of its own, of this process.
+    Own(Identity, u64),
+}
+
+/// A frame whose name is still to be looked up, or not any more.
+enum Unnamed {
+    Module { number: u32, address: u64, module: Vec<u8> },
+    Named(Frame),
+}
+
+/// What is known of a process.
+struct Known {
+    program: u64,
+    code: Code,
+    read: Instant,
+    own_names: Option<(Instant, PerfMap)>,
+    turn: u64,
+}
+
+impl Sites {
+    pub fn new() -> Self {
+        Self {
+            directories: Directories::learn(),
+            modules: Modules::default(),
+            processes: HashMap::default(),
+            numbers: HashMap::default(),
+            unnamed: VecDeque::new(),
+            names: Names::default(),
+            rules: Rules::default(),
+            turn: 0,
+        }
+    }
+
+    /// The number of the site that this stack is of.
+    pub fn number(&mut self, stack: &Stack) -> u32 {
+        self.turn += 1;
+        let (addresses, depth) = match self.read_map(stack) {
+            Some(()) => self.unwind(stack),
+            None => (Vec::new(), Depth::Gone),
+        };
+        let identity = stack.creator.identity;
+        let known = self.processes.get(&identity);
+        let places: Vec<Place> = addresses
+            .iter()
+            .map(|address| match known.and_then(|known| known.code.place(*address)) {
+                Some((number, bias)) => Place::Module(number, address.wrapping_sub(bias)),
+                None => Place::Own(identity, *address),
+            })
+            .collect();
+        let key = (places, depth);
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        if self.numbers.len() >= SITES_MAX {
+            return OTHER;
+        }
+        let number = self.numbers.len() as u32 + 1;
+        let unnamed =
+            addresses.iter().zip(&key.0).map(|(address, place)| self.unnamed(stack, *address, place));
+        let unnamed = unnamed.collect::<Vec<_>>();
+        self.unnamed.push_back((number, unnamed, depth));
+        self.numbers.insert(key, number);
+        number
+    }
+
+    /// Sites with names, as many as can be looked up by that time; at least one, if any is left.
+    pub fn named(&mut self, by: Instant) -> Vec<(u32, Site)> {
+        let mut named = Vec::new();
+        while let Some((number, frames, depth)) = self.unnamed.pop_front() {
+            let mut site = Site { frames: Vec::new(), depth };
+            for frame in frames {
+                match frame {
+                    Unnamed::Named(frame) => site.frames.push(frame),
+                    Unnamed::Module { number, address, module } => {
+                        let names = self.modules.get(number).map(|module| module.names.as_path());
+                        let names = names.unwrap_or(std::path::Path::new(""));
+                        site.frames.extend(self.names.of(number, names, &module, address));
+                    }
+                }
+            }
+            if site.frames.len() > FRAMES_MAX {
+                site.frames.truncate(FRAMES_MAX);
+                site.depth = Depth::TooDeep;
+            }
+            named.push((number, site));
+            if Instant::now() >= by {
+                break;
+            }
+        }
+        named
+    }
+
+    /// Whether the names of a site are still to be looked up.
+    pub fn has_unnamed(&self) -> bool {
+        !self.unnamed.is_empty()
+    }
+
+    fn unwind(&mut self, stack: &Stack) -> (Vec<u64>, Depth) {
+        let mut again = true;
+        loop {
+            let Some(known) = self.processes.get(&stack.creator.identity) else {
+                return (Vec::new(), Depth::Gone);
+            };
+            let (addresses, depth) = unwind::unwind(&known.code, &self.modules, &mut self.rules, stack);
+            let is_new_code = depth == Depth::NoUnwindInformation || addresses.is_empty();
+            if !again || !is_new_code || known.read.elapsed() < MAP_AGAIN {
+                return (addresses, depth);
+            }
+            // A library may have been loaded since.
+            again = false;
+            if let Some(fresh) = self.known(&stack.creator, stack.program) {
+                self.processes.insert(stack.creator.identity, fresh);
+            }
+        }
+    }
+
+    /// Has the memory map of the process that forked; `None` where it cannot be had.
+    fn read_map(&mut self, stack: &Stack) -> Option<()> {
+        let identity = stack.creator.identity;
+        let turn = self.turn;
+        if let Some(known) = self.processes.get_mut(&identity)
+            && known.program == stack.program
+        {
+            known.turn = turn;
+            return Some(());
+        }
+        let known = match self.known(&stack.creator, stack.program) {
+            Some(known) => known,
+            // Its child runs in a copy of its memory until it runs another program.
+            None => self.known(&Task { identity: stack.child, ..Task::default() }, stack.program)?,
+        };
+        if self.processes.len() >= PROCESSES_MAX
+            && let Some(eldest) =
+                self.processes.iter().min_by_key(|(_, known)| known.turn).map(|(one, _)| *one)
+        {
+            self.processes.remove(&eldest);
+        }
+        self.processes.insert(identity, known);
+        Some(())
+    }
+
+    fn known(&mut self, task: &Task, program: u64) -> Option<Known> {
+        let process = self.directories.open(task)?;
+        let mappings = mappings::code(&part(&process, "maps", MAPS_MAX));
+        if mappings.is_empty() {
+            return None;
+        }
+        let files: Vec<Option<u32>> = mappings
+            .iter()
+            .map(|mapping| {
+                if mapping.inode == 0 {
+                    return None;
+                }
+                let path: PathBuf = std::ffi::OsStr::from_bytes(&mapping.path).into();
+                let of = |name: &str| PathBuf::from(format!("/proc/{}/{name}", process.pid));
+                let below = path.strip_prefix("/").unwrap_or(&path);
+                // Its program can be opened by this name wherever it is, even if it has been deleted.
+                let ways = [of("root").join(below), of("exe")];
+                self.modules.open(&ways, mapping.inode, &path)
+            })
+            .collect();
+        let code = Code::new(mappings, &files, &self.modules);
+        Some(Known { program, code, read: Instant::now(), own_names: None, turn: self.turn })
+    }
+
+    fn unnamed(&mut self, stack: &Stack, address: u64, place: &Place) -> Unnamed {
+        let Some(known) = self.processes.get_mut(&stack.creator.identity) else {
+            return Unnamed::Named(Frame { address, ..Frame::default() });
+        };
+        let path = known.code.path(address);
+        match place {
+            Place::Module(number, address) => {
+                Unnamed::Module { number: *number, address: *address, module: path.to_vec() }
+            }
+            Place::Own(..) if path.is_empty() => {
+                let function = own_name(&self.directories, known, &stack.creator, address);
+                Unnamed::Named(Frame { kind: FrameKind::Jit, function, address, ..Frame::default() })
+            }
+            Place::Own(..) => Unnamed::Named(Frame { module: short(path), address, ..Frame::default() }),
+        }
+    }
+}
+
+/// The name that a program gives to code of its own.
+fn own_name(directories: &Directories, known: &mut Known, creator: &Task, address: u64) -> Vec<u8> {
+    let name = |map: &PerfMap| map.name(address).map(<[u8]>::to_vec);
+    if let Some((read, map)) = &known.own_names {
+        if let Some(name) = name(map) {
+            return name;
+        }
+        if read.elapsed() < NAMES_AGAIN {
+            return Vec::new();
+        }
+    }
+    let map = directories.open(creator).and_then(|process| perf_map(&process)).unwrap_or_default();
+    let found = name(&map).unwrap_or_default();
+    known.own_names = Some((Instant::now(), map));
+    found
+}
+
+/// The map is in the temporary directory as the process sees it, and has its pid as the process sees it.
+fn perf_map(process: &Process) -> Option<PerfMap> {
+    const STATUS_MAX: usize = 16 << 10;
+    let status = part(process, "status", STATUS_MAX);
+    let number = |field: &str| {
+        let line =
+            status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(field.as_bytes()))?;
+        let mut numbers = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        Some((numbers.next()?.parse().ok()?, numbers.next_back().and_then(|last| last.parse::<u32>().ok())))
+    };
+    let (owner, _): (u32, _) = number("Uid:")?;
+    let (pid, inner): (u32, _) = number("NSpid:")?;
+    let path = format!("/proc/{}/root/tmp/perf-{}.map", process.pid, inner.unwrap_or(pid));
+    PerfMap::read(path.as_ref(), owner)
+}
