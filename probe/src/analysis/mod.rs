@@ -11,6 +11,7 @@ pub mod fork_site;
 mod line;
 mod listed;
 mod note;
+pub mod profile;
 mod sentence;
 pub mod time;
 mod unreaped;

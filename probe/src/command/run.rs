@@ -83,7 +83,7 @@ pub async fn record(global: &Global, args: RecordArgs, signals: Signals) -> Resu
 
 /// Waits until the command ends, or until its time after a signal is over. Returns why, and the deadline for closing
 /// the window.
-async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
+pub(super) async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
     let ended = child.ends(signals).await;
     let close_by = match ended {
         Ended::ByItself => None,
@@ -92,7 +92,7 @@ async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
     (ended, close_by)
 }
 
-fn not_started(first: First) -> u8 {
+pub(super) fn not_started(first: First) -> u8 {
     output::say("a signal came before everything was attached: the command was not started");
     first.exit_code()
 }

@@ -2,7 +2,7 @@
 //!
 //! Must not judge, nor know how a site is found.
 
-use super::terminal::escape;
+use super::{frame_name, terminal::escape};
 use crate::report::{
     ForkSite, SiteFrame, SiteFrameKind,
     words::{count, duration},
@@ -92,13 +92,7 @@ fn is_runtime(frame: &SiteFrame) -> bool {
 
 /// `function (file:line)`, or where it is if it has no name.
 fn function(frame: &SiteFrame) -> String {
-    let place = frame.module.as_deref().map(base);
-    let text = match (&frame.function, place, &frame.address) {
-        (Some(function), ..) => function.clone(),
-        (None, Some(module), Some(address)) => format!("{module}+{address}"),
-        (None, _, Some(address)) => address.clone(),
-        _ => "?".into(),
-    };
+    let text = frame_name(frame);
     let text = match (&frame.file, frame.line) {
         (Some(file), Some(line)) => format!("{text} ({}:{line})", base(file)),
         _ => text,

@@ -91,9 +91,14 @@ pub(super) fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     }
 }
 
-fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+/// How many parents the table lists.
+fn rows(report: &Report) -> usize {
     let bad = report.parents.iter().filter(|parent| parent.verdict != Verdict::Healthy).count();
-    let rows = (bad + HEALTHY_ROWS_MAX).min(ROWS_MAX);
+    (bad + HEALTHY_ROWS_MAX).min(ROWS_MAX)
+}
+
+fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let rows = rows(report);
     let fixed = 12 + 8 + 8 + 8 + 9 + 9 + 9;
     let command_width = view.width - fixed - 1;
     writeln!(

@@ -24,7 +24,7 @@ pub struct ForkSite {
 }
 
 /// A function that ran, and where in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct SiteFrame {
     /// Its name; absent if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub struct SiteFrame {
 }
 
 /// Who runs a function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SiteFrameKind {
     /// The processor.

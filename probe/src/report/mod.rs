@@ -13,6 +13,7 @@ pub mod explain;
 mod fork_site;
 mod ledger;
 mod parent;
+pub mod profile;
 pub mod reap;
 mod tracer;
 pub mod words;

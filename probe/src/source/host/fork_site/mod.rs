@@ -15,6 +15,7 @@ use std::{
     collections::VecDeque,
     os::unix::ffi::OsStrExt,
     path::PathBuf,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -33,6 +34,8 @@ use unwind::{Code, Rules};
 
 /// Most processes whose memory maps are kept.
 const PROCESSES_MAX: usize = 256;
+/// Most children whose creator is remembered.
+const CREATORS_MAX: usize = 16_384;
 /// An address that no map has may be of a library loaded since: the map is read again, at most so often.
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
@@ -46,6 +49,8 @@ pub struct Sites {
     directories: Directories,
     modules: Modules,
     processes: HashMap<Identity, Known>,
+    /// Who forked whom: a child has the memory map of its creator until either runs another program.
+    creators: HashMap<Identity, Identity>,
     numbers: HashMap<(Vec<Place>, Depth), u32>,
     /// Those whose names are not looked up yet.
     unnamed: VecDeque<(u32, Vec<Unnamed>, Depth)>,
@@ -72,7 +77,7 @@ enum Unnamed {
 /// What is known of a process.
 struct Known {
     program: u64,
-    code: Code,
+    code: Rc<Code>,
     read: Instant,
     own_names: Option<(Instant, PerfMap)>,
     turn: u64,
@@ -84,6 +89,7 @@ impl Sites {
             directories: Directories::learn(),
             modules: Modules::default(),
             processes: HashMap::default(),
+            creators: HashMap::default(),
             numbers: HashMap::default(),
             unnamed: VecDeque::new(),
             names: Names::default(),
@@ -95,6 +101,10 @@ impl Sites {
     /// The number of the site that this stack is of.
     pub fn number(&mut self, stack: &Stack) -> u32 {
         self.turn += 1;
+        if self.creators.len() >= CREATORS_MAX {
+            self.creators.clear();
+        }
+        self.creators.insert(stack.child, stack.creator.identity);
         let (addresses, depth) = match self.read_map(stack) {
             Some(()) => self.unwind(stack),
             None => (Vec::new(), Depth::Gone),
@@ -185,10 +195,9 @@ impl Sites {
             known.turn = turn;
             return Some(());
         }
-        let known = match self.known(&stack.creator, stack.program) {
+        let known = match self.inherited(stack) {
             Some(known) => known,
-            // Its child runs in a copy of its memory until it runs another program.
-            None => self.known(&Task { identity: stack.child, ..Task::default() }, stack.program)?,
+            None => self.known(&stack.creator, stack.program)?,
         };
         if self.processes.len() >= PROCESSES_MAX
             && let Some(eldest) =
@@ -198,6 +207,18 @@ impl Sites {
         }
         self.processes.insert(identity, known);
         Some(())
+    }
+
+    /// The memory map of the process that forked the creator, if both have run as many programs.
+    fn inherited(&self, stack: &Stack) -> Option<Known> {
+        let from = self.processes.get(self.creators.get(&stack.creator.identity)?)?;
+        (stack.program != 0 && from.program == stack.program).then(|| Known {
+            program: from.program,
+            code: from.code.clone(),
+            read: from.read,
+            own_names: None,
+            turn: self.turn,
+        })
     }
 
     fn known(&mut self, task: &Task, program: u64) -> Option<Known> {
@@ -220,7 +241,7 @@ impl Sites {
                 self.modules.open(&ways, mapping.inode, &path)
             })
             .collect();
-        let code = Code::new(mappings, &files, &self.modules);
+        let code = Rc::new(Code::new(mappings, &files, &self.modules));
         Some(Known { program, code, read: Instant::now(), own_names: None, turn: self.turn })
     }
 
