@@ -2,7 +2,10 @@
 //!
 //! Owns layout only. Must not know how a stack is unwound.
 
-use crate::wire::{ParentKey, TaskRef};
+use crate::{
+    interpreter::{PYTHON_FRAMES, PythonFrame},
+    wire::{ParentKey, TaskRef},
+};
 
 /// Stacks are copied by pages of this size, whatever the kernel's: a read over the end of a stack fails whole.
 pub const PAGE: usize = 4_096;
@@ -29,6 +32,11 @@ pub struct ForkStack {
     pub fp: u64,
     pub link: u64,
     pub third: u64,
+    /// [`crate::interpreter::python`]: what is known of the interpreter's frames.
+    pub python: u32,
+    /// How many of `frames` are valid, the innermost first.
+    pub frame_count: u32,
+    pub frames: [PythonFrame; PYTHON_FRAMES],
     /// The stack by its pages: the byte at `sp` is at the place that it has in its page.
     pub stack: [u8; STACK_BYTES],
 }
@@ -40,4 +48,5 @@ impl ForkStack {
     }
 }
 
-const _: () = assert!(size_of::<ForkStack>() == 8 + 32 + 16 + 8 + 8 + 40 + STACK_BYTES);
+const _: () =
+    assert!(size_of::<ForkStack>() == 8 + 32 + 16 + 8 + 8 + 40 + 8 + 24 * PYTHON_FRAMES + STACK_BYTES);

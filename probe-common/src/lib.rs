@@ -7,6 +7,7 @@
 pub mod bucket;
 pub mod child_counts;
 pub mod fork_stack;
+pub mod interpreter;
 pub mod offsets;
 pub mod settings;
 pub mod wire;

@@ -5,6 +5,7 @@
 
 use probe_common::{
     fork_stack::ForkStack,
+    interpreter::{Interpreter, python},
     settings::fork_stacks,
     wire::{ParentKey, loss},
 };
@@ -13,11 +14,12 @@ use crate::{
     filter,
     kernel::{
         clock::now_ns,
+        python::write_frames,
         task::{TaskPtr, TypedTask, describe_process},
         user_stack::write_stack,
     },
     loss::count_loss,
-    maps::{FORK_STACKS, STACK_TARGETS},
+    maps::{FORK_STACKS, INTERPRETERS, STACK_TARGETS},
     settings::setting,
 };
 
@@ -43,7 +45,8 @@ pub fn is_wanted(creator: &ParentKey) -> bool {
 
 /// Sends the site of a fork by the current task.
 #[inline(always)]
-pub fn send(current: TypedTask, child: &ParentKey) {
+pub fn send(current: TypedTask, creator: &ParentKey, child: &ParentKey) {
+    let interpreter = interpreter_of(creator, child);
     let Some(mut entry) = FORK_STACKS.reserve::<ForkStack>(0) else {
         return count_loss(loss::FORK_STACKS_FULL);
     };
@@ -53,13 +56,33 @@ pub fn send(current: TypedTask, child: &ParentKey) {
         (*fork).time_ns = now_ns();
         describe_process(TaskPtr::at(current.0).leader(), &mut (*fork).creator);
         (*fork).child = *child;
-        write_stack(fork, current)
+        (*fork).python = python::NONE;
+        (*fork).frame_count = 0;
+        let written = write_stack(fork, current);
+        if written && let Some(interpreter) = interpreter {
+            write_frames(fork, current, interpreter);
+        }
+        written
     };
     if written {
         entry.submit(wake_flag());
     } else {
         entry.discard(BPF_RB_NO_WAKEUP);
     }
+}
+
+/// The interpreter of a process, if one is known; the child has the same one until it runs another program.
+#[inline(always)]
+fn interpreter_of(creator: &ParentKey, child: &ParentKey) -> Option<&'static Interpreter> {
+    let interpreter = INTERPRETERS.get_ptr(&creator.tgid)?;
+    // SAFETY: a value of our own map.
+    let interpreter = unsafe { &*interpreter };
+    if interpreter.start_boottime_ns != creator.start_boottime_ns {
+        return None;
+    }
+    let inherited = Interpreter { start_boottime_ns: child.start_boottime_ns, ..*interpreter };
+    let _ = INTERPRETERS.insert(&child.tgid, &inherited, 0);
+    Some(interpreter)
 }
 
 /// A process may end before a timer comes, and its mappings with it: where every fork is asked for, the reader is woken

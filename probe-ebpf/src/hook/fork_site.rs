@@ -12,8 +12,12 @@ use crate::{fork_site, kernel::task::TypedTask};
 pub fn fork_site(ctx: BtfTracePointContext) -> i32 {
     let creator = TypedTask::at(ctx.arg::<u64>(0));
     let child = TypedTask::at(ctx.arg::<u64>(1));
-    if child.pid() == child.tgid() && fork_site::is_wanted(&creator.identity()) {
-        fork_site::send(creator, &child.identity_of_leader());
+    if child.pid() != child.tgid() {
+        return 0;
+    }
+    let key = creator.identity();
+    if fork_site::is_wanted(&key) {
+        fork_site::send(creator, &key, &child.identity_of_leader());
     }
     0
 }

@@ -9,6 +9,7 @@ pub mod context;
 mod memory;
 pub mod notice;
 pub mod program;
+pub mod python;
 mod registers;
 pub mod task;
 pub mod typed;

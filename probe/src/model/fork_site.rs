@@ -17,7 +17,7 @@ pub struct Site {
 }
 
 /// A function that was running, and where in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
     pub kind: FrameKind,
     /// Hostile bytes, as are the paths; empty where there is no name for it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use probe_common::{
     fork_stack::ForkStack,
+    interpreter::python,
     wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state},
 };
 
@@ -115,6 +116,8 @@ pub fn fork_stack(bytes: &[u8]) -> Option<Stack> {
         link: fork.link,
         third: fork.third,
         bytes: copied.to_vec(),
+        python: fork.frames.get(..fork.frame_count as usize)?.to_vec(),
+        is_python_cut: fork.python == python::CUT,
     })
 }
 

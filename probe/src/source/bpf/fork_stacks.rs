@@ -7,14 +7,16 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use aya::{
     Ebpf,
-    maps::{MapData, RingBuf},
+    maps::{HashMap, MapData, RingBuf},
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
+
+use probe_common::interpreter::Interpreter;
 
 use super::{
     decode,
     error::{BpfError, broken_object},
-    map::targets,
+    map::{Plain, targets},
     options::ForkStacks,
     programs::FORK_SITE,
 };
@@ -77,6 +79,18 @@ impl ForkStackRing {
             self.has_failed = true;
         }
         self.targets = now;
+    }
+
+    /// Has the frames of this interpreter sent with the stacks of its process. Where that fails, they are missing.
+    pub fn add_interpreter(&self, ebpf: &mut Ebpf, process: Identity, interpreter: &Interpreter) {
+        let map = ebpf.map_mut("INTERPRETERS");
+        let Some(mut map) = map.and_then(|map| HashMap::<_, u32, Plain<Interpreter>>::try_from(map).ok())
+        else {
+            return;
+        };
+        if let Err(error) = map.insert(process.tgid, Plain(*interpreter), 0) {
+            tracing::warn!(pid = process.tgid, %error, "where its Python code forks is not shown");
+        }
     }
 
     /// Attaches the program, or detaches it.

@@ -34,6 +34,9 @@ const STACK_BYTES: u32 = 16 << 10;
 const FORK_STACKS_BYTES: u32 = 8 << 20;
 const FORK_STACKS_BYTES_OF_TARGETS: u32 = 1 << 20;
 
+/// Most Python interpreters that are known; every child that has not run another program takes one for a while.
+const INTERPRETERS: u32 = 1_024;
+
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookChoice {
@@ -93,12 +96,12 @@ pub enum ForkStacks {
 }
 
 impl ForkStacks {
-    /// Size of the ring buffer, and of the map of targets.
-    pub fn room(self) -> (u32, u32) {
+    /// Size of the ring buffer, of the map of targets, and of that of interpreters.
+    pub fn room(self) -> (u32, u32, u32) {
         match self {
-            Self::None => (1, 1),
-            Self::OfTargets => (FORK_STACKS_BYTES_OF_TARGETS, SUSPECTS_MAX as u32),
-            Self::OfAll => (FORK_STACKS_BYTES, 1),
+            Self::None => (1, 1, 1),
+            Self::OfTargets => (FORK_STACKS_BYTES_OF_TARGETS, SUSPECTS_MAX as u32, INTERPRETERS),
+            Self::OfAll => (FORK_STACKS_BYTES, 1, INTERPRETERS),
         }
     }
 }

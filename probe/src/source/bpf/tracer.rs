@@ -9,7 +9,7 @@ use aya::{
     maps::{MapData, RingBuf},
 };
 use aya_log::EbpfLogger;
-use probe_common::wire::ParentEntry;
+use probe_common::{interpreter::Interpreter, wire::ParentEntry};
 
 use super::{
     attach::{Attached, Attaching},
@@ -193,6 +193,16 @@ impl Tracer {
     /// Has the stacks of the forks of these processes sent, where targets are asked for; nobody's else.
     pub fn ask_for_stacks_of(&mut self, tasks: &[Task]) {
         self.stacks.set_targets(&mut self.ebpf, tasks);
+    }
+
+    /// Has the frames of this interpreter sent with the stacks of its process.
+    pub fn add_interpreter(&mut self, process: Identity, interpreter: &Interpreter) {
+        self.stacks.add_interpreter(&mut self.ebpf, process, interpreter);
+    }
+
+    /// Of which forks the stack is asked for.
+    pub fn fork_stacks(&self) -> ForkStacks {
+        self.subscription.fork_stacks
     }
 
     /// Forks whose stack was asked for and did not arrive, so far.

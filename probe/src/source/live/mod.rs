@@ -6,6 +6,7 @@ mod closing;
 #[cfg(test)]
 pub(crate) mod fake;
 mod host;
+mod interpreters;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -82,6 +83,7 @@ impl<H: Host> Live<H> {
         // Before the first tick is set, so that the tick of a second never comes just too early.
         let now = Instant::now();
         host.tick(DRAIN_EVERY.min(every), every);
+        host.watch_begins(&first);
         let began = (begin.time_ns, Input::Begin(begin));
         Self {
             host,

@@ -8,6 +8,8 @@ mod mappings;
 mod module;
 mod names;
 mod perf_map;
+mod python;
+mod python_lines;
 mod stack;
 mod unwind;
 
@@ -22,6 +24,7 @@ use std::{
 use foldhash::HashMap;
 use procfs::process::Process;
 
+use probe_common::interpreter::Interpreter;
 pub use stack::Stack;
 
 use super::process_directory::{Directories, part};
@@ -30,12 +33,17 @@ use mappings::MAPS_MAX;
 use module::Modules;
 use names::{Names, short};
 use perf_map::PerfMap;
+use python::{Layout, Memory};
 use unwind::{Code, Rules};
 
 /// Most processes whose memory maps are kept.
 const PROCESSES_MAX: usize = 256;
 /// Most children whose creator is remembered.
 const CREATORS_MAX: usize = 16_384;
+/// Most interpreted functions that are told apart, by line.
+const PYTHON_FRAMES_MAX: usize = 65_536;
+/// No stack came of it yet.
+const PROGRAM_UNKNOWN: u64 = u64::MAX;
 /// An address that no map has may be of a library loaded since: the map is read again, at most so often.
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
@@ -48,6 +56,8 @@ pub const OTHER: u32 = 0;
 pub struct Sites {
     directories: Directories,
     modules: Modules,
+    /// Where files have their `_PyRuntime`.
+    runtimes: HashMap<u32, Option<u64>>,
     processes: HashMap<Identity, Known>,
     /// Who forked whom: a child has the memory map of its creator until either runs another program.
     creators: HashMap<Identity, Identity>,
@@ -55,6 +65,9 @@ pub struct Sites {
     /// Those whose names are not looked up yet.
     unnamed: VecDeque<(u32, Vec<Unnamed>, Depth)>,
     names: Names,
+    python: PythonFrames,
+    /// Processes with a Python that the programs were not told of.
+    pythons: Vec<Task>,
     rules: Rules,
     /// How many stacks were taken: by this, whose map is the least recently used is known.
     turn: u64,
@@ -66,6 +79,8 @@ enum Place {
     Module(u32, u64),
     /// In code of its own, of this process.
     Own(Identity, u64),
+    /// In an interpreted function: its number.
+    Python(u32),
 }
 
 /// A frame whose name is still to be looked up, or not any more.
@@ -80,6 +95,8 @@ struct Known {
     code: Rc<Code>,
     read: Instant,
     own_names: Option<(Instant, PerfMap)>,
+    /// Its Python, and the address of the runtime.
+    python: Option<(Layout, u64)>,
     turn: u64,
 }
 
@@ -88,11 +105,14 @@ impl Sites {
         Self {
             directories: Directories::learn(),
             modules: Modules::default(),
+            runtimes: HashMap::default(),
             processes: HashMap::default(),
             creators: HashMap::default(),
             numbers: HashMap::default(),
             unnamed: VecDeque::new(),
             names: Names::default(),
+            python: PythonFrames::default(),
+            pythons: Vec::new(),
             rules: Rules::default(),
             turn: 0,
         }
@@ -111,13 +131,14 @@ impl Sites {
         };
         let identity = stack.creator.identity;
         let known = self.processes.get(&identity);
-        let places: Vec<Place> = addresses
+        let mut places: Vec<Place> = addresses
             .iter()
             .map(|address| match known.and_then(|known| known.code.place(*address)) {
                 Some((number, bias)) => Place::Module(number, address.wrapping_sub(bias)),
                 None => Place::Own(identity, *address),
             })
             .collect();
+        let depth = self.with_python(stack, &mut places, depth);
         let key = (places, depth);
         if let Some(number) = self.numbers.get(&key) {
             return *number;
@@ -126,9 +147,7 @@ impl Sites {
             return OTHER;
         }
         let number = self.numbers.len() as u32 + 1;
-        let unnamed =
-            addresses.iter().zip(&key.0).map(|(address, place)| self.unnamed(stack, *address, place));
-        let unnamed = unnamed.collect::<Vec<_>>();
+        let unnamed = key.0.iter().map(|place| self.unnamed(stack, place)).collect();
         self.unnamed.push_back((number, unnamed, depth));
         self.numbers.insert(key, number);
         number
@@ -199,6 +218,9 @@ impl Sites {
             Some(known) => known,
             None => self.known(&stack.creator, stack.program)?,
         };
+        if known.python.is_some() && stack.python.is_empty() && self.pythons.len() < PROCESSES_MAX {
+            self.pythons.push(stack.creator);
+        }
         if self.processes.len() >= PROCESSES_MAX
             && let Some(eldest) =
                 self.processes.iter().min_by_key(|(_, known)| known.turn).map(|(one, _)| *one)
@@ -217,6 +239,7 @@ impl Sites {
             code: from.code.clone(),
             read: from.read,
             own_names: None,
+            python: from.python,
             turn: self.turn,
         })
     }
@@ -242,24 +265,126 @@ impl Sites {
             })
             .collect();
         let code = Rc::new(Code::new(mappings, &files, &self.modules));
-        Some(Known { program, code, read: Instant::now(), own_names: None, turn: self.turn })
+        let python = self.python(&process, &code);
+        Some(Known { program, code, read: Instant::now(), own_names: None, python, turn: self.turn })
     }
 
-    fn unnamed(&mut self, stack: &Stack, address: u64, place: &Place) -> Unnamed {
-        let Some(known) = self.processes.get_mut(&stack.creator.identity) else {
-            return Unnamed::Named(Frame { address, ..Frame::default() });
-        };
-        let path = known.code.path(address);
+    fn unnamed(&mut self, stack: &Stack, place: &Place) -> Unnamed {
         match place {
             Place::Module(number, address) => {
-                Unnamed::Module { number: *number, address: *address, module: path.to_vec() }
+                let module = self.modules.get(*number).map(|module| module.path.clone()).unwrap_or_default();
+                Unnamed::Module { number: *number, address: *address, module }
             }
-            Place::Own(..) if path.is_empty() => {
-                let function = own_name(&self.directories, known, &stack.creator, address);
-                Unnamed::Named(Frame { kind: FrameKind::Jit, function, address, ..Frame::default() })
-            }
-            Place::Own(..) => Unnamed::Named(Frame { module: short(path), address, ..Frame::default() }),
+            Place::Own(_, address) => Unnamed::Named(self.own(stack, *address)),
+            Place::Python(number) => Unnamed::Named(self.python.get(*number)),
         }
+    }
+
+    /// A frame of code that no file has.
+    fn own(&mut self, stack: &Stack, address: u64) -> Frame {
+        let bare = Frame { kind: FrameKind::Jit, address, ..Frame::default() };
+        let Some(known) = self.processes.get_mut(&stack.creator.identity) else { return bare };
+        let path = known.code.path(address);
+        if !path.is_empty() {
+            return Frame { kind: FrameKind::Native, module: short(path), ..bare };
+        }
+        let function = own_name(&self.directories, known, &stack.creator, address);
+        Frame { function, ..bare }
+    }
+
+    /// Puts the interpreted functions in the place of the functions of the interpreter itself.
+    fn with_python(&mut self, stack: &Stack, places: &mut Vec<Place>, depth: Depth) -> Depth {
+        if stack.python.is_empty() {
+            return depth;
+        }
+        let Some((layout, _)) = self.processes.get(&stack.creator.identity).and_then(|known| known.python)
+        else {
+            return depth;
+        };
+        let process = self.directories.open(&stack.creator);
+        let Some(memory) = process.and_then(|process| process.open_relative("mem").ok()).map(Memory::new)
+        else {
+            return depth;
+        };
+        let frames = stack.python.iter().filter_map(|frame| layout.frame(&memory, frame));
+        let python: Vec<Place> = frames.map(|frame| Place::Python(self.python.number(frame))).collect();
+        let is_interpreter = |place: &Place| match place {
+            Place::Module(number, _) => {
+                self.modules.get(*number).is_some_and(|module| python::minor(&module.path).is_some())
+            }
+            _ => false,
+        };
+        let first = places.iter().position(is_interpreter);
+        let last = places.iter().rposition(is_interpreter);
+        let instead = match (first, last) {
+            (Some(first), Some(last)) => first..last + 1,
+            _ => places.len()..places.len(),
+        };
+        places.splice(instead, python);
+        if stack.is_python_cut { Depth::TooDeep } else { depth }
+    }
+
+    /// The Python of a process, if it has one that is known.
+    fn python(&mut self, process: &Process, code: &Code) -> Option<(Layout, u64)> {
+        let found = code.mappings.iter().zip(&code.modules).find_map(|(mapping, module)| {
+            let (minor, (number, bias)) = (python::minor(&mapping.path)?, (*module)?);
+            let symbol = self
+                .runtimes
+                .entry(number)
+                .or_insert_with(|| self.modules.get(number).and_then(|module| module.symbol(b"_PyRuntime")));
+            Some((minor, symbol.as_ref()?.wrapping_add(bias)))
+        });
+        let (minor, runtime) = found?;
+        let memory = Memory::new(process.open_relative("mem").ok()?);
+        Some((Layout::of(minor, &memory, runtime)?, runtime))
+    }
+
+    /// Processes that have forked and have a Python, but no interpreter that is known.
+    pub fn take_pythons(&mut self) -> Vec<Task> {
+        std::mem::take(&mut self.pythons)
+    }
+
+    /// The interpreter of a process, if it has begun: for the programs.
+    pub fn interpreter(&mut self, task: &Task) -> Option<Interpreter> {
+        let process = self.directories.open(task)?;
+        let is_read = self.processes.get(&task.identity).is_some_and(|known| known.python.is_some());
+        if !is_read {
+            let known = self.known(task, PROGRAM_UNKNOWN)?;
+            known.python?;
+            self.processes.insert(task.identity, known);
+        }
+        let (layout, runtime) = self.processes.get(&task.identity)?.python?;
+        let memory = Memory::new(process.open_relative("mem").ok()?);
+        let interpreter = layout.interpreter(&memory, runtime)?;
+        Some(Interpreter { start_boottime_ns: task.identity.start_boottime_ns, ..interpreter })
+    }
+}
+
+/// The interpreted functions that were seen, each once.
+#[derive(Default)]
+struct PythonFrames {
+    frames: Vec<Frame>,
+    numbers: HashMap<Frame, u32>,
+}
+
+impl PythonFrames {
+    /// 0 for those that are not told apart any more.
+    fn number(&mut self, frame: Frame) -> u32 {
+        if let Some(number) = self.numbers.get(&frame) {
+            return *number;
+        }
+        if self.frames.len() >= PYTHON_FRAMES_MAX {
+            return 0;
+        }
+        self.frames.push(frame.clone());
+        self.numbers.insert(frame, self.frames.len() as u32);
+        self.frames.len() as u32
+    }
+
+    fn get(&self, number: u32) -> Frame {
+        let place = (number as usize).checked_sub(1);
+        let other = Frame { kind: FrameKind::Python, ..Frame::default() };
+        place.and_then(|place| self.frames.get(place)).cloned().unwrap_or(other)
     }
 }
 

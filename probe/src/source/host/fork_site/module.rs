@@ -9,7 +9,10 @@ use std::{
     ops::Range,
     os::{
         fd::AsRawFd,
-        unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+        unix::{
+            ffi::OsStrExt,
+            fs::{FileExt, MetadataExt, OpenOptionsExt},
+        },
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,7 +20,7 @@ use std::{
 
 use foldhash::HashMap;
 use nix::{libc, sys::memfd};
-use object::{Object, ObjectSection, ObjectSegment, read::ReadCache};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, read::ReadCache};
 
 /// Most files kept open.
 const FILES_MAX: usize = 256;
@@ -33,6 +36,8 @@ pub type Section = (Range<u64>, Option<Arc<[u8]>>);
 /// A file with code.
 pub struct Module {
     file: File,
+    /// As the process calls it that was first seen with it.
+    pub path: Vec<u8>,
     /// Of each loaded segment: where it is in the file, how long, and its own address.
     segments: Vec<(u64, u64, u64)>,
     pub text: Option<Range<u64>>,
@@ -57,6 +62,14 @@ impl Module {
 
     pub fn has_unwind_information(&self) -> bool {
         self.eh_frame.is_some() || self.debug_frame.is_some()
+    }
+
+    /// Address of a symbol that the file offers to others, as its own addresses have it.
+    pub fn symbol(&self, name: &[u8]) -> Option<u64> {
+        let cache = ReadCache::new(self.file.try_clone().ok()?);
+        let object = object::File::parse(&cache).ok()?;
+        let found = object.dynamic_symbols().find(|symbol| symbol.name_bytes() == Ok(name))?;
+        Some(found.address())
     }
 
     /// Bytes of the file; `None` where it ends before.
@@ -128,7 +141,19 @@ impl Modules {
         let debug_frame = if eh_frame.is_none() { section(".debug_frame") } else { None };
         let (text, got) = (range(".text"), range(".got"));
         let (names, copy) = names(&file, metadata, path);
-        Some(Module { file, segments, text, got, eh_frame, eh_frame_hdr, debug_frame, names, _copy: copy })
+        let path = path.as_os_str().as_bytes().to_vec();
+        Some(Module {
+            file,
+            path,
+            segments,
+            text,
+            got,
+            eh_frame,
+            eh_frame_hdr,
+            debug_frame,
+            names,
+            _copy: copy,
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Must not know how it came here.
 
+use probe_common::interpreter::PythonFrame;
+
 use crate::model::{Identity, Task};
 
 /// Registers and stack of a thread at its fork.
@@ -21,6 +23,10 @@ pub struct Stack {
     pub third: u64,
     /// The stack from `sp` on.
     pub bytes: Vec<u8>,
+    /// The frames of its Python interpreter, the innermost first; none where none is known.
+    pub python: Vec<PythonFrame>,
+    /// There are more of them.
+    pub is_python_cut: bool,
 }
 
 impl Stack {
