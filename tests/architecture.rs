@@ -25,6 +25,7 @@ const PROGRAM_LAYERS: &[&str] = &[
     "hook",
     "lifecycle",
     "event",
+    "fork_site",
     "ledger",
     "parent_table",
     "dead_child_table",

@@ -6,6 +6,8 @@
 
 pub mod bucket;
 pub mod child_counts;
+pub mod fork_stack;
+pub mod interpreter;
 pub mod offsets;
 pub mod settings;
 pub mod wire;

@@ -110,6 +110,14 @@ offsets! {
     regs_third: "pt_regs.dx|pt_regs.regs[2]",
     regs_fourth: "pt_regs.r10|pt_regs.regs[3]",
     regs_size: "pt_regs",
+    /// Where a task went on in user space after the system call, its stack, and its frame.
+    regs_ip: "pt_regs.ip|pt_regs.pc",
+    regs_sp: "pt_regs.sp",
+    regs_fp: "pt_regs.bp|pt_regs.regs[29]",
+    /// Where vfork of glibc keeps its return address; the link register of arm64.
+    regs_link: "pt_regs.di|pt_regs.regs[30]",
+    /// What C's thread-local storage of a thread is found by.
+    task_tls: "task_struct.thread.fsbase|task_struct.thread.uw.tp_value",
     /// Not from BTF but from the tracepoint's format in tracefs.
     exit_wait4_ret: "syscalls:sys_exit_wait4.ret",
     exit_waitid_ret: "syscalls:sys_exit_waitid.ret",

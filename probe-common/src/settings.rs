@@ -21,6 +21,16 @@ pub mod user_registers {
     pub const AT_STACK_END: u32 = 2;
 }
 
+/// [`Settings::fork_stacks`].
+pub mod fork_stacks {
+    /// Of no fork.
+    pub const NONE: u32 = 0;
+    /// Of the forks of those in the STACK_TARGETS map.
+    pub const OF_TARGETS: u32 = 1;
+    /// Of every fork in the scope.
+    pub const OF_ALL: u32 = 2;
+}
+
 /// As the programs find it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +56,8 @@ pub struct Settings {
     pub waitid_number: u32,
     /// Bytes of a kernel stack; for [`user_registers::AT_STACK_END`].
     pub stack_bytes: u32,
-    pub reserved: u32,
+    /// [`fork_stacks`]: of which forks the stack is sent.
+    pub fork_stacks: u32,
 }
 
 impl Settings {
@@ -63,6 +74,6 @@ impl Settings {
         wait4_number: 0,
         waitid_number: 0,
         stack_bytes: 0,
-        reserved: 0,
+        fork_stacks: fork_stacks::NONE,
     };
 }

@@ -394,7 +394,8 @@ pub mod loss {
     pub const DEAD_CHILDREN_FULL: u32 = 1;
     pub const PARENTS_FULL: u32 = 2;
     pub const TARGETS_FULL: u32 = 3;
-    pub const REASONS: u32 = 4;
+    pub const FORK_STACKS_FULL: u32 = 4;
+    pub const REASONS: u32 = 5;
 }
 
 /// A waitid call under way.

@@ -28,6 +28,12 @@ pub fn in_scope(process: &ParentKey) -> bool {
     setting!(scope) != scope::TREE || is_target(process.tgid, process.start_boottime_ns)
 }
 
+/// Whether a birth by this process is asked for.
+#[inline(always)]
+pub fn wants_fork_of(creator: &ParentKey) -> bool {
+    setting!(scope) == scope::HOST || is_target(creator.tgid, creator.start_boottime_ns)
+}
+
 /// A child is born: one of the tree's is of the tree.
 #[inline(always)]
 pub fn inherit_scope(child: &TaskRef, parent: &TaskRef, creator: &TaskRef) -> bool {

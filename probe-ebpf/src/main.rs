@@ -12,6 +12,7 @@ mod atomic;
 mod dead_child_table;
 mod event;
 mod filter;
+mod fork_site;
 mod hook;
 mod kernel;
 mod ledger;

@@ -4,9 +4,12 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use probe_common::wire::{
-    DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, Target,
-    WaitidCall, loss,
+use probe_common::{
+    interpreter::Interpreter,
+    wire::{
+        DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, Target,
+        WaitidCall, loss,
+    },
 };
 
 const BPF_F_MMAPABLE: u32 = 1024;
@@ -41,6 +44,15 @@ pub static BLANK_PARENT: Array<ParentEntry> = Array::with_max_entries(1, 0);
 /// What parents had that are gone and left nothing to tell.
 #[map]
 pub static FINISHED_PARENTS: PerCpuArray<FinishedParents> = PerCpuArray::with_max_entries(1, 0);
+/// Stacks of forks. Holds nothing where none are asked for.
+#[map]
+pub static FORK_STACKS: RingBuf = RingBuf::with_byte_size(4096, 0);
+/// The processes whose forks' stacks are asked for, by tgid.
+#[map]
+pub static STACK_TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(1, 0);
+/// The Python interpreters that are known, by tgid. LRU: nobody says when one has gone.
+#[map]
+pub static INTERPRETERS: LruHashMap<u32, Interpreter> = LruHashMap::with_max_entries(1, 0);
 /// The processes asked for, by tgid.
 #[map]
 pub static TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(32_768, 0);

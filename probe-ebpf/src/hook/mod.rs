@@ -3,6 +3,7 @@
 mod exec;
 mod exit;
 mod fork;
+mod fork_site;
 mod reap;
 mod snapshot;
 mod wait;

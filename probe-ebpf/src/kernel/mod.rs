@@ -9,8 +9,11 @@ pub mod context;
 mod memory;
 pub mod notice;
 pub mod program;
+pub mod python;
+mod registers;
 pub mod task;
 pub mod typed;
+pub mod user_stack;
 pub mod wait_call;
 pub mod waiters;
 

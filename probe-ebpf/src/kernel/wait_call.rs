@@ -1,14 +1,8 @@
 //! What a wait call asks for: its arguments, in the registers that its caller entered the kernel with. Must not know who
 //! counts them.
 
-use aya_ebpf::helpers::{
-    bpf_get_current_task,
-    generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
-};
-use probe_common::settings::user_registers;
-
 use crate::{
-    kernel::memory::read,
+    kernel::{memory::read, registers},
     settings::{offset, setting},
     verifier::forget,
 };
@@ -44,7 +38,7 @@ impl WaitCall {
     /// has these numbers there waits for no process.
     #[inline(always)]
     pub fn of_current() -> Option<Self> {
-        let registers = registers()?;
+        let registers = registers::of_current()?;
         let number: i32 = read(registers, offset!(regs_syscall));
         let first: i32 = read(registers, offset!(regs_argument));
         let (target, options) = if number == setting!(wait4_number) as i32 {
@@ -81,21 +75,5 @@ impl WaitCall {
                 | has(WNOTHREAD) * Self::OWN_THREAD.bits()
                 | clone_only * Self::CLONE_ONLY.bits(),
         )
-    }
-}
-
-/// Address of the registers that the current task entered the kernel with.
-#[inline(always)]
-fn registers() -> Option<u64> {
-    match setting!(user_registers) {
-        // SAFETY: helpers; the task is the current one, typed, as the second wants it.
-        user_registers::BY_HELPER => Some(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as u64),
-        user_registers::AT_STACK_END => {
-            // SAFETY: a helper without arguments.
-            let task = unsafe { bpf_get_current_task() };
-            let stack: u64 = read(task, offset!(task_stack));
-            Some(stack + u64::from(setting!(stack_bytes)) - offset!(regs_size))
-        }
-        _ => None,
     }
 }

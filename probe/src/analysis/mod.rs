@@ -7,10 +7,12 @@ mod cause;
 mod coverage;
 pub mod explain;
 mod finding;
+pub mod fork_site;
 mod line;
 mod listed;
 mod looking_dead;
 mod note;
+pub mod profile;
 mod sentence;
 pub mod time;
 mod unreaped;
@@ -173,6 +175,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         } else {
             Vec::new()
         },
+        fork_site: fork_site::worst(view, known),
         notes: note::notes(known),
     }
 }

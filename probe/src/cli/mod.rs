@@ -6,6 +6,7 @@
 mod doctor;
 mod explain;
 mod global;
+mod profile;
 mod reap;
 mod record;
 mod replay;
@@ -20,6 +21,7 @@ mod tests;
 pub use doctor::DoctorArgs;
 pub use explain::ExplainArgs;
 pub use global::{DEFAULT_BTF, Global, HookChoice};
+pub use profile::{ProfileArgs, ProfileFormat, ProfileSample};
 pub use reap::ReapArgs;
 pub use record::RecordArgs;
 pub use replay::{ReplayArgs, ReplayView};
@@ -99,6 +101,14 @@ pub enum Command {
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),
 
+    /// Find out where programs fork, and what becomes of the children of each place
+    ///
+    /// Copies the stack of each fork and counts, for each place in a program: children forked, dead children that are not
+    /// reaped, how long children were zombies, and how late they were reaped. For C, C++, Rust, Go and other native code
+    /// that is the function, with file and line where there is debug information; for CPython the function and line.
+    #[command(after_help = profile::EXAMPLES)]
+    Profile(ProfileArgs),
+
     /// Free the process table of the zombies of a parent that lives and does not reap
     ///
     /// One thread of the parent is stopped for milliseconds and made to call wait4 for each of them; then it goes on with
@@ -122,6 +132,8 @@ impl Cli {
             Some(Command::Run(args)) => [("--output", &args.output), ("--record", &args.record)]
                 .map(|(name, path)| (name, path.as_deref())),
             Some(Command::Watch(args)) => [("--output", &args.output), ("--record", &args.record)]
+                .map(|(name, path)| (name, path.as_deref())),
+            Some(Command::Profile(args)) => [("--output", &args.output), ("--record", &args.record)]
                 .map(|(name, path)| (name, path.as_deref())),
             Some(Command::Replay(args)) => {
                 [("the recording", Some(args.file.as_path())), ("--output", args.output.as_deref())]

@@ -126,7 +126,7 @@ fn checks(tracer: &Tracer) -> (Vec<HookCheck>, Rung) {
 
 fn stage(stage: programs::HookStage) -> HookStage {
     match stage {
-        programs::HookStage::Fork => HookStage::Fork,
+        programs::HookStage::Fork | programs::HookStage::ForkSite => HookStage::Fork,
         programs::HookStage::Exec => HookStage::Exec,
         programs::HookStage::Exit => HookStage::Exit,
         programs::HookStage::Zombie => HookStage::Zombie,

@@ -9,6 +9,7 @@ mod file;
 mod lines;
 mod live;
 mod output;
+mod profile;
 mod reap;
 mod replay;
 mod run;
@@ -92,6 +93,10 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Explain(args)) => match &args.from {
             Some(recording) => explain::recorded(recording, &args),
             None => block_on(async |signals| explain::live(global, args, signals).await),
+        },
+        Some(Command::Profile(args)) => match &args.from {
+            Some(recording) => profile::recorded(recording, &args),
+            None => block_on(async |signals| profile::live(global, args, signals).await),
         },
         Some(Command::Reap(args)) => reap::reap(args),
     }

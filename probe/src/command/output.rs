@@ -120,13 +120,18 @@ impl Target {
             Format::Text => render::report_text::report(&mut bytes, report, view(terminal)),
         }
         .map_err(|error| Failure::other(format!("cannot render the report: {error}")))?;
+        self.write_bytes(&bytes)
+    }
+
+    /// Writes all bytes in one piece.
+    pub fn write_bytes(self, bytes: &[u8]) -> Result<(), Failure> {
         match self {
             Self::File(file) => {
                 let path = file.path().display().to_string();
-                file.write_whole(&bytes).map_err(|error| Failure::writing(&path, &error))
+                file.write_whole(bytes).map_err(|error| Failure::writing(&path, &error))
             }
-            Self::StandardError => stream("standard error", io::stderr().as_fd(), &bytes),
-            Self::StandardOutput => standard(&bytes),
+            Self::StandardError => stream("standard error", io::stderr().as_fd(), bytes),
+            Self::StandardOutput => standard(bytes),
         }
     }
 }

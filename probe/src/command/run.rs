@@ -14,14 +14,16 @@ use super::{
 use crate::{
     cli::{Global, RecordArgs, RunArgs},
     report::Finding,
-    source::bpf::options::Subscription,
+    source::bpf::options::{ForkStacks, Subscription},
 };
 
 /// `reapwatch run`.
 pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8, Failure> {
     let target = Target::open(args.output.as_deref(), Target::StandardError)?;
     let recording = target.and_recording(args.record.as_deref())?;
-    let mut attached = live::attach(global, Subscription::tree(), args.grace.grace, recording)?;
+    let fork_stacks = if args.stacks { ForkStacks::OfAll } else { ForkStacks::OfTargets };
+    let mut attached =
+        live::attach(global, Subscription::tree().with(fork_stacks), args.grace.grace, recording)?;
     let (mut child, root) = match child::start(&args.command, &signals, &mut attached)? {
         child::Started::Child(child, root) => (child, root),
         child::Started::NotBecauseOf(first) => return Ok(not_started(first)),
@@ -50,11 +52,13 @@ pub async fn record(global: &Global, args: RecordArgs, signals: Signals) -> Resu
     let grace = args.grace.grace;
     if args.command.is_empty() {
         let watching =
-            live::attach(global, Subscription::default(), grace, recording)?.open(None, Use::Report);
+            live::attach(global, Subscription::default().with(ForkStacks::OfTargets), grace, recording)?
+                .open(None, Use::Report);
         watching.quietly_until(for_a_while(args.duration, &signals), true).await?.finish()?;
         return Ok(0);
     }
-    let mut attached = live::attach(global, Subscription::tree(), grace, recording)?;
+    let mut attached =
+        live::attach(global, Subscription::tree().with(ForkStacks::OfTargets), grace, recording)?;
     let (mut child, root) = match child::start(&args.command, &signals, &mut attached)? {
         child::Started::Child(child, root) => (child, root),
         child::Started::NotBecauseOf(first) => return Ok(not_started(first)),
@@ -79,7 +83,7 @@ pub async fn record(global: &Global, args: RecordArgs, signals: Signals) -> Resu
 
 /// Waits until the command ends, or until its time after a signal is over. Returns why, and the deadline for closing
 /// the window.
-async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
+pub(super) async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
     let ended = child.ends(signals).await;
     let close_by = match ended {
         Ended::ByItself => None,
@@ -88,7 +92,7 @@ async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
     (ended, close_by)
 }
 
-fn not_started(first: First) -> u8 {
+pub(super) fn not_started(first: First) -> u8 {
     output::say("a signal came before everything was attached: the command was not started");
     first.exit_code()
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     cli::{Global, TraceArgs, WatchArgs},
     model::DEFAULT_GRACE_NS,
-    source::bpf::options::Subscription,
+    source::bpf::options::{ForkStacks, Subscription},
 };
 
 /// `reapwatch watch`.
@@ -30,7 +30,8 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
         Some(_) => Subscription::default(),
         None => Subscription::counters(nanoseconds(grace)),
     };
-    let watching = live::attach(global, subscription, grace, recording)?.open(None, Use::Report);
+    let watching = live::attach(global, subscription.with(ForkStacks::OfTargets), grace, recording)?
+        .open(None, Use::Report);
     let watched = watching.quietly_until(for_a_while(Some(args.duration), &signals), true).await?;
     let report = watched.report();
     target.write(&report, args.format)?;

@@ -56,8 +56,10 @@ impl Engine {
         left.waited_ns = waited_ns.unwrap_or(left.waited_ns);
         if is_there {
             let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
+            let parent_identity = parent.task.identity;
             parent.abandon(left);
             process.state = State::Abandoned { since_ns: now, waited_ns, held };
+            self.abandoned_of_site(identity, parent_identity, waited_ns);
         } else {
             parent.ledger.counts.reaped += 1;
             process.state = State::TakenForReaped { since_ns: now, left: Box::new(left) };

@@ -88,6 +88,7 @@ impl Engine {
                 let (task, by, how, precision) = (event.process, *parent, *how, *precision);
                 reap_latency_ns =
                     self.reap(Release { task, by, taken, how, precision, since_ns: since, now });
+                self.reaped_of_site(identity, parent.identity, reap_latency_ns);
                 // What the life in the kernel calls a wait may have been the kernel's own reaping.
                 if how == ReapHow::Auto {
                     reap_latency_ns = None;

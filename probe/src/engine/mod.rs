@@ -8,6 +8,7 @@ mod description;
 mod finished;
 #[cfg(test)]
 mod finished_tests;
+mod fork_site;
 mod histogram;
 mod lifecycle;
 mod parent;
@@ -28,6 +29,8 @@ use foldhash::HashMap;
 
 pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
+use fork_site::ForkSites;
+pub use fork_site::{AtSite, SitesOfParent};
 pub use histogram::Histogram;
 pub use parent::{AT_SPAWN_NS, Ledger, Parent};
 pub use process::{LooksDead, Process, State};
@@ -83,6 +86,7 @@ pub struct Engine {
     released: Released,
     unfreed: Unfreed,
     finished: Finished,
+    fork_sites: ForkSites,
     /// From how many processes on the eldest of those that run are no longer followed; at least the bound.
     crowded_at: usize,
 }
@@ -110,6 +114,9 @@ impl Engine {
             }
             Input::ProcessInfo { identity, info } => self.describe(identity, info),
             Input::Evidence { time_ns, identity, evidence } => self.looked_at(time_ns, identity, evidence),
+            Input::ForkSite { time_ns: _, child, creator, site } => self.forked_at(child, creator, site),
+            Input::Site { number, site } => self.named_site(number, site),
+            Input::ForkSitesMissed(missed) => self.fork_sites.missed = missed,
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, enriched),
             Input::Unfreed(deaths) => self.unfreed = Unfreed::new(&deaths),
             Input::Counters(mut counters) => {

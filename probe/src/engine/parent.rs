@@ -7,6 +7,7 @@ use std::sync::Arc;
 use foldhash::HashSet;
 
 use super::{
+    fork_site::SitesOfParent,
     histogram::Histogram,
     provenance::{Provenance, Provenances},
     slow_reaps::SlowReaps,
@@ -92,6 +93,8 @@ pub struct Parent {
     pub reaped_before_exec: u64,
     pub last_fork_ns: u64,
     pub ledger: Ledger,
+    /// Where its children were forked.
+    pub sites: SitesOfParent,
     /// Its unreaped children; `unreaped` is their number.
     pub zombies: HashSet<Identity>,
     /// How long each abandoned child had waited, for those no tracer held, and for those one held.
@@ -153,6 +156,7 @@ impl Parent {
             reaped_before_exec: 0,
             last_fork_ns: 0,
             ledger: Ledger::default(),
+            sites: SitesOfParent::default(),
             zombies: HashSet::default(),
             abandoned_after: Histogram::default(),
             abandoned_held_after: Histogram::default(),

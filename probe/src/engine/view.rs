@@ -15,7 +15,7 @@ use crate::model::{Begin, FinishedParents, Identity, Losses, TracerStats};
 /// The engine at a moment. Where not every event was asked for, or some were lost, what the kernel counted takes the place
 /// of what the events told; that is exact where the last walk of the task list came after the last reading of the counters.
 pub struct View<'a> {
-    engine: &'a Engine,
+    pub(super) engine: &'a Engine,
     parents: HashMap<Identity, Cow<'a, Parent>>,
     sums: Sums,
 }

@@ -4,7 +4,7 @@
 
 use super::{
     Begin, Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, ProcessInfo,
-    Snapshot, TracerStats,
+    Site, Snapshot, Task, TracerStats,
 };
 
 /// All the engine is ever told.
@@ -24,6 +24,20 @@ pub enum Input {
         identity: Identity,
         evidence: Box<Evidence>,
     },
+    /// A child was forked, at this site. Sites have numbers; 0 stands for those that are not told apart.
+    ForkSite {
+        time_ns: u64,
+        child: Identity,
+        creator: Task,
+        site: u32,
+    },
+    /// The site with this number. It may come after the forks at it.
+    Site {
+        number: u32,
+        site: Box<Site>,
+    },
+    /// Forks so far whose site was asked for and did not arrive.
+    ForkSitesMissed(u64),
     Snapshot(Snapshot),
     /// Processes that were released without their free: no counters have their release. They add to the counters that are
     /// read after this.

@@ -6,6 +6,7 @@
 mod condition;
 mod counters;
 mod evidence;
+mod fork_site;
 mod identity;
 mod input;
 mod lifecycle;
@@ -24,6 +25,7 @@ pub use evidence::{
     Blocked, Call, Evidence, PipeRead, SUSPECTS_MAX, THREADS_READ_MAX, Tracer, WAIT_CHANNEL_MAX, WRITERS_MAX,
     Wait, WaitTarget,
 };
+pub use fork_site::{Depth, FRAMES_MAX, Frame, FrameKind, NAME_MAX, SITES_MAX, Site};
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;
 pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};

@@ -8,6 +8,7 @@ use probe_common::bucket;
 
 use super::{
     evidence::{decode_evidence, decode_signal_masks},
+    fork_site::{decode_fork_site, decode_site},
     kind,
 };
 use crate::model::{
@@ -196,6 +197,9 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::DETAIL => decode_detail(from),
         kind::SIGNAL_MASKS => decode_signal_masks(from),
         kind::EVIDENCE => decode_evidence(from),
+        kind::FORK_SITE => decode_fork_site(from),
+        kind::SITE => decode_site(from),
+        kind::FORK_SITES_MISSED => tally(from).map(Input::ForkSitesMissed),
         kind::SNAPSHOT => decode_snapshot(from).map(Input::Snapshot),
         kind::COUNTERS => decode_counters(from).map(|counters| Input::Counters(Box::new(counters))),
         kind::UNFREED => decode_unfreed(from),

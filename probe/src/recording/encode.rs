@@ -4,7 +4,11 @@
 
 use bytes::BufMut;
 
-use super::{evidence::put_evidence, kind};
+use super::{
+    evidence::put_evidence,
+    fork_site::{put_fork_site, put_site},
+    kind,
+};
 use crate::model::{
     Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, Readiness, ReapHow,
     Scope, Session, Stage, Task, TaskState, WaitCalls,
@@ -109,6 +113,18 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
         Input::Evidence { time_ns, identity, evidence } => {
             put_evidence(out, *time_ns, identity, evidence);
             kind::EVIDENCE
+        }
+        Input::ForkSite { time_ns, child, creator, site } => {
+            put_fork_site(out, *time_ns, child, creator, *site);
+            kind::FORK_SITE
+        }
+        Input::Site { number, site } => {
+            put_site(out, *number, site);
+            kind::SITE
+        }
+        Input::ForkSitesMissed(missed) => {
+            out.put_u64_le(*missed);
+            kind::FORK_SITES_MISSED
         }
         Input::Snapshot(snapshot) => {
             for value in [snapshot.began_ns, snapshot.ended_ns, snapshot.settle_after_ns] {

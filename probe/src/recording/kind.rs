@@ -17,3 +17,6 @@ pub const UNFREED: u8 = 11;
 pub const SIGNAL_MASKS: u8 = 12;
 pub const EVIDENCE: u8 = 13;
 pub const ORPHAN: u8 = 14;
+pub const FORK_SITE: u8 = 15;
+pub const SITE: u8 = 16;
+pub const FORK_SITES_MISSED: u8 = 17;

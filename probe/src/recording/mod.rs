@@ -12,6 +12,7 @@
 mod decode;
 mod encode;
 mod evidence;
+mod fork_site;
 mod frames;
 mod kind;
 mod reader;

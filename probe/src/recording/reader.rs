@@ -205,7 +205,9 @@ impl<R: Read> Iterator for Reader<R> {
             Some(Input::Lifecycle(event)) => self.time_ns = event.time_ns,
             Some(Input::Snapshot(snapshot)) => self.time_ns = snapshot.ended_ns,
             Some(Input::Counters(counters)) => self.time_ns = counters.time_ns,
-            Some(Input::Evidence { time_ns, .. }) => self.time_ns = *time_ns,
+            Some(Input::Evidence { time_ns, .. } | Input::ForkSite { time_ns, .. }) => {
+                self.time_ns = *time_ns
+            }
             Some(Input::Losses { time_ns, losses }) => {
                 self.time_ns = *time_ns;
                 losses.damaged = self.losses.damaged;

@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 
 use super::{
+    fork_site_text,
     report_text::verdict,
     terminal::{View, cut, escape, left, right, signal, wrap},
 };
@@ -52,6 +53,9 @@ pub fn page(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<
     }
     if let Some(late) = parent.slow_reaps.as_ref().and_then(words::slow_reaps) {
         indented(out, &format!("late: {late}"), view)?;
+    }
+    if let Some(site) = &parent.fork_site {
+        indented(out, &format!("from: {}", fork_site_text::sentence(site)), view)?;
     }
     for note in &parent.notes {
         indented(out, &format!("note: {}", escape(&note.text)), view)?;

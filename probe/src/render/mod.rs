@@ -5,7 +5,10 @@
 pub mod doctor_text;
 pub mod event_text;
 pub mod explain_text;
+pub mod folded;
+mod fork_site_text;
 pub mod json;
+pub mod pprof;
 pub mod reap_text;
 pub mod report_text;
 pub mod stats_text;
@@ -14,3 +17,16 @@ pub mod terminal;
 
 #[cfg(test)]
 mod tests;
+
+use crate::report::SiteFrame;
+
+/// A function's name, or where it is if it has none.
+fn frame_name(frame: &SiteFrame) -> String {
+    let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    match (&frame.function, frame.module.as_deref(), &frame.address) {
+        (Some(function), ..) => function.clone(),
+        (None, Some(module), Some(address)) => format!("{}+{address}", base(module)),
+        (None, _, Some(address)) => address.clone(),
+        _ => "?".into(),
+    }
+}

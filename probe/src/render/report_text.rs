@@ -4,7 +4,10 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, cut, escape, left, right, wrap};
+use super::{
+    fork_site_text,
+    terminal::{View, cut, escape, left, right, wrap},
+};
 use crate::report::{
     Finding, Parent, Report, Verdict,
     words::{self, called, count, duration, fitting, in_namespace},
@@ -27,11 +30,10 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         writeln!(out)?;
         table(out, report, view)?;
     }
-    for parent in report
-        .parents
-        .iter()
-        .take(ROWS_MAX)
-        .filter(|parent| !parent.causes.is_empty() || !parent.notes.is_empty())
+    for parent in
+        report.parents.iter().take(ROWS_MAX).filter(|parent| {
+            !parent.causes.is_empty() || !parent.notes.is_empty() || parent.fork_site.is_some()
+        })
     {
         causes(out, parent, view)?;
     }
@@ -90,9 +92,14 @@ pub(super) fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     }
 }
 
-fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+/// How many parents the table lists.
+fn rows(report: &Report) -> usize {
     let bad = report.parents.iter().filter(|parent| parent.verdict != Verdict::Healthy).count();
-    let rows = (bad + HEALTHY_ROWS_MAX).min(ROWS_MAX);
+    (bad + HEALTHY_ROWS_MAX).min(ROWS_MAX)
+}
+
+fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let rows = rows(report);
     let fixed = 12 + 8 + 8 + 8 + 9 + 9 + 9;
     let command_width = view.width - fixed - 1;
     writeln!(
@@ -186,6 +193,9 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     }
     if let Some(late) = parent.slow_reaps.as_ref().and_then(words::slow_reaps) {
         indented(out, &format!("late: {late}"), view)?;
+    }
+    if let Some(site) = &parent.fork_site {
+        indented(out, &format!("from: {}", fork_site_text::sentence(site)), view)?;
     }
     for note in &parent.notes {
         indented(out, &format!("note: {}", escape(&note.text)), view)?;

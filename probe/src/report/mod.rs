@@ -10,8 +10,10 @@
 pub mod doctor;
 mod event;
 pub mod explain;
+mod fork_site;
 mod ledger;
 mod parent;
+pub mod profile;
 pub mod reap;
 mod tracer;
 pub mod words;
@@ -22,6 +24,7 @@ pub mod sample;
 mod tests;
 
 pub use event::{EventKind, EventLine, EventProcess, ExitDetail, Readiness, ReapHow};
+pub use fork_site::{ForkSite, SiteDepth, SiteFrame, SiteFrameKind};
 pub use ledger::{Ledger, Other, Settled, VerdictCounts};
 pub use parent::{
     Cause, CauseKind, LatencySummary, Note, NoteKind, Parent, SlowPart, SlowReaps, Verdict, Waits,

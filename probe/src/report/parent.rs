@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{Ledger, Named, Rfc3339};
+use super::{ForkSite, Ledger, Named, Rfc3339};
 
 /// One process whose children died in the window, or that had dead children when the window began.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,6 +58,10 @@ pub struct Parent {
     pub verdict: Verdict,
     /// Why, the strongest cause first; empty for a parent that is `healthy` or `undecided`.
     pub causes: Vec<Cause>,
+    /// Where its children were forked: the site that left the most behind. Absent where no site is known: sites are
+    /// looked for of suspects from then on, and of all with `run --stacks`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fork_site: Option<ForkSite>,
     /// What explains its children without accusing it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,

@@ -32,6 +32,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
             evidence: vec!["it made no wait call while 100 children died on it".into()],
             fix: "call waitpid for each child".into(),
         }],
+        fork_site: None,
         notes: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,8 @@ use super::{SetupError, bpf::tracer::Tracer, host::clock::Ticker, shortage_of};
 
 pub struct Wakeups {
     ring: AsyncFd<OwnedFd>,
+    /// The ring buffer of stacks, where there is one.
+    stacks: Option<AsyncFd<OwnedFd>>,
     /// None where the kernel gives no such timer: the event loop's own serves as well, only dearer.
     ticker: Option<AsyncFd<Ticker>>,
     next: Instant,
@@ -24,15 +26,18 @@ pub struct Wakeups {
 impl Wakeups {
     /// Inside a runtime.
     pub fn new(tracer: &Tracer) -> Result<Self, SetupError> {
-        let ring =
-            tracer.readiness().try_clone_to_owned().and_then(readable).map_err(|error| SetupError {
+        let wait_for = |fd: BorrowedFd<'_>| {
+            fd.try_clone_to_owned().and_then(readable).map_err(|error| SetupError {
                 what: format!("cannot wait for events: {error}"),
                 remedy: shortage_of(&error)
                     .unwrap_or("allow epoll where a filter refuses system calls")
                     .into(),
-            })?;
+            })
+        };
+        let ring = wait_for(tracer.readiness())?;
+        let stacks = tracer.stacks_readiness().map(wait_for).transpose()?;
         let ticker = Ticker::new().and_then(readable).ok();
-        Ok(Self { ring, ticker, next: Instant::now(), every: Duration::MAX })
+        Ok(Self { ring, stacks, ticker, next: Instant::now(), every: Duration::MAX })
     }
 
     /// Ticks from now on: first after `first`, then so often.
@@ -45,17 +50,29 @@ impl Wakeups {
 
     /// Waits for the next of either. May be abandoned at any time.
     pub async fn next(&mut self) {
-        let Self { ring, ticker, next, every } = self;
+        let Self { ring, stacks, ticker, next, every } = self;
         tokio::select! {
             ready = ring.readable() => {
                 if let Ok(mut guard) = ready { guard.clear_ready() }
             }
+            () = stacked(stacks.as_ref()) => {}
             () = ticked(ticker.as_ref(), *next) => {
                 // However long we were stopped: one tick.
                 let now = Instant::now();
                 *next = now.checked_add(*every).unwrap_or(now);
             }
         }
+    }
+}
+
+async fn stacked(stacks: Option<&AsyncFd<OwnedFd>>) {
+    match stacks {
+        Some(stacks) => {
+            if let Ok(mut guard) = stacks.readable().await {
+                guard.clear_ready();
+            }
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use super::{
     error::{BpfError, broken_object, cause, errno},
     load,
-    options::HookChoice,
+    options::{ForkStacks, HookChoice},
     programs::{
         Hook, HookStage, NEEDS_TRAMPOLINE, PROGRAMS, ProgramSpec, Rung, StageHook, program, programs_of,
     },
@@ -55,13 +55,14 @@ pub struct Attaching {
     ebpf: Ebpf,
     btf: Btf,
     choice: HookChoice,
+    fork_stacks: ForkStacks,
     attached: Vec<Attached>,
 }
 
 impl Attaching {
     /// `btf`: the kernel's types of what programs attach to.
-    pub fn new(ebpf: Ebpf, btf: Btf, choice: HookChoice) -> Self {
-        Self { ebpf, btf, choice, attached: Vec::new() }
+    pub fn new(ebpf: Ebpf, btf: Btf, choice: HookChoice, fork_stacks: ForkStacks) -> Self {
+        Self { ebpf, btf, choice, fork_stacks, attached: Vec::new() }
     }
 
     /// Attaches every stage. `wait_hooks`: the wait tracepoints can be used.
@@ -83,6 +84,10 @@ impl Attaching {
         if needs_copy_of_exit() && !exact_zombie {
             self.tracepoints(HookStage::Exit)?;
         }
+        // Not among what reports name: nothing is counted by it.
+        if self.fork_stacks == ForkStacks::OfAll {
+            programs_of(HookStage::ForkSite, None).try_for_each(|spec| self.require(spec))?;
+        }
         self.attached.extend([zombie, reap]);
         self.on_every_rung(HookStage::Snapshot)?;
         Ok((self.ebpf, self.attached))
@@ -100,6 +105,7 @@ impl Attaching {
             Some(Rung::Tracepoint).filter(|rung| self.may(*rung))
         };
         let is_wanted = |spec: &&ProgramSpec| match (spec.rung, spec.hook) {
+            _ if spec.stage == HookStage::ForkSite => self.fork_stacks != ForkStacks::None,
             (None, _) => true,
             (_, Hook::Tracepoint(..)) => spec.rung == rung && wait_hooks,
             _ if spec.stage == HookStage::Exit => spec.rung == rung && needs_copy_of_exit(),

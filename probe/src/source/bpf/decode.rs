@@ -4,14 +4,18 @@
 
 use std::sync::Arc;
 
-use probe_common::wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state};
+use probe_common::{
+    fork_stack::ForkStack,
+    interpreter::python,
+    wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state},
+};
 
 use crate::{
     model::{
         Comm, Counters, DeadChild, Distribution, FinishedParents, Identity, LifecycleEvent, Precision,
         ProcessInfo, Readiness, ReapHow, Stage, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
     },
-    source::host::process_info::split_args,
+    source::host::{fork_site::Stack, process_info::split_args},
 };
 
 /// The types the kernel programs write: plain integers and byte arrays, without padding.
@@ -31,6 +35,8 @@ unsafe impl Wire for wire::ParentEntry {}
 unsafe impl Wire for wire::DeadChild {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::DeadChildSlot {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for ForkStack {}
 
 fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
     if bytes.len() < size_of::<T>() {
@@ -107,6 +113,27 @@ fn readiness(flags: EventFlags) -> Readiness {
     } else {
         Readiness::Unknown
     }
+}
+
+/// One record of the ring buffer of stacks.
+pub fn fork_stack(bytes: &[u8]) -> Option<Stack> {
+    let fork: ForkStack = read(bytes)?;
+    let begins_at = ForkStack::begins_at(fork.sp);
+    let copied = fork.stack.get(begins_at..begins_at.checked_add(fork.copied as usize)?)?;
+    Some(Stack {
+        time_ns: fork.time_ns,
+        creator: task(&fork.creator),
+        child: Identity { tgid: fork.child.tgid, start_boottime_ns: fork.child.start_boottime_ns },
+        program: fork.program,
+        ip: fork.ip,
+        sp: fork.sp,
+        fp: fork.fp,
+        link: fork.link,
+        third: fork.third,
+        bytes: copied.to_vec(),
+        python: fork.frames.get(..fork.frame_count as usize)?.to_vec(),
+        is_python_cut: fork.python == python::CUT,
+    })
 }
 
 fn program(exec: &ExecEvent) -> ProcessInfo {
@@ -218,5 +245,11 @@ mod tests {
     fn a_short_record_and_an_unknown_kind_are_refused() {
         assert_eq!(event(&[0; 8]), None);
         assert_eq!(event(&[0; 136]), None);
+        assert_eq!(fork_stack(&[0; 136]), None);
+        let mut record = vec![0; size_of::<ForkStack>()];
+        assert_eq!(fork_stack(&record).map(|stack| stack.bytes.len()), Some(0));
+        let copied = core::mem::offset_of!(ForkStack, copied);
+        record[copied..copied + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(fork_stack(&record), None, "more than there is room for");
     }
 }

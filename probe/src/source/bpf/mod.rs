@@ -8,6 +8,7 @@ pub mod attach_btf;
 pub mod btf;
 pub mod decode;
 mod error;
+mod fork_stacks;
 mod load;
 mod map;
 mod object;

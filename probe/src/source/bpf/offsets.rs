@@ -33,6 +33,7 @@ const REQUIRED: &[&str] = &[
 ];
 
 const WAIT_ARGUMENTS: &str = "arguments of wait calls";
+const FORK_SITES: &str = "where in a program a child was forked";
 /// On the exact rungs.
 const MERGED_SIGNALS: &str = "signals that were merged into one that was pending";
 
@@ -57,6 +58,10 @@ const FEATURES: &[(&str, &str)] = &[
     ("pt_regs.orig_ax", WAIT_ARGUMENTS),
     ("pt_regs.dx", WAIT_ARGUMENTS),
     ("pt_regs.r10", WAIT_ARGUMENTS),
+    ("pt_regs.ip", FORK_SITES),
+    ("pt_regs.sp", FORK_SITES),
+    ("pt_regs.bp", FORK_SITES),
+    ("task_struct.thread", FORK_SITES),
     ("pt_regs.", "kprobe hooks"),
     ("pt_regs", WAIT_ARGUMENTS),
     ("signal_struct.shared_pending", MERGED_SIGNALS),

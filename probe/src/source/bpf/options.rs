@@ -5,11 +5,11 @@
 use nix::libc;
 use probe_common::{
     offsets::{MISSING, Offsets},
-    settings::{Settings, scope, user_registers},
+    settings::{Settings, fork_stacks, scope, user_registers},
 };
 
 use crate::{
-    model::{Begin, Coverage, Identity, Scope},
+    model::{Begin, Coverage, Identity, SUSPECTS_MAX, Scope},
     source::host::release::is_at_least,
 };
 
@@ -29,6 +29,13 @@ const FOLLOWED_MAX: u32 = 32_768;
 /// Of a kernel stack (before 5.15, see [`user_registers`]); a kernel that looks for errors in itself has larger ones, and
 /// shows no wait call there.
 const STACK_BYTES: u32 = 16 << 10;
+
+/// Room for 500 stacks of forks where all are asked for, and for 60 of suspects.
+const FORK_STACKS_BYTES: u32 = 8 << 20;
+const FORK_STACKS_BYTES_OF_TARGETS: u32 = 1 << 20;
+
+/// Most Python interpreters that are known; every child that has not run another program takes one for a while.
+const INTERPRETERS: u32 = 1_024;
 
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,17 +81,45 @@ pub struct Subscription {
     /// The root of a tree is not known yet: [`super::tracer::Tracer::follow_descendants`] is told whose descendants.
     pub scope: Scope,
     pub coverage: Coverage,
+    pub fork_stacks: ForkStacks,
+}
+
+/// Of which forks the stack is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForkStacks {
+    #[default]
+    None,
+    /// Of those whom [`super::tracer::Tracer::ask_for_stacks_of`] names.
+    OfTargets,
+    /// Of all in the scope.
+    OfAll,
+}
+
+impl ForkStacks {
+    /// Size of the ring buffer, of the map of targets, and of that of interpreters.
+    pub fn room(self) -> (u32, u32, u32) {
+        match self {
+            Self::None => (1, 1, 1),
+            Self::OfTargets => (FORK_STACKS_BYTES_OF_TARGETS, SUSPECTS_MAX as u32, INTERPRETERS),
+            Self::OfAll => (FORK_STACKS_BYTES, 1, INTERPRETERS),
+        }
+    }
 }
 
 impl Subscription {
+    /// The same, with the stacks of these forks.
+    pub fn with(self, fork_stacks: ForkStacks) -> Self {
+        Self { fork_stacks, ..self }
+    }
+
     /// Every stage of the descendants of a process that will be named.
     pub fn tree() -> Self {
-        Self { scope: Scope::Tree(Identity::default()), coverage: Coverage::EveryEvent }
+        Self { scope: Scope::Tree(Identity::default()), coverage: Coverage::EveryEvent, ..Self::default() }
     }
 
     /// Counters of every parent; of the stages only what is slow, a reap this late, or wrong.
     pub fn counters(slow_ns: u64) -> Self {
-        Self { scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns } }
+        Self { scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns }, ..Self::default() }
     }
 
     /// Stages of these processes and of their children, of all where there are none; with a latency, only reaps that late.
@@ -94,7 +129,7 @@ impl Subscription {
             0 => Coverage::EveryEvent,
             min_latency_ns => Coverage::LateReaps { min_latency_ns },
         };
-        Self { scope, coverage }
+        Self { scope, coverage, ..Self::default() }
     }
 
     /// The processes that are named; none of them where the scope is another.
@@ -143,6 +178,11 @@ pub fn settings(options: &TracerOptions) -> Settings {
         Coverage::Exceptions { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, slow_ns),
         Coverage::LateReaps { min_latency_ns } => settings.min_latency_ns = min_latency_ns,
     }
+    settings.fork_stacks = match options.subscription.fork_stacks {
+        ForkStacks::None => fork_stacks::NONE,
+        ForkStacks::OfTargets => fork_stacks::OF_TARGETS,
+        ForkStacks::OfAll => fork_stacks::OF_ALL,
+    };
     settings
 }
 

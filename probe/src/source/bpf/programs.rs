@@ -66,6 +66,8 @@ impl fmt::Display for Hook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookStage {
     Fork,
+    /// Where a fork came from. Only where that is asked for; of suspects alone, it is attached as long as there are any.
+    ForkSite,
     Exec,
     Exit,
     Zombie,
@@ -138,6 +140,7 @@ pub const PROGRAMS: &[ProgramSpec] = {
         spec("exit_again", TpBtf("sched_process_exit"), Exit, Some(R::Tracepoint), B::CopyOrZombie, 7),
         spec("process_exec", TpBtf("sched_process_exec"), Exec, None, B::None, 3),
         spec("process_fork", TpBtf("sched_process_fork"), Fork, None, B::None, 2),
+        spec(FORK_SITE, TpBtf("sched_process_fork"), ForkSite, None, B::Unneeded, 9),
         spec("process_wait", RawTp("sched_process_wait"), Wait, None, B::Unneeded, 6),
         spec(TASK_LIST, IterTask, Snapshot, None, B::Unneeded, 4),
         spec("process_free", TpBtf("sched_process_free"), Reap, None, B::None, 5),
@@ -159,6 +162,9 @@ pub const NEEDS_TRAMPOLINE: &str = "release_again";
 
 /// The iterator over the task list.
 pub const TASK_LIST: &str = "task_snapshot";
+
+/// Sends the stacks of forks.
+pub const FORK_SITE: &str = "fork_site";
 
 /// The program with this name.
 pub fn program(name: &str) -> Option<&'static ProgramSpec> {

@@ -60,7 +60,12 @@ impl Refused {
 
     /// Entries for which a map had no room.
     pub fn entries(&self) -> u64 {
-        self.0.iter().sum::<u64>() - self.events()
+        self.0.iter().sum::<u64>() - self.events() - self.fork_stacks()
+    }
+
+    /// Forks for whose stack the ring buffer had no room: no count depends on them.
+    pub fn fork_stacks(&self) -> u64 {
+        self.of(loss::FORK_STACKS_FULL)
     }
 
     fn of(&self, reason: u32) -> u64 {

@@ -9,17 +9,18 @@ use aya::{
     maps::{MapData, RingBuf},
 };
 use aya_log::EbpfLogger;
-use probe_common::wire::ParentEntry;
+use probe_common::{interpreter::Interpreter, wire::ParentEntry};
 
 use super::{
     attach::{Attached, Attaching},
     attach_btf::attach_types,
     decode,
     error::broken_object,
+    fork_stacks::ForkStackRing,
     load,
     map::{dead_children, finished_parents, parents::Parents, targets},
     object::{self, Located},
-    options::{Subscription, TracerOptions, followed_max, parent_slots},
+    options::{ForkStacks, Subscription, TracerOptions, followed_max, parent_slots},
     programs::{self, HookStage},
     stats::{self, ProgramCost, Refused, Sizes},
     sys::count_runs,
@@ -28,11 +29,11 @@ use super::{
 use crate::{
     model::{
         Begin, Counters, DeadChild, FinishedParents, Hooks, Identity, LifecycleEvent, Losses, MapStats,
-        ProgramStats, Scope, Snapshot,
+        ProgramStats, Scope, Snapshot, Task,
     },
     source::{
         SetupError,
-        host::{clock, namespace},
+        host::{clock, fork_site::Stack, namespace},
     },
 };
 
@@ -47,6 +48,7 @@ const CROWDED_SHARE: u64 = 3;
 pub struct Tracer {
     ebpf: Ebpf,
     events: RingBuf<MapData>,
+    stacks: ForkStackRing,
     parents: Parents,
     attached: Vec<Attached>,
     subscription: Subscription,
@@ -89,7 +91,9 @@ impl Tracer {
         } else {
             None
         };
-        let (mut ebpf, attached) = Attaching::new(ebpf, btf, options.hooks).attach_all(wait_hooks)?;
+        let (mut ebpf, attached) = Attaching::new(ebpf, btf, options.hooks, options.subscription.fork_stacks)
+            .attach_all(wait_hooks)?;
+        let stacks = ForkStackRing::take(&mut ebpf, options.subscription.fork_stacks)?;
         let events = ebpf
             .take_map("EVENTS")
             .and_then(|map| RingBuf::try_from(map).ok())
@@ -107,6 +111,7 @@ impl Tracer {
         Ok(Self {
             ebpf,
             events,
+            stacks,
             parents,
             attached,
             subscription: options.subscription.clone(),
@@ -173,6 +178,40 @@ impl Tracer {
             }
         }
         false
+    }
+
+    /// The same of stacks; `None` where none are asked for.
+    pub fn stacks_readiness(&self) -> Option<BorrowedFd<'_>> {
+        self.stacks.readiness()
+    }
+
+    /// Takes up to `most` stacks out of their ring buffer. Returns true if that was all.
+    pub fn drain_stacks(&mut self, most: usize, take: impl FnMut(Stack)) -> bool {
+        self.stacks.drain(most, take)
+    }
+
+    /// Has the stacks of the forks of these processes sent, where targets are asked for; nobody's else.
+    pub fn ask_for_stacks_of(&mut self, tasks: &[Task]) {
+        self.stacks.set_targets(&mut self.ebpf, tasks);
+    }
+
+    /// Has the frames of this interpreter sent with the stacks of its process.
+    pub fn add_interpreter(&mut self, process: Identity, interpreter: &Interpreter) {
+        self.stacks.add_interpreter(&mut self.ebpf, process, interpreter);
+    }
+
+    /// Of which forks the stack is asked for.
+    pub fn fork_stacks(&self) -> ForkStacks {
+        self.subscription.fork_stacks
+    }
+
+    /// Forks whose stack was asked for and did not arrive, so far.
+    pub fn stacks_missed(&self) -> u64 {
+        if self.subscription.fork_stacks == ForkStacks::None {
+            0
+        } else {
+            Refused::read(&self.ebpf).fork_stacks()
+        }
     }
 
     /// Walks the kernel's task list. Zombies whose death no hook has seen are entered into the maps as they are passed.

@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod condition;
 pub mod evidence;
+pub mod fork_site;
 pub mod namespace;
 pub mod privileges;
 pub mod process_directory;

@@ -47,6 +47,12 @@ impl Reader {
         let unit = cgroup::unit(&part(&process, "cgroup", CGROUP_MAX), &self.seen_from);
         Some(ProcessInfo { command_line: arguments(&command_line), executable, unit })
     }
+
+    /// Whether its program is called python.
+    pub fn is_python(&self, task: &Task) -> bool {
+        let executable = self.directories.open(task).and_then(|process| process.exe().ok());
+        executable.is_some_and(|path| path.to_string_lossy().contains("python"))
+    }
 }
 
 /// Command line, as /proc has it, and path of the executable. A kernel thread has neither, and another user's path is

@@ -28,6 +28,8 @@ const STRAGGLERS_TAKE: Duration = Duration::from_millis(15);
 const FREES_TAKE: Duration = Duration::from_millis(60);
 /// The longest wait for frees, where nothing else says who reaped: on a busy machine RCU takes its time.
 const LAST_FREES: Duration = Duration::from_secs(2);
+/// The longest that the names of fork sites may take at the end: those without are shown by module and address.
+const LAST_NAMES_TAKE: Duration = Duration::from_secs(5);
 /// How often to look whether all frees have come.
 const LOOK_FOR_FREES_EVERY: Duration = Duration::from_millis(5);
 
@@ -130,6 +132,7 @@ impl<H: Host> Live<H> {
 
     async fn step(&mut self, closing: &mut Closing, batch: &mut Batch) -> Result<(), SetupError> {
         batch.inputs.append(&mut self.pending);
+        self.host.fork_sites(Instant::now(), &mut batch.inputs);
         match closing.step {
             Step::LastSnapshot => {
                 if self.drain(batch, |event| Some(event.time_ns)) {
@@ -186,6 +189,9 @@ impl<H: Host> Live<H> {
         if !closing.unfreed.is_empty() {
             batch.inputs.push((self.host.now_ns(), Input::Unfreed(mem::take(&mut closing.unfreed))));
         }
+        let names_by = Instant::now() + LAST_NAMES_TAKE;
+        let names_by = closing.by.map_or(names_by, |by| names_by.min(by));
+        while !self.host.fork_sites(names_by, &mut batch.inputs) && Instant::now() < names_by {}
         let is_lossy = self.read_counters(batch, Some(closing.frees_missed));
         let mut last = mem::take(&mut closing.walk.snapshot);
         if is_lossy || batch.is_counted {

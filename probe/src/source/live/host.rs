@@ -2,26 +2,34 @@
 //!
 //! Must not know when and in which order anything is read.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use foldhash::HashMap;
 
+use super::interpreters::Interpreters;
 use crate::{
     model::{
-        Counters, DeadChild, Evidence, FinishedParents, LifecycleEvent, Losses, ProcessInfo, Snapshot, Task,
-        TracerStats,
+        Counters, DeadChild, Evidence, FinishedParents, Input, LifecycleEvent, Losses, ProcessInfo, Snapshot,
+        Task, TaskState, TracerStats,
     },
     source::{
         SetupError,
-        bpf::tracer::Tracer,
+        bpf::{options::ForkStacks, tracer::Tracer},
         host::{
             clock,
             evidence::{self, Writers},
+            fork_site::{Sites, Stack},
             process_info, self_usage,
         },
         wakeups::Wakeups,
     },
 };
+
+/// Most stacks taken at a time, in some 10 ms.
+const STACKS_AT_ONCE: usize = 512;
 
 /// A host with attached programs.
 pub trait Host {
@@ -49,6 +57,14 @@ pub trait Host {
     fn losses(&mut self) -> Losses;
     /// What the tracer costs and holds.
     fn tracer_stats(&mut self) -> TracerStats;
+    /// The processes that are there when the window opens.
+    fn watch_begins(&mut self, _first: &Snapshot) {}
+    /// Has the sites of these processes' forks told, where only those of suspects are asked for.
+    fn ask_for_sites_of(&mut self, _suspects: &[Task]) {}
+    /// Sites of forks, and the names of those that could be looked up by that time. True if none is left.
+    fn fork_sites(&mut self, _by: Instant, _inputs: &mut Vec<(u64, Input)>) -> bool {
+        true
+    }
     /// What a process runs; `None` if it has gone or is hidden.
     fn describe(&self, task: &Task) -> Option<ProcessInfo>;
     /// What a process is doing; `None` if it has died or is hidden. The writers of pipes are not named.
@@ -63,11 +79,38 @@ pub struct ThisHost {
     wakeups: Wakeups,
     proc: process_info::Reader,
     suspects: evidence::Reader,
+    /// `None` until the first stack comes.
+    sites: Option<Sites>,
+    sites_missed: u64,
+    interpreters: Interpreters,
 }
 
 impl ThisHost {
     pub fn new(tracer: Tracer, wakeups: Wakeups) -> Self {
-        Self { tracer, wakeups, proc: process_info::Reader::open(), suspects: evidence::Reader::open() }
+        Self {
+            tracer,
+            wakeups,
+            proc: process_info::Reader::open(),
+            suspects: evidence::Reader::open(),
+            sites: None,
+            sites_missed: 0,
+            interpreters: Interpreters::default(),
+        }
+    }
+}
+
+impl ThisHost {
+    /// Tells the programs of interpreters that have begun.
+    fn find_interpreters(&mut self) {
+        if !self.interpreters.are_pending() {
+            return;
+        }
+        let sites = self.sites.get_or_insert_with(Sites::new);
+        self.interpreters.look(|task| {
+            let Some(interpreter) = sites.interpreter(task) else { return false };
+            self.tracer.add_interpreter(task.identity, &interpreter);
+            true
+        });
     }
 }
 
@@ -88,9 +131,16 @@ impl Host for ThisHost {
         self.wakeups.next().await;
     }
 
-    fn drain(&mut self, most: usize, take: impl FnMut(LifecycleEvent)) -> bool {
+    fn drain(&mut self, most: usize, mut take: impl FnMut(LifecycleEvent)) -> bool {
         self.tracer.flush_log();
-        self.tracer.drain(most, take)
+        if self.tracer.fork_stacks() != ForkStacks::OfAll {
+            return self.tracer.drain(most, take);
+        }
+        let interpreters = &mut self.interpreters;
+        self.tracer.drain(most, |event| {
+            interpreters.ran(&event);
+            take(event);
+        })
     }
 
     fn snapshot(&mut self, settle_after_ns: u64) -> Result<Snapshot, SetupError> {
@@ -121,6 +171,47 @@ impl Host for ThisHost {
         let (programs, maps) = self.tracer.tracer_stats();
         let (cpu_ns, resident_bytes) = self_usage::cost();
         TracerStats { cpu_ns, resident_bytes, programs, maps }
+    }
+
+    fn watch_begins(&mut self, first: &Snapshot) {
+        if self.tracer.fork_stacks() == ForkStacks::OfAll {
+            let is_python =
+                |task: &Task| task.comm.bytes().starts_with(b"python") || self.proc.is_python(task);
+            let running = first.tasks.iter().filter(|seen| seen.state == TaskState::Running);
+            let tasks: Vec<Task> = running.map(|seen| seen.process).filter(is_python).collect();
+            tasks.into_iter().for_each(|task| self.interpreters.add(task));
+        }
+    }
+
+    fn ask_for_sites_of(&mut self, suspects: &[Task]) {
+        if self.tracer.fork_stacks() == ForkStacks::OfTargets {
+            suspects.iter().for_each(|task| self.interpreters.add(*task));
+        }
+        self.tracer.ask_for_stacks_of(suspects);
+    }
+
+    fn fork_sites(&mut self, by: Instant, inputs: &mut Vec<(u64, Input)>) -> bool {
+        self.find_interpreters();
+        let sites = &mut self.sites;
+        let none_left = self.tracer.drain_stacks(STACKS_AT_ONCE, |stack| {
+            let Stack { time_ns, creator, child, .. } = stack;
+            let site = sites.get_or_insert_with(Sites::new).number(&stack);
+            inputs.push((time_ns, Input::ForkSite { time_ns, child, creator, site }));
+        });
+        if let Some(sites) = &mut self.sites {
+            sites.take_pythons().into_iter().for_each(|task| self.interpreters.add(task));
+        }
+        let missed = self.tracer.stacks_missed();
+        if missed != self.sites_missed {
+            self.sites_missed = missed;
+            inputs.push((clock::boottime_ns(), Input::ForkSitesMissed(missed)));
+        }
+        let Some(sites) = &mut self.sites else { return none_left };
+        let named =
+            sites.named(by).into_iter().map(|(number, site)| Input::Site { number, site: Box::new(site) });
+        let time_ns = clock::boottime_ns();
+        inputs.extend(named.map(|input| (time_ns, input)));
+        none_left && !sites.has_unnamed()
     }
 
     fn describe(&self, task: &Task) -> Option<ProcessInfo> {

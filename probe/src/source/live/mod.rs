@@ -6,6 +6,7 @@ mod closing;
 #[cfg(test)]
 pub(crate) mod fake;
 mod host;
+mod interpreters;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,8 @@ const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 const COUNTERS_EVERY_WHEN_CROWDED: Duration = Duration::from_millis(200);
 /// A dead process counts as released if it died this long before a snapshot that does not have it.
 const SETTLE_AFTER_NS: u64 = 1_000_000_000;
+/// How long the names of fork sites may take at a time; the rest follows.
+const NAMES_TAKE: Duration = Duration::from_millis(10);
 /// Most events of a batch: all that fit the kernel's buffer would take megabytes here too.
 const EVENTS_AT_ONCE: usize = 2_048;
 
@@ -80,6 +83,7 @@ impl<H: Host> Live<H> {
         // Before the first tick is set, so that the tick of a second never comes just too early.
         let now = Instant::now();
         host.tick(DRAIN_EVERY.min(every), every);
+        host.watch_begins(&first);
         let began = (begin.time_ns, Input::Begin(begin));
         Self {
             host,
@@ -169,6 +173,8 @@ impl<H: Host> Source for Live<H> {
             self.host.ready().await;
         }
         batch.inputs.append(&mut self.pending);
+        // Before events: a child is to be known by its site when it is reaped.
+        self.host.fork_sites(Instant::now() + NAMES_TAKE, &mut batch.inputs);
         if self.drain(batch, |event| Some(event.time_ns)) {
             self.read(batch)?;
         }
@@ -192,5 +198,6 @@ impl<H: Host> Source for Live<H> {
         let closing = self.closing.as_ref();
         let turn = Turn::begin(closing.is_some(), closing.and_then(Closing::by));
         self.pending.extend(self.suspects.look(&self.host, suspects, turn));
+        self.host.ask_for_sites_of(suspects);
     }
 }

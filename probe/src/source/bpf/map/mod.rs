@@ -9,6 +9,7 @@ pub mod parents;
 pub mod targets;
 
 use probe_common::{
+    interpreter::Interpreter,
     offsets::Offsets,
     settings::Settings,
     wire::{FinishedParents, ParentEntry, ParentKey, Target},
@@ -24,6 +25,8 @@ unsafe impl aya::Pod for Plain<Offsets> {}
 unsafe impl aya::Pod for Plain<Settings> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<Target> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<Interpreter> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<FinishedParents> {}
 // SAFETY: as above.

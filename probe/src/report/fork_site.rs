@@ -1,0 +1,98 @@
+//! Where in a parent's program its children were forked.
+//!
+//! Owns names, order and units of its fields. Must not know how a site is found.
+
+use serde::Serialize;
+
+/// The fork site of a parent that left the most children behind or, where none did, that forked the most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ForkSite {
+    /// Children that were forked there while it was watched.
+    pub forks: u64,
+    /// Of these, those that are unreaped.
+    pub unreaped: u64,
+    /// Of these, those that it left behind when it died.
+    pub abandoned: u64,
+    /// For how long they were zombies, all together, in ns; those that are unreaped up to the end of the window.
+    pub zombie_time_ns: u64,
+    /// How many other sites of this parent are known.
+    pub other_sites: u64,
+    /// How far its callers could be followed.
+    pub depth: SiteDepth,
+    /// The functions that ran, the innermost first.
+    pub frames: Vec<SiteFrame>,
+}
+
+/// A function that ran, and where in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct SiteFrame {
+    /// Its name; absent if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// The source file; absent if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The file that the code was loaded from; absent for code that a program made itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// Where in that file, or without one in memory; absent for an interpreted function.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Who runs it.
+    pub kind: SiteFrameKind,
+}
+
+/// Who runs a function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteFrameKind {
+    /// The processor.
+    #[default]
+    Native,
+    /// The processor; the program made the code while it ran.
+    Jit,
+    /// CPython.
+    Python,
+}
+
+/// How far the callers could be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteDepth {
+    /// To where the thread began.
+    Whole,
+    /// To the end of the part of the stack that was copied.
+    CopyEnded,
+    /// To code that says nothing of its caller.
+    NoUnwindInformation,
+    /// To the most frames that are kept.
+    TooDeep,
+    /// By looking through the stack: functions may be missing at the inner end.
+    Scanned,
+    /// Not at all: the process had gone before its memory map could be read.
+    Gone,
+    /// It is not one site but all those that are not told apart.
+    Other,
+}
+
+impl SiteDepth {
+    /// What is missing, to follow the frames; empty where nothing is.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Whole => "",
+            Self::CopyEnded => {
+                "the callers beyond are not known: the stack is deeper than the part that is copied"
+            }
+            Self::NoUnwindInformation => {
+                "the callers beyond are not known: this code does not say where it returns to"
+            }
+            Self::TooDeep => "the callers beyond are not kept",
+            Self::Scanned => "found by looking through the stack: functions may be missing",
+            Self::Gone => "the process was gone before its memory map could be read",
+            Self::Other => "many sites, which are not told apart",
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! Fork sites: from copied stacks to functions with files and lines.
+//!
+//! A stack gets the number of its site at once. Names, which take a hundred times as long, follow when there is time; the
+//! files they come from stay open. Owns how many sites, processes and files are kept, and how long names may take. Must not
+//! know who asks for a site, nor what it is good for.
+
+mod mappings;
+mod module;
+mod names;
+mod perf_map;
+mod python;
+mod python_lines;
+mod stack;
+mod unwind;
+
+use std::{
+    collections::VecDeque,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use foldhash::HashMap;
+use procfs::process::Process;
+
+use probe_common::interpreter::Interpreter;
+pub use stack::Stack;
+
+use super::process_directory::{Directories, part};
+use crate::model::{Depth, FRAMES_MAX, Frame, FrameKind, Identity, SITES_MAX, Site, Task};
+use mappings::MAPS_MAX;
+use module::Modules;
+use names::{Names, short};
+use perf_map::PerfMap;
+use python::{Layout, Memory};
+use unwind::{Code, Rules};
+
+/// Most processes whose memory maps are kept.
+const PROCESSES_MAX: usize = 256;
+/// Most children whose creator is remembered.
+const CREATORS_MAX: usize = 16_384;
+/// Most interpreted functions that are told apart, by line.
+const PYTHON_FRAMES_MAX: usize = 65_536;
+/// No stack came of it yet.
+const PROGRAM_UNKNOWN: u64 = u64::MAX;
+/// An address that no map has may be of a library loaded since: the map is read again, at most so often.
+const MAP_AGAIN: Duration = Duration::from_millis(200);
+/// The same for the names that a program gives to its own code.
+const NAMES_AGAIN: Duration = Duration::from_secs(1);
+
+/// The number of all sites that are not told apart.
+pub const OTHER: u32 = 0;
+
+/// Finds sites.
+pub struct Sites {
+    directories: Directories,
+    modules: Modules,
+    /// Where files have their `_PyRuntime`.
+    runtimes: HashMap<u32, Option<u64>>,
+    processes: HashMap<Identity, Known>,
+    /// Who forked whom: a child has the memory map of its creator until either runs another program.
+    creators: HashMap<Identity, Identity>,
+    numbers: HashMap<(Vec<Place>, Depth), u32>,
+    /// Those whose names are not looked up yet.
+    unnamed: VecDeque<(u32, Vec<Unnamed>, Depth)>,
+    names: Names,
+    python: PythonFrames,
+    /// Processes with a Python that the programs were not told of.
+    pythons: Vec<Task>,
+    rules: Rules,
+    /// How many stacks were taken: by this, whose map is the least recently used is known.
+    turn: u64,
+}
+
+/// A place in a program, the same in all processes that run it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Module(u32, u64),
+    /// In code of its own, of this process.
+    Own(Identity, u64),
+    /// In an interpreted function: its number.
+    Python(u32),
+}
+
+/// A frame whose name is still to be looked up, or not any more.
+enum Unnamed {
+    Module { number: u32, address: u64, module: Vec<u8> },
+    Named(Frame),
+}
+
+/// What is known of a process.
+struct Known {
+    program: u64,
+    code: Rc<Code>,
+    read: Instant,
+    own_names: Option<(Instant, PerfMap)>,
+    /// Its Python, and the address of the runtime.
+    python: Option<(Layout, u64)>,
+    turn: u64,
+}
+
+impl Sites {
+    pub fn new() -> Self {
+        Self {
+            directories: Directories::learn(),
+            modules: Modules::default(),
+            runtimes: HashMap::default(),
+            processes: HashMap::default(),
+            creators: HashMap::default(),
+            numbers: HashMap::default(),
+            unnamed: VecDeque::new(),
+            names: Names::default(),
+            python: PythonFrames::default(),
+            pythons: Vec::new(),
+            rules: Rules::default(),
+            turn: 0,
+        }
+    }
+
+    /// The number of the site that this stack is of.
+    pub fn number(&mut self, stack: &Stack) -> u32 {
+        self.turn += 1;
+        if self.creators.len() >= CREATORS_MAX {
+            self.creators.clear();
+        }
+        self.creators.insert(stack.child, stack.creator.identity);
+        let (addresses, depth) = match self.read_map(stack) {
+            Some(()) => self.unwind(stack),
+            None => (Vec::new(), Depth::Gone),
+        };
+        let identity = stack.creator.identity;
+        let known = self.processes.get(&identity);
+        let mut places: Vec<Place> = addresses
+            .iter()
+            .map(|address| match known.and_then(|known| known.code.place(*address)) {
+                Some((number, bias)) => Place::Module(number, address.wrapping_sub(bias)),
+                None => Place::Own(identity, *address),
+            })
+            .collect();
+        let depth = self.with_python(stack, &mut places, depth);
+        let key = (places, depth);
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        if self.numbers.len() >= SITES_MAX {
+            return OTHER;
+        }
+        let number = self.numbers.len() as u32 + 1;
+        let unnamed = key.0.iter().map(|place| self.unnamed(stack, place)).collect();
+        self.unnamed.push_back((number, unnamed, depth));
+        self.numbers.insert(key, number);
+        number
+    }
+
+    /// Sites with names, as many as can be looked up by that time; at least one, if any is left.
+    pub fn named(&mut self, by: Instant) -> Vec<(u32, Site)> {
+        let mut named = Vec::new();
+        while let Some((number, frames, depth)) = self.unnamed.pop_front() {
+            let mut site = Site { frames: Vec::new(), depth };
+            for frame in frames {
+                match frame {
+                    Unnamed::Named(frame) => site.frames.push(frame),
+                    Unnamed::Module { number, address, module } => {
+                        let names = self.modules.get(number).map(|module| module.names.as_path());
+                        let names = names.unwrap_or(std::path::Path::new(""));
+                        site.frames.extend(self.names.of(number, names, &module, address));
+                    }
+                }
+            }
+            if site.frames.len() > FRAMES_MAX {
+                site.frames.truncate(FRAMES_MAX);
+                site.depth = Depth::TooDeep;
+            }
+            named.push((number, site));
+            if Instant::now() >= by {
+                break;
+            }
+        }
+        named
+    }
+
+    /// Whether the names of a site are still to be looked up.
+    pub fn has_unnamed(&self) -> bool {
+        !self.unnamed.is_empty()
+    }
+
+    fn unwind(&mut self, stack: &Stack) -> (Vec<u64>, Depth) {
+        let mut again = true;
+        loop {
+            let Some(known) = self.processes.get(&stack.creator.identity) else {
+                return (Vec::new(), Depth::Gone);
+            };
+            let (addresses, depth) = unwind::unwind(&known.code, &self.modules, &mut self.rules, stack);
+            let is_new_code = depth == Depth::NoUnwindInformation || addresses.is_empty();
+            if !again || !is_new_code || known.read.elapsed() < MAP_AGAIN {
+                return (addresses, depth);
+            }
+            // A library may have been loaded since.
+            again = false;
+            if let Some(fresh) = self.known(&stack.creator, stack.program) {
+                self.processes.insert(stack.creator.identity, fresh);
+            }
+        }
+    }
+
+    /// Has the memory map of the process that forked; `None` where it cannot be had.
+    fn read_map(&mut self, stack: &Stack) -> Option<()> {
+        let identity = stack.creator.identity;
+        let turn = self.turn;
+        if let Some(known) = self.processes.get_mut(&identity)
+            && known.program == stack.program
+        {
+            known.turn = turn;
+            return Some(());
+        }
+        let known = match self.inherited(stack) {
+            Some(known) => known,
+            None => self.known(&stack.creator, stack.program)?,
+        };
+        if known.python.is_some() && stack.python.is_empty() && self.pythons.len() < PROCESSES_MAX {
+            self.pythons.push(stack.creator);
+        }
+        if self.processes.len() >= PROCESSES_MAX
+            && let Some(eldest) =
+                self.processes.iter().min_by_key(|(_, known)| known.turn).map(|(one, _)| *one)
+        {
+            self.processes.remove(&eldest);
+        }
+        self.processes.insert(identity, known);
+        Some(())
+    }
+
+    /// The memory map of the process that forked the creator, if both have run as many programs.
+    fn inherited(&self, stack: &Stack) -> Option<Known> {
+        let from = self.processes.get(self.creators.get(&stack.creator.identity)?)?;
+        (stack.program != 0 && from.program == stack.program).then(|| Known {
+            program: from.program,
+            code: from.code.clone(),
+            read: from.read,
+            own_names: None,
+            python: from.python,
+            turn: self.turn,
+        })
+    }
+
+    fn known(&mut self, task: &Task, program: u64) -> Option<Known> {
+        let process = self.directories.open(task)?;
+        let mappings = mappings::code(&part(&process, "maps", MAPS_MAX));
+        if mappings.is_empty() {
+            return None;
+        }
+        let files: Vec<Option<u32>> = mappings
+            .iter()
+            .map(|mapping| {
+                if mapping.inode == 0 {
+                    return None;
+                }
+                let path: PathBuf = std::ffi::OsStr::from_bytes(&mapping.path).into();
+                let of = |name: &str| PathBuf::from(format!("/proc/{}/{name}", process.pid));
+                let below = path.strip_prefix("/").unwrap_or(&path);
+                // Its program can be opened by this name wherever it is, even if it has been deleted.
+                let ways = [of("root").join(below), of("exe")];
+                self.modules.open(&ways, mapping.inode, &path)
+            })
+            .collect();
+        let code = Rc::new(Code::new(mappings, &files, &self.modules));
+        let python = self.python(&process, &code);
+        Some(Known { program, code, read: Instant::now(), own_names: None, python, turn: self.turn })
+    }
+
+    fn unnamed(&mut self, stack: &Stack, place: &Place) -> Unnamed {
+        match place {
+            Place::Module(number, address) => {
+                let module = self.modules.get(*number).map(|module| module.path.clone()).unwrap_or_default();
+                Unnamed::Module { number: *number, address: *address, module }
+            }
+            Place::Own(_, address) => Unnamed::Named(self.own(stack, *address)),
+            Place::Python(number) => Unnamed::Named(self.python.get(*number)),
+        }
+    }
+
+    /// A frame of code that no file has.
+    fn own(&mut self, stack: &Stack, address: u64) -> Frame {
+        let bare = Frame { kind: FrameKind::Jit, address, ..Frame::default() };
+        let Some(known) = self.processes.get_mut(&stack.creator.identity) else { return bare };
+        let path = known.code.path(address);
+        if !path.is_empty() {
+            return Frame { kind: FrameKind::Native, module: short(path), ..bare };
+        }
+        let function = own_name(&self.directories, known, &stack.creator, address);
+        Frame { function, ..bare }
+    }
+
+    /// Puts the interpreted functions in the place of the functions of the interpreter itself.
+    fn with_python(&mut self, stack: &Stack, places: &mut Vec<Place>, depth: Depth) -> Depth {
+        if stack.python.is_empty() {
+            return depth;
+        }
+        let Some((layout, _)) = self.processes.get(&stack.creator.identity).and_then(|known| known.python)
+        else {
+            return depth;
+        };
+        let process = self.directories.open(&stack.creator);
+        let Some(memory) = process.and_then(|process| process.open_relative("mem").ok()).map(Memory::new)
+        else {
+            return depth;
+        };
+        let frames = stack.python.iter().filter_map(|frame| layout.frame(&memory, frame));
+        let python: Vec<Place> = frames.map(|frame| Place::Python(self.python.number(frame))).collect();
+        let is_interpreter = |place: &Place| match place {
+            Place::Module(number, _) => {
+                self.modules.get(*number).is_some_and(|module| python::minor(&module.path).is_some())
+            }
+            _ => false,
+        };
+        let first = places.iter().position(is_interpreter);
+        let last = places.iter().rposition(is_interpreter);
+        let instead = match (first, last) {
+            (Some(first), Some(last)) => first..last + 1,
+            _ => places.len()..places.len(),
+        };
+        places.splice(instead, python);
+        if stack.is_python_cut { Depth::TooDeep } else { depth }
+    }
+
+    /// The Python of a process, if it has one that is known.
+    fn python(&mut self, process: &Process, code: &Code) -> Option<(Layout, u64)> {
+        let found = code.mappings.iter().zip(&code.modules).find_map(|(mapping, module)| {
+            let (minor, (number, bias)) = (python::minor(&mapping.path)?, (*module)?);
+            let symbol = self
+                .runtimes
+                .entry(number)
+                .or_insert_with(|| self.modules.get(number).and_then(|module| module.symbol(b"_PyRuntime")));
+            Some((minor, symbol.as_ref()?.wrapping_add(bias)))
+        });
+        let (minor, runtime) = found?;
+        let memory = Memory::new(process.open_relative("mem").ok()?);
+        Some((Layout::of(minor, &memory, runtime)?, runtime))
+    }
+
+    /// Processes that have forked and have a Python, but no interpreter that is known.
+    pub fn take_pythons(&mut self) -> Vec<Task> {
+        std::mem::take(&mut self.pythons)
+    }
+
+    /// The interpreter of a process, if it has begun: for the programs.
+    pub fn interpreter(&mut self, task: &Task) -> Option<Interpreter> {
+        let process = self.directories.open(task)?;
+        let is_read = self.processes.get(&task.identity).is_some_and(|known| known.python.is_some());
+        if !is_read {
+            let known = self.known(task, PROGRAM_UNKNOWN)?;
+            known.python?;
+            self.processes.insert(task.identity, known);
+        }
+        let (layout, runtime) = self.processes.get(&task.identity)?.python?;
+        let memory = Memory::new(process.open_relative("mem").ok()?);
+        let interpreter = layout.interpreter(&memory, runtime)?;
+        Some(Interpreter { start_boottime_ns: task.identity.start_boottime_ns, ..interpreter })
+    }
+}
+
+/// The interpreted functions that were seen, each once.
+#[derive(Default)]
+struct PythonFrames {
+    frames: Vec<Frame>,
+    numbers: HashMap<Frame, u32>,
+}
+
+impl PythonFrames {
+    /// 0 for those that are not told apart any more.
+    fn number(&mut self, frame: Frame) -> u32 {
+        if let Some(number) = self.numbers.get(&frame) {
+            return *number;
+        }
+        if self.frames.len() >= PYTHON_FRAMES_MAX {
+            return 0;
+        }
+        self.frames.push(frame.clone());
+        self.numbers.insert(frame, self.frames.len() as u32);
+        self.frames.len() as u32
+    }
+
+    fn get(&self, number: u32) -> Frame {
+        let place = (number as usize).checked_sub(1);
+        let other = Frame { kind: FrameKind::Python, ..Frame::default() };
+        place.and_then(|place| self.frames.get(place)).cloned().unwrap_or(other)
+    }
+}
+
+/// The name that a program gives to code of its own.
+fn own_name(directories: &Directories, known: &mut Known, creator: &Task, address: u64) -> Vec<u8> {
+    let name = |map: &PerfMap| map.name(address).map(<[u8]>::to_vec);
+    if let Some((read, map)) = &known.own_names {
+        if let Some(name) = name(map) {
+            return name;
+        }
+        if read.elapsed() < NAMES_AGAIN {
+            return Vec::new();
+        }
+    }
+    let map = directories.open(creator).and_then(|process| perf_map(&process)).unwrap_or_default();
+    let found = name(&map).unwrap_or_default();
+    known.own_names = Some((Instant::now(), map));
+    found
+}
+
+/// The map is in the temporary directory as the process sees it, and has its pid as the process sees it.
+fn perf_map(process: &Process) -> Option<PerfMap> {
+    const STATUS_MAX: usize = 16 << 10;
+    let status = part(process, "status", STATUS_MAX);
+    let number = |field: &str| {
+        let line =
+            status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(field.as_bytes()))?;
+        let mut numbers = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        Some((numbers.next()?.parse().ok()?, numbers.next_back().and_then(|last| last.parse::<u32>().ok())))
+    };
+    let (owner, _): (u32, _) = number("Uid:")?;
+    let (pid, inner): (u32, _) = number("NSpid:")?;
+    let path = format!("/proc/{}/root/tmp/perf-{}.map", process.pid, inner.unwrap_or(pid));
+    PerfMap::read(path.as_ref(), owner)
+}

@@ -1,0 +1,77 @@
+//! Names, files and lines of native code, from its symbols and debug information.
+//!
+//! Owns how many are kept. Must not know processes.
+
+use std::{os::unix::ffi::OsStrExt, path::Path};
+
+use blazesym::symbolize::{
+    CodeInfo, Input, Symbolized, Symbolizer,
+    source::{Elf, Source},
+};
+use foldhash::HashMap;
+
+use crate::model::{Frame, FrameKind, NAME_MAX};
+
+/// Most places whose names are kept.
+const KEPT_MAX: usize = 65_536;
+
+/// Looks names up, each once.
+#[derive(Default)]
+pub struct Names {
+    /// Made when the first name is looked up: it takes megabytes.
+    symbolizer: Option<Symbolizer>,
+    known: HashMap<(u32, u64), Vec<Frame>>,
+}
+
+impl Names {
+    /// The functions at an address of a file, the innermost first: one, and those that were compiled into it (inlined).
+    /// `number`: the file's. `names`: where it is looked up. `module`: what it is called.
+    pub fn of(&mut self, number: u32, names: &Path, module: &[u8], address: u64) -> Vec<Frame> {
+        if let Some(known) = self.known.get(&(number, address)) {
+            return known.clone();
+        }
+        let bare = Frame { kind: FrameKind::Native, module: short(module), address, ..Frame::default() };
+        let found = self.look_up(names, address, &bare).unwrap_or_else(|| vec![bare]);
+        if self.known.len() >= KEPT_MAX {
+            self.known.clear();
+        }
+        self.known.insert((number, address), found.clone());
+        found
+    }
+
+    fn look_up(&mut self, names: &Path, address: u64, bare: &Frame) -> Option<Vec<Frame>> {
+        if names.as_os_str().is_empty() {
+            return None;
+        }
+        // Files are those that were opened: nobody replaces them behind our back.
+        let symbolizer =
+            self.symbolizer.get_or_insert_with(|| Symbolizer::builder().enable_auto_reload(false).build());
+        let source = Source::Elf(Elf::new(names));
+        let found = match symbolizer.symbolize_single(&source, Input::VirtOffset(address)) {
+            Ok(Symbolized::Sym(found)) => found,
+            Ok(Symbolized::Unknown(_)) => return None,
+            Err(error) => {
+                tracing::debug!(?names, %error, "no names");
+                return None;
+            }
+        };
+        let frame = |name: &str, at: Option<&CodeInfo>| {
+            let file = at.map(|at| at.to_path().as_os_str().as_bytes().to_vec()).unwrap_or_default();
+            Frame {
+                function: short(name.as_bytes()),
+                file: short(&file),
+                line: at.and_then(|at| at.line).unwrap_or(0),
+                ..bare.clone()
+            }
+        };
+        let mut frames = vec![frame(&found.name, found.code_info.as_deref())];
+        frames.extend(found.inlined.iter().map(|one| frame(&one.name, one.code_info.as_ref())));
+        frames.reverse();
+        Some(frames)
+    }
+}
+
+/// As much of a text as is kept.
+pub fn short(text: &[u8]) -> Vec<u8> {
+    text[..text.len().min(NAME_MAX)].to_vec()
+}

@@ -1,0 +1,218 @@
+//! CPython in a process: where its interpreter keeps frames, and what a frame runs.
+//!
+//! Owns which versions are known. What is read is the process's own memory, so it may say anything: reads are bounded, and
+//! what makes no sense is not known. Must not know how frames get here.
+
+use std::{fs::File, os::unix::fs::FileExt};
+
+use probe_common::interpreter::{Interpreter, NO_MEMBER, PythonFrame};
+
+use super::python_lines;
+use crate::model::{Frame, FrameKind, NAME_MAX};
+
+/// Longest table of lines read.
+const LINES_MAX: u64 = 256 << 10;
+/// Offsets in any structure of an interpreter are smaller.
+const OFFSET_MAX: u64 = 1 << 20;
+/// The frames of code that is not Python's, from 3.12 on: entries from C.
+const OWNED_BY_C: u8 = 3;
+/// What 3.13 begins its table of offsets with.
+const COOKIE: u64 = u64::from_le_bytes(*b"xdebugpy");
+
+/// The memory of a process.
+pub struct Memory(File);
+
+impl Memory {
+    pub fn new(file: File) -> Self {
+        Self(file)
+    }
+
+    fn bytes(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        self.0.read_exact_at(&mut bytes, address).ok().map(|()| bytes)
+    }
+
+    fn word(&self, address: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        self.0.read_exact_at(&mut bytes, address).ok().map(|()| u64::from_le_bytes(bytes))
+    }
+
+    fn half(&self, address: u64) -> Option<u32> {
+        let mut bytes = [0; 4];
+        self.0.read_exact_at(&mut bytes, address).ok().map(|()| u32::from_le_bytes(bytes))
+    }
+}
+
+/// Where a version keeps what is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The minor version of 3.x.
+    pub minor: u32,
+    /// In the runtime: the interpreter.
+    interpreter: u32,
+    /// Offsets as the programs want them; its addresses are of no process.
+    frames: Interpreter,
+    filename: u32,
+    name: u32,
+    first_line: u32,
+    lines: u32,
+    /// Where the instructions begin; [`NO_MEMBER`] where a frame counts them itself.
+    instructions: u32,
+}
+
+/// The minor version that the name of a file has, such as `libpython3.11.so.1.0`, if it is a Python 3.
+pub fn minor(path: &[u8]) -> Option<u32> {
+    let name = path.rsplit(|byte| *byte == b'/').next()?;
+    let rest = name.strip_prefix(b"libpython3.").or_else(|| name.strip_prefix(b"python3."))?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+}
+
+impl Layout {
+    /// That of a version; from 3.13 on it is in the process itself. `runtime`: address of its `_PyRuntime`.
+    pub fn of(minor: u32, memory: &Memory, runtime: u64) -> Option<Self> {
+        let table = |interpreter, thread: [u32; 5], frame: [u32; 4], code: [u32; 5]| {
+            let [threads, next, thread_id, innermost, frame_in] = thread;
+            let [code_in_frame, previous, instruction, owner] = frame;
+            let [filename, name, first_line, lines, instructions] = code;
+            let frames = Interpreter {
+                threads,
+                next,
+                thread_id,
+                frame: innermost,
+                frame_in,
+                code: code_in_frame,
+                previous,
+                instruction,
+                owner,
+                ..Interpreter::default()
+            };
+            Self { minor, interpreter, frames, filename, name, first_line, lines, instructions }
+        };
+        let none = NO_MEMBER;
+        match minor {
+            9 => Some(table(32, [8, 8, 176, 24, none], [32, 24, 104, none], [104, 112, 40, 120, none])),
+            10 => Some(table(32, [8, 8, 176, 24, none], [32, 24, 96, none], [104, 112, 40, 120, none])),
+            11 => Some(table(40, [16, 8, 152, 56, 8], [32, 48, 56, 69], [112, 128, 72, 136, 184])),
+            12 => Some(table(40, [72, 8, 136, 56, 0], [0, 8, 56, 70], [112, 128, 68, 136, 192])),
+            13 => {
+                let published = memory.bytes(runtime, 24 + 41 * 8)?;
+                let (words, _) = published.as_chunks::<8>();
+                let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+                if words[0] != COOKIE || words[1] >> 16 != 0x030d {
+                    return None;
+                }
+                // After cookie, version and whether it has a lock: sizes and offsets of runtime, interpreter, thread, frame
+                // and code, in this order.
+                let at = |place: usize| {
+                    words.get(3 + place).filter(|offset| **offset < OFFSET_MAX).map(|offset| *offset as u32)
+                };
+                Some(table(
+                    at(2)?,
+                    [at(6)?, at(18)?, at(21)?, at(20)?, none],
+                    [at(27)?, at(26)?, at(28)?, at(30)?],
+                    [at(32)?, at(34)?, at(36)?, at(35)?, at(40)?],
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// The interpreter that has begun in a process, as the programs want it. `None`: not yet, or it is not like this.
+    pub fn interpreter(&self, memory: &Memory, runtime: u64) -> Option<Interpreter> {
+        let state = memory.word(runtime.checked_add(self.interpreter.into())?).filter(|state| *state != 0)?;
+        let thread = memory.word(state.checked_add(self.frames.threads.into())?)?;
+        // It follows the next thread, in every version.
+        let owner = memory.word(thread.checked_add(u64::from(self.frames.next) + 8)?)?;
+        (owner == state).then_some(Interpreter { state, ..self.frames })
+    }
+
+    /// What a frame runs; `None` where it is none of Python's. Without a name where the code could not be read.
+    pub fn frame(&self, memory: &Memory, frame: &PythonFrame) -> Option<Frame> {
+        if self.minor >= 12 && frame.owner as u8 >= OWNED_BY_C {
+            return None;
+        }
+        let at = |offset: u32| frame.code.checked_add(offset.into());
+        let text = |offset| at(offset).and_then(|at| memory.word(at)).and_then(|at| self.text(memory, at));
+        Some(Frame {
+            kind: FrameKind::Python,
+            function: text(self.name).unwrap_or_default(),
+            file: text(self.filename).unwrap_or_default(),
+            line: self.line(memory, frame).unwrap_or(0),
+            ..Frame::default()
+        })
+    }
+
+    fn line(&self, memory: &Memory, frame: &PythonFrame) -> Option<u32> {
+        /// Of a bytes object: its length and its bytes.
+        const LENGTH: u64 = 16;
+        const BYTES: u64 = 32;
+        let at = |offset: u32| frame.code.checked_add(offset.into());
+        let first = memory.half(at(self.first_line)?)?;
+        let table = memory.word(at(self.lines)?)?;
+        let length = memory.word(table.checked_add(LENGTH)?)?;
+        if length > LINES_MAX {
+            return Some(first);
+        }
+        let table = memory.bytes(table.checked_add(BYTES)?, length)?;
+        Some(match self.minor {
+            9 => python_lines::of_3_9(&table, first, frame.instruction as u32),
+            10 => python_lines::of_3_10(&table, first, frame.instruction as u32),
+            _ => {
+                let unit = frame.instruction.checked_sub(at(self.instructions)?)? / 2;
+                python_lines::of_3_11(&table, first, unit)
+            }
+        })
+    }
+
+    /// A string, as UTF-8.
+    fn text(&self, memory: &Memory, address: u64) -> Option<Vec<u8>> {
+        /// Of a string: its length and its state.
+        const LENGTH: u64 = 16;
+        const STATE: u64 = 32;
+        let length = memory.word(address.checked_add(LENGTH)?)?.min(NAME_MAX as u64);
+        let state = memory.half(address.checked_add(STATE)?)?;
+        let (width, is_ascii) = (state >> 2 & 7, state >> 6 & 1 != 0);
+        // Of ASCII, the characters come after the head; of others, after two more members.
+        let begins = match (self.minor >= 12, is_ascii) {
+            (true, true) => 40,
+            (true, false) => 56,
+            (false, true) => 48,
+            (false, false) => 72,
+        };
+        let bytes = memory.bytes(address.checked_add(begins)?, length.checked_mul(width.into())?)?;
+        let mut text: String = match width {
+            1 => bytes.iter().map(|byte| char::from(*byte)).collect(),
+            2 => {
+                let (units, _) = bytes.as_chunks::<2>();
+                String::from_utf16_lossy(
+                    &units.iter().map(|unit| u16::from_le_bytes(*unit)).collect::<Vec<_>>(),
+                )
+            }
+            4 => {
+                let (units, _) = bytes.as_chunks::<4>();
+                units
+                    .iter()
+                    .map(|unit| char::from_u32(u32::from_le_bytes(*unit)).unwrap_or('\u{fffd}'))
+                    .collect()
+            }
+            _ => return None,
+        };
+        text.truncate(text.floor_char_boundary(NAME_MAX));
+        Some(text.into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_in_the_name_of_the_file() {
+        assert_eq!(minor(b"/usr/lib/libpython3.11.so.1.0"), Some(11));
+        assert_eq!(minor(b"/usr/bin/python3.9"), Some(9));
+        for none in [&b"/usr/bin/python2.7"[..], b"/usr/lib/python3.11/x.so", b"/usr/bin/perl", b""] {
+            assert_eq!(minor(none), None);
+        }
+    }
+}
