@@ -157,7 +157,7 @@ const ON_ONE_RUNG: [&str; 6] =
 
 /// Tests that run on the host alone: they need Python, bash or a compiler, start thousands of parents, or are about what user
 /// space judges and says on every kernel alike, and take minutes under emulation.
-const ON_THE_HOST: [&str; 4] = ["explain::", "judging::", "many_parents::", "the_seeds"];
+const ON_THE_HOST: [&str; 5] = ["explain::", "judging::", "many_parents::", "on_the_host", "the_seeds"];
 
 /// The other live tests.
 fn live_tests(rung: &str, filter: Option<&str>, whole: bool) {
