@@ -17,6 +17,7 @@ mod unwind;
 use std::{
     collections::VecDeque,
     os::unix::ffi::OsStrExt,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     rc::Rc,
     time::{Duration, Instant},
@@ -120,8 +121,17 @@ impl Sites {
         }
     }
 
-    /// The number of the site that this stack is of.
+    /// The number of the site that this stack is of. A library that panics over a stranger's file must not end the
+    /// measurement.
     pub fn number(&mut self, stack: &Stack) -> u32 {
+        let numbered = catch_unwind(AssertUnwindSafe(|| self.number_of(stack)));
+        numbered.unwrap_or_else(|_| {
+            self.processes.remove(&stack.creator.identity);
+            OTHER
+        })
+    }
+
+    fn number_of(&mut self, stack: &Stack) -> u32 {
         self.turn += 1;
         if self.creators.len() >= CREATORS_MAX {
             self.creators.clear();
