@@ -43,6 +43,7 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Wri
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
@@ -59,6 +60,7 @@ tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some re
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l stacks -d 'Find out where in the program each child is forked'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l progress -d 'Show progress on the terminal'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
@@ -158,6 +160,30 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l max-pare
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l duration -d 'How long to watch [default: when the command ends or a signal interrupts]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l pid -d 'Only the forks of this process; may be given several times [default: the whole host]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l format -d 'What to write' -r -f -a "pprof\t'profile.proto, compressed: for `go tool pprof`, Pyroscope and others; has all four values'
+folded\t'A line for each stack, and one value: for flamegraph.pl, speedscope and others'
+svg\t'A flame graph of one value'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l sample -d 'The value that folded stacks and flame graphs show [default: unreaped, or forks where none is unreaped]' -r -f -a "unreaped\t'Dead children that the parent has not reaped at the end, or had not when it died'
+zombie-time\t'How long children were zombies, in ns'
+reap-latency\t'The same of those that were reaped'
+forks\t'How many children were forked'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -s o -l output -d 'Write to FILE [default: profile.pb.gz, profile.svg, or standard output for folded stacks]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l from -d 'Make the profile from a recording: of `profile --record`, or of `run --stacks --record`' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l record -d 'Also write a recording to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l format -d 'Form of the result' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
@@ -175,12 +201,13 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l nudge -d 'S
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -172,14 +172,16 @@ const ON_EVERY_RUNG: [&str; 14] = [
 
 /// Tests that run on the host alone. They need Python, bash or a compiler, or are about what user space judges and says on
 /// every kernel alike, or start hundreds or thousands of processes: each takes a minute or more under emulation.
-const ON_THE_HOST: [&str; 11] = [
+const ON_THE_HOST: [&str; 13] = [
     "commands::",
     "explain::",
     "filtered::",
     "hostile_two_hundred_execs",
     "judging::",
+    "looking_dead::",
     "many_parents::",
     "naming::",
+    "on_the_host",
     "read_before_it_was_settled",
     "the_seeds",
     "thousands_are_reaped",

@@ -6,6 +6,7 @@ mod autoreaping;
 mod commands;
 mod explain;
 mod filtered;
+mod fork_sites;
 mod hostile;
 mod intervention;
 mod intervention_refused;

@@ -4,6 +4,7 @@
 //! bookkeeping and clock. Must not know reapwatch.
 
 mod blocked;
+mod fork_site;
 mod hold;
 mod holding;
 mod hostile;
@@ -77,6 +78,8 @@ fn main() {
         "storm" => reap::storm(&flags),
         "load" => load::load(&flags),
         "latency" => latency::latency(&flags),
+        "fork-places" => fork_site::places(&flags),
+        "fork-leak-for-ever" => fork_site::for_ever(&flags),
         "leak-all" => leak::all(&flags),
         "leak-without-leader" => leak::without_leader(&flags),
         "leak-some" => leak::some(&flags),

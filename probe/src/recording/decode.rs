@@ -8,7 +8,7 @@ use probe_common::bucket;
 
 use super::{
     evidence::{decode_evidence, decode_signal_masks},
-    fork_site::{decode_fork_site, decode_site},
+    fork_site::decode_fork_sites,
     kind,
 };
 use crate::model::{
@@ -65,7 +65,7 @@ pub(super) fn time(from: &mut &[u8]) -> Option<u64> {
     number(from, TIME_MAX_NS)
 }
 
-fn tally(from: &mut &[u8]) -> Option<u64> {
+pub(super) fn tally(from: &mut &[u8]) -> Option<u64> {
     number(from, COUNT_MAX)
 }
 
@@ -197,9 +197,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::DETAIL => decode_detail(from),
         kind::SIGNAL_MASKS => decode_signal_masks(from),
         kind::EVIDENCE => decode_evidence(from),
-        kind::FORK_SITE => decode_fork_site(from),
-        kind::SITE => decode_site(from),
-        kind::FORK_SITES_MISSED => tally(from).map(Input::ForkSitesMissed),
+        kind::FORK_SITE | kind::SITE | kind::FORK_SITES_MISSED => decode_fork_sites(kind, from),
         kind::SNAPSHOT => decode_snapshot(from).map(Input::Snapshot),
         kind::COUNTERS => decode_counters(from).map(|counters| Input::Counters(Box::new(counters))),
         kind::UNFREED => decode_unfreed(from),

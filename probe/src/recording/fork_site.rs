@@ -5,8 +5,9 @@
 use bytes::{Buf, BufMut};
 
 use super::{
-    decode::{bytes, count, identity, number, task, time},
+    decode::{bytes, count, identity, number, tally, task, time},
     encode::{put_bytes, put_identity, put_task},
+    kind,
 };
 use crate::model::{Depth, FRAMES_MAX, Frame, FrameKind, Identity, Input, NAME_MAX, SITES_MAX, Site, Task};
 
@@ -21,7 +22,15 @@ pub(super) fn put_fork_site(out: &mut Vec<u8>, time_ns: u64, child: &Identity, c
     out.put_u32_le(site);
 }
 
-pub(super) fn decode_fork_site(from: &mut &[u8]) -> Option<Input> {
+pub(super) fn decode_fork_sites(kind: u8, from: &mut &[u8]) -> Option<Input> {
+    match kind {
+        kind::FORK_SITE => decode_fork_site(from),
+        kind::SITE => decode_site(from),
+        _ => tally(from).map(Input::ForkSitesMissed),
+    }
+}
+
+fn decode_fork_site(from: &mut &[u8]) -> Option<Input> {
     let (time_ns, child, creator) = (time(from)?, identity(from)?, task(from)?);
     (child != creator.identity).then_some(())?;
     Some(Input::ForkSite { time_ns, child, creator, site: site_number(from)? })
@@ -41,7 +50,7 @@ pub(super) fn put_site(out: &mut Vec<u8>, number: u32, site: &Site) {
     }
 }
 
-pub(super) fn decode_site(from: &mut &[u8]) -> Option<Input> {
+fn decode_site(from: &mut &[u8]) -> Option<Input> {
     let number = site_number(from)?;
     let depth = *Depth::ALL.get(usize::from(from.try_get_u8().ok()?))?;
     let frames = count(from, FRAME_LEAST).filter(|frames| *frames <= FRAMES_MAX)?;

@@ -33,6 +33,22 @@ fn task() -> impl Strategy<Value = Task> {
     })
 }
 
+fn site() -> impl Strategy<Value = Site> {
+    let text = || vec(any::<u8>(), 0..9);
+    let frame = (0_usize..3, text(), text(), any::<u32>(), text(), any::<u64>()).prop_map(
+        |(kind, function, file, line, module, address)| Frame {
+            kind: [FrameKind::Native, FrameKind::Jit, FrameKind::Python][kind],
+            function,
+            file,
+            line,
+            module,
+            address,
+        },
+    );
+    (vec(frame, 0..4), 0..Depth::ALL.len())
+        .prop_map(|(frames, depth)| Site { frames, depth: Depth::ALL[depth] })
+}
+
 fn info() -> impl Strategy<Value = ProcessInfo> {
     (vec(vec(any::<u8>(), 0..9), 0..4), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..9))
         .prop_map(|(command_line, executable, unit)| ProcessInfo { command_line, executable, unit })
@@ -236,6 +252,15 @@ pub fn input() -> impl Strategy<Value = Input> {
         (time(), task(), evidence()).prop_map(|(time_ns, task, evidence)| {
             Input::Evidence { time_ns, identity: task.identity, evidence: Box::new(evidence) }
         }),
+        (time(), task(), task(), 0..=SITES_MAX as u32)
+            .prop_filter("no process forks itself", |(_, child, creator, _)| child.identity
+                != creator.identity)
+            .prop_map(|(time_ns, child, creator, site)| {
+                Input::ForkSite { time_ns, child: child.identity, creator, site }
+            }),
+        (0..=SITES_MAX as u32, site())
+            .prop_map(|(number, site)| Input::Site { number, site: Box::new(site) }),
+        tally().prop_map(Input::ForkSitesMissed),
         vec((task(), task(), any::<bool>(), any::<bool>()), 0..4).prop_map(|deaths| {
             let deaths =
                 deaths.into_iter().filter(|(process, parent, ..)| process.identity != parent.identity);

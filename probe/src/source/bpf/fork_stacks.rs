@@ -52,6 +52,11 @@ impl ForkStackRing {
         self.ring.as_ref().map(|ring| unsafe { BorrowedFd::borrow_raw(ring.as_raw_fd()) })
     }
 
+    /// Whether the program is attached.
+    pub fn are_sent(&self) -> bool {
+        self.wanted == ForkStacks::OfAll || self.link.is_some()
+    }
+
     /// Takes up to `most` stacks. Returns true if that was all.
     pub fn drain(&mut self, most: usize, mut take: impl FnMut(Stack)) -> bool {
         let Some(ring) = &mut self.ring else { return true };

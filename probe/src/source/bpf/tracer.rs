@@ -207,11 +207,7 @@ impl Tracer {
 
     /// Forks whose stack was asked for and did not arrive, so far.
     pub fn stacks_missed(&self) -> u64 {
-        if self.subscription.fork_stacks == ForkStacks::None {
-            0
-        } else {
-            Refused::read(&self.ebpf).fork_stacks()
-        }
+        if self.stacks.are_sent() { Refused::read(&self.ebpf).fork_stacks() } else { 0 }
     }
 
     /// Walks the kernel's task list. Zombies whose death no hook has seen are entered into the maps as they are passed.

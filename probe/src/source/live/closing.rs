@@ -132,7 +132,6 @@ impl<H: Host> Live<H> {
 
     async fn step(&mut self, closing: &mut Closing, batch: &mut Batch) -> Result<(), SetupError> {
         batch.inputs.append(&mut self.pending);
-        self.host.fork_sites(Instant::now(), &mut batch.inputs);
         match closing.step {
             Step::LastSnapshot => {
                 if self.drain(batch, |event| Some(event.time_ns)) {

@@ -202,7 +202,7 @@ impl Host for ThisHost {
             sites.take_pythons().into_iter().for_each(|task| self.interpreters.add(task));
         }
         let missed = self.tracer.stacks_missed();
-        if missed != self.sites_missed {
+        if missed > self.sites_missed {
             self.sites_missed = missed;
             inputs.push((clock::boottime_ns(), Input::ForkSitesMissed(missed)));
         }

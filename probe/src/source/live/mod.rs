@@ -112,6 +112,8 @@ impl<H: Host> Live<H> {
                 batch.inputs.push((time_ns, Input::Lifecycle(event)));
             }
         });
+        // After the events: the site of each child that they are about was sent before them.
+        self.host.fork_sites(Instant::now() + NAMES_TAKE, &mut batch.inputs);
         // What is still in the buffer came after what was taken.
         batch.complete_to_ns = if none_left { drained_ns } else { newest_ns };
         let is_over = none_left || newest_ns > began_ns;
@@ -173,8 +175,6 @@ impl<H: Host> Source for Live<H> {
             self.host.ready().await;
         }
         batch.inputs.append(&mut self.pending);
-        // Before events: a child is to be known by its site when it is reaped.
-        self.host.fork_sites(Instant::now() + NAMES_TAKE, &mut batch.inputs);
         if self.drain(batch, |event| Some(event.time_ns)) {
             self.read(batch)?;
         }

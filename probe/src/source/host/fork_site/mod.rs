@@ -9,6 +9,7 @@ mod module;
 mod names;
 mod perf_map;
 mod python;
+mod python_frames;
 mod python_lines;
 mod stack;
 mod unwind;
@@ -16,6 +17,7 @@ mod unwind;
 use std::{
     collections::VecDeque,
     os::unix::ffi::OsStrExt,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     rc::Rc,
     time::{Duration, Instant},
@@ -34,14 +36,15 @@ use module::Modules;
 use names::{Names, short};
 use perf_map::PerfMap;
 use python::{Layout, Memory};
+use python_frames::PythonFrames;
 use unwind::{Code, Rules};
 
 /// Most processes whose memory maps are kept.
 const PROCESSES_MAX: usize = 256;
 /// Most children whose creator is remembered.
 const CREATORS_MAX: usize = 16_384;
-/// Most interpreted functions that are told apart, by line.
-const PYTHON_FRAMES_MAX: usize = 65_536;
+/// Of how many processes, each forked by the next, the memory is tried.
+const ANCESTORS_MAX: usize = 4;
 /// No stack came of it yet.
 const PROGRAM_UNKNOWN: u64 = u64::MAX;
 /// An address that no map has may be of a library loaded since: the map is read again, at most so often.
@@ -118,8 +121,17 @@ impl Sites {
         }
     }
 
-    /// The number of the site that this stack is of.
+    /// The number of the site that this stack is of. A library that panics over a stranger's file must not end the
+    /// measurement.
     pub fn number(&mut self, stack: &Stack) -> u32 {
+        let numbered = catch_unwind(AssertUnwindSafe(|| self.number_of(stack)));
+        numbered.unwrap_or_else(|_| {
+            self.processes.remove(&stack.creator.identity);
+            OTHER
+        })
+    }
+
+    fn number_of(&mut self, stack: &Stack) -> u32 {
         self.turn += 1;
         if self.creators.len() >= CREATORS_MAX {
             self.creators.clear();
@@ -301,11 +313,7 @@ impl Sites {
         else {
             return depth;
         };
-        let process = self.directories.open(&stack.creator);
-        let Some(memory) = process.and_then(|process| process.open_relative("mem").ok()).map(Memory::new)
-        else {
-            return depth;
-        };
+        let Some(memory) = self.memory_like_that_of(stack) else { return depth };
         let frames = stack.python.iter().filter_map(|frame| layout.frame(&memory, frame));
         let python: Vec<Place> = frames.map(|frame| Place::Python(self.python.number(frame))).collect();
         let is_interpreter = |place: &Place| match place {
@@ -322,6 +330,21 @@ impl Sites {
         };
         places.splice(instead, python);
         if stack.is_python_cut { Depth::TooDeep } else { depth }
+    }
+
+    /// The memory of the process that forked or, where it has gone, of one that it is a copy of: code is at the same place.
+    fn memory_like_that_of(&self, stack: &Stack) -> Option<Memory> {
+        let mut task = stack.creator;
+        for _ in 0..ANCESTORS_MAX {
+            let file = self.directories.open(&task).and_then(|process| process.open_relative("mem").ok());
+            if let Some(file) = file {
+                return Some(Memory::new(file));
+            }
+            let identity = *self.creators.get(&task.identity)?;
+            self.processes.get(&identity).filter(|known| known.program == stack.program)?;
+            task = Task { identity, ns_pid: identity.tgid, ..stack.creator };
+        }
+        None
     }
 
     /// The Python of a process, if it has one that is known.
@@ -360,34 +383,6 @@ impl Sites {
     }
 }
 
-/// The interpreted functions that were seen, each once.
-#[derive(Default)]
-struct PythonFrames {
-    frames: Vec<Frame>,
-    numbers: HashMap<Frame, u32>,
-}
-
-impl PythonFrames {
-    /// 0 for those that are not told apart any more.
-    fn number(&mut self, frame: Frame) -> u32 {
-        if let Some(number) = self.numbers.get(&frame) {
-            return *number;
-        }
-        if self.frames.len() >= PYTHON_FRAMES_MAX {
-            return 0;
-        }
-        self.frames.push(frame.clone());
-        self.numbers.insert(frame, self.frames.len() as u32);
-        self.frames.len() as u32
-    }
-
-    fn get(&self, number: u32) -> Frame {
-        let place = (number as usize).checked_sub(1);
-        let other = Frame { kind: FrameKind::Python, ..Frame::default() };
-        place.and_then(|place| self.frames.get(place)).cloned().unwrap_or(other)
-    }
-}
-
 /// The name that a program gives to code of its own.
 fn own_name(directories: &Directories, known: &mut Known, creator: &Task, address: u64) -> Vec<u8> {
     let name = |map: &PerfMap| map.name(address).map(<[u8]>::to_vec);
@@ -399,24 +394,9 @@ fn own_name(directories: &Directories, known: &mut Known, creator: &Task, addres
             return Vec::new();
         }
     }
-    let map = directories.open(creator).and_then(|process| perf_map(&process)).unwrap_or_default();
+    let map =
+        directories.open(creator).and_then(|process| perf_map::of_process(&process)).unwrap_or_default();
     let found = name(&map).unwrap_or_default();
     known.own_names = Some((Instant::now(), map));
     found
-}
-
-/// The map is in the temporary directory as the process sees it, and has its pid as the process sees it.
-fn perf_map(process: &Process) -> Option<PerfMap> {
-    const STATUS_MAX: usize = 16 << 10;
-    let status = part(process, "status", STATUS_MAX);
-    let number = |field: &str| {
-        let line =
-            status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(field.as_bytes()))?;
-        let mut numbers = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-        Some((numbers.next()?.parse().ok()?, numbers.next_back().and_then(|last| last.parse::<u32>().ok())))
-    };
-    let (owner, _): (u32, _) = number("Uid:")?;
-    let (pid, inner): (u32, _) = number("NSpid:")?;
-    let path = format!("/proc/{}/root/tmp/perf-{}.map", process.pid, inner.unwrap_or(pid));
-    PerfMap::read(path.as_ref(), owner)
 }

@@ -20,7 +20,7 @@ use std::{
 
 use foldhash::HashMap;
 use nix::{libc, sys::memfd};
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, read::ReadCache};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags, elf::PF_X, read::ReadCache};
 
 /// Most files kept open.
 const FILES_MAX: usize = 256;
@@ -38,7 +38,7 @@ pub struct Module {
     file: File,
     /// As the process calls it that was first seen with it.
     pub path: Vec<u8>,
-    /// Of each loaded segment: where it is in the file, how long, and its own address.
+    /// Of each segment of code, whose first page may hold the end of another segment too: where it is in the file, how long, and its own address.
     segments: Vec<(u64, u64, u64)>,
     pub text: Option<Range<u64>>,
     pub got: Option<Range<u64>>,
@@ -119,6 +119,7 @@ impl Modules {
         let cache = ReadCache::new(file.try_clone().ok()?);
         let object = object::File::parse(&cache).ok()?;
         let segments: Vec<_> = (object.segments())
+            .filter(|segment| matches!(segment.flags(), SegmentFlags::Elf { p_flags } if p_flags & PF_X != 0))
             .map(|segment| (segment.file_range().0, segment.file_range().1, segment.address()))
             .collect();
         let range = |name: &str| {

@@ -2,7 +2,11 @@
 //!
 //! Owns how many are kept. Must not know processes.
 
-use std::{os::unix::ffi::OsStrExt, path::Path};
+use std::{
+    os::unix::ffi::OsStrExt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use blazesym::symbolize::{
     CodeInfo, Input, Symbolized, Symbolizer,
@@ -31,7 +35,9 @@ impl Names {
             return known.clone();
         }
         let bare = Frame { kind: FrameKind::Native, module: short(module), address, ..Frame::default() };
-        let found = self.look_up(names, address, &bare).unwrap_or_else(|| vec![bare]);
+        // A library that panics over a stranger's file must not end the measurement.
+        let found = catch_unwind(AssertUnwindSafe(|| self.look_up(names, address, &bare))).ok().flatten();
+        let found = found.unwrap_or_else(|| vec![bare]);
         if self.known.len() >= KEPT_MAX {
             self.known.clear();
         }

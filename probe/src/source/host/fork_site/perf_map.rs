@@ -11,8 +11,9 @@ use std::{
 };
 
 use nix::libc;
+use procfs::process::Process;
 
-use crate::model::NAME_MAX;
+use crate::{model::NAME_MAX, source::host::process_directory::part};
 
 /// Largest file read.
 const BYTES_MAX: u64 = 64 << 20;
@@ -67,6 +68,22 @@ impl PerfMap {
         let (range, name) = &self.functions[place];
         range.contains(&address).then(|| &self.text[name.start as usize..name.end as usize])
     }
+}
+
+/// The map is in the temporary directory as the process sees it, and has its pid as the process sees it.
+pub fn of_process(process: &Process) -> Option<PerfMap> {
+    const STATUS_MAX: usize = 16 << 10;
+    let status = part(process, "status", STATUS_MAX);
+    let number = |field: &str| {
+        let line =
+            status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(field.as_bytes()))?;
+        let mut numbers = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        Some((numbers.next()?.parse().ok()?, numbers.next_back().and_then(|last| last.parse::<u32>().ok())))
+    };
+    let (owner, _): (u32, _) = number("Uid:")?;
+    let (pid, inner): (u32, _) = number("NSpid:")?;
+    let path = format!("/proc/{}/root/tmp/perf-{}.map", process.pid, inner.unwrap_or(pid));
+    PerfMap::read(path.as_ref(), owner)
 }
 
 /// Where a function is, and how long its name is: a line is address, size and name. Some write `0x` before the numbers.

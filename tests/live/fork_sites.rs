@@ -1,0 +1,195 @@
+//! Where children are forked: by functions whose names the workload knows.
+//!
+//! Must not know how reapwatch works: only its command line and its outputs.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use super::support::{GRACE, HOLD_MS, reapwatch, require_root, validate, workload};
+
+/// The functions of a site, the innermost first, in one text.
+fn functions(site: &Value) -> String {
+    let frames = site["frames"].as_array().expect("frames");
+    let named = frames.iter().map(|frame| {
+        let function = frame["function"].as_str().unwrap_or("?");
+        format!("{function}:{}", frame["line"].as_u64().unwrap_or(0))
+    });
+    named.collect::<Vec<_>>().join(" < ")
+}
+
+/// The report of `run` with these options on this command.
+fn run(options: &[&str], command: &[&str], directory: &Path) -> Value {
+    require_root();
+    let report = directory.join("r.json");
+    let recording = directory.join("f.rec");
+    let output = reapwatch()
+        .args(["run", "--grace", GRACE, "--format", "json", "--output"])
+        .arg(&report)
+        .arg("--record")
+        .arg(&recording)
+        .args(options)
+        .arg("--")
+        .args(command)
+        .stdin(Stdio::null())
+        .output()
+        .expect("reapwatch runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bytes = fs::read(&report).expect("a report");
+    let replayed = reapwatch().args(["replay", "--format", "json"]).arg(&recording).output().expect("replay");
+    assert_eq!(replayed.stdout, bytes, "a replay gives the live report, byte for byte");
+    let report = serde_json::from_slice(&bytes).expect("JSON");
+    validate("report", &report);
+    report
+}
+
+/// The site of the one parent with a verdict that is not `healthy`.
+fn site(report: &Value) -> &Value {
+    let parents = report["parents"].as_array().expect("parents");
+    let bad = parents.iter().find(|parent| parent["verdict"] != "healthy");
+    &bad.unwrap_or_else(|| panic!("{report:#}"))["fork_site"]
+}
+
+#[test]
+fn stacks_name_the_function_that_leaves_its_children() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let workload = workload();
+    let command = [workload.to_str().expect("UTF-8"), "fork-places", "--hold-ms", HOLD_MS];
+    let report = run(&["--stacks"], &command, directory.path());
+    let site = site(&report);
+    assert_eq!((&site["forks"], &site["abandoned"]), (&5.into(), &5.into()), "{site:#}");
+    let functions = functions(site);
+    assert!(functions.contains("careless_place"), "{functions}");
+    assert!(functions.contains("main"), "{functions}");
+    assert_eq!(site["other_sites"], 2, "{site:#}");
+    // The other two, reaped: one of them by vfork.
+    let folded = reapwatch()
+        .args(["profile", "--format", "folded", "--sample", "forks", "--from"])
+        .arg(directory.path().join("f.rec"))
+        .output()
+        .expect("a profile");
+    let folded = String::from_utf8_lossy(&folded.stdout).into_owned();
+    for (place, forks) in [("careful_place", " 3"), ("vforking_place", " 2"), ("careless_place", " 5")] {
+        let line = folded.lines().find(|line| line.contains(place));
+        assert!(line.is_some_and(|line| line.ends_with(forks)), "{place}: {folded}");
+    }
+}
+
+#[test]
+fn a_healthy_parent_has_no_site_unless_it_is_asked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let workload = workload();
+    let command = [workload.to_str().expect("UTF-8"), "fork-places", "--left", "0"];
+    let report = run(&[], &command, directory.path());
+    assert!(report["parents"][0].get("fork_site").is_none(), "{report:#}");
+}
+
+#[test]
+fn where_a_suspect_forks_is_found_out_while_it_leaks() {
+    require_root();
+    let mut leaker = Command::new(workload())
+        .args(["fork-leak-for-ever", "--every-ms", "100"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the workload");
+    let output = reapwatch()
+        .args(["watch", "--duration", "7s", "--grace", GRACE, "--format", "json"])
+        .output()
+        .expect("reapwatch runs");
+    let _ = leaker.kill();
+    let _ = leaker.wait();
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    let parents = report["parents"].as_array().expect("parents");
+    let own = parents.iter().find(|parent| parent["pid"] == leaker.id()).expect("the leaker");
+    let site = &own["fork_site"];
+    assert!(functions(site).contains("careless_place"), "{site:#}");
+    assert!(site["unreaped"].as_u64().is_some_and(|unreaped| unreaped >= 3), "{site:#}");
+}
+
+fn compiled(directory: &Path, options: &[&str]) -> String {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/programs/fork_places.c");
+    let program = directory.join("fork_places");
+    let done = Command::new("gcc").args(options).arg("-o").arg(&program).arg(source).status().expect("gcc");
+    assert!(done.success());
+    program.to_str().expect("UTF-8").into()
+}
+
+#[test]
+fn on_the_host_code_without_frame_pointers_is_followed_to_its_end() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = compiled(directory.path(), &["-O2", "-g", "-fomit-frame-pointer"]);
+    for (how, function) in [("fork", "by_fork"), ("vfork", "by_vfork"), ("spawn", "by_spawn")] {
+        let report = run(&["--stacks"], &[&program, how], directory.path());
+        let site = site(&report);
+        let functions = functions(site);
+        assert!(functions.contains(&format!("{function}:")), "{how}: {functions}");
+        assert!(functions.contains("main:"), "{how}: {functions}");
+        assert_eq!(site["depth"], "whole", "{how}: {site:#}");
+    }
+}
+
+#[test]
+fn on_the_host_a_stripped_program_gives_places_in_its_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = compiled(directory.path(), &["-O2", "-s", "-fomit-frame-pointer"]);
+    let report = run(&["--stacks"], &[&program, "fork"], directory.path());
+    let site = site(&report);
+    assert_eq!(site["depth"], "whole", "{site:#}");
+    let own = site["frames"].as_array().expect("frames").iter().filter(|frame| {
+        frame["module"].as_str().is_some_and(|module| module.ends_with("/fork_places"))
+            && frame.get("function").is_none()
+            && frame["address"].as_str().is_some_and(|address| address.starts_with("0x"))
+    });
+    assert!(own.count() >= 2, "{site:#}");
+}
+
+#[test]
+fn on_the_host_python_is_shown_by_function_and_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/programs/agent_tools.py");
+    let report = run(&["--stacks"], &["python3", script, "6"], directory.path());
+    let site = site(&report);
+    let frames = site["frames"].as_array().expect("frames");
+    let text = fs::read_to_string(script).expect("the script");
+    let line = text.lines().position(|line| line.contains("# forks here")).expect("the mark") as u64 + 1;
+    let frame = frames.iter().find(|frame| {
+        frame["kind"] == "python"
+            && frame["function"].as_str().is_some_and(|name| name.ends_with("start_shell"))
+    });
+    let frame = frame.unwrap_or_else(|| panic!("{site:#}"));
+    assert_eq!(frame["line"], line, "{site:#}");
+    assert!(frame["file"].as_str().is_some_and(|file| file.ends_with("agent_tools.py")), "{site:#}");
+    assert_eq!(site["forks"], 6, "{site:#}");
+}
+
+#[test]
+fn on_the_host_pprof_opens_the_profile() {
+    require_root();
+    let directory = tempfile::tempdir().expect("a directory");
+    let profile = directory.path().join("profile.pb.gz");
+    let output = reapwatch()
+        .args(["profile", "--output"])
+        .arg(&profile)
+        .arg("--")
+        .arg(workload())
+        .arg("fork-places")
+        .output()
+        .expect("reapwatch runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let raw = Command::new("go")
+        .args(["tool", "pprof", "-raw"])
+        .arg(&profile)
+        .env("HOME", directory.path())
+        .output()
+        .expect("go: `cargo xtask setup` installs it");
+    let raw = String::from_utf8_lossy(&raw.stdout).into_owned();
+    let types = "unreaped/count[dflt] zombie_time/nanoseconds reap_latency/nanoseconds forks/count";
+    assert!(raw.contains(types), "{raw}");
+    for part in ["careless_place", "vforking_place", "parent:[workload ("] {
+        assert!(raw.contains(part), "{part}: {raw}");
+    }
+}
