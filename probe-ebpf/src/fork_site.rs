@@ -25,6 +25,8 @@ use crate::{
 
 /// Bytes pending at which the reader is woken before its timer: a quarter of the smallest buffer.
 const WAKE_AT_BYTES: u64 = 256 * 1024;
+/// A process that has lived for so long is taken to live on for a while.
+const YOUNG_NS: u64 = 1_000_000_000;
 const BPF_RB_NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 const BPF_RB_AVAIL_DATA: u64 = 0;
@@ -51,9 +53,11 @@ pub fn send(current: TypedTask, creator: &ParentKey, child: &ParentKey) {
         return count_loss(loss::FORK_STACKS_FULL);
     };
     let fork = entry.as_mut_ptr();
+    let now_ns = now_ns();
+    let is_young = now_ns.wrapping_sub(creator.start_boottime_ns) < YOUNG_NS;
     // SAFETY: a reserved ForkStack of ours, written whole but for the part of the stack that `copied` says is not valid.
     let written = unsafe {
-        (*fork).time_ns = now_ns();
+        (*fork).time_ns = now_ns;
         describe_process(TaskPtr::at(current.0).leader(), &mut (*fork).creator);
         (*fork).child = *child;
         (*fork).python = python::NONE;
@@ -65,7 +69,7 @@ pub fn send(current: TypedTask, creator: &ParentKey, child: &ParentKey) {
         written
     };
     if written {
-        entry.submit(wake_flag());
+        entry.submit(wake_flag(is_young));
     } else {
         entry.discard(BPF_RB_NO_WAKEUP);
     }
@@ -85,11 +89,11 @@ fn interpreter_of(creator: &ParentKey, child: &ParentKey) -> Option<&'static Int
     Some(interpreter)
 }
 
-/// A process may end before a timer comes, and its mappings with it: where every fork is asked for, the reader is woken
-/// whenever it has read all there was.
+/// A young process may end before a timer comes, and its memory map with it: where every fork is asked for, the reader is
+/// woken for it whenever it has read all there was. That is most of what a fork costs, so an older one waits for the timer.
 #[inline(always)]
-fn wake_flag() -> u64 {
-    if setting!(fork_stacks) == fork_stacks::OF_ALL {
+fn wake_flag(is_young: bool) -> u64 {
+    if is_young && setting!(fork_stacks) == fork_stacks::OF_ALL {
         0
     } else if FORK_STACKS.query(BPF_RB_AVAIL_DATA) >= WAKE_AT_BYTES {
         BPF_RB_FORCE_WAKEUP

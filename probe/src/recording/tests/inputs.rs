@@ -35,7 +35,7 @@ fn task() -> impl Strategy<Value = Task> {
 
 fn site() -> impl Strategy<Value = Site> {
     let text = || vec(any::<u8>(), 0..9);
-    let frame = (0_usize..3, text(), text(), any::<u32>(), text(), any::<u64>()).prop_map(
+    let frame = (0..3usize, text(), text(), any::<u32>(), text(), any::<u64>()).prop_map(
         |(kind, function, file, line, module, address)| Frame {
             kind: [FrameKind::Native, FrameKind::Jit, FrameKind::Python][kind],
             function,

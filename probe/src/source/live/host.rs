@@ -105,7 +105,7 @@ impl ThisHost {
         if !self.interpreters.are_pending() {
             return;
         }
-        let sites = self.sites.get_or_insert_with(Sites::new);
+        let sites = self.sites.get_or_insert_with(Sites::open);
         self.interpreters.look(|task| {
             let Some(interpreter) = sites.interpreter(task) else { return false };
             self.tracer.add_interpreter(task.identity, &interpreter);
@@ -195,7 +195,7 @@ impl Host for ThisHost {
         let sites = &mut self.sites;
         let none_left = self.tracer.drain_stacks(STACKS_AT_ONCE, |stack| {
             let Stack { time_ns, creator, child, .. } = stack;
-            let site = sites.get_or_insert_with(Sites::new).number(&stack);
+            let site = sites.get_or_insert_with(Sites::open).number(&stack);
             inputs.push((time_ns, Input::ForkSite { time_ns, child, creator, site }));
         });
         if let Some(sites) = &mut self.sites {

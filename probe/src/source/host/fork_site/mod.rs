@@ -4,6 +4,7 @@
 //! files they come from stay open. Owns how many sites, processes and files are kept, and how long names may take. Must not
 //! know who asks for a site, nor what it is good for.
 
+mod interpreted;
 mod mappings;
 mod module;
 mod names;
@@ -24,9 +25,7 @@ use std::{
 };
 
 use foldhash::HashMap;
-use procfs::process::Process;
 
-use probe_common::interpreter::Interpreter;
 pub use stack::Stack;
 
 use super::process_directory::{Directories, part};
@@ -35,7 +34,7 @@ use mappings::MAPS_MAX;
 use module::Modules;
 use names::{Names, short};
 use perf_map::PerfMap;
-use python::{Layout, Memory};
+use python::Layout;
 use python_frames::PythonFrames;
 use unwind::{Code, Rules};
 
@@ -43,10 +42,6 @@ use unwind::{Code, Rules};
 const PROCESSES_MAX: usize = 256;
 /// Most children whose creator is remembered.
 const CREATORS_MAX: usize = 16_384;
-/// Of how many processes, each forked by the next, the memory is tried.
-const ANCESTORS_MAX: usize = 4;
-/// No stack came of it yet.
-const PROGRAM_UNKNOWN: u64 = u64::MAX;
 /// An address that no map has may be of a library loaded since: the map is read again, at most so often.
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
@@ -104,7 +99,7 @@ struct Known {
 }
 
 impl Sites {
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         Self {
             directories: Directories::learn(),
             modules: Modules::default(),
@@ -302,84 +297,6 @@ impl Sites {
         }
         let function = own_name(&self.directories, known, &stack.creator, address);
         Frame { function, ..bare }
-    }
-
-    /// Puts the interpreted functions in the place of the functions of the interpreter itself.
-    fn with_python(&mut self, stack: &Stack, places: &mut Vec<Place>, depth: Depth) -> Depth {
-        if stack.python.is_empty() {
-            return depth;
-        }
-        let Some((layout, _)) = self.processes.get(&stack.creator.identity).and_then(|known| known.python)
-        else {
-            return depth;
-        };
-        let Some(memory) = self.memory_like_that_of(stack) else { return depth };
-        let frames = stack.python.iter().filter_map(|frame| layout.frame(&memory, frame));
-        let python: Vec<Place> = frames.map(|frame| Place::Python(self.python.number(frame))).collect();
-        let is_interpreter = |place: &Place| match place {
-            Place::Module(number, _) => {
-                self.modules.get(*number).is_some_and(|module| python::minor(&module.path).is_some())
-            }
-            _ => false,
-        };
-        let first = places.iter().position(is_interpreter);
-        let last = places.iter().rposition(is_interpreter);
-        let instead = match (first, last) {
-            (Some(first), Some(last)) => first..last + 1,
-            _ => places.len()..places.len(),
-        };
-        places.splice(instead, python);
-        if stack.is_python_cut { Depth::TooDeep } else { depth }
-    }
-
-    /// The memory of the process that forked or, where it has gone, of one that it is a copy of: code is at the same place.
-    fn memory_like_that_of(&self, stack: &Stack) -> Option<Memory> {
-        let mut task = stack.creator;
-        for _ in 0..ANCESTORS_MAX {
-            let file = self.directories.open(&task).and_then(|process| process.open_relative("mem").ok());
-            if let Some(file) = file {
-                return Some(Memory::new(file));
-            }
-            let identity = *self.creators.get(&task.identity)?;
-            self.processes.get(&identity).filter(|known| known.program == stack.program)?;
-            task = Task { identity, ns_pid: identity.tgid, ..stack.creator };
-        }
-        None
-    }
-
-    /// The Python of a process, if it has one that is known.
-    fn python(&mut self, process: &Process, code: &Code) -> Option<(Layout, u64)> {
-        let found = code.mappings.iter().zip(&code.modules).find_map(|(mapping, module)| {
-            let (minor, (number, bias)) = (python::minor(&mapping.path)?, (*module)?);
-            let symbol = self
-                .runtimes
-                .entry(number)
-                .or_insert_with(|| self.modules.get(number).and_then(|module| module.symbol(b"_PyRuntime")));
-            Some((minor, symbol.as_ref()?.wrapping_add(bias)))
-        });
-        let (minor, runtime) = found?;
-        let memory = Memory::new(process.open_relative("mem").ok()?);
-        Some((Layout::of(minor, &memory, runtime)?, runtime))
-    }
-
-    /// Processes that have forked and have a Python, but no interpreter that is known.
-    pub fn take_pythons(&mut self) -> Vec<Task> {
-        std::mem::take(&mut self.pythons)
-    }
-
-    /// The interpreter of a process, if it has begun: for the programs.
-    pub fn interpreter(&mut self, task: &Task) -> Option<Interpreter> {
-        let process = self.directories.open(task)?;
-        let is_read = self.processes.get(&task.identity).is_some_and(|known| known.python.is_some());
-        if !is_read {
-            let known = self.known(task, PROGRAM_UNKNOWN)?;
-            known.python?;
-            self.processes.insert(task.identity, known);
-        }
-        let (layout, runtime) = self.processes.get(&task.identity)?.python?;
-        let memory = Memory::new(process.open_relative("mem").ok()?);
-        let interpreter = layout.interpreter(&memory, runtime)?;
-        Some(Interpreter { start_boottime_ns: task.identity.start_boottime_ns, ..interpreter })
     }
 }
 
