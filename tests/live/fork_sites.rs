@@ -176,7 +176,7 @@ fn on_the_host_pprof_opens_the_profile() {
         .arg(&profile)
         .arg("--")
         .arg(workload())
-        .arg("fork-places")
+        .args(["fork-places", "--hold-ms", HOLD_MS])
         .output()
         .expect("reapwatch runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -5,13 +5,13 @@
 //! know who asks for a site, nor what it is good for.
 
 mod interpreted;
-mod mappings;
+pub mod mappings;
 mod module;
 mod names;
-mod perf_map;
+pub mod perf_map;
 mod python;
 mod python_frames;
-mod python_lines;
+pub mod python_lines;
 mod stack;
 mod unwind;
 
