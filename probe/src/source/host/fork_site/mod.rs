@@ -45,7 +45,7 @@ const CREATORS_MAX: usize = 16_384;
 /// An address that no map has may be of a library loaded since: the map is read again, at most so often.
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
-const NAMES_AGAIN: Duration = Duration::from_secs(1);
+const NAMES_AGAIN: Duration = Duration::from_millis(100);
 
 /// The number of all sites that are not told apart.
 pub const OTHER: u32 = 0;
