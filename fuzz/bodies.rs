@@ -8,7 +8,7 @@ use std::io::Write;
 use probe::{
     analysis,
     engine::Engine,
-    model::{COMMAND_LINE_MAX, Input, Session, WAIT_CHANNEL_MAX},
+    model::{COMMAND_LINE_MAX, Input, NAME_MAX, Session, WAIT_CHANNEL_MAX},
     recording::Reader,
     render::{
         event_text, json, report_text, stats_text,
@@ -18,7 +18,9 @@ use probe::{
         bpf::{attach_btf::attach_types, btf::Types, decode, offsets},
         host::{
             cgroup::{self, Viewpoint},
-            evidence, process_directory, process_info,
+            evidence,
+            fork_site::{mappings, perf_map::PerfMap, python_lines},
+            process_directory, process_info,
             tracefs::offset_in,
         },
     },
@@ -156,6 +158,17 @@ pub fn proc(bytes: &[u8]) {
     if let Some(status) = evidence::Status::parse(bytes) {
         assert!(status.state.is_ascii_alphabetic());
     }
+    let code = mappings::code(bytes);
+    for mapping in &code {
+        assert_ne!(mappings::at(&code, mapping.range.start), None);
+    }
+    let names = PerfMap::parse(bytes.to_vec());
+    assert!(names.name(0x1000).is_none_or(|name| name.len() <= NAME_MAX));
+    for instruction in [0, 7, u32::MAX] {
+        python_lines::of_3_9(bytes, 1, instruction);
+        python_lines::of_3_10(bytes, 1, instruction);
+        python_lines::of_3_11(bytes, 1, instruction.into());
+    }
     let _ = evidence::tgid_and_ns_pid(bytes);
     let _ = evidence::in_call(bytes);
     let _ = evidence::pipe_in(bytes);
@@ -176,6 +189,7 @@ pub fn wire(bytes: &[u8]) {
     let _ = decode::seen_task(bytes);
     let _ = decode::death(bytes);
     let _ = decode::slot_death(bytes);
+    let _ = decode::fork_stack(bytes);
     if let Some(record) = decode::parent_record(bytes) {
         let _ = decode::counters(1, &record);
     }

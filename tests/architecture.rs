@@ -257,6 +257,22 @@ fn the_room_of_the_host_knows_no_programs() {
 }
 
 #[test]
+fn only_the_room_of_fork_sites_unwinds_and_only_the_renderers_know_formats_of_profiles() {
+    for (path, text) in all() {
+        let Some(module) = module(&path) else { continue };
+        let is_there = path.to_string_lossy().contains("probe/src/source/host/fork_site/");
+        for line in code(&text) {
+            for library in ["framehop::", "blazesym::"] {
+                assert!(is_there || !line.contains(library), "{}: {line}", path.display());
+            }
+            for library in ["prost", "inferno", "flate2"] {
+                assert!(module == "render" || !line.contains(library), "{}: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn only_the_folder_kernel_reads_kernel_memory() {
     for (path, text) in all() {
         if module_in("probe-ebpf/src/", &path).is_some_and(|module| module != "kernel") {
@@ -278,6 +294,13 @@ fn only_the_ledger_and_the_event_module_do_their_work() {
         assert!(
             !text.contains("EVENTS") || ["event", "maps"].contains(&module.as_str()),
             "{} sends: only the event module does",
+            path.display()
+        );
+        // The loss has this name too.
+        assert!(
+            !text.replace("FORK_STACKS_FULL", "").contains("FORK_STACKS")
+                || ["fork_site", "maps"].contains(&module.as_str()),
+            "{} sends stacks: only the module of fork sites does",
             path.display()
         );
     }

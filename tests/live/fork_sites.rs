@@ -65,7 +65,8 @@ fn stacks_name_the_function_that_leaves_its_children() {
     let functions = functions(site);
     assert!(functions.contains("careless_place"), "{functions}");
     assert!(functions.contains("main"), "{functions}");
-    assert_eq!(site["other_sites"], 2, "{site:#}");
+    // The compiler may make several calls of one.
+    assert!(site["other_sites"].as_u64().is_some_and(|others| others >= 2), "{site:#}");
     // The other two, reaped: one of them by vfork.
     let folded = reapwatch()
         .args(["profile", "--format", "folded", "--sample", "forks", "--from"])

@@ -2,7 +2,10 @@
 //!
 //! Must not judge, nor know where the bytes go.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use super::frame_name;
 use crate::report::{
@@ -33,20 +36,19 @@ pub fn svg(out: &mut impl Write, profile: &Profile, value: usize) -> io::Result<
         .map_err(|error| io::Error::other(error.to_string()))
 }
 
+/// Sorted; those of several places in one function are one.
 fn lines(profile: &Profile, value: usize) -> Vec<String> {
-    let mut lines: Vec<String> = (profile.stacks.iter())
-        .filter(|stack| stack.values[value] > 0)
-        .map(|stack| {
-            let mut line = clean(&stack.parent);
-            for frame in stack.frames.iter().rev() {
-                line.push(';');
-                line.push_str(&clean(&named(frame)));
-            }
-            format!("{line} {}", stack.values[value])
-        })
-        .collect();
-    lines.sort_unstable();
-    lines
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    for stack in profile.stacks.iter().filter(|stack| stack.values[value] > 0) {
+        let mut line = clean(&stack.parent);
+        for frame in stack.frames.iter().rev() {
+            line.push(';');
+            line.push_str(&clean(&named(frame)));
+        }
+        let sum = sums.entry(line).or_default();
+        *sum = sum.saturating_add(stack.values[value]);
+    }
+    sums.into_iter().map(|(line, sum)| format!("{line} {sum}")).collect()
 }
 
 /// A function, with the line for an interpreted one: there a function may be long and bear no other mark.

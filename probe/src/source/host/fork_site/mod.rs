@@ -5,13 +5,13 @@
 //! know who asks for a site, nor what it is good for.
 
 mod interpreted;
-mod mappings;
+pub mod mappings;
 mod module;
 mod names;
-mod perf_map;
+pub mod perf_map;
 mod python;
 mod python_frames;
-mod python_lines;
+pub mod python_lines;
 mod stack;
 mod unwind;
 
@@ -45,7 +45,7 @@ const CREATORS_MAX: usize = 16_384;
 /// An address that no map has may be of a library loaded since: the map is read again, at most so often.
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
-const NAMES_AGAIN: Duration = Duration::from_secs(1);
+const NAMES_AGAIN: Duration = Duration::from_millis(100);
 
 /// The number of all sites that are not told apart.
 pub const OTHER: u32 = 0;

@@ -25,8 +25,6 @@ const FUNCTIONS_MAX: usize = 1 << 20;
 pub struct PerfMap {
     functions: Vec<(Range<u64>, Range<u32>)>,
     text: Vec<u8>,
-    /// How long the file was.
-    pub length: u64,
 }
 
 impl PerfMap {
@@ -44,10 +42,11 @@ impl PerfMap {
         }
         let mut text = Vec::new();
         file.take(BYTES_MAX).read_to_end(&mut text).ok()?;
-        Some(Self::parse(text, metadata.len()))
+        Some(Self::parse(text))
     }
 
-    fn parse(text: Vec<u8>, length: u64) -> Self {
+    /// That of a text. A line that is none is left out.
+    pub fn parse(text: Vec<u8>) -> Self {
         let mut functions: Vec<(Range<u64>, Range<u32>)> = Vec::new();
         let mut at = 0;
         for line in text.split(|byte| *byte == b'\n').take(FUNCTIONS_MAX) {
@@ -59,7 +58,7 @@ impl PerfMap {
             at = end + 1;
         }
         functions.sort_by_key(|(range, _)| range.start);
-        Self { functions, text, length }
+        Self { functions, text }
     }
 
     /// The name of the function at an address.
@@ -107,7 +106,7 @@ mod tests {
         let text =
             b"1000 20 JS:^startTool /srv/agent.js:2:19\n0x2000 0x10 java frame\nzz 1 x\n3000 0 empty\n\n\
             ffffffffffffffff 2 over\n1000 20 JS:*startTool";
-        let map = PerfMap::parse(text.to_vec(), 1);
+        let map = PerfMap::parse(text.to_vec());
         assert_eq!(map.name(0x101f), Some(&b"JS:*startTool"[..]));
         assert_eq!(map.name(0x2000), Some(&b"java frame"[..]));
         for outside in [0, 0xfff, 0x1020, 0x3000, u64::MAX] {
