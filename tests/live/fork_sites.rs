@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::support::{GRACE, HOLD_MS, reapwatch, require_root, validate, workload};
+use super::support::{GRACE, HOLD_MS, Telling, reapwatch, require_root, validate, workload};
 
 /// The functions of a site, the innermost first, in one text.
 fn functions(site: &Value) -> String {
@@ -193,4 +193,21 @@ fn on_the_host_pprof_opens_the_profile() {
     for part in ["careless_place", "vforking_place", "parent:[workload ("] {
         assert!(raw.contains(part), "{part}: {raw}");
     }
+}
+
+#[test]
+fn a_profile_of_one_process_has_no_forks_of_others() {
+    require_root();
+    let [mut asked_for, mut other] = [(); 2].map(|()| Telling::start(&["fork-leak-for-ever"]));
+    let pids = [asked_for.truth()["pid"].to_string(), other.truth()["pid"].to_string()];
+    let output = reapwatch()
+        .args(["profile", "--format", "folded", "--duration", "2s", "--pid", &pids[0]])
+        .stdin(Stdio::null())
+        .output()
+        .expect("reapwatch runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let of_asked_for = format!("workload ({});", pids[0]);
+    assert!(text.lines().all(|line| line.starts_with(&of_asked_for)), "{text}");
+    assert!(text.contains("careless_place"), "{text}");
 }

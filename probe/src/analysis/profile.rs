@@ -5,7 +5,7 @@
 use super::{fork_site, text};
 use crate::{
     engine::{Parent as Known, View},
-    model::Session,
+    model::{Scope, Session},
     report::{
         SiteDepth, SiteFrame,
         profile::{Profile, Stack},
@@ -19,7 +19,13 @@ const CONTAINERS: &[&str] = &["docker-", "cri-containerd-", "crio-", "libpod-"];
 /// The forks of all parents that the window is about.
 pub fn profile(view: &View<'_>, session: &Session) -> Profile {
     let (start_ns, end_ns) = view.window();
-    let mut stacks: Vec<Stack> = view.parents_asked_for().flat_map(|known| of_parent(view, known)).collect();
+    // Where certain processes are asked for, everybody is counted all the same.
+    let is_asked_for = |known: &&Known| match &view.begin().scope {
+        Scope::Pids(pids) => pids.contains(&known.task.identity.tgid),
+        Scope::Host | Scope::Tree(_) => true,
+    };
+    let asked_for = view.parents_asked_for().filter(is_asked_for);
+    let mut stacks: Vec<Stack> = asked_for.flat_map(|known| of_parent(view, known)).collect();
     stacks.sort_by(|one, other| {
         other.values.cmp(&one.values).then_with(|| (one.pid, &one.parent).cmp(&(other.pid, &other.parent)))
     });
@@ -47,8 +53,11 @@ fn of_parent(view: &View<'_>, known: &Known) -> Vec<Stack> {
         unreaped = unreaped.saturating_sub(at.unreaped);
         let site = fork_site::published(&at, 0);
         let mut frames = site.frames;
-        if site.depth != SiteDepth::Whole && site.depth != SiteDepth::Scanned {
-            frames.push(missing(site.depth.words()));
+        match site.depth {
+            SiteDepth::Whole => {}
+            // At the inner end.
+            SiteDepth::Scanned => frames.insert(0, missing(site.depth.words())),
+            _ => frames.push(missing(site.depth.words())),
         }
         // A parent that has died did not reap what it left behind.
         let left = at.unreaped.saturating_add(at.abandoned);

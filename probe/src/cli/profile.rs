@@ -43,7 +43,7 @@ pub enum ProfileSample {
 #[derive(Clone, Debug, Args)]
 pub struct ProfileArgs {
     /// How long to watch [default: when the command ends or a signal interrupts]
-    #[arg(long, value_name = "DUR", value_parser = positive_duration, required_unless_present_any = ["from", "command"])]
+    #[arg(long, value_name = "DUR", value_parser = positive_duration)]
     pub duration: Option<Duration>,
 
     /// Only the forks of this process; may be given several times [default: the whole host]

@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::frame_name;
+use super::{frame_name, terminal::escape};
 use crate::report::{
     SiteFrame, SiteFrameKind,
     profile::{Profile, VALUES},
@@ -62,9 +62,9 @@ fn named(frame: &SiteFrame) -> String {
     }
 }
 
-/// A name comes from outside: what separates frames and lines is taken out.
+/// A name comes from outside: what separates frames is taken out, and what cannot be seen is escaped.
 fn clean(name: &str) -> String {
-    name.chars().map(|one| if one == ';' || one.is_control() { '_' } else { one }).collect()
+    escape(name).replace(';', "_")
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
             folded(&mut out, &profile, value).expect("a Vec takes everything");
             String::from_utf8(out).expect("UTF-8")
         };
-        assert_eq!(text(0), "a_b_ (7);main;start_x 9 3\n");
+        assert_eq!(text(0), "a_b\\x0a (7);main;start\\x0ax 9 3\n");
         assert_eq!(text(1), "");
         let mut picture = Vec::new();
         svg(&mut picture, &profile, 3).expect("a flame graph");

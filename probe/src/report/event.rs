@@ -58,11 +58,11 @@ pub enum ReapHow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
-    /// None was in a wait call: what came late is the program's doing.
+    /// None was in a wait call.
     NotWaiting,
     /// One was in a wait call, it is not known for which child.
     Waiting,
-    /// One was in a wait call that takes this child: what came late is the scheduler's doing.
+    /// One was in a wait call that takes this child, or another one first.
     WaitingForIt,
     /// Some were in wait calls, none of which takes this child: for others, or only to look.
     WaitingOtherwise,

@@ -112,14 +112,14 @@ pub struct LatencySummary {
     pub mean_ns: u64,
 }
 
-/// Reaps later than the grace, split by who was slow.
+/// Reaps later than the grace, split by what the parent's threads did when the child died.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SlowReaps {
-    /// No thread was in a wait call when the child died: the program was slow.
+    /// No thread was in a wait call: the program did something else, was stopped, or got no CPU.
     pub not_waiting: SlowPart,
-    /// Threads were in wait calls, none of which takes this child: the program was slow.
+    /// Threads were in wait calls, none of which takes this child.
     pub waiting_otherwise: SlowPart,
-    /// A thread was in a wait call that takes this child: the scheduler was slow, or something held the thread.
+    /// A thread was in a wait call that takes this child: it took others first, or woke up late.
     pub waiting_for_it: SlowPart,
     /// A thread was in a wait call, it is not known for which child.
     pub waiting: SlowPart,

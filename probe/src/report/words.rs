@@ -25,17 +25,17 @@ pub fn in_namespace(ns_pid: Option<u32>) -> String {
     }
 }
 
-/// Who was slow, of the slow reaps of which that is known.
+/// What the threads of a parent did when those died that it reaped late, as far as that is known.
 pub fn slow_reaps(slow: &SlowReaps) -> Option<String> {
     let parts: Vec<String> = [
-        (slow.not_waiting, "when no thread of it was in a wait call: the program was slow"),
         (
-            slow.waiting_otherwise,
-            "when its threads were in wait calls that do not take that child: the program was slow",
+            slow.not_waiting,
+            "when no thread of it was in a wait call: it did something else, was stopped, or got no CPU",
         ),
+        (slow.waiting_otherwise, "when its threads were in wait calls that do not take that child"),
         (
             slow.waiting_for_it,
-            "though a thread waited for that child: the scheduler was slow, or something held the thread",
+            "though a thread was in a wait call that takes that child: it took others first, or woke up late",
         ),
         (slow.waiting, "when a thread was in a wait call, it is not known for which child"),
     ]

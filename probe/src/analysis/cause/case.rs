@@ -190,7 +190,7 @@ impl<'a> Case<'a> {
             return String::new();
         }
         format!(
-            "`reapwatch reap {}` has the process reap them without a restart",
+            "`reapwatch reap {}` has the process reap them without a restart; it can no longer read how they ended",
             self.parent.task.identity.tgid
         )
     }

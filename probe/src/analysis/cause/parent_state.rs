@@ -63,6 +63,19 @@ pub const BLOCKED: Rule = Rule {
 /// A moment may not last.
 const SEEN_ONCE: &str = "it was looked at only once";
 
+/// What keeps a living parent from going on, and what helps at once, whether or not it would reap.
+pub fn found_now(case: &Case) -> Option<(Vec<String>, String)> {
+    if case.parent.died_ns.is_some() {
+        return None;
+    }
+    [(stopped as fn(&Case) -> Finding, &STOPPED), (frozen, &FROZEN), (blocked, &BLOCKED)]
+        .into_iter()
+        .find_map(|(find, rule)| match find(case) {
+            Finding::Yes(evidence) => Some((evidence, (rule.fix)(case).now)),
+            _ => None,
+        })
+}
+
 /// What keeps a parent from going on keeps it from reaping only if it would reap.
 fn if_it_would_reap(case: &Case, found: Finding) -> Finding {
     match (found, case.would_reap()) {

@@ -3,7 +3,7 @@
 //! Must not know the rules: it gets what they missed.
 
 use super::{
-    Case,
+    Case, parent_state,
     words::{dead_children, of_its},
 };
 use crate::report::{Cause, CauseKind};
@@ -57,10 +57,20 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
             None => "nothing that was seen tells why".into(),
         });
     }
+    // Whoever cannot go on is not helped by having it reap: it may be about to.
+    let now = match parent_state::found_now(case) {
+        Some((found, now)) => {
+            evidence.extend(
+                found.into_iter().map(|one| format!("now {one}; whether it would reap is not known")),
+            );
+            now
+        }
+        None => case.free_now(),
+    };
     Cause {
         kind: CauseKind::Unknown,
         evidence,
-        now: case.free_now(),
+        now,
         fix: "look at where it starts children and where it waits for them".into(),
     }
 }

@@ -2,10 +2,19 @@
 //!
 //! Owns how much of the list is read. Must not open what is mapped.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use procfs::process::Process;
+
+use super::super::process_directory::part;
 
 /// Longest list read: sixty thousand mappings.
-pub const MAPS_MAX: usize = 8 << 20;
+const MAPS_MAX: usize = 8 << 20;
+/// So many threads are tried.
+const THREADS_MAX: usize = 64;
 /// Most mappings of code kept.
 const CODE_MAX: usize = 8_192;
 
@@ -18,6 +27,24 @@ pub struct Mapping {
     pub inode: u64,
     /// Empty where it is of no file.
     pub path: Vec<u8>,
+}
+
+/// The code of a process, and the directory in /proc that shows it: that of its main thread, or where that has ended, of another
+/// one. `None` where it is gone.
+pub fn of(process: &Process) -> Option<(PathBuf, Vec<Mapping>)> {
+    let read = |thread: &Path| {
+        let found = code(&part(process, thread.join("maps"), MAPS_MAX));
+        (!found.is_empty()).then_some(found)
+    };
+    let directory = PathBuf::from(format!("/proc/{}", process.pid));
+    if let Some(found) = read(Path::new("")) {
+        return Some((directory, found));
+    }
+    let mut threads = process.tasks().ok()?.flatten().take(THREADS_MAX);
+    threads.find_map(|thread| {
+        let thread = Path::new("task").join(thread.tid.to_string());
+        Some((directory.join(&thread), read(&thread)?))
+    })
 }
 
 /// Those that may be run, by their addresses. A line that is no mapping is left out.

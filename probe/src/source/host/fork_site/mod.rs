@@ -28,9 +28,8 @@ use foldhash::HashMap;
 
 pub use stack::Stack;
 
-use super::process_directory::{Directories, part};
+use super::process_directory::Directories;
 use crate::model::{Depth, FRAMES_MAX, Frame, FrameKind, Identity, SITES_MAX, Site, Task};
-use mappings::MAPS_MAX;
 use module::Modules;
 use names::{Names, short};
 use perf_map::PerfMap;
@@ -253,10 +252,7 @@ impl Sites {
 
     fn known(&mut self, task: &Task, program: u64) -> Option<Known> {
         let process = self.directories.open(task)?;
-        let mappings = mappings::code(&part(&process, "maps", MAPS_MAX));
-        if mappings.is_empty() {
-            return None;
-        }
+        let (directory, mappings) = mappings::of(&process)?;
         let files: Vec<Option<u32>> = mappings
             .iter()
             .map(|mapping| {
@@ -264,10 +260,9 @@ impl Sites {
                     return None;
                 }
                 let path: PathBuf = std::ffi::OsStr::from_bytes(&mapping.path).into();
-                let of = |name: &str| PathBuf::from(format!("/proc/{}/{name}", process.pid));
                 let below = path.strip_prefix("/").unwrap_or(&path);
                 // Its program can be opened by this name wherever it is, even if it has been deleted.
-                let ways = [of("root").join(below), of("exe")];
+                let ways = [directory.join("root").join(below), directory.join("exe")];
                 self.modules.open(&ways, mapping.inode, &path)
             })
             .collect();
