@@ -37,7 +37,7 @@ pub fn slow_reaps(slow: &SlowReaps) -> Option<String> {
             slow.waiting_for_it,
             "though a thread was in a wait call that takes that child: it took others first, or woke up late",
         ),
-        (slow.waiting, "when a thread was in a wait call, it is not known for which child"),
+        (slow.waiting, "when a thread was in a wait call, but for which child is not known"),
     ]
     .into_iter()
     .filter(|(part, _)| part.count > 0)
