@@ -151,13 +151,15 @@ fn verified(rung: &str) {
     }
 }
 
-/// Tests that run on every rung, a few of each that depends on which hooks told: who reaped and how, who got a zombie, what was
-/// merged. The others run on the whole rung only, because hooks differ in how they are called and in little else.
-const ON_EVERY_RUNG: [&str; 14] = [
+/// Tests that run on every rung of every kernel, a few of each that depends on which hooks told (who reaped and how, who got a
+/// zombie, what was merged) or on the kernel's own ways with signals and ptrace. The others run on the whole rung only, because hooks differ in how they are called and in little else.
+const ON_EVERY_RUNG: [&str; 16] = [
     "adopting::a_child_held_by_a_tracer",
     "adopting::a_subreaper",
     "adopting::an_init_two_namespaces_deep",
     "autoreaping::",
+    "intervention::a_read_gets",
+    "intervention::a_stopped_parent",
     "reaping::a_clone_parent_child",
     "reaping::a_dead_leader",
     "reaping::a_reused_pid",
