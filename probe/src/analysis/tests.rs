@@ -2,6 +2,7 @@
 
 mod cause;
 mod evidence;
+mod spawning;
 mod verdict;
 
 use super::report;

@@ -9,13 +9,12 @@ use probe_common::bucket;
 use super::{
     evidence::{decode_evidence, decode_signal_masks},
     fork_site::decode_fork_sites,
-    kind,
+    kind, tracer_stats,
 };
 use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
-    Hooks, Identity, Input, LifecycleEvent, Losses, MapStats, Precision, ProcessInfo, ProgramStats,
-    Readiness, ReapHow, Scope, Session, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor,
-    TracerStats, WaitCalls, WaitStatus,
+    Hooks, Identity, Input, LifecycleEvent, Losses, Precision, ProcessInfo, Readiness, ReapHow, Scope,
+    Session, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor, WaitCalls, WaitStatus,
 };
 
 /// All pids are smaller than this: the kernel's PID_MAX_LIMIT.
@@ -29,8 +28,6 @@ pub const COUNT_MAX: u64 = 1 << 44;
 const TEXT_MAX: usize = 4096;
 /// Maximum number of pids that are followed: as many as the programs have room for.
 const PIDS_MAX: usize = 32_768;
-/// Maximum number of programs, and of maps, of a tracer.
-const UPKEEP_MAX: usize = 1024;
 
 /// Why a frame with a good checksum gives no input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +46,7 @@ pub(super) fn bytes(from: &mut &[u8], most: usize) -> Option<Vec<u8>> {
     (len <= most).then(|| taken.to_vec())
 }
 
-fn text(from: &mut &[u8]) -> Option<String> {
+pub(super) fn text(from: &mut &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes(from, TEXT_MAX)?).into_owned())
 }
 
@@ -203,7 +200,9 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::UNFREED => decode_unfreed(from),
         kind::FINISHED_PARENTS => decode_finished_parents(from).map(Input::FinishedParents),
         kind::LOSSES => decode_losses(from),
-        kind::UPKEEP => decode_upkeep(from).map(|tracer_stats| Input::TracerStats(Box::new(tracer_stats))),
+        kind::UPKEEP => {
+            tracer_stats::decode_upkeep(from).map(|tracer_stats| Input::TracerStats(Box::new(tracer_stats)))
+        }
         kind::END => time(from).map(|time_ns| Input::End { time_ns }),
         _ => return Err(Unusable::UnknownKind),
     };
@@ -307,34 +306,6 @@ fn decode_losses(from: &mut &[u8]) -> Option<Input> {
     let losses =
         Losses { events: tally(from)?, map_full: tally(from)?, probe_missed: tally(from)?, damaged: 0 };
     Some(Input::Losses { time_ns, losses })
-}
-
-fn decode_upkeep(from: &mut &[u8]) -> Option<TracerStats> {
-    let (cpu_ns, resident_bytes) = (time(from)?, tally(from)?);
-    let few = |count: &usize| *count <= UPKEEP_MAX;
-    let programs = count(from, 28).filter(few)?;
-    let programs = (0..programs)
-        .map(|_| {
-            Some(ProgramStats {
-                name: text(from)?,
-                runs: tally(from)?,
-                run_time_ns: time(from)?,
-                recursion_misses: tally(from)?,
-            })
-        })
-        .collect::<Option<_>>()?;
-    let maps = count(from, 28).filter(few)?;
-    let maps = (0..maps)
-        .map(|_| {
-            Some(MapStats {
-                name: text(from)?,
-                entries: tally(from)?,
-                max_entries: tally(from)?,
-                refused: tally(from)?,
-            })
-        })
-        .collect::<Option<_>>()?;
-    Some(TracerStats { cpu_ns, resident_bytes, programs, maps })
 }
 
 fn decode_seen(from: &mut &[u8]) -> Option<TaskEntry> {

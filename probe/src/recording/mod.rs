@@ -16,6 +16,7 @@ mod fork_site;
 mod frames;
 mod kind;
 mod reader;
+mod tracer_stats;
 mod writer;
 
 pub use reader::{Damage, Reader, RecordingError};

@@ -376,32 +376,3 @@ fn one_wait_a_signal_is_told_from_a_loop_by_the_call_that_finds_nothing() {
     assert_eq!(causes_of_waits(3, any(3), Some(0), handler()), [Unknown]);
     assert_eq!(causes_of_waits(3, any(3), None, handler()), [Unknown]);
 }
-
-#[test]
-fn late_reaps_that_each_come_with_a_birth_are_a_cause_and_others_are_not() {
-    // Late for the engine is over 5 s; a birth comes with a reap that is at most 50 ms apart.
-    let at_ms = |event: &str, time_ms: u64| format!("{}000000 {event} 2\n", time_ms);
-    let causes = |[first, second]: [u64; 2]| {
-        let mut events = vec![
-            (1, "fork 30"),
-            (2, "exit 30"),
-            (3, "zombie 30"),
-            (first, "reap 30"),
-            (6_500, "fork 31"),
-            (6_501, "exit 31"),
-            (6_502, "zombie 31"),
-            (second, "reap 31"),
-            (13_000, "fork 32"),
-        ];
-        events.sort_unstable();
-        let script: String = events.into_iter().map(|(time_ms, event)| at_ms(event, time_ms)).collect();
-        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
-        engine.apply(Input::End { time_ns: 14_000_000_000 }, &mut Vec::new());
-        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
-        kinds_of(entry(&report(&engine.view(), &session), 2))
-    };
-    // Just before the births of 31 and 32; the second one long before; just after.
-    assert_eq!(causes([6_499, 12_990]), [ReapsOnlyWhenItSpawns]);
-    assert_eq!(causes([6_499, 12_500]), [Unknown]);
-    assert_eq!(causes([6_505, 13_004]), [ReapsOnlyWhenItSpawns]);
-}

@@ -4,6 +4,7 @@
 
 mod random;
 mod scenarios;
+mod waiting;
 
 use std::sync::Arc;
 
