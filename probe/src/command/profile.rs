@@ -6,11 +6,10 @@ use std::{fs::File, io, path::Path};
 
 use super::{
     Failure,
-    child::{self, Ended},
-    live::{self, Use, for_a_while, time_up},
+    live::{self, Use, for_a_while},
     output::{self, Target},
     replay,
-    run::{ends, not_started},
+    run::for_a_command,
     signals::Signals,
     unreadable,
 };
@@ -38,28 +37,11 @@ pub async fn live(global: &Global, args: ProfileArgs, signals: Signals) -> Resul
         watched.finish()?;
         return Ok(0);
     }
-    let mut attached = live::attach(global, Subscription::tree().with(ForkStacks::OfAll), grace, recording)?;
-    let (mut child, root) = match child::start(&args.command, &signals, &mut attached)? {
-        child::Started::Child(child, root) => (child, root),
-        child::Started::NotBecauseOf(first) => return Ok(not_started(first)),
-    };
-    let stop = async {
-        tokio::select! {
-            (ended, close_by) = ends(&child, &signals) => (Some(ended), close_by),
-            () = time_up(args.duration) => (None, None),
-        }
-    };
-    let watched = attached.open(Some(root), Use::Report).quietly_until(stop, false).await;
-    child.is_left_running();
-    let watched = watched?;
-    publish(&watched.view(), watched.session(), target, &args)?;
-    let code = match watched.ended {
-        Some(Ended::ByItself) => child.exit_code()?,
-        Some(Ended::Interrupted(first)) => first.exit_code(),
-        None => 0,
-    };
-    watched.finish()?;
-    Ok(code)
+    let attached = live::attach(global, Subscription::tree().with(ForkStacks::OfAll), grace, recording)?;
+    for_a_command(attached, &args.command, args.duration, false, &signals, |watched| {
+        publish(&watched.view(), watched.session(), target, &args)
+    })
+    .await
 }
 
 /// `reapwatch profile --from RECORDING`.

@@ -2,12 +2,15 @@
 //!
 //! Must not judge: `--error-exitcode` goes by the report's finding.
 
-use std::time::Instant;
+use std::{
+    ffi::OsString,
+    time::{Duration, Instant},
+};
 
 use super::{
     Failure,
     child::{self, Child, Ended},
-    live::{self, Use, for_a_while, time_up},
+    live::{self, Attached, Use, Watched, for_a_while, time_up},
     output::{self, RecordingTarget, Target},
     signals::{First, Signals, WINDOW_CLOSES_WITHIN},
 };
@@ -57,21 +60,34 @@ pub async fn record(global: &Global, args: RecordArgs, signals: Signals) -> Resu
         watching.quietly_until(for_a_while(args.duration, &signals), true).await?.finish()?;
         return Ok(0);
     }
-    let mut attached =
-        live::attach(global, Subscription::tree().with(ForkStacks::OfTargets), grace, recording)?;
-    let (mut child, root) = match child::start(&args.command, &signals, &mut attached)? {
+    let attached = live::attach(global, Subscription::tree().with(ForkStacks::OfTargets), grace, recording)?;
+    for_a_command(attached, &args.command, args.duration, args.progress, &signals, |_| Ok(())).await
+}
+
+/// Starts a command and watches it and its descendants until it ends, the duration is over or a signal interrupts; then
+/// `tell` gets what was seen. Returns the exit code: the command's, or 0 where it runs on.
+pub(super) async fn for_a_command(
+    mut attached: Attached,
+    command: &[OsString],
+    duration: Option<Duration>,
+    status_line: bool,
+    signals: &Signals,
+    tell: impl FnOnce(&Watched<Option<Ended>>) -> Result<(), Failure>,
+) -> Result<u8, Failure> {
+    let (mut child, root) = match child::start(command, signals, &mut attached)? {
         child::Started::Child(child, root) => (child, root),
         child::Started::NotBecauseOf(first) => return Ok(not_started(first)),
     };
     let stop = async {
         tokio::select! {
-            (ended, close_by) = ends(&child, &signals) => (Some(ended), close_by),
-            () = time_up(args.duration) => (None, None),
+            (ended, close_by) = ends(&child, signals) => (Some(ended), close_by),
+            () = time_up(duration) => (None, None),
         }
     };
-    let watched = attached.open(Some(root), Use::Report).quietly_until(stop, args.progress).await;
+    let watched = attached.open(Some(root), Use::Report).quietly_until(stop, status_line).await;
     child.is_left_running();
     let watched = watched?;
+    tell(&watched)?;
     let code = match watched.ended {
         Some(Ended::ByItself) => child.exit_code()?,
         Some(Ended::Interrupted(first)) => first.exit_code(),
@@ -83,7 +99,7 @@ pub async fn record(global: &Global, args: RecordArgs, signals: Signals) -> Resu
 
 /// Waits until the command ends, or until its time after a signal is over. Returns why, and the deadline for closing
 /// the window.
-pub(super) async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
+async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
     let ended = child.ends(signals).await;
     let close_by = match ended {
         Ended::ByItself => None,
@@ -92,7 +108,7 @@ pub(super) async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Ins
     (ended, close_by)
 }
 
-pub(super) fn not_started(first: First) -> u8 {
+fn not_started(first: First) -> u8 {
     output::say("a signal came before everything was attached: the command was not started");
     first.exit_code()
 }

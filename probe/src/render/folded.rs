@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{frame_name, terminal::escape};
+use super::{file_name, frame_name, terminal::escape};
 use crate::report::{
     SiteFrame, SiteFrameKind,
     profile::{Profile, VALUES},
@@ -56,7 +56,7 @@ fn named(frame: &SiteFrame) -> String {
     let name = frame_name(frame);
     match (&frame.file, frame.line) {
         (Some(file), Some(line)) if frame.kind == SiteFrameKind::Python => {
-            format!("{name} ({}:{line})", file.rsplit('/').next().unwrap_or(file))
+            format!("{name} ({}:{line})", file_name(file))
         }
         _ => name,
     }

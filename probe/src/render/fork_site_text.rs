@@ -2,7 +2,7 @@
 //!
 //! Must not judge, nor know how a site is found.
 
-use super::{frame_name, terminal::escape};
+use super::{file_name, frame_name, terminal::escape};
 use crate::report::{
     ForkSite, SiteFrame, SiteFrameKind,
     words::{count, duration},
@@ -81,7 +81,7 @@ fn shown(frames: &[SiteFrame]) -> Vec<&SiteFrame> {
 }
 
 fn is_runtime(frame: &SiteFrame) -> bool {
-    let module = frame.module.as_deref().map_or("", base);
+    let module = frame.module.as_deref().map_or("", file_name);
     let function = frame.function.as_deref().unwrap_or_default();
     RUNTIME_MODULES.iter().any(|prefix| module.starts_with(prefix))
         || RUNTIME_FUNCTIONS.iter().any(|prefix| match prefix.ends_with([':', '.']) {
@@ -94,14 +94,10 @@ fn is_runtime(frame: &SiteFrame) -> bool {
 fn function(frame: &SiteFrame) -> String {
     let text = frame_name(frame);
     let text = match (&frame.file, frame.line) {
-        (Some(file), Some(line)) => format!("{text} ({}:{line})", base(file)),
+        (Some(file), Some(line)) => format!("{text} ({}:{line})", file_name(file)),
         _ => text,
     };
     escape(&text)
-}
-
-fn base(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]

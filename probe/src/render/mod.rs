@@ -22,11 +22,15 @@ use crate::report::SiteFrame;
 
 /// A function's name, or where it is if it has none.
 fn frame_name(frame: &SiteFrame) -> String {
-    let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     match (&frame.function, frame.module.as_deref(), &frame.address) {
         (Some(function), ..) => function.clone(),
-        (None, Some(module), Some(address)) => format!("{}+{address}", base(module)),
+        (None, Some(module), Some(address)) => format!("{}+{address}", file_name(module)),
         (None, _, Some(address)) => address.clone(),
         _ => "?".into(),
     }
+}
+
+/// The last part of a path.
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
