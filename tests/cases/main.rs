@@ -7,6 +7,7 @@ mod case;
 mod confusable;
 mod healthy;
 mod inits;
+mod profile;
 mod runtimes;
 mod shells;
 mod states;
