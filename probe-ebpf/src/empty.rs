@@ -1,13 +1,14 @@
-//! Programs that do nothing, on the hooks of the tracepoint rung: what merely being called costs. And one that does the
-//! least a tracer of lives could: an entry made and taken away. For benchmarks.
+//! Programs that do nothing, one of each kind that we use: what merely being called costs. One that does the least a tracer
+//! of lives could: an entry made and taken away. And two that do what a bpftrace script of two hooks does. For benchmarks.
 #![no_std]
 #![no_main]
 
 use aya_ebpf::{
     EbpfContext,
-    macros::{btf_tracepoint, map, tracepoint},
-    maps::HashMap,
-    programs::{BtfTracePointContext, TracePointContext},
+    helpers::generated::bpf_ktime_get_ns,
+    macros::{btf_tracepoint, fentry, fexit, kprobe, kretprobe, map, tracepoint},
+    maps::{Array, HashMap, PerCpuHashMap},
+    programs::{BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
 
 macro_rules! empty {
@@ -51,6 +52,87 @@ macro_rules! empty_call {
 }
 
 empty_call!(sys_exit_wait4 sys_enter_waitid sys_exit_waitid);
+
+/// Nothing.
+#[fentry(function = "release_task")]
+pub fn release_fentry(_ctx: FEntryContext) -> i32 {
+    0
+}
+
+/// Nothing.
+#[fexit(function = "do_notify_parent")]
+pub fn notify_fexit(_ctx: FExitContext) -> i32 {
+    0
+}
+
+/// Nothing.
+#[kprobe(function = "release_task")]
+pub fn release_kprobe(_ctx: ProbeContext) -> u32 {
+    0
+}
+
+/// Nothing.
+#[kretprobe(function = "do_notify_parent")]
+pub fn notify_kretprobe(_ctx: RetProbeContext) -> u32 {
+    0
+}
+
+/// When each death was, and whose: a script's maps, of the size that bpftrace gives them. A script's keys are pids; ours are
+/// numbers in turn, for which no kernel memory has to be read.
+#[map]
+static EXITS: HashMap<u32, u64> = HashMap::with_max_entries(4_096, 0);
+#[map]
+static PARENTS: HashMap<u32, u32> = HashMap::with_max_entries(4_096, 0);
+/// By parent and power of two.
+#[map]
+static FREES: PerCpuHashMap<[u32; 2], u64> = PerCpuHashMap::with_max_entries(4_096, 0);
+/// Deaths so far, and frees.
+#[map]
+static TURNS: Array<u32> = Array::with_max_entries(2, 0);
+
+fn turn(of: u32) -> Option<u32> {
+    let count = TURNS.get_ptr_mut(of)?;
+    // SAFETY: a value of our own map, on the one CPU of the measurement.
+    unsafe {
+        *count += 1;
+        Some(*count)
+    }
+}
+
+/// `@exit[pid] = nsecs; @parent[pid] = …`
+///
+/// match-proto: include/trace/events/sched.h: sched_process_exit(struct task_struct *p)
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn script_exit(ctx: BtfTracePointContext) -> i32 {
+    let Some(key) = turn(0) else { return 0 };
+    // SAFETY: a helper without arguments.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    let _ = EXITS.insert(key, now_ns, 0);
+    let _ = PARENTS.insert(key, ctx.tgid(), 0);
+    0
+}
+
+/// `/@exit[pid]/ { @free[@parent[pid]] = hist(nsecs - @exit[pid]); delete(@exit[pid]); delete(@parent[pid]); }`
+///
+/// match-proto: include/trace/events/sched.h: sched_process_free(struct task_struct *p)
+#[btf_tracepoint(function = "sched_process_free")]
+pub fn script_free(_ctx: BtfTracePointContext) -> i32 {
+    let Some(key) = turn(1) else { return 0 };
+    // SAFETY, here and below: values of our own maps, copied.
+    let Some(exit_ns) = EXITS.get_ptr(key).map(|exit_ns| unsafe { *exit_ns }) else { return 0 };
+    let parent = PARENTS.get_ptr(key).map_or(0, |parent| unsafe { *parent });
+    // SAFETY: a helper without arguments.
+    let took_ns = unsafe { bpf_ktime_get_ns() } - exit_ns;
+    let bucket = [parent, 64 - took_ns.leading_zeros()];
+    match FREES.get_ptr_mut(bucket) {
+        // SAFETY: this CPU's value of our own map.
+        Some(count) => unsafe { *count += 1 },
+        None => drop(FREES.insert(bucket, 1, 0)),
+    }
+    let _ = EXITS.remove(key);
+    let _ = PARENTS.remove(key);
+    0
+}
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

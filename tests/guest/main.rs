@@ -2,9 +2,11 @@
 //!
 //! The kernel's command line names the rungs (`reapwatch.rungs=fentry,kprobe,tracepoint`), the one of them on which every
 //! test runs (`reapwatch.whole=fentry`; without it: all), where only some tests are wanted a part of their names
-//! (`reapwatch.filter=…`), and where the host wants the tests' recordings (`reapwatch.keep=1`). Every line for the host
-//! begins with `@`. Must not judge: the tests do, and whoever reads the lines.
+//! (`reapwatch.filter=…`), and where the host wants the tests' recordings (`reapwatch.keep=1`). With `reapwatch.cost=MODES`
+//! no test runs: what the programs cost is counted in each of these modes. Every line for the host begins with `@`. Must not
+//! judge: the tests do, and whoever reads the lines.
 
+mod cost;
 mod minimal_btf;
 
 use std::{
@@ -35,6 +37,10 @@ fn main() {
         Some("session") => return session(),
         Some("btf") => return btf(),
         Some("verified") => return verified(&std::env::args().nth(2).unwrap_or_default()),
+        Some("cost") => {
+            let word = |at| std::env::args().nth(at).unwrap_or_default();
+            return cost::cost(&word(2), &word(3));
+        }
         _ => {}
     }
     let session = Command::new("/init").arg("session").spawn();
@@ -63,7 +69,6 @@ fn session() {
     if let Err(error) = fs::write("/proc/sys/kernel/perf_event_paranoid", "2") {
         println!("@ note perf_event_paranoid stays as it is: {error}");
     }
-    let _ = Command::new("/init").arg("btf").status();
     let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     println!("@ kernel {}", release.trim());
@@ -71,7 +76,19 @@ fn session() {
     if option("reapwatch.keep=").is_some() {
         let _ = fs::create_dir_all(KEPT);
     }
-    for rung in option("reapwatch.rungs=").unwrap_or("fentry,kprobe,tracepoint").split(',') {
+    let rungs = option("reapwatch.rungs=").unwrap_or("fentry,kprobe,tracepoint");
+    if let Some(modes) = option("reapwatch.cost=") {
+        for rung in rungs.split(',') {
+            println!("@ rung {rung}");
+            for mode in modes.split(',') {
+                // In a process of its own: what it attaches goes with it.
+                let _ = Command::new("/init").args(["cost", rung, mode]).status();
+            }
+        }
+        return;
+    }
+    let _ = Command::new("/init").arg("btf").status();
+    for rung in rungs.split(',') {
         let doctor = Command::new(REAPWATCH).args(["--hooks", rung, "doctor"]).output();
         match doctor {
             Ok(output) if output.status.success() => {
@@ -133,11 +150,7 @@ fn verified(rung: &str) {
         parents: 1_024,
         subscription: Subscription::default().with(ForkStacks::OfTargets),
         btf: "/sys/kernel/btf/vmlinux".into(),
-        hooks: match rung {
-            "fentry" => HookChoice::Fentry,
-            "kprobe" => HookChoice::Kprobe,
-            _ => HookChoice::Tracepoint,
-        },
+        hooks: hook_choice(rung),
         ring_bytes: Some(1 << 20),
         log_programs: false,
     };
@@ -148,6 +161,14 @@ fn verified(rung: &str) {
             }
         }
         Err(error) => println!("@ failed verified {rung}: {error}"),
+    }
+}
+
+fn hook_choice(rung: &str) -> HookChoice {
+    match rung {
+        "fentry" => HookChoice::Fentry,
+        "kprobe" => HookChoice::Kprobe,
+        _ => HookChoice::Tracepoint,
     }
 }
 

@@ -41,6 +41,33 @@ pub enum Outcome {
     Failed,
 }
 
+/// How time passes in the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// As on the host.
+    Host,
+    /// One ns an instruction, on one CPU: what the guest measures is the same in every boot.
+    Instructions,
+}
+
+/// What the guest's kernel counted of a program beside a load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub runs: u64,
+    /// The kernel's two readings of its clock a run included.
+    pub instructions: u64,
+}
+
+/// A load, and what each program came to beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    pub lives: u64,
+    pub programs: BTreeMap<String, Counted>,
+}
+
+/// By rung, mode and load.
+pub type Costs = BTreeMap<String, BTreeMap<String, BTreeMap<String, Load>>>;
+
 /// What a boot gave.
 #[derive(Debug, Default)]
 pub struct Booted {
@@ -54,15 +81,16 @@ pub struct Booted {
     pub btf: Vec<u8>,
     /// What the tests recorded, by rung and name.
     pub recordings: BTreeMap<(String, String), Vec<u8>>,
+    pub costs: Costs,
     /// Lines that are no results: output of failed tests, the kernel's own.
     pub noise: Vec<String>,
     pub ended: bool,
     pub took: Duration,
 }
 
-/// Both CPUs on one host thread: with a thread each, one CPU now and then still executes the breakpoint that the other
+/// Its CPUs on one host thread: with a thread each, one CPU now and then still executes the breakpoint that the other
 /// has already patched away (attaching a program patches kernel code), and the kernel dies of it.
-fn qemu(image: &Image, initramfs: &Path, command_line: &str) -> Command {
+fn qemu(image: &Image, initramfs: &Path, command_line: &str, clock: Clock) -> Command {
     let mut command = match image.arch {
         Arch::X86_64 => {
             let mut command = Command::new("qemu-system-x86_64");
@@ -79,8 +107,12 @@ fn qemu(image: &Image, initramfs: &Path, command_line: &str) -> Command {
         Arch::X86_64 => "ttyS0",
         Arch::Arm64 => "ttyAMA0",
     };
+    match clock {
+        Clock::Host => command.args(["-smp", "2"]),
+        Clock::Instructions => command.args(["-smp", "1", "-icount", "shift=0,sleep=off"]),
+    };
     command
-        .args(["-smp", "2", "-m", "1536", "-nodefaults", "-no-user-config", "-nic", "none"])
+        .args(["-m", "1536", "-nodefaults", "-no-user-config", "-nic", "none"])
         .args(["-display", "none", "-no-reboot", "-serial", "stdio", "-kernel"])
         .arg(&image.path)
         .arg("-initrd")
@@ -96,9 +128,15 @@ fn qemu(image: &Image, initramfs: &Path, command_line: &str) -> Command {
 /// Boots it and waits for its end. QEMU's exit status says nothing of what the guest did: its lines do.
 ///
 /// `log` gets all it prints, with the seconds since the start.
-pub fn boot(image: &Image, initramfs: &Path, command_line: &str, log: &Path) -> shell::Outcome<Booted> {
+pub fn boot(
+    image: &Image,
+    initramfs: &Path,
+    command_line: &str,
+    clock: Clock,
+    log: &Path,
+) -> shell::Outcome<Booted> {
     let began = Instant::now();
-    let mut child = qemu(image, initramfs, command_line)
+    let mut child = qemu(image, initramfs, command_line, clock)
         .spawn()
         .map_err(|error| format!("cannot start QEMU: {error}"))?;
     let output = child.stdout.take().ok_or("QEMU has no output")?;
@@ -172,11 +210,28 @@ impl Booted {
                 let key = (rung.to_owned(), name.to_owned());
                 self.recordings.entry(key).or_default().extend(bytes(digits));
             }
+            (Some("cost"), Some(rung), Some(mode), Some(load)) => {
+                let modes = self.costs.entry(rung.to_owned()).or_default();
+                modes.entry(mode.to_owned()).or_default().extend(load_of(load));
+            }
             (Some("boot"), ..) => {}
             (Some("end"), ..) => self.ended = true,
             _ => self.noise.push(line.to_owned()),
         }
     }
+}
+
+/// `LOAD LIVES PROGRAM=RUNS:INSTRUCTIONS …`
+fn load_of(line: &str) -> Option<(String, Load)> {
+    let mut words = line.split(' ');
+    let (name, lives) = (words.next()?, words.next()?.parse().ok()?);
+    let program = |word: &str| {
+        let (name, counted) = word.split_once('=')?;
+        let (runs, instructions) = counted.split_once(':')?;
+        let counted = Counted { runs: runs.parse().ok()?, instructions: instructions.parse().ok()? };
+        Some((name.to_owned(), counted))
+    };
+    Some((name.to_owned(), Load { lives, programs: words.map(program).collect::<Option<_>>()? }))
 }
 
 /// The bytes that hexadecimal digits stand for.

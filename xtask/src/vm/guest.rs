@@ -77,6 +77,11 @@ pub fn initramfs(arch: Arch) -> Outcome<PathBuf> {
     ] {
         install(&from, &tree.join(to))?;
     }
+    // Needed by `vm --cost` alone, which has it built.
+    let empty = crate::build_ebpf::built("empty");
+    if empty.is_file() {
+        install(&empty, &tree.join("empty.bpf.o"))?;
+    }
     let archive = tree.with_extension("cpio");
     let script = format!("set -o pipefail; find . | cpio --quiet -o -H newc > {}", archive.display());
     run(Command::new("bash").current_dir(&tree).args(["-c", &script]))?;

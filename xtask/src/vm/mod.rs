@@ -3,6 +3,8 @@
 //! Must not know what a scenario checks.
 
 mod boot;
+mod cost;
+mod cost_page;
 mod frozen;
 mod guest;
 mod kernels;
@@ -16,7 +18,7 @@ use std::{
     thread,
 };
 
-use boot::{Booted, Rung};
+use boot::{Booted, Clock, Rung};
 use kernels::{Arch, Image, KNOWN};
 
 use crate::shell::{Outcome, target_directory};
@@ -24,7 +26,7 @@ use crate::shell::{Outcome, target_directory};
 /// All of the matrix.
 impl Default for VmArgs {
     fn default() -> Self {
-        Self { kernels: Vec::new(), rungs: RUNGS.join(","), filter: None, freeze: false, jobs: 2 }
+        Self { kernels: Vec::new(), rungs: RUNGS.join(","), filter: None, cost: false, freeze: false, jobs: 2 }
     }
 }
 
@@ -42,7 +44,12 @@ pub struct VmArgs {
     /// Only scenarios whose name contains this
     #[arg(long)]
     filter: Option<String>,
-    /// Write tests/data (BTF cut down, verifier budget) from what the kernels say
+    /// Run no test: count the instructions of the programs beside loads of each kind, on 5.10, 6.12 and 6.12-arm64 unless
+    /// kernels are named; fails where they have grown
+    #[arg(long, conflicts_with = "filter")]
+    cost: bool,
+    /// Write what the kernels say to tests/data (BTF cut down and verifier budget; with `--cost` the instructions, and
+    /// docs/instructions.md)
     #[arg(long)]
     freeze: bool,
     /// Virtual machines at a time
@@ -56,7 +63,8 @@ pub fn recordings(kernel: &str, rungs: &str) -> Outcome<BTreeMap<(String, String
     let arch = images[0].arch;
     let initramfs = BTreeMap::from([(arch.debian(), guest::initramfs(arch)?)]);
     let command_line = format!("reapwatch.rungs={rungs} reapwatch.keep=1");
-    let booted = boot_all(&images, &initramfs, &command_line, 1).pop().ok_or("no boot")??;
+    let booted =
+        boot_all(&images, &initramfs, &command_line, Clock::Host, 1).pop().ok_or("no boot")??;
     if !booted.ended {
         return Err(format!("{kernel} did not come to its end"));
     }
@@ -65,6 +73,9 @@ pub fn recordings(kernel: &str, rungs: &str) -> Outcome<BTreeMap<(String, String
 
 /// Runs it; fails where a scenario failed, or a rung of a kernel of the matrix is missing.
 pub fn vm(args: &VmArgs) -> Outcome {
+    if args.cost {
+        return cost::cost(&args.kernels, &args.rungs, args.freeze, args.jobs.max(1));
+    }
     let all = args.kernels.is_empty();
     let names: Vec<&str> = if all {
         KNOWN.iter().map(|known| known.name).collect()
@@ -84,17 +95,12 @@ pub fn vm(args: &VmArgs) -> Outcome {
     if images.is_empty() || (all && x86_64 < LEAST_X86_64) {
         return Err(format!("only {x86_64} x86-64 kernels can be had; {LEAST_X86_64} are needed"));
     }
-    let mut initramfs = BTreeMap::new();
-    for arch in [Arch::X86_64, Arch::Arm64] {
-        if images.iter().any(|image| image.arch == arch) {
-            initramfs.insert(arch.debian(), guest::initramfs(arch)?);
-        }
-    }
+    let initramfs = initramfs_of(&images)?;
     let mut command_line = format!("reapwatch.rungs={}", args.rungs);
     if let Some(filter) = &args.filter {
         command_line.push_str(&format!(" reapwatch.filter={filter}"));
     }
-    let booted = boot_all(&images, &initramfs, &command_line, args.jobs.max(1));
+    let booted = boot_all(&images, &initramfs, &command_line, Clock::Host, args.jobs.max(1));
     let table = table(&images, &booted);
     println!("{table}");
     let path = target_directory().join("vm/matrix.md");
@@ -121,10 +127,20 @@ pub fn vm(args: &VmArgs) -> Outcome {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
+/// What guests run, by architecture, for those that are booted.
+fn initramfs_of(images: &[Image]) -> Outcome<BTreeMap<&'static str, PathBuf>> {
+    [Arch::X86_64, Arch::Arm64]
+        .into_iter()
+        .filter(|arch| images.iter().any(|image| image.arch == *arch))
+        .map(|arch| Ok((arch.debian(), guest::initramfs(arch)?)))
+        .collect()
+}
+
 fn boot_all(
     images: &[Image],
     initramfs: &BTreeMap<&str, PathBuf>,
     command_line: &str,
+    clock: Clock,
     jobs: usize,
 ) -> Vec<Outcome<Booted>> {
     let next = Mutex::new(0..images.len());
@@ -138,7 +154,7 @@ fn boot_all(
                     let log = target_directory().join(format!("vm/{index}-{}.log", image.arch.debian()));
                     let whole = image.whole.map(|whole| format!(" reapwatch.whole={whole}"));
                     let command_line = format!("{command_line}{}", whole.unwrap_or_default());
-                    let booted = boot::boot(image, &initramfs[image.arch.debian()], &command_line, &log);
+                    let booted = boot::boot(image, &initramfs[image.arch.debian()], &command_line, clock, &log);
                     if let Ok(booted) = &booted {
                         eprintln!(
                             "vm: {} ({}) {} in {:.0} s",
