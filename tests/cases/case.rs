@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -80,7 +80,7 @@ impl Case {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases").join(program);
         assert!(source.exists(), "no such case: {}", source.display());
         let built = tempfile::tempdir().expect("a directory");
-        let binary = built.path().join("program");
+        let binary = built.path().join(source.file_stem().expect("a file"));
         let compile = |compiler: &str, arguments: &[&str]| {
             let output = Command::new(needed(compiler))
                 .args(arguments)
@@ -246,12 +246,22 @@ pub struct Expected<'a> {
     pub causes_afterwards: &'a [&'a str],
 }
 
+/// Appends what a report says of a parent, as a line of JSON, to the file that REAPWATCH_CASES names, where it names one: for
+/// a person to read beside the truth.
+fn keep(parent: &Value) {
+    let Some(path) = std::env::var_os("REAPWATCH_CASES") else { return };
+    let mut file = fs::File::options().create(true).append(true).open(path).expect("REAPWATCH_CASES: a file");
+    // One write: several tests append at the same time.
+    file.write_all(format!("{parent}\n").as_bytes()).expect("REAPWATCH_CASES: a file that can be written");
+}
+
 /// Checks one parent's entry: its counts against the program's own, its verdict, its causes.
 fn check(report: &Value, truth: &Truth, expected: &Expected) {
     for (name, number) in expected.came_to {
         assert_eq!(truth.get(*name), Some(number), "the case was not exercised: {name} in {truth:?}");
     }
     let parent = parent_in(report, &truth["pid"].into());
+    keep(parent);
     let number = |field: &str| parent[field].as_u64().expect("a number");
     for field in ["exited", "reaped", "autoreaped", "adopted"] {
         match (field, truth.get(field)) {
