@@ -24,7 +24,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let now = now_ns();
-    let process = current.process_of_leader(current.signal());
+    let process = current.process();
     if let Some(own) = own {
         start_new_program(own, process.comm, now);
     }

@@ -6,7 +6,7 @@ use crate::{
     event, filter,
     kernel::{
         clock::now_ns,
-        task::{TaskPtr, TypedTask, process_of, with_real_parent},
+        task::{TypedTask, process_of},
     },
     ledger::count_fork,
 };
@@ -19,18 +19,19 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     if child.pid() != child.tgid() {
         return 0;
     }
+    let task = child.real_parent();
     if !event::wants_forks() {
-        let (key, task) = with_real_parent!(child, |parent, _| (parent.identity(), parent.0));
-        count_fork(&key, TaskPtr::at(task));
+        count_fork(&task.identity(), task.untyped());
         return 0;
     }
-    let process = child.process_of_leader(child.signal());
-    let (parent, task) = with_real_parent!(child, |parent, _| (parent.process(), parent.0));
-    let creator = if creator.0 == task { parent } else { process_of(creator.untyped()) };
+    let signal = child.signal();
+    let process = child.process_of_leader(signal, signal.level());
+    let parent = task.process();
+    let creator = if creator.address() == task.address() { parent } else { process_of(creator.untyped()) };
     if !filter::inherit_scope(&process, &parent, &creator) {
         return 0;
     }
-    count_fork(&parent.key(), TaskPtr::at(task));
+    count_fork(&parent.key(), task.untyped());
     event::send_fork(now_ns(), &process, &parent, &creator);
     0
 }

@@ -59,7 +59,7 @@ pub extern "C" fn task_snapshot(ctx: *mut IterContext) -> i32 {
     let tracer = if told.tgid == parent.tgid { TaskRef::NONE } else { told };
     let mut seen = TaskEntry {
         time_ns: now,
-        process: task.process_of_leader(signal),
+        process: task.process_of_leader(signal, signal.level()),
         parent,
         tracer,
         state,

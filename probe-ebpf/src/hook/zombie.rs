@@ -14,11 +14,11 @@ use crate::{
     kernel::{
         context,
         notice::death_notice,
-        task::{SIGCHLD, TaskPtr, TypedTask, with_current},
-        typed::Untyped,
+        task::{SIGCHLD, TypedTask, with_current},
     },
-    lifecycle::{death_signalled, parent_notified},
+    lifecycle::{death_signalled, leader_notified, parent_notified},
     maps::NOTIFIED,
+    settings::setting,
 };
 
 /// TRACE_SIGNAL_ALREADY_PENDING, include/trace/events/signal.h.
@@ -43,9 +43,16 @@ pub fn zombie_signal(ctx: BtfTracePointContext) -> i32 {
 /// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[fexit(function = "do_notify_parent")]
 pub fn notify_fexit(ctx: FExitContext) -> i32 {
-    let (task, autoreap) = (TypedTask::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(2) as u8 != 0);
-    debug!(&ctx, "notice of {}, autoreap {}", task.pid(), u8::from(autoreap));
-    parent_notified(task, autoreap);
+    let (task, autoreap) = (ctx.arg::<u64>(0), ctx.arg::<u64>(2) as u8 != 0);
+    debug!(&ctx, "notice of {}, autoreap {}", TypedTask::at(task).pid(), u8::from(autoreap));
+    if setting!(typed_current) != 0 {
+        parent_notified(task, autoreap);
+        return 0;
+    }
+    let task = TypedTask::at(task);
+    if task.pid() == task.tgid() {
+        leader_notified(task, autoreap);
+    }
     0
 }
 
@@ -64,8 +71,8 @@ pub fn notify_kprobe(ctx: ProbeContext) -> u32 {
 pub fn notify_kretprobe(ctx: RetProbeContext) -> u32 {
     if let Some(slot) = NOTIFIED.get_ptr_mut(0) {
         // SAFETY: a per-CPU slot of our own map; the function ran on this CPU with interrupts off.
-        let task = TaskPtr::<Untyped>::at(unsafe { core::mem::replace(&mut *slot, 0) });
-        if !task.is_null() {
+        let task = unsafe { core::mem::replace(&mut *slot, 0) };
+        if task != 0 {
             parent_notified(task, context::kretprobe_result(ctx.as_ptr()) as u8 != 0);
         }
     }

@@ -146,25 +146,6 @@ impl<M: Memory> TaskPtr<M> {
         let flags: u64 = member!(M, sighand, sighand_sigchld_flags);
         handler != SIG_IGN && flags & SA_NOCLDWAIT != 0
     }
-    /// How `of`, a parent, sees this leader, which shares `signal` with its threads.
-    #[inline(always)]
-    pub fn as_seen_by<N: Memory>(self, of: TaskPtr<N>, signal: SignalPtr<M>) -> SeenAs {
-        // A parent is never deeper than its child, whose own level is at hand.
-        if signal.level() == 0 {
-            return SeenAs { nr: self.tgid(), ns_inum: 0, by_init: of.tgid() == 1 };
-        }
-        let of_signal = of.signal();
-        let level = of_signal.level();
-        if level == 0 {
-            return SeenAs { nr: self.tgid(), ns_inum: 0, by_init: of.tgid() == 1 };
-        }
-        let number = of_signal.number_at(level);
-        SeenAs {
-            nr: inner_pid(signal.number_at(level)),
-            ns_inum: ns_inum(number),
-            by_init: inner_pid(number) == 1,
-        }
-    }
     /// Whether `of`, a parent, calls this leader `nr`.
     #[inline(always)]
     pub fn is_seen_as(self, nr: u32, of: Self) -> bool {
@@ -188,13 +169,13 @@ impl<M: Memory> TaskPtr<M> {
     #[inline(always)]
     pub fn process(self) -> TaskRef {
         let leader = self.leader();
-        leader.process_of_leader(leader.signal())
+        let signal = leader.signal();
+        leader.process_of_leader(signal, signal.level())
     }
-    /// The same, of a leader and what it shares with its threads.
+    /// The same, of a leader, what it shares with its threads, and how deep its PID namespace is.
     #[inline(always)]
-    pub fn process_of_leader(self, signal: SignalPtr<M>) -> TaskRef {
+    pub fn process_of_leader(self, signal: SignalPtr<M>, level: u32) -> TaskRef {
         let tgid = self.tgid();
-        let level = signal.level();
         let ns_pid = if level == 0 { tgid } else { inner_pid(signal.number_at(level)) };
         TaskRef { start_boottime_ns: self.start_boottime_ns(), tgid, ns_pid, comm: self.comm() }
     }
@@ -206,26 +187,6 @@ impl<M: Memory> TaskPtr<M> {
         unsafe { core::mem::transmute(words) }
     }
 }
-
-/// Evaluates `$body` with `$parent`, the real parent of `$task`, and `$told`, the task that is notified of its death. The two
-/// are the same unless the child is traced; then both are in the form that costs the verifier least.
-macro_rules! with_real_parent {
-    ($task:expr, |$parent:ident, $told:pat_param| $body:expr) => {{
-        // In this order: of two equal values the compiler keeps the first.
-        let told = $task.notified_parent();
-        let real_parent = $task.real_parent().0;
-        let $told = told;
-        if told.0 == real_parent {
-            let $parent = told;
-            $body
-        } else {
-            let $parent = $crate::kernel::task::TaskPtr::<$crate::kernel::typed::Untyped>::at(real_parent);
-            $body
-        }
-    }};
-}
-
-pub(crate) use with_real_parent;
 
 /// A `struct signal_struct *`: what the threads of a process share.
 #[derive(Clone, Copy)]
@@ -281,8 +242,29 @@ impl<M: Memory> SignalPtr<M> {
         member!(M, self.address, signal_pid)
     }
     /// How deep its PID namespace is.
-    fn level(self) -> u32 {
+    #[inline(always)]
+    pub fn level(self) -> u32 {
         member!(M, self.pid(), pid_level)
+    }
+    /// How `of`, a parent with this tgid, sees `process`, whose threads share this, in a PID namespace as deep as `level`.
+    #[inline(always)]
+    pub fn seen_by<N: Memory>(self, process: &TaskRef, level: u32, of: TaskPtr<N>, of_tgid: u32) -> SeenAs {
+        let in_initial = SeenAs { nr: process.tgid, ns_inum: 0, by_init: of_tgid == 1 };
+        // A parent is never deeper than its child, whose own level is at hand.
+        if level == 0 {
+            return in_initial;
+        }
+        let of_signal = of.signal();
+        let level = of_signal.level();
+        if level == 0 {
+            return in_initial;
+        }
+        let number = of_signal.number_at(level);
+        SeenAs {
+            nr: inner_pid(self.number_at(level)),
+            ns_inum: ns_inum(number),
+            by_init: inner_pid(number) == 1,
+        }
     }
     /// Address of its number at a level. At a variable distance: untyped from here on.
     fn number_at(self, level: u32) -> u64 {

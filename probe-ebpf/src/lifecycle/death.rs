@@ -1,5 +1,7 @@
 //! A death enters the table of dead children. Must not know its notification.
 
+use core::hint::black_box;
+
 use probe_common::wire::{DeadChild, DeadFlags, ParentKey, TaskRef};
 
 use crate::{
@@ -7,7 +9,7 @@ use crate::{
     event, filter,
     kernel::{
         clock::now_ns,
-        task::{SIGCHLD, SignalPtr, TaskPtr, with_real_parent},
+        task::{SIGCHLD, SignalPtr, TaskPtr},
         typed::{Memory, Untyped},
     },
     ledger,
@@ -22,16 +24,18 @@ pub fn is_unseen(tgid: u32) -> bool {
     dead_child_table::find(tgid).is_none() && !dead_child_table::were_full()
 }
 
-/// Enters a death that the exit hook missed, because the kernel skipped the program. The notification hooks run with
-/// interrupts off and are never skipped.
+/// The entry of `leader`, which has this tgid. Enters a death that the exit hook missed, because the kernel skipped the
+/// program. The notification hooks run with interrupts off and are never skipped.
 #[inline(always)]
-pub fn enter_if_unseen<M: Memory>(leader: TaskPtr<M>) {
-    if dead_child_table::find(leader.tgid()).is_none()
-        && leader.untyped().signal().live_threads() == 0
-        && !dead_child_table::were_full()
-    {
+pub fn find_or_enter<M: Memory>(leader: TaskPtr<M>, tgid: u32) -> Option<*mut DeadChild> {
+    let found = dead_child_table::find(tgid);
+    if found.is_some() {
+        return found;
+    }
+    if leader.untyped().signal().live_threads() == 0 && !dead_child_table::were_full() {
         enter_unseen_death(leader.address());
     }
+    dead_child_table::find(tgid)
 }
 
 /// The same, rare. `leader`: the address. Global function, see `verifier`.
@@ -56,8 +60,6 @@ const _: () = assert!(!DeadFlags::all().intersects(UNANNOUNCED));
 /// What has to be known of the parent when its child dies.
 struct ParentAtDeath {
     key: ParentKey,
-    /// The address of the task whose child it is.
-    task: u64,
     /// `AUTOREAP`, `UNDER_INIT`, [`UNANNOUNCED`].
     flags: DeadFlags,
     nr: u32,
@@ -65,20 +67,23 @@ struct ParentAtDeath {
 }
 
 #[inline(always)]
-fn parent_at_death<M: Memory, N: Memory>(
+fn parent_at_death<M: Memory>(
     leader: TaskPtr<M>,
+    process: &TaskRef,
     signal: SignalPtr<M>,
-    parent: TaskPtr<N>,
-    notified: TaskPtr<M>,
+    level: u32,
+    parent: TaskPtr<M>,
     is_seen: bool,
 ) -> ParentAtDeath {
     let key = parent.identity();
     let exit_signal = leader.exit_signal();
-    let seen_as = leader.as_seen_by(parent, signal);
+    let seen_as = signal.seen_by(process, level, parent, key.tgid);
+    let notified = leader.notified_parent();
     let clone_child = if exit_signal == SIGCHLD { DeadFlags::empty() } else { DeadFlags::CLONE_CHILD };
     let mut flags =
         clone_child.union(if seen_as.by_init { DeadFlags::UNDER_INIT } else { DeadFlags::empty() });
-    if notified.tgid() == key.tgid {
+    // Opaque, or the compiler would go on with the other one, which costs more to read.
+    if black_box(notified.0) == parent.0 || notified.tgid() == key.tgid {
         if exit_signal == SIGCHLD && parent.autoreaps() {
             flags = flags.union(DeadFlags::AUTOREAP);
         }
@@ -88,7 +93,7 @@ fn parent_at_death<M: Memory, N: Memory>(
     }
     let flags = DeadFlags::from_bits_retain(forget(flags.bits(), &key.tgid));
     let ns_inum = forget(seen_as.ns_inum, &key.tgid);
-    ParentAtDeath { key, task: parent.0, flags, nr: seen_as.nr, ns_inum }
+    ParentAtDeath { key, flags, nr: seen_as.nr, ns_inum }
 }
 
 /// Enters the death of a process, whose threads share `signal`. `exit_ns`: 0 where it was not seen. True where nobody
@@ -96,16 +101,16 @@ fn parent_at_death<M: Memory, N: Memory>(
 #[inline(always)]
 fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) -> bool {
     dead_child_table::prefetch_slot(leader.tgid());
-    let process = leader.process_of_leader(signal);
+    let level = signal.level();
+    let process = leader.process_of_leader(signal, level);
     let key = process.key();
     if !filter::in_scope(&key) {
         return false;
     }
-    let ParentAtDeath { key: parent, task, mut flags, nr, ns_inum } = with_real_parent!(
-        leader,
-        |parent, notified| parent_at_death(leader, signal, parent, notified, exit_ns != 0)
-    );
-    let real_parent = TaskPtr::<Untyped>::at(task);
+    let parent = leader.real_parent();
+    let real_parent = parent.untyped();
+    let ParentAtDeath { key: parent, mut flags, nr, ns_inum } =
+        parent_at_death(leader, &process, signal, level, parent, exit_ns != 0);
     if parent_table::find(&key).is_some() {
         flags = flags.union(DeadFlags::PARENT);
     }
@@ -118,7 +123,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
     let child = DeadChild {
         process,
         parent,
-        real_parent: task,
+        real_parent: real_parent.0,
         exit_ns,
         zombie_ns: 0,
         tracer_tgid: 0,
@@ -158,11 +163,12 @@ fn enter_once(child: &DeadChild, alone: bool) -> Entered {
 #[inline(never)]
 pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer: &TaskRef, now_ns: u64) {
     let signal = leader.signal();
-    let process = leader.process_of_leader(signal);
+    let level = signal.level();
+    let process = leader.process_of_leader(signal, level);
     if !filter::in_scope(&process.key()) {
         return;
     }
-    let seen_as = leader.as_seen_by(leader.real_parent(), signal);
+    let seen_as = signal.seen_by(&process, level, leader.real_parent(), parent.tgid);
     let child = DeadChild {
         process,
         parent: parent.key(),

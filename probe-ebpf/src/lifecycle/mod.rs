@@ -16,11 +16,15 @@ pub use release::{freed, task_released, waited};
 use crate::{
     kernel::{
         clock::now_ns,
-        task::{SignalPtr, TaskPtr},
+        task::{SignalPtr, TaskPtr, TypedTask},
         typed::Memory,
     },
-    lifecycle::merged_signal::{count_if_merged, signal_merged},
-    lifecycle::notification::{UNKNOWN, death_of_another, notified_rarely, own_death},
+    lifecycle::{
+        merged_signal::signal_merged,
+        notification::{UNKNOWN, death_of_another, death_of_other_task, notified_rarely, own_death},
+    },
+    settings::setting,
+    verifier::as_scalar,
 };
 
 /// The last thread of a process exits.
@@ -49,30 +53,42 @@ pub fn death_signalled<M: Memory, N: Memory>(
     // Opaque, or the compiler would go on with the target, which costs the verifier more.
     if current.is_exiting() && core::hint::black_box(notified.0) == target.0 && dying.is_seen_as(nr, notified)
     {
-        death::enter_if_unseen(dying);
-        if merged {
-            signal_merged(dying.address());
+        let tgid = dying.tgid();
+        if let Some(child) = death::find_or_enter(dying, tgid) {
+            if merged {
+                signal_merged(dying.address());
+            }
+            own_death(dying, tgid, child, UNKNOWN, true);
         }
-        own_death(dying, notified, UNKNOWN);
     } else {
         death_of_another(nr, target.address());
     }
 }
 
-/// `do_notify_parent` has run for `task`. `autoreap`: the kernel will reap it.
+/// `do_notify_parent` has run for the task with this address. `autoreap`: the kernel will reap it.
+///
+/// Nearly always that is the leader of the process that is dying just now, and through the current task its members cost
+/// the least to read.
 #[inline(always)]
-pub fn parent_notified<M: Memory>(task: TaskPtr<M>, autoreap: bool) {
-    if task.pid() != task.tgid() {
-        return;
+pub fn parent_notified(task: u64, autoreap: bool) {
+    if setting!(typed_current) != 0 {
+        let leader = TypedTask::current_typed().leader();
+        if leader.address() == as_scalar(task) {
+            leader_notified(leader, autoreap);
+            return;
+        }
     }
-    death::enter_if_unseen(task);
-    let told = task.notified_parent();
-    // Where SIGCHLD has its default disposition it is never pending, unless it is blocked: most need no second look.
-    if told.signal().has_sigchld_pending() {
-        count_if_merged(task.address());
-    }
-    own_death(task, told, u32::from(autoreap));
-    if autoreap {
-        release::released_by_kernel(task);
+    death_of_other_task(as_scalar(task), u32::from(autoreap));
+}
+
+/// The same, of a leader.
+#[inline(always)]
+pub fn leader_notified<M: Memory>(leader: TaskPtr<M>, autoreap: bool) {
+    let tgid = leader.tgid();
+    if let Some(child) = death::find_or_enter(leader, tgid) {
+        own_death(leader, tgid, child, u32::from(autoreap), false);
+        if autoreap {
+            release::released_by_kernel(leader);
+        }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Must not know which hook saw it.
 
-use probe_common::wire::{DeadFlags, ParentKey};
+use core::hint::black_box;
+
+use probe_common::wire::{DeadChild, DeadFlags, ParentKey};
 
 use crate::{
     dead_child_table::{find, resolve},
@@ -14,6 +16,7 @@ use crate::{
         waiters::readiness_for,
     },
     ledger::{UNKNOWN_NS, count_zombie},
+    lifecycle::{death::find_or_enter, merged_signal::count_if_merged, release::released_by_kernel},
     settings::setting,
     verifier::forget,
 };
@@ -44,16 +47,49 @@ const PER_AUTOREAP: u32 = DeadFlags::THOUGH_IGNORED.bits() / DeadFlags::AUTOREAP
 /// Whether the kernel will reap, where the hook does not say.
 pub const UNKNOWN: u32 = 2;
 
-/// `dying` notifies `told`, which it has to notify, of itself: nearly every notification, hence in place. `autoreap`: 0, 1
-/// or [`UNKNOWN`].
+/// `dying`, which has this tgid and entry, notifies of itself whom it has to: nearly every notification, hence in place.
+/// `autoreap`: 0, 1 or [`UNKNOWN`]. `sees_merged`: the hook says itself whether the signal was merged.
 #[inline(always)]
-pub fn own_death<M: Memory>(dying: TaskPtr<M>, told: TaskPtr<M>, autoreap: u32) {
-    if told.0 == dying.real_parent().0 {
-        let autoreap = will_autoreap(dying, told, autoreap);
-        notified(dying.tgid(), told, told, false, autoreap);
+pub fn own_death<M: Memory>(
+    dying: TaskPtr<M>,
+    tgid: u32,
+    child: *mut DeadChild,
+    autoreap: u32,
+    sees_merged: bool,
+) {
+    let parent = dying.real_parent();
+    // Opaque, or the compiler would go on with the other one, which costs more to read.
+    if black_box(dying.notified_parent().0) == parent.0 {
+        // Where SIGCHLD has its default disposition it is never pending, unless it is blocked: most need no second look.
+        if !sees_merged && parent.signal().has_sigchld_pending() {
+            count_if_merged(dying.address());
+        }
+        let autoreap = will_autoreap(dying, parent, autoreap);
+        notified(tgid, child, parent, parent, false, autoreap);
     } else {
         death_of_traced(dying.address(), autoreap);
     }
+}
+
+/// The same of a task, by its address, that is not the current process's leader: a dying parent hands it on, or a thread of
+/// it was the last to end. Global function, see `verifier`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn death_of_other_task(task: u64, autoreap: u32) -> i32 {
+    let dying = TaskPtr::<Untyped>::at(task);
+    let tgid = dying.tgid();
+    if dying.pid() != tgid || find_or_enter(dying, tgid).is_none() {
+        return 0;
+    }
+    let parent = dying.real_parent();
+    if dying.notified_parent() == parent && parent.signal().has_sigchld_pending() {
+        count_if_merged(task);
+    }
+    death_of_traced(task, autoreap);
+    if autoreap != 0 {
+        released_by_kernel(dying);
+    }
+    0
 }
 
 #[inline(always)]
@@ -93,18 +129,26 @@ pub extern "C" fn death_of_another(nr: u32, target: u64) -> i32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn notified_rarely(tgid: u32, parent: u64, told: u64, held: u32, autoreap: u32) -> i32 {
-    notified(tgid, TaskPtr::<Untyped>::at(parent), TaskPtr::at(told), held != 0, autoreap != 0);
+    if let Some(child) = find(tgid) {
+        notified(tgid, child, TaskPtr::<Untyped>::at(parent), TaskPtr::at(told), held != 0, autoreap != 0);
+    }
     0
 }
 
-/// `told` was notified of the death of `tgid`: a tracer if `held`, else `parent`, its real parent now.
+/// `told` was notified of the death of `tgid`, whose entry is `child`: a tracer if `held`, else `parent`, its real parent now.
 #[inline(always)]
-fn notified<M: Memory>(tgid: u32, parent: TaskPtr<M>, told: TaskPtr<M>, held: bool, autoreap: bool) {
+fn notified<M: Memory>(
+    tgid: u32,
+    child: *mut DeadChild,
+    parent: TaskPtr<M>,
+    told: TaskPtr<M>,
+    held: bool,
+    autoreap: bool,
+) {
     let new = parent.identity();
     let told_by = u32::from(autoreap) * Notice::AUTOREAP.bits() | u32::from(held) * Notice::HELD.bits();
     let told_by = Notice::from_bits_retain(forget(told_by, &tgid));
     let now = now_ns();
-    let Some(child) = find(tgid) else { return };
     // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
     let child = unsafe { &mut *child };
     let (before_ns, exit_ns, old) = (child.zombie_ns, child.exit_ns, child.parent);
