@@ -36,13 +36,35 @@ fn child_in(slot: Slot<()>) -> *mut DeadChild {
     unsafe { &raw mut (*slot.address::<DeadChildSlot>()).child }
 }
 
-/// Starts to fetch the slot of `tgid`.
-#[inline(always)]
-pub fn prefetch_slot(tgid: u32) {
-    if let Some(slot) = slot_of(tgid) {
+/// Where the entry of a tgid is, or would be: found once, for all that is done with it.
+#[derive(Clone, Copy)]
+pub struct Place {
+    tgid: u32,
+    /// Null where there are no slots. No `Option`: what is undefined in its `None` the compiler would copy, which the
+    /// verifier refuses.
+    slot: *mut DeadChildSlot,
+}
+
+impl Place {
+    #[inline(always)]
+    fn slot(self) -> Option<Slot<()>> {
         // SAFETY: a value of our own map.
-        unsafe { prefetch(slot.address::<u64>()) };
+        if self.slot.is_null() { None } else { Some(unsafe { Slot::new(self.slot, ()) }) }
     }
+}
+
+/// The place of `tgid`. Starts to fetch its slot.
+#[inline(always)]
+pub fn place_of(tgid: u32) -> Place {
+    let slot = match slot_table::index_of(tgid, setting!(life_slots)) {
+        Some(index) => DEAD_CHILD_SLOTS.get_ptr_mut(index).unwrap_or(core::ptr::null_mut()),
+        None => core::ptr::null_mut(),
+    };
+    if !slot.is_null() {
+        // SAFETY: a value of our own map.
+        unsafe { prefetch(slot.cast::<u64>()) };
+    }
+    Place { tgid, slot }
 }
 
 /// Whether the slot holds the dead child `tgid`. A claim whose value is not written yet holds none.
@@ -71,6 +93,39 @@ pub fn find(tgid: u32) -> Option<*mut DeadChild> {
     DEAD_CHILDREN.get_ptr_mut(tgid)
 }
 
+/// The dead child of a place.
+#[inline(always)]
+pub fn find_at(place: Place) -> Option<*mut DeadChild> {
+    if let Some(slot) = place.slot() {
+        if is_held_by(slot, place.tgid) {
+            return Some(child_in(slot));
+        }
+        if !slot.has_overflow() {
+            return None;
+        }
+    }
+    DEAD_CHILDREN.get_ptr_mut(place.tgid)
+}
+
+/// The dead child of a place, where it is where nearly all are: in the slot, on kernels that have slots.
+#[inline(always)]
+pub fn find_usual(place: Place) -> Option<*mut DeadChild> {
+    match place.slot() {
+        Some(slot) if is_held_by(slot, place.tgid) => Some(child_in(slot)),
+        Some(_) => None,
+        None => DEAD_CHILDREN.get_ptr_mut(place.tgid),
+    }
+}
+
+/// Takes out what [`find_usual`] has found: true for one caller of all.
+#[inline(always)]
+pub fn take_out_usual(place: Place, start_boottime_ns: u64) -> bool {
+    match place.slot() {
+        Some(slot) => slot.compare_exchange(start_boottime_ns, 0) == start_boottime_ns,
+        None => DEAD_CHILDREN.remove(place.tgid).is_ok(),
+    }
+}
+
 /// Takes out the dead child `tgid`: true for one caller of all.
 #[inline(always)]
 pub fn take_out(tgid: u32, start_boottime_ns: u64) -> bool {
@@ -89,10 +144,11 @@ pub fn take_out(tgid: u32, start_boottime_ns: u64) -> bool {
     true
 }
 
-/// Enters a dead child whose tgid has no entry. `alone`: no other CPU can be entering the same one at this moment.
+/// Enters a dead child whose tgid has no entry at its place. `alone`: no other CPU can be entering the same one at this
+/// moment.
 #[inline(always)]
-pub fn enter(child: &DeadChild, alone: bool) -> Entered {
-    let entered = put(child, alone);
+pub fn enter(place: Place, child: &DeadChild, alone: bool) -> Entered {
+    let entered = put(place.slot(), child, alone);
     if entered == Entered::New {
         name_in_namespace(child);
     }
@@ -100,9 +156,8 @@ pub fn enter(child: &DeadChild, alone: bool) -> Entered {
 }
 
 #[inline(always)]
-fn put(child: &DeadChild, alone: bool) -> Entered {
+fn put(slot: Option<Slot<()>>, child: &DeadChild, alone: bool) -> Entered {
     let (tgid, start) = (child.process.tgid, child.process.start_boottime_ns);
-    let slot = slot_of(tgid);
     if let Some(slot) = slot {
         let found = if alone { slot.compare_exchange(0, start) } else { slot.claim() };
         if found == start {

@@ -1,16 +1,24 @@
 //! What a program's context holds, as numbers. The places differ by architecture and kernel, the object does not. Must
 //! not know the programs.
 
-use crate::{kernel::memory::read, settings::offset};
+use crate::{
+    kernel::{
+        memory::read,
+        typed::{Typed, member},
+    },
+    settings::offset,
+};
 
 /// The first argument of the function a kprobe stands on.
+#[inline(always)]
 pub fn kprobe_argument(context: *const core::ffi::c_void) -> u64 {
-    read(context as u64, offset!(regs_argument))
+    member!(Typed, context as u64, regs_argument)
 }
 
 /// What the function a kretprobe stands on returns.
+#[inline(always)]
 pub fn kretprobe_result(context: *const core::ffi::c_void) -> u64 {
-    read(context as u64, offset!(regs_result))
+    member!(Typed, context as u64, regs_result)
 }
 
 /// Where this has been on every kernel since there are such tracepoints; loaded in place there.

@@ -5,7 +5,7 @@ use core::hint::black_box;
 use probe_common::wire::{DeadChild, DeadFlags, ParentKey, TaskRef};
 
 use crate::{
-    dead_child_table::{self, Entered},
+    dead_child_table::{self, Entered, Place, place_of},
     event, filter,
     kernel::{
         clock::now_ns,
@@ -100,7 +100,7 @@ fn parent_at_death<M: Memory>(
 /// will be notified of it.
 #[inline(always)]
 fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) -> bool {
-    dead_child_table::prefetch_slot(leader.tgid());
+    let place = place_of(leader.tgid());
     let level = signal.level();
     let process = leader.process_of_leader(signal, level);
     let key = process.key();
@@ -131,7 +131,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
         nr,
         ns_inum,
     };
-    match enter_once(&child, signal.nr_threads() == 1) {
+    match enter_once(place, &child, signal.nr_threads() == 1) {
         Entered::Known => return false,
         Entered::New => {}
         Entered::Nowhere => {
@@ -148,15 +148,15 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
 
 /// Enters a death. It may be known already: several threads can see themselves as the last one (`alone`: not here).
 #[inline(always)]
-fn enter_once(child: &DeadChild, alone: bool) -> Entered {
-    if let Some(known) = dead_child_table::find(child.process.tgid) {
+fn enter_once(place: Place, child: &DeadChild, alone: bool) -> Entered {
+    if let Some(known) = dead_child_table::find_at(place) {
         // SAFETY: a value of our own map.
         if unsafe { (*known).process.start_boottime_ns } == child.process.start_boottime_ns {
             return Entered::Known;
         }
         release_reused_pid(child.process.tgid);
     }
-    dead_child_table::enter(child, alone)
+    dead_child_table::enter(place, child, alone)
 }
 
 /// Enters a zombie of the task list that no hook has seen die: it was dead before the programs were attached.
@@ -184,8 +184,9 @@ pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer
         nr: seen_as.nr,
         ns_inum: seen_as.ns_inum,
     };
-    if dead_child_table::find(child.process.tgid).is_none() {
-        dead_child_table::enter(&child, true);
+    let place = place_of(child.process.tgid);
+    if dead_child_table::find_at(place).is_none() {
+        dead_child_table::enter(place, &child, true);
     }
 }
 

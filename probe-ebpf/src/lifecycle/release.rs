@@ -8,7 +8,9 @@ use probe_common::{
 };
 
 use crate::{
-    dead_child_table::{find, forget_name_in_namespace, is_known_as, resolve, take_out},
+    dead_child_table::{
+        find, find_usual, forget_name_in_namespace, is_known_as, place_of, resolve, take_out, take_out_usual,
+    },
     event, filter,
     kernel::{
         clock::now_ns,
@@ -91,7 +93,8 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
     if setting!(stream_all) != 0 || setting!(scope) == scope::TREE {
         return false;
     }
-    let Some(child) = find(tgid) else { return false };
+    let place = place_of(tgid);
+    let Some(child) = find_usual(place) else { return false };
     // SAFETY: a value of our own map; read before it is taken out.
     let (start, parent, since_ns, flags, ns_inum) = unsafe {
         (
@@ -114,7 +117,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
     }
     let Some(entry) = parent_table::find(&parent) else { return false };
     // Only the hook that takes it out counts it: a wait's return and the free may run at the same time on two CPUs.
-    if take_out(tgid, start) {
+    if take_out_usual(place, start) {
         count_reap(entry, latency_ns);
         if flags.intersects(DeadFlags::PARENT) {
             fold_finished_parent(tgid, start);
