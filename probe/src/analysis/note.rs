@@ -2,14 +2,77 @@
 //!
 //! Must not know verdicts or causes.
 
+use super::ns_pid;
 use crate::{
-    engine::Parent,
-    report::{Note, NoteKind, words},
+    engine::{Killed, KilledBy, Parent, View},
+    model::Task,
+    report::{Note, NoteKind, Verdict, words},
 };
 
-/// All that apply.
-pub fn notes(parent: &Parent) -> Vec<Note> {
-    statuses_lost(parent).into_iter().collect()
+/// Most kinds of kills that a note names.
+const KILLS_NAMED: usize = 8;
+
+/// All that apply to a parent with this verdict.
+pub fn notes(view: &View<'_>, parent: &Parent, verdict: Verdict) -> Vec<Note> {
+    let killed = if verdict >= Verdict::Held { view.killed_children(parent) } else { Vec::new() };
+    statuses_lost(parent).into_iter().chain(children_killed(parent, &killed)).collect()
+}
+
+/// Who killed the children that it left.
+fn children_killed(parent: &Parent, killed: &[Killed]) -> Option<Note> {
+    let count: u64 = killed.iter().map(|kind| kind.count).sum();
+    let left = (parent.zombies.len() as u64 + parent.ledger.abandoned).max(count);
+    if count == 0 {
+        return None;
+    }
+    let kind = if parent.died_ns.is_none() { "unreaped " } else { "abandoned " };
+    let mut by: Vec<String> = killed.iter().take(KILLS_NAMED).map(killed_by).collect();
+    let others: u64 = killed.iter().skip(KILLS_NAMED).map(|kind| kind.count).sum();
+    if others > 0 {
+        by.push(format!("{} in other ways", words::count(others)));
+    }
+    let who_died = if count < left {
+        format!(
+            "of its {}, {} are known to have been killed",
+            words::children(left, kind),
+            words::count(count)
+        )
+    } else if left == 1 {
+        format!("its {kind}child was killed")
+    } else {
+        format!("all {} of it were killed", words::children(left, kind))
+    };
+    let hint = if killed.iter().any(|kind| kind.by == KilledBy::Parent) {
+        ". Killing a child does not reap it: that takes a wait call after the kill"
+    } else {
+        ""
+    };
+    let text = format!("{who_died}: {}{hint}", by.join("; "));
+    Some(Note { kind: NoteKind::ChildrenKilled, text })
+}
+
+fn killed_by(killed: &Killed) -> String {
+    let signal = words::signal(killed.signal);
+    let who = match &killed.by {
+        KilledBy::Parent => "from this process itself".into(),
+        KilledBy::Itself => "from the child itself".into(),
+        KilledBy::Another { process, is_one: true } => format!("from {}", named(process)),
+        KilledBy::Another { process, is_one: false } => {
+            format!("from several processes named {}", words::called(&process.comm.text()))
+        }
+        KilledBy::Fault => "from the kernel, for a fault of the child".into(),
+        KilledBy::OutOfMemory => "from the kernel, because memory ran out".into(),
+        KilledBy::NamespaceEnd(init) => {
+            format!("from the kernel, because {} ended, the init of the PID namespace", named(init))
+        }
+        KilledBy::Kernel => "from the kernel".into(),
+    };
+    format!("{} by {signal} {who}", words::count(killed.count))
+}
+
+fn named(process: &Task) -> String {
+    let in_namespace = words::in_namespace(ns_pid(process));
+    format!("{} (pid {}{in_namespace})", words::called(&process.comm.text()), process.identity.tgid)
 }
 
 /// It waits for children that the kernel reaps at once, so that its calls get no status. A program inherits an ignored
@@ -31,7 +94,7 @@ fn statuses_lost(parent: &Parent) -> Option<Note> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ChildCounts, Task, WaitCalls};
+    use crate::model::{ChildCounts, WaitCalls};
 
     #[test]
     fn a_status_is_lost_only_to_who_asks_for_it() {
@@ -39,7 +102,7 @@ mod tests {
             let mut parent = Parent::new(Task::default());
             parent.ledger.counts = ChildCounts { autoreaped, ..ChildCounts::default() };
             parent.waits = Some(WaitCalls { specific, ..WaitCalls::default() });
-            notes(&parent).into_iter().map(|note| note.kind).collect::<Vec<_>>()
+            statuses_lost(&parent).into_iter().map(|note| note.kind).collect::<Vec<_>>()
         };
         assert_eq!(kinds(5, 5), [NoteKind::ExitStatusesLost]);
         assert!(kinds(5, 0).is_empty() && kinds(0, 5).is_empty());

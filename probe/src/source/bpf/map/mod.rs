@@ -12,7 +12,7 @@ use probe_common::{
     interpreter::Interpreter,
     offsets::Offsets,
     settings::Settings,
-    wire::{FinishedParents, ParentEntry, ParentKey, Target},
+    wire::{FinishedParents, ParentEntry, ParentKey, SentSignal, Target},
 };
 
 /// A wire type as aya wants it: any bytes are a value of it.
@@ -27,6 +27,8 @@ unsafe impl aya::Pod for Plain<Settings> {}
 unsafe impl aya::Pod for Plain<Target> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<Interpreter> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<SentSignal> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<FinishedParents> {}
 // SAFETY: as above.
