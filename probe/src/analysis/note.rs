@@ -94,7 +94,10 @@ fn statuses_lost(parent: &Parent) -> Option<Note> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ChildCounts, WaitCalls};
+    use crate::{
+        engine::tests::{play_in, task},
+        model::{Begin, ChildCounts, WaitCalls},
+    };
 
     #[test]
     fn a_status_is_lost_only_to_who_asks_for_it() {
@@ -106,5 +109,38 @@ mod tests {
         };
         assert_eq!(kinds(5, 5), [NoteKind::ExitStatusesLost]);
         assert!(kinds(5, 0).is_empty() && kinds(0, 5).is_empty());
+    }
+
+    fn said(script: &str) -> String {
+        let engine = play_in(Begin { time_ns: 1, ..Begin::default() }, script);
+        let view = engine.view();
+        let parent = view.parent(task(2).identity).expect("a parent");
+        let said =
+            |verdict| notes(&view, parent, verdict).into_iter().map(|note| note.text).collect::<String>();
+        assert_eq!(said(Verdict::Healthy), "", "nothing has to be explained");
+        said(Verdict::Leaking)
+    }
+
+    #[test]
+    fn a_note_says_who_killed_which_of_the_children_and_nothing_of_the_others() {
+        let child = |pid: u32| format!("{pid} exit {pid} 2\n {pid} zombie {pid} 2\n");
+        let killed = |pid: u32, by: u32| format!("{pid} killed {pid} {by} 9\n {}", child(pid));
+        assert_eq!(said(&child(20)), "");
+        let hint = "Killing a child does not reap it: that takes a wait call after the kill";
+        assert_eq!(
+            said(&killed(20, 2)),
+            format!("its unreaped child was killed: 1 by SIGKILL from this process itself. {hint}")
+        );
+        assert_eq!(
+            said(&(killed(20, 2) + &killed(21, 2) + &killed(22, 7) + &child(23))),
+            format!(
+                "of its 4 unreaped children, 3 are known to have been killed: 2 by SIGKILL from this process itself; 1 by \
+                 SIGKILL from p7 (pid 7). {hint}"
+            )
+        );
+        assert_eq!(
+            said(&(killed(20, 0) + &killed(21, 21) + "30 exit 2 1\n")),
+            "all 2 abandoned children of it were killed: 1 by SIGKILL from the kernel; 1 by SIGKILL from the child itself"
+        );
     }
 }

@@ -145,3 +145,84 @@ impl View<'_> {
         killed.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::tests::{play_in, task},
+        model::{Begin, Comm},
+    };
+
+    fn killed(script: &str) -> Vec<(u32, KilledBy, u64)> {
+        let engine = play_in(Begin { time_ns: 1, ..Begin::default() }, script);
+        let view = engine.view();
+        let parent = view.parent(task(2).identity).expect("a parent");
+        view.killed_children(parent).into_iter().map(|one| (one.signal, one.by, one.count)).collect()
+    }
+
+    fn another(tgid: u32) -> KilledBy {
+        KilledBy::Another { process: task(tgid), is_one: true }
+    }
+
+    const FOUR: &str = "10 fork 20 2\n 11 fork 21 2\n 12 fork 22 2\n 13 fork 23 2
+        30 killed 20 2 9\n 31 exit 20 2\n 32 zombie 20 2\n 33 killed 21 2 9\n 34 exit 21 2\n 35 zombie 21 2
+        36 killed 22 22 6\n 37 exit 22 2\n 38 zombie 22 2\n 39 exit 23 2\n 40 zombie 23 2\n";
+
+    #[test]
+    fn unreaped_and_abandoned_children_have_their_killers_and_reaped_ones_do_not_count() {
+        let own = (9, KilledBy::Parent, 2);
+        let itself = (6, KilledBy::Itself, 1);
+        assert_eq!(killed(FOUR), [own, itself]);
+        assert_eq!(killed(&(FOUR.to_owned() + "50 exit 2 1\n")), [own, itself]);
+        let one_reaped = FOUR.to_owned() + "50 reap 21 2\n";
+        assert_eq!(killed(&one_reaped).len(), 2);
+        assert!(killed(&one_reaped).iter().all(|(.., count)| *count == 1));
+        // It had been reaped before the parent died, which is told only after.
+        let reaped_after_all = FOUR.to_owned() + "50 exit 2 1\n 51 reap 22 2\n";
+        assert_eq!(killed(&reaped_after_all), [own]);
+        // Whoever adopts them has the same ones, killed by another now.
+        let adopted = FOUR.to_owned() + "50 exit 2 1\n 51 reparent 20 3\n 52 reparent 21 3\n";
+        let engine = play_in(Begin { time_ns: 1, ..Begin::default() }, &adopted);
+        let view = engine.view();
+        let adopter = view.killed_children(view.parent(task(3).identity).expect("an adopter"));
+        assert_eq!(adopter, [Killed { signal: 9, by: another(2), count: 2 }]);
+    }
+
+    #[test]
+    fn senders_of_one_name_are_one_kind() {
+        let mut all = KilledChildren::default();
+        let (child, parent) = (task(20).identity, task(2).identity);
+        let sent = |tgid, name: &[u8]| {
+            let by = Killer::Process(Task { comm: Comm::from(name), ..task(tgid) });
+            Kill { signal: 15, by }
+        };
+        for (tgid, name) in [(8, b"timeout"), (7, b"timeout"), (9, b"another")] {
+            all.add(child, parent, &sent(tgid, name));
+        }
+        let [timeouts, other] = all.0.as_slice() else { panic!("{all:?}") };
+        let KilledBy::Another { process, is_one: false } = timeouts.by else { panic!("{timeouts:?}") };
+        assert_eq!((process.identity, timeouts.count, other.count), (task(7).identity, 2, 1));
+        all.remove(child, parent, &sent(9, b"another"));
+        assert_eq!(all.0.len(), 1);
+        for signal in 0..2 * KINDS_MAX as u32 {
+            all.add(child, parent, &Kill { signal, by: Killer::Kernel });
+        }
+        assert_eq!(all.0.len(), KINDS_MAX);
+    }
+
+    #[test]
+    fn who_is_no_longer_there_is_forgotten_and_no_more_are_remembered_than_there_is_room_for() {
+        let script = FOUR.to_owned() + "100 walk@60 2 20:2 22:2 23:2\n";
+        let engine = play_in(Begin { time_ns: 1, ..Begin::default() }, &script);
+        let known = |tgid| engine.kills.of(task(tgid).identity).is_some();
+        assert_eq!([20, 21, 22, 23].map(known), [true, false, true, false]);
+        let engine = play_in(Begin { time_ns: 1, ..Begin::default() }, "70 killed 25 0 9\n 100 walk@60 2\n");
+        assert!(engine.kills.of(task(25).identity).is_some(), "killed while the list was walked");
+        let mut engine = engine;
+        for tgid in 0..KILLS_MAX as u32 + 10 {
+            engine.killed(task(tgid).identity, Kill { signal: 9, by: Killer::Kernel }, 200);
+        }
+        assert_eq!(engine.kills.0.len(), KILLS_MAX);
+    }
+}

@@ -181,7 +181,7 @@ mod tests {
             killed_by: None,
             held_by: None,
         };
-        let killer = Named { pid: 5, ns_pid: None, comm: "k\n".into() };
+        let killer = Named { pid: 5, ns_pid: None, comm: "\n".into() };
         let killed_by = KilledBy { sender: Sender::Process, process: Some(killer) };
         let killed = UnreapedChild { killed_by: Some(killed_by), ..child.clone() };
         let process = Asked {
@@ -237,7 +237,7 @@ mod tests {
             "\n  now: `reapwatch reap 1`",
             "\n  fix: call waitpid",
             "\nUnreaped children (12):\n",
-            "        8       \u{2265}41 s  killed by SIGKILL      y\\u{202e}, killed by k\\x0a (pid 5)…\n",
+            "        8       \u{2265}41 s  killed by SIGKILL      y\\u{202e}, killed by \\x0a (pid 5)…\n",
             "        8       \u{2265}41 s  killed by SIGKILL      y\\u{202e}, child of z\\x0a (6)\n",
             "\n… and 2 more\n",
         ] {
