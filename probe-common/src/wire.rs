@@ -46,22 +46,6 @@ pub mod kind {
     pub const KILLED: u32 = 8;
 }
 
-/// Who sent a signal: [`Event::sender`] and [`SentSignal::sender_kind`].
-pub mod sender {
-    /// Not known for certain.
-    pub const UNKNOWN: u32 = 0;
-    /// A process, by a system call.
-    pub const PROCESS: u32 = 1;
-    /// The kernel, for a reason that is none of the following.
-    pub const KERNEL: u32 = 2;
-    /// The kernel, for a fault of the process itself.
-    pub const FAULT: u32 = 3;
-    /// The kernel, because the init of the PID namespace, which is named, ended.
-    pub const NAMESPACE_END: u32 = 4;
-    /// The kernel, because memory ran out.
-    pub const OUT_OF_MEMORY: u32 = 5;
-}
-
 bitflags::bitflags! {
     /// What an [`Event`] says beside its kind.
     #[repr(transparent)]
@@ -165,7 +149,7 @@ pub struct Event {
     pub zombie_ns: u64,
     /// Wait status, on EXIT; on KILLED, the signal.
     pub status: u32,
-    /// [`sender`], on KILLED.
+    /// [`crate::sent_signal::sender`], on KILLED.
     pub sender: u32,
 }
 
@@ -407,22 +391,6 @@ impl ParentEntry {
     }
 }
 
-/// Value of the SENT_SIGNALS map, keyed by tgid: the last signal to a process that can be the one it dies of.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SentSignal {
-    /// Which of those with this tgid.
-    pub start_boottime_ns: u64,
-    pub signal: u32,
-    /// [`sender`].
-    pub sender_kind: u32,
-    /// Nobody where the kernel sent it, but for [`sender::NAMESPACE_END`].
-    pub sender: TaskRef,
-    /// 1: with it the process began to die, of this signal.
-    pub is_final: u32,
-    pub reserved: u32,
-}
-
 /// Index into the LOSSES array, which counts per CPU.
 pub mod loss {
     pub const RING_FULL: u32 = 0;
@@ -450,7 +418,6 @@ const _: () = {
     assert!(size_of::<ParentKey>() == 16);
     assert!(size_of::<Histogram>() == 32 + 4 * BUCKETS);
     assert!(size_of::<DeadChildSlot>() == 104);
-    assert!(size_of::<SentSignal>() == 56);
     assert!(size_of::<ParentClaim>() == 16);
     assert!(core::mem::offset_of!(ParentEntry, forked) == CACHE_LINE);
     assert!(core::mem::offset_of!(ParentEntry, exited) % CACHE_LINE == 0);

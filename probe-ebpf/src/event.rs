@@ -6,8 +6,9 @@
 //! is counted.
 
 use probe_common::{
+    sent_signal::{SentSignal, sender},
     settings::scope,
-    wire::{DeadChild, Event, EventFlags, ExecEvent, ParentKey, SentSignal, TaskRef, kind, loss, sender},
+    wire::{DeadChild, Event, EventFlags, ExecEvent, ParentKey, TaskRef, kind, loss},
 };
 
 use crate::{

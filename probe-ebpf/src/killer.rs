@@ -6,8 +6,9 @@
 //! one entry, however many signals it gets. Must not know what is made of it.
 
 use probe_common::{
+    sent_signal::{SentSignal, sender},
     settings::kills,
-    wire::{SentSignal, TaskRef, sender},
+    wire::TaskRef,
 };
 
 use crate::{
@@ -23,6 +24,9 @@ use crate::{
 
 /// SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG and SIGWINCH end nobody.
 const HARMLESS: u64 = 0x7f << 17 | 1 << 28;
+/// SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ and SIGSYS have a core dumped: the process
+/// begins to die only when it takes them.
+const DUMPING: u64 = 1 << 3 | 0x1f << 4 | 1 << 11 | 1 << 24 | 1 << 25 | 1 << 31;
 /// The signal in a wait status.
 const SIGNAL_OF_STATUS: u32 = 0x7f;
 
@@ -41,6 +45,12 @@ pub fn signal_sent(signal: u32, info: u64, target: TaskPtr<Untyped>) {
     if !filter::in_scope(&process) {
         return;
     }
+    let is_dying = leader.signal().is_group_exit();
+    let is_final =
+        is_dying && leader.signal().is_dying_of(signal) && DUMPING >> (signal & 63) & 1 == 0;
+    if is_dying && !is_final {
+        return;
+    }
     let known = SENT_SIGNALS.get_ptr(&process.tgid);
     // SAFETY: a value of our own map.
     if known.is_some_and(|known| unsafe {
@@ -53,7 +63,7 @@ pub fn signal_sent(signal: u32, info: u64, target: TaskPtr<Untyped>) {
         signal,
         sender_kind: sender_kind(signal, info, process.tgid),
         sender: TaskRef::NONE,
-        is_final: u32::from(leader.signal().is_dying_of(signal)),
+        is_final: u32::from(is_final),
         reserved: 0,
     };
     if sent.sender_kind == sender::PROCESS || sent.sender_kind == sender::NAMESPACE_END {

@@ -6,8 +6,9 @@ use aya_ebpf::{
 };
 use probe_common::{
     interpreter::Interpreter,
+    sent_signal::SentSignal,
     wire::{
-        DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, SentSignal,
+        DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey,
         Target, WaitidCall, loss,
     },
 };

@@ -1,6 +1,6 @@
 //! Who sends a signal, where that is certain. Must not know whom it concerns, nor what becomes of it.
 
-use probe_common::wire::sender;
+use probe_common::sent_signal::sender;
 
 use crate::{
     kernel::{

@@ -259,10 +259,10 @@ impl<M: Memory> SignalPtr<M> {
         let flags: u32 = member!(M, self.address, signal_flags);
         flags & SIGNAL_GROUP_EXIT != 0
     }
-    /// Whether all threads are on their way out, because of this signal.
+    /// Where all threads are on their way out: whether that is because of this signal.
     pub fn is_dying_of(self, signal: u32) -> bool {
         let code: u32 = member!(M, self.address, signal_group_exit_code);
-        self.is_group_exit() && code == signal
+        code == signal
     }
     /// Whether the kernel chose it to end because memory ran out.
     pub fn is_chosen_for_memory(self) -> bool {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use probe_common::{
     fork_stack::ForkStack,
     interpreter::python,
-    wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, sender, state},
+    sent_signal::sender,
+    wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state},
 };
 
 use crate::{

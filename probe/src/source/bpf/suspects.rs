@@ -7,7 +7,7 @@ use aya::{
     maps::{HashMap, MapData},
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
-use probe_common::wire::SentSignal;
+use probe_common::sent_signal::SentSignal;
 
 use super::{
     error::broken_object,

@@ -11,8 +11,9 @@ pub mod targets;
 use probe_common::{
     interpreter::Interpreter,
     offsets::Offsets,
+    sent_signal::SentSignal,
     settings::Settings,
-    wire::{FinishedParents, ParentEntry, ParentKey, SentSignal, Target},
+    wire::{FinishedParents, ParentEntry, ParentKey, Target},
 };
 
 /// A wire type as aya wants it: any bytes are a value of it.
