@@ -72,6 +72,12 @@ pub fn signal_sent(signal: u32, info: u64, target: TaskPtr<Untyped>) {
     let _ = SENT_SIGNALS.insert(&process.tgid, &sent, 0);
 }
 
+/// Whether a signal is remembered of a process with this tgid.
+#[inline(always)]
+pub fn is_signalled(tgid: u32) -> bool {
+    SENT_SIGNALS.get_ptr(&tgid).is_some()
+}
+
 /// The last thread of a process dies.
 #[inline(always)]
 pub fn died(leader: TaskPtr<Untyped>) {

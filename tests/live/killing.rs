@@ -7,8 +7,8 @@ use std::{fs, path::Path, process::Stdio};
 use serde_json::{Value, json};
 
 use super::support::{
-    GRACE, HOLD_MS, Ran, Telling, Watching, parent_in, reapwatch, require_root, run, run_command, until,
-    validate, workload,
+    GRACE, HOLD_MS, Ran, Telling, Watching, parent_in, reapwatch, require_root, run, run_command, signal,
+    until, until_it_watches, validate, workload,
 };
 
 /// What the note on a parent says; empty where there is none.
@@ -55,30 +55,51 @@ fn each_killer_of_abandoned_children_is_told_and_no_other() {
 
 #[test]
 fn each_unreaped_child_has_its_killer() {
-    let mut killing = Telling::start(&["kills-for-ever"]);
-    let pid = killing.truth()["pid"].clone();
-    let output = reapwatch()
-        .args(["explain", "--format", "json", "--grace", GRACE, "--duration", "2s", &pid.to_string()])
+    require_root();
+    let mut killing = Telling::start(&["killed", "--wait-first", "1", "--hold-ms", "120000"]);
+    let pid = killing.child.id();
+    let mut explaining = reapwatch()
+        .args(["explain", "--format", "json", "--grace", GRACE, "--duration", "1m", &pid.to_string()])
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("reapwatch");
+    until_it_watches(&mut explaining);
+    killing.go_on();
+    let truth = killing.truth();
+    signal(&explaining, libc::SIGINT);
+    let output = explaining.wait_with_output().expect("our own child");
     let page: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     validate("explain", &page);
     let children = page["unreaped"].as_array().expect("children");
-    let older = children.iter().filter(|child| child["at_least"] == true);
-    assert!(older.into_iter().all(|child| child.get("killed_by").is_none()), "{page:#}");
-    // One that was born before may have been killed before.
-    let began = page["window"]["start"].as_str();
-    let since: Vec<_> = children.iter().filter(|child| child["start_time"].as_str() > began).collect();
-    assert!(since.len() > 2, "{page:#}");
-    for child in &since {
-        assert_eq!(child["exit"]["signal"], 9, "{child:#}");
-        assert_eq!(child["killed_by"]["sender"], "process", "{child:#}");
-        assert_eq!(child["killed_by"]["process"]["pid"], pid, "{child:#}");
-    }
-    let known = children.iter().filter(|child| child.get("killed_by").is_some()).count();
-    let all = format!("{known} by SIGKILL from this process itself");
-    assert!(said(&page["parent"]).contains(&all), "{page:#}");
+    assert_eq!(children.len() as u64, truth["left"], "{page:#}");
+    let told: Vec<(u64, String)> = children
+        .iter()
+        .filter_map(|child| {
+            let by = child.get("killed_by")?;
+            let killer = match &by["process"]["pid"] {
+                killer if *killer == pid => "parent",
+                killer if *killer == child["pid"] => "itself",
+                killer if *killer == truth["of_group"] => "of_group",
+                killer if truth["strangers"].as_array()?.contains(killer) => "stranger",
+                Value::Null => "",
+                other => panic!("{other}: {page:#}"),
+            };
+            let sender = by["sender"].as_str().expect("a sender");
+            Some((child["exit"]["signal"].as_u64().expect("a signal"), format!("{sender} {killer}")))
+        })
+        .collect();
+    let count =
+        |signal: i32, by: &str| told.iter().filter(|one| **one == (signal as u64, by.to_owned())).count();
+    assert_eq!(count(libc::SIGKILL, "process parent"), 3, "{told:?}");
+    assert_eq!(count(libc::SIGTERM, "process parent"), 1, "{told:?}");
+    assert_eq!(count(libc::SIGKILL, "process stranger"), 2, "{told:?}");
+    assert_eq!(count(libc::SIGHUP, "process of_group"), 2, "{told:?}");
+    assert_eq!(count(libc::SIGABRT, "process itself"), 1, "{told:?}");
+    assert_eq!(count(libc::SIGSEGV, "fault "), 1, "{told:?}");
+    assert_eq!(count(libc::SIGALRM, "kernel "), 1, "{told:?}");
+    assert_eq!(told.len() as u64, truth["killed"], "{told:?}");
 }
 
 #[test]

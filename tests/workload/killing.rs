@@ -60,8 +60,11 @@ fn forge(pid: Pid, signal: i32) {
     assert_eq!(sent, 0);
 }
 
-/// Leaves children that died in every way; `how` of each kind, and how many: "SIGNAL from whom".
+/// Leaves children that died in every way; with `--wait-first 1` once a line comes in, and says at once that it has.
 pub fn killed(flags: &Flags) -> Value {
+    if flags.get("wait-first", 0) != 0 {
+        std::io::stdin().read_line(&mut String::new()).expect("a line");
+    }
     let mut left = Vec::new();
     for signal in [libc::SIGKILL, libc::SIGKILL, libc::SIGKILL, libc::SIGTERM] {
         let pid = fork_sleeper();
@@ -113,9 +116,13 @@ pub fn killed(flags: &Flags) -> Value {
     forge(pid, libc::SIGUSR1);
     left.push(pid);
     left.iter().for_each(|pid| until_dead_unasked(*pid));
+    let truth = json!({"pid": own_pid(), "left": left.len(), "killed": left.len() - 3, "strangers": strangers,
+                       "of_group": of_group});
+    if flags.get("wait-first", 0) != 0 {
+        println!("{truth}");
+    }
     hold(flags.get("hold-ms", 0));
-    json!({"pid": own_pid(), "left": left.len(), "killed": left.len() - 3, "strangers": strangers,
-           "of_group": of_group})
+    truth
 }
 
 /// Leaves a child in a PID namespace whose init it kills.

@@ -28,7 +28,7 @@ pub fn signal_sent(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn killed_exit(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
-    if task.signal().live_threads() == 0 {
+    if task.signal().live_threads() == 0 && killer::is_signalled(task.tgid()) {
         killer::died(task.untyped().leader());
     }
     0
