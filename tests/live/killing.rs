@@ -139,6 +139,14 @@ fn children_that_exit_were_killed_by_nobody() {
     assert!(explained(&ran)["unreaped"].as_array().expect("children").is_empty());
 }
 
+#[test]
+fn a_signal_that_a_tracer_could_have_changed_has_no_known_sender() {
+    let ran = run(&["killed-while-traced", "--hold-ms", HOLD_MS]);
+    let expected =
+        "of its 2 abandoned children, 1 is known to have been killed: 1 by SIGKILL from this process itself";
+    assert!(said(ran.own()).starts_with(expected), "{:#}", ran.own());
+}
+
 /// A memory cgroup with little room; taken away at the end.
 struct Small(std::path::PathBuf);
 

@@ -137,6 +137,24 @@ pub fn with_namespace(flags: &Flags) -> Value {
     json!({"pid": own_pid(), "init": init, "left": other})
 }
 
+/// Leaves two children that it traces: one dies of a SIGTERM that it passes on, one of SIGKILL.
+pub fn while_traced(flags: &Flags) -> Value {
+    let traced = || {
+        // SAFETY: no pointers are used.
+        prepared(|| assert_eq!(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }, 0))
+    };
+    let (passed_on, killed) = (traced(), traced());
+    kill(passed_on, libc::SIGTERM);
+    assert!(libc::WIFSTOPPED(wait(passed_on)));
+    // SAFETY: our own tracee, which has stopped; no pointers are used.
+    assert_eq!(unsafe { libc::ptrace(libc::PTRACE_CONT, passed_on, 0, libc::SIGTERM) }, 0);
+    kill(killed, libc::SIGKILL);
+    until_dead_unasked(passed_on);
+    until_dead_unasked(killed);
+    hold(flags.get("hold-ms", 0));
+    json!({"pid": own_pid()})
+}
+
 /// Leaves a child for which memory runs out, in the cgroup whose list of processes is named by `WORKLOAD_CGROUP`.
 pub fn out_of_memory(flags: &Flags) -> Value {
     let processes = std::env::var_os("WORKLOAD_CGROUP").expect("the cgroup");

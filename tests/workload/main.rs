@@ -94,6 +94,7 @@ fn main() {
         "hostile-names" => leak::hostile_names(&flags),
         "killed" => killing::killed(&flags),
         "killed-with-namespace" => killing::with_namespace(&flags),
+        "killed-while-traced" => killing::while_traced(&flags),
         "killed-for-memory" => killing::out_of_memory(&flags),
         "kills-for-ever" => killing::for_ever(&flags),
         "sigchld-ignored" => odd::autoreap(&flags, odd::Auto::Ignored),

@@ -32,8 +32,9 @@ fn children_killed(parent: &Parent, killed: &[Killed]) -> Option<Note> {
         by.push(format!("{} in other ways", words::count(others)));
     }
     let who_died = if count < left {
+        let are = if count == 1 { "is" } else { "are" };
         format!(
-            "of its {}, {} are known to have been killed",
+            "of its {}, {} {are} known to have been killed",
             words::children(left, kind),
             words::count(count)
         )
