@@ -24,6 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 const PROGRAM_LAYERS: &[&str] = &[
     "hook",
     "lifecycle",
+    "killer",
     "event",
     "fork_site",
     "ledger",

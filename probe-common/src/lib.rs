@@ -9,5 +9,6 @@ pub mod child_counts;
 pub mod fork_stack;
 pub mod interpreter;
 pub mod offsets;
+pub mod sent_signal;
 pub mod settings;
 pub mod wire;

@@ -72,6 +72,9 @@ offsets! {
     /// A bit field: bit 0 of this byte on every kernel so far, which `tests/frozen_btf.rs` checks.
     signal_is_child_subreaper: "signal_struct.is_child_subreaper",
     signal_group_exit_code: "signal_struct.group_exit_code",
+    /// Not null from when the kernel chose it to end because memory ran out.
+    signal_oom_mm: "signal_struct.oom_mm",
+    task_ptrace: "task_struct.ptrace",
     sighand_sigchld_handler: "sighand_struct.action[16].sa.sa_handler",
     sighand_sigchld_flags: "sighand_struct.action[16].sa.sa_flags",
     pid_level: "pid.level",

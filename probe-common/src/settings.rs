@@ -25,9 +25,19 @@ pub mod user_registers {
 pub mod fork_stacks {
     /// Of no fork.
     pub const NONE: u32 = 0;
-    /// Of the forks of those in the STACK_TARGETS map.
+    /// Of the forks of those in the SUSPECTS map.
     pub const OF_TARGETS: u32 = 1;
     /// Of every fork in the scope.
+    pub const OF_ALL: u32 = 2;
+}
+
+/// [`Settings::kills`].
+pub mod kills {
+    /// Of nobody's children.
+    pub const NONE: u32 = 0;
+    /// Of the children of those in the SUSPECTS map.
+    pub const OF_SUSPECTS: u32 = 1;
+    /// Of all in the scope.
     pub const OF_ALL: u32 = 2;
 }
 
@@ -58,6 +68,10 @@ pub struct Settings {
     pub stack_bytes: u32,
     /// [`fork_stacks`]: of which forks the stack is sent.
     pub fork_stacks: u32,
+    /// [`kills`]: of whose children it is sent who killed them.
+    pub kills: u32,
+    /// Always 0.
+    pub reserved: u32,
 }
 
 impl Settings {
@@ -75,5 +89,7 @@ impl Settings {
         waitid_number: 0,
         stack_bytes: 0,
         fork_stacks: fork_stacks::NONE,
+        kills: kills::NONE,
+        reserved: 0,
     };
 }

@@ -43,6 +43,7 @@ pub mod kind {
     pub const REPARENT: u32 = 5;
     pub const REAP: u32 = 6;
     pub const ORPHAN: u32 = 7;
+    pub const KILLED: u32 = 8;
 }
 
 bitflags::bitflags! {
@@ -131,7 +132,8 @@ impl DeadFlags {
     }
 }
 
-/// One event of a process. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT, ORPHAN), reaper (REAP).
+/// One event of a process. `other`: the creator (FORK), tracer (ZOMBIE), old parent (REPARENT, ORPHAN), reaper (REAP),
+/// who sent the signal (KILLED).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
@@ -145,9 +147,10 @@ pub struct Event {
     pub exit_ns: u64,
     /// 0 where not seen.
     pub zombie_ns: u64,
-    /// Wait status, on EXIT.
+    /// Wait status, on EXIT; on KILLED, the signal.
     pub status: u32,
-    pub reserved: u32,
+    /// [`crate::sent_signal::sender`], on KILLED.
+    pub sender: u32,
 }
 
 /// What follows [`Event`] on EXEC.

@@ -6,6 +6,7 @@
 //! is counted.
 
 use probe_common::{
+    sent_signal::{SentSignal, sender},
     settings::scope,
     wire::{DeadChild, Event, EventFlags, ExecEvent, ParentKey, TaskRef, kind, loss},
 };
@@ -123,7 +124,7 @@ pub fn send_exit(
         (*event).exit_ns = child.exit_ns;
         (*event).zombie_ns = 0;
         (*event).status = status;
-        (*event).reserved = 0;
+        (*event).sender = sender::UNKNOWN;
     });
 }
 
@@ -151,7 +152,25 @@ pub fn send_orphan(child: TaskPtr<Untyped>, parent: TaskPtr<Untyped>) {
         (*event).exit_ns = 0;
         (*event).zombie_ns = 0;
         (*event).status = 0;
-        (*event).reserved = 0;
+        (*event).sender = sender::UNKNOWN;
+    });
+}
+
+/// Sends who killed a process, of which `leader` is the main thread. `sender_kind`: [`sender`].
+#[inline(always)]
+pub fn send_killed(leader: TaskPtr<Untyped>, sent: &SentSignal, sender_kind: u32) {
+    // SAFETY: a reserved Event of ours, written whole.
+    reserve_and_send::<Event>(|event| unsafe {
+        (*event).time_ns = now_ns();
+        (*event).kind = kind::KILLED;
+        (*event).flags = EventFlags::empty();
+        describe_process(leader, &mut (*event).process);
+        name_task(&raw mut (*event).parent, &ParentKey::default());
+        copy_task(&raw mut (*event).other, &sent.sender);
+        (*event).exit_ns = 0;
+        (*event).zombie_ns = 0;
+        (*event).status = sent.signal;
+        (*event).sender = sender_kind;
     });
 }
 
@@ -201,7 +220,7 @@ pub fn send_notification(child: &DeadChild, notification: &Notification) {
         (*event).exit_ns = child.exit_ns;
         (*event).zombie_ns = if moved { notification.before_ns } else { child.zombie_ns };
         (*event).status = 0;
-        (*event).reserved = 0;
+        (*event).sender = sender::UNKNOWN;
     });
 }
 
@@ -281,7 +300,7 @@ unsafe fn write(event: *mut Event, pending: &PendingEvent) {
         (*event).exit_ns = pending.exit_ns;
         (*event).zombie_ns = pending.zombie_ns;
         (*event).status = pending.status;
-        (*event).reserved = 0;
+        (*event).sender = sender::UNKNOWN;
     }
 }
 

@@ -7,7 +7,7 @@ use probe_common::{
     wire::{ParentKey, Target, TaskRef, loss},
 };
 
-use crate::{loss::count_loss, maps::TARGETS, settings::setting};
+use crate::{loss::count_loss, maps::{SUSPECTS, TARGETS}, settings::setting};
 
 /// Whether this process is one of those asked for.
 #[inline(always)]
@@ -32,6 +32,16 @@ pub fn in_scope(process: &ParentKey) -> bool {
 #[inline(always)]
 pub fn wants_fork_of(creator: &ParentKey) -> bool {
     setting!(scope) == scope::HOST || is_target(creator.tgid, creator.start_boottime_ns)
+}
+
+/// Whether more is asked for of this process than of others.
+#[inline(always)]
+pub fn is_suspect(process: &ParentKey) -> bool {
+    match SUSPECTS.get_ptr(process.tgid) {
+        // SAFETY: a value of our own map.
+        Some(suspect) => unsafe { (*suspect).start_boottime_ns == process.start_boottime_ns },
+        None => false,
+    }
 }
 
 /// A child is born: one of the tree's is of the tree.

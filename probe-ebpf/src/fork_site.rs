@@ -1,7 +1,7 @@
 //! Sends where a fork came from: a copy of the forking thread's stack, through a ring buffer of its own, so that stacks
 //! never take the room of events. What finds no room is counted.
 //!
-//! Whose forks are asked for `fork_stacks` and the map of targets say. Must not know what a site is good for.
+//! Whose forks are asked for `fork_stacks` and the filter say. Must not know what a site is good for.
 
 use probe_common::{
     fork_stack::ForkStack,
@@ -19,7 +19,7 @@ use crate::{
         user_stack::write_stack,
     },
     loss::count_loss,
-    maps::{FORK_STACKS, INTERPRETERS, STACK_TARGETS},
+    maps::{FORK_STACKS, INTERPRETERS},
     settings::setting,
 };
 
@@ -36,11 +36,7 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 pub fn is_wanted(creator: &ParentKey) -> bool {
     match setting!(fork_stacks) {
         fork_stacks::OF_ALL => filter::wants_fork_of(creator),
-        fork_stacks::OF_TARGETS => match STACK_TARGETS.get_ptr(creator.tgid) {
-            // SAFETY: a value of our own map.
-            Some(target) => unsafe { (*target).start_boottime_ns == creator.start_boottime_ns },
-            None => false,
-        },
+        fork_stacks::OF_TARGETS => filter::is_suspect(creator),
         _ => false,
     }
 }

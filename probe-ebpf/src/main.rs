@@ -1,5 +1,5 @@
 //! The programs that run in the kernel. `hook`: one file a hook, from its context to one call; `lifecycle`: from death to
-//! release; `ledger`: what is counted; `event`: what is sent; `filter`: for whom; `dead_child_table` and `parent_table` (on
+//! release; `ledger`: what is counted; `event`: what is sent; `killer`: who killed whom; `filter`: for whom; `dead_child_table` and `parent_table` (on
 //! `slot_table`): what is kept; `kernel`: the only folder that reads kernel memory; below them `maps`, `loss`, `atomic`,
 //! `settings` and `verifier`, which explains the techniques.
 //!
@@ -15,6 +15,7 @@ mod filter;
 mod fork_site;
 mod hook;
 mod kernel;
+mod killer;
 mod ledger;
 mod lifecycle;
 mod loss;

@@ -6,9 +6,10 @@ use aya_ebpf::{
 };
 use probe_common::{
     interpreter::Interpreter,
+    sent_signal::SentSignal,
     wire::{
-        DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, Target,
-        WaitidCall, loss,
+        DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey,
+        Target, WaitidCall, loss,
     },
 };
 
@@ -47,12 +48,15 @@ pub static FINISHED_PARENTS: PerCpuArray<FinishedParents> = PerCpuArray::with_ma
 /// Stacks of forks. Holds nothing where none are asked for.
 #[map]
 pub static FORK_STACKS: RingBuf = RingBuf::with_byte_size(4096, 0);
-/// The processes whose forks' stacks are asked for, by tgid.
+/// The processes that more is asked for of than of others, by tgid: where they fork, and who kills their children.
 #[map]
-pub static STACK_TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(1, 0);
+pub static SUSPECTS: HashMap<u32, Target> = HashMap::with_max_entries(1, 0);
 /// The Python interpreters that are known, by tgid. LRU: nobody says when one has gone.
 #[map]
 pub static INTERPRETERS: LruHashMap<u32, Interpreter> = LruHashMap::with_max_entries(1, 0);
+/// By tgid. LRU: of one that dies while nobody asks, nobody takes it out.
+#[map]
+pub static SENT_SIGNALS: LruHashMap<u32, SentSignal> = LruHashMap::with_max_entries(1, 0);
 /// The processes asked for, by tgid.
 #[map]
 pub static TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(32_768, 0);

@@ -25,7 +25,7 @@ use nix::{
 };
 
 use probe::source::bpf::{
-    options::{ForkStacks, HookChoice, Subscription, TracerOptions},
+    options::{ForkStacks, HookChoice, Kills, Subscription, TracerOptions},
     tracer::Tracer,
 };
 
@@ -148,7 +148,7 @@ fn verified(rung: &str) {
         stats: false,
         lives: 1_024,
         parents: 1_024,
-        subscription: Subscription::default().with(ForkStacks::OfTargets),
+        subscription: Subscription::default().with(ForkStacks::OfTargets).with_kills(Kills::OfAll),
         btf: "/sys/kernel/btf/vmlinux".into(),
         hooks: hook_choice(rung),
         ring_bytes: Some(1 << 20),

@@ -11,6 +11,7 @@ mod hostile;
 mod intervention;
 mod intervention_refused;
 mod judging;
+mod killing;
 mod leaking;
 mod looking_dead;
 mod many_parents;

@@ -8,6 +8,7 @@ mod fork_site;
 mod hold;
 mod holding;
 mod hostile;
+mod killing;
 mod latency;
 mod leak;
 mod load;
@@ -91,6 +92,11 @@ fn main() {
         "subreaper" => leak::subreaper(&flags),
         "pidns" => leak::pidns(&flags),
         "hostile-names" => leak::hostile_names(&flags),
+        "killed" => killing::killed(&flags),
+        "killed-with-namespace" => killing::with_namespace(&flags),
+        "killed-while-traced" => killing::while_traced(&flags),
+        "killed-for-memory" => killing::out_of_memory(&flags),
+        "kills-for-ever" => killing::for_ever(&flags),
         "sigchld-ignored" => odd::autoreap(&flags, odd::Auto::Ignored),
         "sa-nocldwait" => odd::autoreap(&flags, odd::Auto::NoCldWait),
         "dead-leader" => odd::dead_leader(&flags, false),

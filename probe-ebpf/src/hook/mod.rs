@@ -4,6 +4,7 @@ mod exec;
 mod exit;
 mod fork;
 mod fork_site;
+mod kill;
 mod reap;
 mod snapshot;
 mod wait;

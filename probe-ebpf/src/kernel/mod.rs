@@ -11,6 +11,7 @@ pub mod notice;
 pub mod program;
 pub mod python;
 mod registers;
+pub mod sender;
 pub mod task;
 pub mod typed;
 pub mod user_stack;

@@ -15,10 +15,12 @@ use crate::{
 };
 
 const PF_EXITING: u32 = 4;
+const PF_KTHREAD: u32 = 0x0020_0000;
 const SIGNAL_GROUP_EXIT: u32 = 4;
 const SIG_IGN: u64 = 1;
 const SA_NOCLDWAIT: u64 = 2;
 pub const SIGCHLD: i32 = 17;
+pub const SIGKILL: u32 = 9;
 
 /// A `struct task_struct *`.
 #[derive(Clone, Copy, PartialEq)]
@@ -119,6 +121,23 @@ impl<M: Memory> TaskPtr<M> {
         let flags: u32 = member!(M, self.0, task_flags);
         flags & PF_EXITING != 0
     }
+    pub fn is_kernel_thread(self) -> bool {
+        let flags: u32 = member!(M, self.0, task_flags);
+        flags & PF_KTHREAD != 0
+    }
+    /// Whether somebody traces it, or this kernel does not say.
+    pub fn may_be_traced(self) -> bool {
+        if !has_member!(task_ptrace) {
+            return true;
+        }
+        let traced: u32 = member!(M, self.0, task_ptrace);
+        traced != 0
+    }
+    /// Whether this leader is the init of a PID namespace.
+    pub fn is_init_of_namespace(self) -> bool {
+        let signal = self.signal();
+        inner_pid(signal.number_at(signal.level())) == 1
+    }
     pub fn signal(self) -> SignalPtr<M> {
         SignalPtr { address: member!(M, self.0, task_signal), memory: PhantomData }
     }
@@ -200,6 +219,17 @@ impl<M: Memory> SignalPtr<M> {
     pub fn is_group_exit(self) -> bool {
         let flags: u32 = member!(M, self.address, signal_flags);
         flags & SIGNAL_GROUP_EXIT != 0
+    }
+    /// Where all threads are on their way out: whether that is because of this signal.
+    pub fn is_dying_of(self, signal: u32) -> bool {
+        let code: u32 = member!(M, self.address, signal_group_exit_code);
+        code == signal
+    }
+    /// Whether the kernel chose it to end because memory ran out.
+    pub fn is_chosen_for_memory(self) -> bool {
+        let memory: u64 =
+            if has_member!(signal_oom_mm) { member!(M, self.address, signal_oom_mm) } else { 0 };
+        memory != 0
     }
     /// Threads not yet through the start of `do_exit`.
     pub fn live_threads(self) -> i32 {

@@ -33,7 +33,7 @@ pub fn event_line<'a>(enriched_event: &'a EnrichedEvent, session: &Session) -> O
         Stage::Zombie { .. } => EventKind::Zombie,
         Stage::Reparent { .. } => EventKind::Reparent,
         Stage::Reap { .. } => EventKind::Reap,
-        Stage::Orphan { .. } => return None,
+        Stage::Killed { .. } | Stage::Orphan { .. } => return None,
     };
     let mut line = EventLine::blank(kind, time::rfc3339(session, event.time_ns));
     let identity = event.process.identity;
@@ -63,7 +63,7 @@ pub fn event_line<'a>(enriched_event: &'a EnrichedEvent, session: &Session) -> O
             line.held_by = held_by.as_ref().map(named);
             line.teardown_ns = teardown_ns;
         }
-        Stage::Orphan { .. } => {}
+        Stage::Killed { .. } | Stage::Orphan { .. } => {}
         Stage::Reparent { from, .. } => {
             line.from = Some(named(from));
         }

@@ -176,7 +176,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
             Vec::new()
         },
         fork_site: fork_site::worst(view, known),
-        notes: note::notes(known),
+        notes: note::notes(view, known, verdict),
     }
 }
 

@@ -128,7 +128,7 @@ fn stage(stage: programs::HookStage) -> HookStage {
     match stage {
         programs::HookStage::Fork | programs::HookStage::ForkSite => HookStage::Fork,
         programs::HookStage::Exec => HookStage::Exec,
-        programs::HookStage::Exit => HookStage::Exit,
+        programs::HookStage::Exit | programs::HookStage::Kill => HookStage::Exit,
         programs::HookStage::Zombie => HookStage::Zombie,
         programs::HookStage::Reap => HookStage::Reap,
         programs::HookStage::Wait => HookStage::Wait,

@@ -29,7 +29,7 @@ use crate::{
     report::explain::Explanation,
     source::{
         SetupError,
-        bpf::options::{ForkStacks, Subscription},
+        bpf::options::{ForkStacks, Kills, Subscription},
         host::{
             condition::{self, Looked, NoProcess},
             namespace,
@@ -53,7 +53,8 @@ pub async fn live(global: &Global, args: ExplainArgs, signals: Signals) -> Resul
         TaskState::Zombie => looked.condition.parent,
         _ => args.pid,
     };
-    let subscription = Subscription::events(vec![watched.max(1)], 0).with(ForkStacks::OfAll);
+    let subscription =
+        Subscription::events(vec![watched.max(1)], 0).with(ForkStacks::OfAll).with_kills(Kills::OfAll);
     let attached = live::attach(global, subscription, args.grace.unwrap_or(GRACE), None)?;
     let directories = Directories::learn();
     let task = same_process(&attached.first, args.pid, &looked, directories.tick_ns)

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     cli::{Global, RecordArgs, RunArgs},
     report::Finding,
-    source::bpf::options::{ForkStacks, Subscription},
+    source::bpf::options::{ForkStacks, Kills, Subscription},
 };
 
 /// `reapwatch run`.
@@ -25,8 +25,8 @@ pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8,
     let target = Target::open(args.output.as_deref(), Target::StandardError)?;
     let recording = target.and_recording(args.record.as_deref())?;
     let fork_stacks = if args.stacks { ForkStacks::OfAll } else { ForkStacks::OfTargets };
-    let mut attached =
-        live::attach(global, Subscription::tree().with(fork_stacks), args.grace.grace, recording)?;
+    let subscription = Subscription::tree().with(fork_stacks).with_kills(Kills::OfAll);
+    let mut attached = live::attach(global, subscription, args.grace.grace, recording)?;
     let (mut child, root) = match child::start(&args.command, &signals, &mut attached)? {
         child::Started::Child(child, root) => (child, root),
         child::Started::NotBecauseOf(first) => return Ok(not_started(first)),
@@ -54,14 +54,18 @@ pub async fn record(global: &Global, args: RecordArgs, signals: Signals) -> Resu
     let recording = Some(RecordingTarget::open(&args.output)?);
     let grace = args.grace.grace;
     if args.command.is_empty() {
-        let watching =
-            live::attach(global, Subscription::default().with(ForkStacks::OfTargets), grace, recording)?
-                .open(None, Use::Report);
+        let watching = live::attach(global, with_details(Subscription::default()), grace, recording)?
+            .open(None, Use::Report);
         watching.quietly_until(for_a_while(args.duration, &signals), true).await?.finish()?;
         return Ok(0);
     }
-    let attached = live::attach(global, Subscription::tree().with(ForkStacks::OfTargets), grace, recording)?;
+    let attached = live::attach(global, with_details(Subscription::tree()), grace, recording)?;
     for_a_command(attached, &args.command, args.duration, args.progress, &signals, |_| Ok(())).await
+}
+
+/// With what a recording is to hold beside the stages.
+fn with_details(subscription: Subscription) -> Subscription {
+    subscription.with(ForkStacks::OfTargets).with_kills(Kills::OfAll)
 }
 
 /// Starts a command and watches it and its descendants until it ends, the duration is over or a signal interrupts; then

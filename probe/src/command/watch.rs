@@ -17,7 +17,7 @@ use super::{
 use crate::{
     cli::{Global, TraceArgs, WatchArgs},
     model::DEFAULT_GRACE_NS,
-    source::bpf::options::{ForkStacks, Subscription},
+    source::bpf::options::{ForkStacks, Kills, Subscription},
 };
 
 /// `reapwatch watch`.
@@ -27,8 +27,8 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
     let grace = args.grace.grace;
     // A recording must hold the events for every view. A report alone needs only the counters and the slow reaps.
     let subscription = match recording {
-        Some(_) => Subscription::default(),
-        None => Subscription::counters(nanoseconds(grace)),
+        Some(_) => Subscription::default().with_kills(Kills::OfAll),
+        None => Subscription::counters(nanoseconds(grace)).with_kills(Kills::OfSuspects),
     };
     let watching = live::attach(global, subscription.with(ForkStacks::OfTargets), grace, recording)?
         .open(None, Use::Report);

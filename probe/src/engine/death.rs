@@ -36,7 +36,10 @@ impl Engine {
         }
         parent.died_ns = Some(now);
         self.finished.one_more_dead();
-        for child in std::mem::take(&mut parent.zombies) {
+        // In an order that a replay has too.
+        let mut zombies: Vec<Identity> = std::mem::take(&mut parent.zombies).into_iter().collect();
+        zombies.sort_unstable();
+        for child in zombies {
             self.outlives(child, identity, now, None);
         }
     }
@@ -57,7 +60,7 @@ impl Engine {
         if is_there {
             let (waited_ns, held) = (left.waited_ns, left.held_by.is_some());
             let parent_identity = parent.task.identity;
-            parent.abandon(left);
+            parent.abandon(left, self.kills.of(identity));
             process.state = State::Abandoned { since_ns: now, waited_ns, held };
             self.abandoned_of_site(identity, parent_identity, waited_ns);
         } else {
@@ -160,9 +163,9 @@ impl Engine {
             }
             if let Some(former) = self.parents.get_mut(&former) {
                 if is_taken_for_reaped {
-                    former.abandon_after_all(left);
+                    former.abandon_after_all(left, self.kills.of(identity));
                 } else if former.let_go(&identity) {
-                    former.abandon(left);
+                    former.abandon(left, self.kills.of(identity));
                 }
             }
         }
@@ -215,7 +218,7 @@ impl Engine {
             State::TakenForReaped { left, .. } if owner == by.identity => {
                 let entry = self.parents.get_mut(&owner)?;
                 if !taken && how == ReapHow::Wait {
-                    entry.abandon_after_all(*left);
+                    entry.abandon_after_all(*left, self.kills.of(task.identity));
                     return None;
                 }
                 entry.ledger.counts.coarse += coarse;
@@ -230,7 +233,8 @@ impl Engine {
             State::Abandoned { waited_ns, held, .. } if taken && by.identity == owner => {
                 let latency = Some(waited_ns.min(now.saturating_sub(since_ns)));
                 let Some(entry) = self.parents.get_mut(&owner) else { return latency };
-                entry.reclassify_as_reaped(waited_ns, held);
+                let kill = self.kills.of(task.identity);
+                entry.reclassify_as_reaped(task.identity, waited_ns, held, kill);
                 entry.ledger.counts.coarse += coarse;
                 entry.reap_latency.extend(latency);
                 latency
@@ -249,6 +253,7 @@ impl Engine {
             State::Running | State::Exited { .. } => {
                 let latency = (how == ReapHow::Wait && since_ns != 0 && (taken || !dead))
                     .then(|| now.saturating_sub(since_ns));
+                let kill = self.kills.of(task.identity).copied();
                 let Some(entry) = self.parent_entry(by) else { return latency };
                 entry.ledger.counts.exited += 1;
                 // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
@@ -259,15 +264,16 @@ impl Engine {
                 }
                 if dead && !taken {
                     let died_ns = entry.died_ns.unwrap_or(now);
-                    entry.abandon(Left {
-                        born_ns: task.identity.start_boottime_ns,
+                    let left = Left {
+                        child: task.identity,
                         waited_ns: if since_ns == 0 { 0 } else { died_ns.saturating_sub(since_ns) },
                         held_by: None,
                         older: false,
                         provenance,
                         is_clone_child: false,
                         is_though_ignored: false,
-                    });
+                    };
+                    entry.abandon(left, kill.as_ref());
                     return None;
                 }
                 entry.ledger.counts.reaped += 1;
@@ -287,13 +293,12 @@ impl Engine {
             }
             _ => (since_ns, None, false),
         };
-        let born_ns = task.identity.start_boottime_ns;
         let provenance = self.provenance_of(task.identity, by.identity);
         if since_ns != 0
             && let Some(parent) = self.parent_entry(by)
         {
             let left = Left {
-                born_ns,
+                child: task.identity,
                 waited_ns: 0,
                 held_by,
                 older,

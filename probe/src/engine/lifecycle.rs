@@ -70,6 +70,11 @@ impl Engine {
                 self.entry(event.process, Some(*parent));
                 self.adopt(identity, *parent, now);
             }
+            Stage::Killed { kill } => {
+                self.killed(identity, *kill, now);
+                // As with the next one.
+                return;
+            }
             Stage::Orphan { from } => {
                 self.name(from);
                 self.orphaned(event.process, *from);

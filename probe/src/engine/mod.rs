@@ -10,6 +10,7 @@ mod finished;
 mod finished_tests;
 mod fork_site;
 mod histogram;
+mod kill;
 mod lifecycle;
 mod parent;
 mod process;
@@ -32,6 +33,8 @@ use finished::{Finished, Moment};
 use fork_site::ForkSites;
 pub use fork_site::{AtSite, SitesOfParent};
 pub use histogram::Histogram;
+use kill::Kills;
+pub use kill::{Killed, KilledBy};
 pub use parent::{AT_SPAWN_NS, Ledger, Parent};
 pub use process::{LooksDead, Process, State};
 pub use provenance::{Provenance, Provenances};
@@ -87,6 +90,7 @@ pub struct Engine {
     unfreed: Unfreed,
     finished: Finished,
     fork_sites: ForkSites,
+    kills: Kills,
     /// From how many processes on the eldest of those that run are no longer followed; at least the bound.
     crowded_at: usize,
 }

@@ -9,10 +9,11 @@ use foldhash::HashSet;
 use super::{
     fork_site::SitesOfParent,
     histogram::Histogram,
+    kill::KilledChildren,
     provenance::{Provenance, Provenances},
     slow_reaps::SlowReaps,
 };
-use crate::model::{ChildCounts, Counters, Evidence, Identity, ProcessInfo, Task, WaitCalls};
+use crate::model::{ChildCounts, Counters, Evidence, Identity, Kill, ProcessInfo, Task, WaitCalls};
 
 /// Room for so many zombies is not worth giving back.
 const ROOM_KEPT: usize = 1_024;
@@ -28,7 +29,7 @@ pub struct Ledger {
 /// A zombie, as its parent leaves it behind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Left {
-    pub born_ns: u64,
+    pub child: Identity,
     pub waited_ns: u64,
     pub held_by: Option<Box<Task>>,
     /// It was dead before the window began.
@@ -110,6 +111,8 @@ pub struct Parent {
     pub abandoned_though_ignored: u64,
     /// When the youngest of those was born, 0: there is none.
     pub abandoned_youngest_ns: u64,
+    /// Who killed the abandoned, as far as that was seen.
+    pub(super) abandoned_killed: KilledChildren,
     /// The last tracer that held one of the abandoned.
     pub abandoned_to: Option<Box<Task>>,
     pub reap_latency: Histogram,
@@ -165,6 +168,7 @@ impl Parent {
             abandoned_clone_children: 0,
             abandoned_though_ignored: 0,
             abandoned_youngest_ns: 0,
+            abandoned_killed: KilledChildren::default(),
             untold: Vec::new(),
             abandoned_to: None,
             reap_latency: Histogram::default(),
@@ -233,7 +237,10 @@ impl Parent {
     }
 
     /// One of its zombies outlived it.
-    pub(super) fn abandon(&mut self, left: Left) {
+    pub(super) fn abandon(&mut self, left: Left, kill: Option<&Kill>) {
+        if let Some(kill) = kill {
+            self.abandoned_killed.add(left.child, self.task.identity, kill);
+        }
         self.ledger.abandoned += 1;
         self.abandoned_older += u64::from(left.older);
         if left.held_by.is_some() {
@@ -243,15 +250,15 @@ impl Parent {
             self.abandoned_from.count(left.provenance);
             self.abandoned_clone_children += u64::from(left.is_clone_child);
             self.abandoned_though_ignored += u64::from(left.is_though_ignored);
-            self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.born_ns);
+            self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.child.start_boottime_ns);
             self.abandoned_after.record(left.waited_ns);
         }
     }
 
     /// One that was taken for reaped outlived it.
-    pub(super) fn abandon_after_all(&mut self, left: Left) {
+    pub(super) fn abandon_after_all(&mut self, left: Left, kill: Option<&Kill>) {
         self.ledger.counts.reaped = self.ledger.counts.reaped.saturating_sub(1);
-        self.abandon(left);
+        self.abandon(left, kill);
     }
 
     /// One was released, it was not seen by whom, and whether this parent had died by then is not known yet.
@@ -272,13 +279,22 @@ impl Parent {
         self.died_ns = Some(died_ns);
         for Untold { since_ns, released_ns, left } in std::mem::take(&mut self.untold) {
             if released_ns >= died_ns {
-                self.abandon(Left { waited_ns: died_ns.saturating_sub(since_ns), ..left });
+                self.abandon(Left { waited_ns: died_ns.saturating_sub(since_ns), ..left }, None);
             }
         }
     }
 
     /// One that was taken for abandoned had been reaped.
-    pub(super) fn reclassify_as_reaped(&mut self, waited_ns: u64, held: bool) {
+    pub(super) fn reclassify_as_reaped(
+        &mut self,
+        child: Identity,
+        waited_ns: u64,
+        held: bool,
+        kill: Option<&Kill>,
+    ) {
+        if let Some(kill) = kill {
+            self.abandoned_killed.remove(child, self.task.identity, kill);
+        }
         self.ledger.abandoned = self.ledger.abandoned.saturating_sub(1);
         self.ledger.counts.reaped += 1;
         if held {

@@ -130,7 +130,7 @@ impl Process {
             _ => return None,
         };
         Some(Left {
-            born_ns: self.task.identity.start_boottime_ns,
+            child: self.task.identity,
             waited_ns: now.saturating_sub(*since_ns),
             held_by: held_by.clone(),
             older: self.is_older(first_snapshot_ns),

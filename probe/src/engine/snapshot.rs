@@ -105,6 +105,7 @@ impl Engine {
         for identity in gone {
             self.parent_died(identity, snapshot.ended_ns);
         }
+        self.kills.keep(&present, snapshot.began_ns);
         self.walked_ns = snapshot.began_ns;
         give_room_back(&mut self.processes);
         give_room_back(&mut self.by_tgid);

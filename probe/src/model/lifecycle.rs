@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{ProcessInfo, Task};
+use super::{Kill, ProcessInfo, Task};
 
 /// A wait status as `wait4` would return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -76,6 +76,8 @@ pub enum Stage {
     /// A zombie changed hands: `parent` is the adopter, `from` the parent it had, `since_ns` when it became one (0: not
     /// known).
     Reparent { parent: Task, from: Task, since_ns: u64 },
+    /// It dies of a signal whose sender is known.
+    Killed { kill: Kill },
     /// `from`, its parent, dies while it lives: the kernel hands it on to the reaper.
     Orphan { from: Task },
     /// `release_task` took the entry. `exit_ns`, `zombie_ns`: when it exited and became a zombie, 0 when not seen.
@@ -100,7 +102,7 @@ impl Stage {
             | Self::Zombie { parent, .. }
             | Self::Reparent { parent, .. }
             | Self::Reap { parent, .. } => Some(parent),
-            Self::Exec { .. } | Self::Orphan { .. } => None,
+            Self::Exec { .. } | Self::Killed { .. } | Self::Orphan { .. } => None,
         }
     }
 }

@@ -9,6 +9,7 @@ mod evidence;
 mod fork_site;
 mod identity;
 mod input;
+mod kill;
 mod lifecycle;
 mod losses;
 mod process_info;
@@ -28,6 +29,7 @@ pub use evidence::{
 pub use fork_site::{Depth, FRAMES_MAX, Frame, FrameKind, NAME_MAX, SITES_MAX, Site};
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;
+pub use kill::{Kill, Killer, SIGNAL_MAX};
 pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;
 pub use process_info::{COMMAND_LINE_MAX, ProcessInfo};

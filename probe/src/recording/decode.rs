@@ -9,6 +9,7 @@ use probe_common::bucket;
 use super::{
     evidence::{decode_evidence, decode_signal_masks},
     fork_site::decode_fork_sites,
+    kill::decode_killed,
     kind, tracer_stats,
 };
 use crate::model::{
@@ -191,6 +192,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::BEGIN => decode_begin(from).map(Input::Begin),
         kind::LIFECYCLE => decode_lifecycle(from).map(Input::Lifecycle),
         kind::ORPHAN => decode_orphan(from).map(Input::Lifecycle),
+        kind::KILLED => decode_killed(from).map(Input::Lifecycle),
         kind::DETAIL => decode_detail(from),
         kind::SIGNAL_MASKS => decode_signal_masks(from),
         kind::EVIDENCE => decode_evidence(from),

@@ -7,6 +7,7 @@ use bytes::BufMut;
 use super::{
     evidence::put_evidence,
     fork_site::{put_fork_site, put_site},
+    kill::put_kill,
     kind,
 };
 use crate::model::{
@@ -241,6 +242,10 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) -> u8 {
         Stage::Orphan { from } => {
             put_task(out, from);
             return kind::ORPHAN;
+        }
+        Stage::Killed { kill } => {
+            put_kill(out, kill);
+            return kind::KILLED;
         }
         Stage::Fork { parent, creator } => {
             out.put_u8(1);

@@ -4,10 +4,10 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{View, escape, left, right, signal};
+use super::terminal::{View, escape, left, right};
 use crate::report::{
     EventKind, EventLine, Named, Precision, Readiness, ReapHow,
-    words::{called, count, duration, in_namespace},
+    words::{called, count, duration, in_namespace, signal},
 };
 
 /// Writes the line.

@@ -7,12 +7,12 @@ use std::io::{self, Write};
 use super::{
     fork_site_text,
     report_text::verdict,
-    terminal::{View, cut, escape, left, right, signal, wrap},
+    terminal::{View, cut, escape, left, right, wrap},
 };
 use crate::report::{
     ExitDetail, Named,
     explain::{Asked, Explanation, UnreapedChild},
-    words::{self, called, count, duration, in_namespace},
+    words::{self, called, count, duration, in_namespace, signal},
 };
 
 /// Most unreaped children in the table.
@@ -135,6 +135,9 @@ fn what(child: &UnreapedChild) -> String {
     let command = child.command_line.join(" ");
     let mut text = escape(called(if command.is_empty() { &child.comm } else { &command }));
     let named = |named: &Named| format!("{} ({})", escape(called(&named.comm)), named.pid);
+    if let Some(by) = &child.killed_by {
+        text.push_str(&format!(", killed by {}", escape(&words::killer(by, child.pid))));
+    }
     if let Some(first) = &child.first_parent {
         text.push_str(&format!(", child of {}", named(first)));
     }
@@ -157,7 +160,7 @@ mod tests {
     use super::*;
     use crate::report::{
         Finding, Ledger, Verdict,
-        explain::{Life, SCHEMA},
+        explain::{KilledBy, Life, SCHEMA, Sender},
         sample,
     };
 
@@ -175,8 +178,12 @@ mod tests {
             at_least: true,
             exit: Some(ExitDetail { code: None, signal: Some(9), core_dumped: false }),
             first_parent: Some(Named { pid: 6, ns_pid: None, comm: "z\n".into() }),
+            killed_by: None,
             held_by: None,
         };
+        let killer = Named { pid: 5, ns_pid: None, comm: "\n".into() };
+        let killed_by = KilledBy { sender: Sender::Process, process: Some(killer) };
+        let killed = UnreapedChild { killed_by: Some(killed_by), ..child.clone() };
         let process = Asked {
             pid: 8,
             ns_pid: None,
@@ -206,7 +213,7 @@ mod tests {
             not_covered: Vec::new(),
             because: vec!["one".into(), "two".into()],
             parent,
-            unreaped: vec![child; 11],
+            unreaped: [vec![killed], vec![child; 10]].concat(),
             unreaped_more: 1,
         }
     }
@@ -230,6 +237,7 @@ mod tests {
             "\n  now: `reapwatch reap 1`",
             "\n  fix: call waitpid",
             "\nUnreaped children (12):\n",
+            "        8       \u{2265}41 s  killed by SIGKILL      y\\u{202e}, killed by \\x0a (pid 5)…\n",
             "        8       \u{2265}41 s  killed by SIGKILL      y\\u{202e}, child of z\\x0a (6)\n",
             "\n… and 2 more\n",
         ] {

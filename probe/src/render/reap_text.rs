@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use super::terminal::{View, cut, escape, signal, wrap};
+use super::terminal::{View, cut, escape, wrap};
 use crate::report::{
     ExitDetail,
     reap::{ReapReport, Way},
-    words::{called, count, duration},
+    words::{called, count, duration, signal},
 };
 
 /// Writes what it is about to do.

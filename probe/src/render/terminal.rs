@@ -107,12 +107,6 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// A signal's name.
-pub fn signal(number: u32) -> String {
-    nix::sys::signal::Signal::try_from(number as i32)
-        .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

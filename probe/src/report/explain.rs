@@ -97,6 +97,32 @@ pub enum Life {
     Gone,
 }
 
+/// Who sent the signal that a process died of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KilledBy {
+    /// What sent it.
+    pub sender: Sender,
+    /// The process that sent it; for `namespace_end` the init that ended. Absent for the other kinds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Named<'static>>,
+}
+
+/// What sends a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sender {
+    /// A process, by a system call; it may be the one that died.
+    Process,
+    /// The kernel, for a fault of the process that died.
+    Fault,
+    /// The kernel, because memory ran out.
+    OutOfMemory,
+    /// The kernel, because the init of its PID namespace ended.
+    NamespaceEnd,
+    /// The kernel, for another reason.
+    Kernel,
+}
+
 /// A dead child that its parent has not reaped.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UnreapedChild {
@@ -120,6 +146,9 @@ pub struct UnreapedChild {
     /// Its first parent, where it had another and that one was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_parent: Option<Named<'static>>,
+    /// Who sent the signal that it died of; absent where none killed it, or where that was not seen for certain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub killed_by: Option<KilledBy>,
     /// The tracer that keeps it from its parent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_by: Option<Named<'static>>,

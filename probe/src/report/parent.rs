@@ -174,6 +174,8 @@ pub struct Note {
 pub enum NoteKind {
     /// It waits for children that the kernel reaps at once.
     ExitStatusesLost,
+    /// Who killed those of its children that are not reaped.
+    ChildrenKilled,
 }
 
 /// The kinds of causes. The names are stable.

@@ -3,7 +3,10 @@
 //!
 //! Must not escape: that is `render`'s.
 
-use super::{LookingDeadKind, Parent, SlowReaps};
+use super::{
+    LookingDeadKind, Parent, SlowReaps,
+    explain::{KilledBy, Sender},
+};
 
 /// The name of a parent, with its pid and unit.
 pub fn parent(parent: &Parent) -> String {
@@ -65,6 +68,26 @@ pub fn looking_dead(kind: LookingDeadKind) -> &'static str {
     }
 }
 
+/// Who killed the process with this pid, as in "killed by …".
+pub fn killer(by: &KilledBy, pid: u32) -> String {
+    let named = || {
+        by.process.as_ref().map_or_else(
+            || "?".into(),
+            |one| format!("{} (pid {}{})", called(&one.comm), one.pid, in_namespace(one.ns_pid)),
+        )
+    };
+    match by.sender {
+        Sender::Process if by.process.as_ref().is_some_and(|one| one.pid == pid) => "itself".into(),
+        Sender::Process => named(),
+        Sender::Fault => "the kernel, for a fault of its own".into(),
+        Sender::OutOfMemory => "the kernel, because memory ran out".into(),
+        Sender::NamespaceEnd => {
+            format!("the kernel, because {} ended, the init of its PID namespace", named())
+        }
+        Sender::Kernel => "the kernel".into(),
+    }
+}
+
 /// `850 ns`, `53 µs`, `4.2 ms`, `1.3 s`, `41 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`, `120 d`.
 pub fn duration(ns: u64) -> String {
     let tenth = |value: f64, unit: &str| {
@@ -123,6 +146,12 @@ pub fn fitting(number: u64, columns: usize) -> String {
 pub fn children(number: u64, kind: &str) -> String {
     let noun = if number == 1 { "child" } else { "children" };
     format!("{} {kind}{noun}", count(number))
+}
+
+/// A signal's name.
+pub fn signal(number: u32) -> String {
+    nix::sys::signal::Signal::try_from(number as i32)
+        .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::{
     super::{ns_pid, owned, text, time},
-    Looks, exit,
+    Looks, exit, killed_by,
 };
 use crate::{
     engine::{State, View},
@@ -12,7 +12,7 @@ use crate::{
     report::{
         Named,
         explain::{Asked, Life},
-        words::{called, count, duration, in_namespace},
+        words::{called, count, duration, in_namespace, killer, signal},
     },
 };
 
@@ -46,18 +46,19 @@ pub fn asked(
         now: String::new(),
         fix: String::new(),
     };
+    let killer = view.kill(task.identity).map(|kill| killer(&killed_by(kill), task.identity.tgid));
     match process.map(|process| &process.state) {
         Some(State::Zombie { since_ns, held_by, at_least }) => {
             asked.since_ns = Some(end_ns.saturating_sub(*since_ns));
             asked.at_least = *at_least;
             asked.exit = status_of(task).map(exit);
             asked.must_reap = parent;
-            zombie(&mut asked, age_ns, held_by.as_deref().map(owned));
+            zombie(&mut asked, age_ns, held_by.as_deref().map(owned), killer);
         }
         Some(State::Abandoned { since_ns, .. }) => {
             asked.since_ns = Some(end_ns.saturating_sub(*since_ns));
             asked.exit = status_of(task).map(exit);
-            zombie(&mut asked, age_ns, None);
+            zombie(&mut asked, age_ns, None, killer);
         }
         state => {
             let ending_since_ns = match state {
@@ -110,7 +111,7 @@ fn for_how_long(asked: &Asked) -> String {
     asked.since_ns.map_or_else(|| "a moment".into(), |since_ns| format!("{at_least}{}", duration(since_ns)))
 }
 
-fn zombie(asked: &mut Asked, age_ns: u64, tracer: Option<Named>) {
+fn zombie(asked: &mut Asked, age_ns: u64, tracer: Option<Named>, killer: Option<String>) {
     asked.state = Life::Zombie;
     let born = match asked.at_least {
         true => format!(" (it was started {} ago)", duration(age_ns)),
@@ -122,7 +123,10 @@ fn zombie(asked: &mut Asked, age_ns: u64, tracer: Option<Named>) {
         for_how_long(asked)
     ));
     asked.about.push(match asked.exit.map(|exit| (exit.code, exit.signal)) {
-        Some((_, Some(signal))) => format!("it was killed by signal {signal}"),
+        Some((_, Some(number))) => match killer {
+            Some(killer) => format!("it was killed by {}, sent by {killer}", signal(number)),
+            None => format!("it was killed by {}", signal(number)),
+        },
         Some((code, None)) => format!("it exited with {}", code.unwrap_or(0)),
         None => "how it ended is not known, or may not be read".into(),
     });

@@ -13,10 +13,10 @@ use std::cmp::Reverse;
 use super::{command_line, finding, ns_pid, owned, time};
 use crate::{
     engine::{Parent as Known, State, View},
-    model::{Condition, Identity, ProcessInfo, Scope, Session, Task, WaitStatus},
+    model::{Condition, Identity, Kill, Killer, ProcessInfo, Scope, Session, Task, WaitStatus},
     report::{
         ExitDetail, Ledger, Other, Report, Settled,
-        explain::{Explanation, SCHEMA, UnreapedChild},
+        explain::{Explanation, KilledBy, SCHEMA, Sender, UnreapedChild},
     },
 };
 
@@ -145,11 +145,24 @@ fn unreaped(
             unreaped_ns: end_ns.saturating_sub(since_ns),
             at_least,
             exit: status_of(task).map(exit),
+            killed_by: view.kill(task.identity).map(killed_by),
             first_parent: process.first_parent().as_ref().map(owned),
             held_by: held_by.as_deref().map(owned),
         }
     });
     (listed.collect(), more)
+}
+
+/// The published form of who killed it.
+fn killed_by(kill: &Kill) -> KilledBy {
+    let (sender, process) = match &kill.by {
+        Killer::Process(task) => (Sender::Process, Some(owned(task))),
+        Killer::Fault => (Sender::Fault, None),
+        Killer::OutOfMemory => (Sender::OutOfMemory, None),
+        Killer::NamespaceEnd(init) => (Sender::NamespaceEnd, Some(owned(init))),
+        Killer::Kernel => (Sender::Kernel, None),
+    };
+    KilledBy { sender, process }
 }
 
 /// The published form of a wait status.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Begin, ChildCounts, Comm, Counters, Evidence, Precision, Readiness, ReapHow, Snapshot, Task, TaskEntry,
-    TaskState, WaitCalls, WaitStatus,
+    Begin, ChildCounts, Comm, Counters, Evidence, Kill, Killer, Precision, Readiness, ReapHow, Snapshot,
+    Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
 };
 pub(super) use random::{Table, counters, happenings, simulate, walk};
 
@@ -54,7 +54,7 @@ pub(super) fn reap(by: u32, how: ReapHow) -> Stage {
 
 /// Lines of `time verb pid [pid]`: fork C P, exit C P, ignored C P (exit under a parent that ignores SIGCHLD),
 /// zombie C P, held C P T, again C P, reparent C P, reap C P, auto C P, free C P (nobody knows who reaped), walk (a task list: `C:P` a zombie, `P` a running child of 1;
-/// walk@T: begun at T, when all were seen; `C:P:T` one held by T), exec P 0, waits P ANY SPECIFIC (as the kernel counted
+/// walk@T: begun at T, when all were seen; `C:P:T` one held by T), exec P 0, killed C BY SIGNAL (BY 0: the kernel), waits P ANY SPECIFIC (as the kernel counted
 /// them), count P EXITED FORKED SPECIFIC (the same of deaths, all but the walked ones reaped), looked P THREADS (P was looked at
 /// as a suspect, and slept). A process is born at the time that is its pid; the window ends at 1,000,000.
 fn play(script: &str) -> Engine {
@@ -142,6 +142,12 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
             continue;
         }
         let stage = match verb {
+            "killed" => Stage::Killed {
+                kill: Kill {
+                    signal: pids[2],
+                    by: if parent == 0 { Killer::Kernel } else { Killer::Process(task(parent)) },
+                },
+            },
             "exec" => Stage::Exec { info: Arc::default() },
             "fork" => fork(child, parent),
             "exit" => exit(parent, false),

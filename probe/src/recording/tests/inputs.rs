@@ -62,6 +62,7 @@ fn stage() -> impl Strategy<Value = Stage> {
     prop_oneof![
         (task(), task()).prop_map(|(parent, creator)| Stage::Fork { parent, creator }),
         info().prop_map(|info| Stage::Exec { info: info.into() }),
+        (1..=SIGNAL_MAX, killer()).prop_map(|(signal, by)| Stage::Killed { kill: Kill { signal, by } }),
         (task(), any::<u32>(), any::<bool>(), any::<bool>()).prop_map(
             |(parent, status, autoreap, is_clone_child)| Stage::Exit {
                 is_clone_child,
@@ -88,6 +89,16 @@ fn stage() -> impl Strategy<Value = Stage> {
                 zombie_ns,
             }
         ),
+    ]
+}
+
+fn killer() -> impl Strategy<Value = Killer> {
+    prop_oneof![
+        task().prop_map(Killer::Process),
+        task().prop_map(Killer::NamespaceEnd),
+        Just(Killer::Fault),
+        Just(Killer::OutOfMemory),
+        Just(Killer::Kernel),
     ]
 }
 

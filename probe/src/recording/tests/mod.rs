@@ -328,3 +328,17 @@ fn evidence_that_cannot_be_is_left_out() {
         assert_eq!(left_out(&evidence), 1, "{evidence:?}");
     }
 }
+
+#[test]
+fn a_kill_that_cannot_be_is_left_out() {
+    let process = Task { identity: Identity { tgid: 7, start_boottime_ns: 9 }, ..Task::default() };
+    let left_out = |signal, by| {
+        let stage = Stage::Killed { kill: Kill { signal, by } };
+        let (_, damage) = read(&write(&[Input::Lifecycle(LifecycleEvent { time_ns: 5, process, stage })]));
+        damage.impossible
+    };
+    assert_eq!(left_out(SIGNAL_MAX, Killer::Process(process)), 0, "it can kill itself");
+    assert_eq!(left_out(0, Killer::Kernel), 1);
+    assert_eq!(left_out(SIGNAL_MAX + 1, Killer::Kernel), 1);
+    assert_eq!(left_out(9, Killer::NamespaceEnd(process)), 1);
+}

@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use super::{
     error::{BpfError, broken_object, cause, errno},
     load,
-    options::{ForkStacks, HookChoice},
+    options::{ForkStacks, HookChoice, Kills, Subscription},
     programs::{
         Hook, HookStage, NEEDS_TRAMPOLINE, PROGRAMS, ProgramSpec, Rung, StageHook, program, programs_of,
     },
@@ -56,13 +56,15 @@ pub struct Attaching {
     btf: Btf,
     choice: HookChoice,
     fork_stacks: ForkStacks,
+    kills: Kills,
     attached: Vec<Attached>,
 }
 
 impl Attaching {
     /// `btf`: the kernel's types of what programs attach to.
-    pub fn new(ebpf: Ebpf, btf: Btf, choice: HookChoice, fork_stacks: ForkStacks) -> Self {
-        Self { ebpf, btf, choice, fork_stacks, attached: Vec::new() }
+    pub fn new(ebpf: Ebpf, btf: Btf, choice: HookChoice, subscription: &Subscription) -> Self {
+        let Subscription { fork_stacks, kills, .. } = *subscription;
+        Self { ebpf, btf, choice, fork_stacks, kills, attached: Vec::new() }
     }
 
     /// Attaches every stage. `wait_hooks`: the wait tracepoints can be used.
@@ -88,6 +90,11 @@ impl Attaching {
         if self.fork_stacks == ForkStacks::OfAll {
             programs_of(HookStage::ForkSite, None).try_for_each(|spec| self.require(spec))?;
         }
+        if self.kills == Kills::OfAll
+            && let Err(error) = programs_of(HookStage::Kill, None).try_for_each(|spec| self.attach(spec))
+        {
+            tracing::warn!(%error, "who killed children is not shown");
+        }
         self.attached.extend([zombie, reap]);
         self.on_every_rung(HookStage::Snapshot)?;
         Ok((self.ebpf, self.attached))
@@ -106,6 +113,7 @@ impl Attaching {
         };
         let is_wanted = |spec: &&ProgramSpec| match (spec.rung, spec.hook) {
             _ if spec.stage == HookStage::ForkSite => self.fork_stacks != ForkStacks::None,
+            _ if spec.stage == HookStage::Kill => self.kills != Kills::None,
             (None, _) => true,
             (_, Hook::Tracepoint(..)) => spec.rung == rung && wait_hooks,
             _ if spec.stage == HookStage::Exit => spec.rung == rung && needs_copy_of_exit(),

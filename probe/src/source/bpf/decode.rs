@@ -7,13 +7,14 @@ use std::sync::Arc;
 use probe_common::{
     fork_stack::ForkStack,
     interpreter::python,
+    sent_signal::sender,
     wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state},
 };
 
 use crate::{
     model::{
-        Comm, Counters, DeadChild, Distribution, FinishedParents, Identity, LifecycleEvent, Precision,
-        ProcessInfo, Readiness, ReapHow, Stage, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
+        Comm, Counters, DeadChild, Distribution, FinishedParents, Identity, Kill, Killer, LifecycleEvent,
+        Precision, ProcessInfo, Readiness, ReapHow, Stage, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
     },
     source::host::{fork_site::Stack, process_info::split_args},
 };
@@ -82,6 +83,7 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
             from: task(&event.other),
             since_ns: event.zombie_ns,
         },
+        kind::KILLED => Stage::Killed { kill: kill(&event)? },
         kind::ORPHAN => Stage::Orphan { from: task(&event.other) },
         kind::REAP => Stage::Reap {
             parent: task(&event.parent),
@@ -99,6 +101,18 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
         _ => return None,
     };
     Some(LifecycleEvent { time_ns: event.time_ns, process: task(&event.process), stage })
+}
+
+fn kill(event: &Event) -> Option<Kill> {
+    let by = match event.sender {
+        sender::PROCESS => Killer::Process(task(&event.other)),
+        sender::KERNEL => Killer::Kernel,
+        sender::FAULT => Killer::Fault,
+        sender::NAMESPACE_END => Killer::NamespaceEnd(task(&event.other)),
+        sender::OUT_OF_MEMORY => Killer::OutOfMemory,
+        _ => return None,
+    };
+    Some(Kill { signal: event.status, by })
 }
 
 fn readiness(flags: EventFlags) -> Readiness {

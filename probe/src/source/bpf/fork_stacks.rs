@@ -1,38 +1,27 @@
-//! The stacks of forks: their ring buffer, and the program that fills it, which is attached only while somebody's stacks are
-//! asked for.
+//! The stacks of forks: their ring buffer, and the interpreters whose frames come with them.
 //!
-//! Must not know who is a suspect, nor what is made of a stack.
+//! Must not know whose stacks are sent, nor what is made of a stack.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use aya::{
     Ebpf,
     maps::{HashMap, MapData, RingBuf},
-    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLinkId},
 };
-
 use probe_common::interpreter::Interpreter;
 
 use super::{
     decode,
     error::{BpfError, broken_object},
-    map::{Plain, targets},
+    map::Plain,
     options::ForkStacks,
-    programs::FORK_SITE,
 };
-use crate::{
-    model::{Identity, SUSPECTS_MAX, Task},
-    source::host::fork_site::Stack,
-};
+use crate::{model::Identity, source::host::fork_site::Stack};
 
 /// Where stacks arrive.
 pub struct ForkStackRing {
-    wanted: ForkStacks,
     /// `None` where none are asked for.
     ring: Option<RingBuf<MapData>>,
-    targets: Vec<Identity>,
-    link: Option<BtfTracePointLinkId>,
-    has_failed: bool,
 }
 
 impl ForkStackRing {
@@ -43,18 +32,13 @@ impl ForkStackRing {
             let ring = ebpf.take_map("FORK_STACKS").and_then(|map| RingBuf::try_from(map).ok());
             Some(ring.ok_or_else(|| broken_object("the map FORK_STACKS is missing"))?)
         };
-        Ok(Self { wanted, ring, targets: Vec::new(), link: None, has_failed: false })
+        Ok(Self { ring })
     }
 
     /// The descriptor that becomes readable when stacks wait.
     pub fn readiness(&self) -> Option<BorrowedFd<'_>> {
         // SAFETY: the ring buffer's descriptor lives as long as self, which the lifetime says.
         self.ring.as_ref().map(|ring| unsafe { BorrowedFd::borrow_raw(ring.as_raw_fd()) })
-    }
-
-    /// Whether the program is attached.
-    pub fn are_sent(&self) -> bool {
-        self.wanted == ForkStacks::OfAll || self.link.is_some()
     }
 
     /// Takes up to `most` stacks. Returns true if that was all.
@@ -67,25 +51,6 @@ impl ForkStackRing {
         false
     }
 
-    /// Has the stacks of these processes sent, where targets are asked for. Where that fails, they are missing.
-    pub fn set_targets(&mut self, ebpf: &mut Ebpf, tasks: &[Task]) {
-        if self.wanted != ForkStacks::OfTargets || self.has_failed {
-            return;
-        }
-        let now: Vec<Identity> = tasks.iter().take(SUSPECTS_MAX).map(|task| task.identity).collect();
-        if now == self.targets {
-            return;
-        }
-        let set = targets::set_stack_targets(ebpf, &self.targets, &now).and_then(|()| {
-            self.switch(ebpf, !now.is_empty()).map_err(|error| broken_object(error.to_string()))
-        });
-        if let Err(error) = set {
-            tracing::warn!(%error, "where suspects fork is not shown");
-            self.has_failed = true;
-        }
-        self.targets = now;
-    }
-
     /// Has the frames of this interpreter sent with the stacks of its process. Where that fails, they are missing.
     pub fn add_interpreter(&self, ebpf: &mut Ebpf, process: Identity, interpreter: &Interpreter) {
         let map = ebpf.map_mut("INTERPRETERS");
@@ -95,22 +60,6 @@ impl ForkStackRing {
         };
         if let Err(error) = map.insert(process.tgid, Plain(*interpreter), 0) {
             tracing::warn!(pid = process.tgid, %error, "where its Python code forks is not shown");
-        }
-    }
-
-    /// Attaches the program, or detaches it.
-    fn switch(&mut self, ebpf: &mut Ebpf, on: bool) -> Result<(), ProgramError> {
-        if on == self.link.is_some() {
-            return Ok(());
-        }
-        let program = ebpf.program_mut(FORK_SITE).ok_or(ProgramError::UnexpectedProgramType)?;
-        let program: &mut BtfTracePoint = program.try_into()?;
-        match self.link.take() {
-            Some(link) => program.detach(link),
-            None => {
-                self.link = Some(program.attach()?);
-                Ok(())
-            }
         }
     }
 }

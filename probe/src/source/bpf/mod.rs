@@ -17,6 +17,7 @@ pub mod options;
 pub mod programs;
 mod relocate;
 pub mod stats;
+mod suspects;
 mod sys;
 mod task_list;
 pub mod tracer;

@@ -58,7 +58,7 @@ pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, Bpf
     let log_level = if options.log_programs { aya_log::Level::Debug as u8 } else { 0 };
     let settings = Settings { user_registers: user_registers(found), ..settings(options) };
     let object = relocate::relocate(OBJECT, found, settings.life_slots != 0).map_err(broken_object)?;
-    let (stacks_bytes, stack_targets, interpreters) = options.subscription.fork_stacks.room();
+    let (stacks_bytes, suspects, interpreters) = options.subscription.fork_stacks.room();
     let parent_slots = settings.parent_slots;
     let (found, settings) = (Plain(*found), Plain(settings));
     loader()
@@ -67,8 +67,9 @@ pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, Bpf
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries("EVENTS", options.ring_bytes())
         .map_max_entries("FORK_STACKS", stacks_bytes)
-        .map_max_entries("STACK_TARGETS", stack_targets)
+        .map_max_entries("SUSPECTS", suspects)
         .map_max_entries("INTERPRETERS", interpreters)
+        .map_max_entries("SENT_SIGNALS", options.subscription.kills.room())
         .map_max_entries("DEAD_CHILD_SLOTS", settings.0.life_slots.max(1))
         .map_max_entries("DEAD_CHILDREN", options.lives)
         .map_max_entries("NS_PIDS", options.lives)

@@ -37,6 +37,7 @@ const FORK_SITES: &str = "where in a program a child was forked";
 /// On the exact rungs.
 const MERGED_SIGNALS: &str = "signals that were merged into one that was pending";
 
+const KILLERS: &str = "who killed a child";
 const READINESS: &str = "whether a parent waited when its child died";
 
 /// What goes when a member is missing that is not required. The first that fits.
@@ -69,6 +70,8 @@ const FEATURES: &[(&str, &str)] = &[
     ("wait_queue_entry.", READINESS),
     ("wait_opts.", READINESS),
     ("task_struct.io_uring", "whether io_uring waited"),
+    ("signal_struct.oom_mm", "whether memory ran out when the kernel killed a child"),
+    ("task_struct.ptrace", KILLERS),
     ("list_head", MERGED_SIGNALS),
     ("sigqueue", MERGED_SIGNALS),
     ("kernel_siginfo.si_signo", MERGED_SIGNALS),

@@ -5,7 +5,7 @@
 use nix::libc;
 use probe_common::{
     offsets::{MISSING, Offsets},
-    settings::{Settings, fork_stacks, scope, user_registers},
+    settings::{Settings, fork_stacks, kills, scope, user_registers},
 };
 
 use crate::{
@@ -36,6 +36,10 @@ const FORK_STACKS_BYTES_OF_TARGETS: u32 = 1 << 20;
 
 /// Most Python interpreters that are known; every child that has not run another program takes one for a while.
 const INTERPRETERS: u32 = 1_024;
+
+/// Most living processes that the last signal to them is known of which they can die of: 0.5 MB. The kernel gives up the one
+/// that was signalled the longest ago.
+const SENT_SIGNALS: u32 = 4_096;
 
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +86,7 @@ pub struct Subscription {
     pub scope: Scope,
     pub coverage: Coverage,
     pub fork_stacks: ForkStacks,
+    pub kills: Kills,
 }
 
 /// Of which forks the stack is wanted.
@@ -89,10 +94,28 @@ pub struct Subscription {
 pub enum ForkStacks {
     #[default]
     None,
-    /// Of those whom [`super::tracer::Tracer::ask_for_stacks_of`] names.
+    /// Of those whom [`super::tracer::Tracer::look_closer`] names.
     OfTargets,
     /// Of all in the scope.
     OfAll,
+}
+
+/// Of whose children it is wanted who killed them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kills {
+    #[default]
+    None,
+    /// Of those whom [`super::tracer::Tracer::look_closer`] names.
+    OfSuspects,
+    /// Of all in the scope.
+    OfAll,
+}
+
+impl Kills {
+    /// Entries of the SENT_SIGNALS map.
+    pub fn room(self) -> u32 {
+        if self == Self::None { 1 } else { SENT_SIGNALS }
+    }
 }
 
 impl ForkStacks {
@@ -110,6 +133,11 @@ impl Subscription {
     /// The same, with the stacks of these forks.
     pub fn with(self, fork_stacks: ForkStacks) -> Self {
         Self { fork_stacks, ..self }
+    }
+
+    /// The same, with who killed these children.
+    pub fn with_kills(self, kills: Kills) -> Self {
+        Self { kills, ..self }
     }
 
     /// Every stage of the descendants of a process that will be named.
@@ -182,6 +210,11 @@ pub fn settings(options: &TracerOptions) -> Settings {
         ForkStacks::None => fork_stacks::NONE,
         ForkStacks::OfTargets => fork_stacks::OF_TARGETS,
         ForkStacks::OfAll => fork_stacks::OF_ALL,
+    };
+    settings.kills = match options.subscription.kills {
+        Kills::None => kills::NONE,
+        Kills::OfSuspects => kills::OF_SUSPECTS,
+        Kills::OfAll => kills::OF_ALL,
     };
     settings
 }

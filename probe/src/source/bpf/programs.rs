@@ -68,6 +68,8 @@ pub enum HookStage {
     Fork,
     /// Where a fork came from. Only where that is asked for; of suspects alone, it is attached as long as there are any.
     ForkSite,
+    /// Who killed a process. As [`Self::ForkSite`].
+    Kill,
     Exec,
     Exit,
     Zombie,
@@ -140,7 +142,9 @@ pub const PROGRAMS: &[ProgramSpec] = {
         spec("exit_again", TpBtf("sched_process_exit"), Exit, Some(R::Tracepoint), B::CopyOrZombie, 7),
         spec("process_exec", TpBtf("sched_process_exec"), Exec, None, B::None, 3),
         spec("process_fork", TpBtf("sched_process_fork"), Fork, None, B::None, 2),
-        spec(FORK_SITE, TpBtf("sched_process_fork"), ForkSite, None, B::Unneeded, 9),
+        spec("fork_site", TpBtf("sched_process_fork"), ForkSite, None, B::Unneeded, 9),
+        spec("signal_sent", TpBtf("signal_generate"), Kill, None, B::Unneeded, 9),
+        spec("killed_exit", TpBtf("sched_process_exit"), Kill, None, B::Unneeded, 9),
         spec("process_wait", RawTp("sched_process_wait"), Wait, None, B::Unneeded, 6),
         spec(TASK_LIST, IterTask, Snapshot, None, B::Unneeded, 4),
         spec("process_free", TpBtf("sched_process_free"), Reap, None, B::None, 5),
@@ -162,9 +166,6 @@ pub const NEEDS_TRAMPOLINE: &str = "release_again";
 
 /// The iterator over the task list.
 pub const TASK_LIST: &str = "task_snapshot";
-
-/// Sends the stacks of forks.
-pub const FORK_SITE: &str = "fork_site";
 
 /// The program with this name.
 pub fn program(name: &str) -> Option<&'static ProgramSpec> {

@@ -23,6 +23,7 @@ use super::{
     options::{ForkStacks, Subscription, TracerOptions, followed_max, parent_slots},
     programs::{self, HookStage},
     stats::{self, ProgramCost, Refused, Sizes},
+    suspects::Suspects,
     sys::count_runs,
     task_list,
 };
@@ -49,6 +50,7 @@ pub struct Tracer {
     ebpf: Ebpf,
     events: RingBuf<MapData>,
     stacks: ForkStackRing,
+    suspects: Suspects,
     parents: Parents,
     attached: Vec<Attached>,
     subscription: Subscription,
@@ -91,8 +93,8 @@ impl Tracer {
         } else {
             None
         };
-        let (mut ebpf, attached) = Attaching::new(ebpf, btf, options.hooks, options.subscription.fork_stacks)
-            .attach_all(wait_hooks)?;
+        let (mut ebpf, attached) =
+            Attaching::new(ebpf, btf, options.hooks, &options.subscription).attach_all(wait_hooks)?;
         let stacks = ForkStackRing::take(&mut ebpf, options.subscription.fork_stacks)?;
         let events = ebpf
             .take_map("EVENTS")
@@ -112,6 +114,7 @@ impl Tracer {
             ebpf,
             events,
             stacks,
+            suspects: Suspects::new(&options.subscription),
             parents,
             attached,
             subscription: options.subscription.clone(),
@@ -190,9 +193,10 @@ impl Tracer {
         self.stacks.drain(most, take)
     }
 
-    /// Has the stacks of the forks of these processes sent, where targets are asked for; nobody's else.
-    pub fn ask_for_stacks_of(&mut self, tasks: &[Task]) {
-        self.stacks.set_targets(&mut self.ebpf, tasks);
+    /// Has more sent of these processes than of others, where that was asked for: the stacks of their forks, and who killed
+    /// their children.
+    pub fn look_closer(&mut self, suspects: &[Task]) {
+        self.suspects.set(&mut self.ebpf, suspects);
     }
 
     /// Has the frames of this interpreter sent with the stacks of its process.
@@ -207,7 +211,8 @@ impl Tracer {
 
     /// Forks whose stack was asked for and did not arrive, so far.
     pub fn stacks_missed(&self) -> u64 {
-        if self.stacks.are_sent() { Refused::read(&self.ebpf).fork_stacks() } else { 0 }
+        let are_sent = self.subscription.fork_stacks == ForkStacks::OfAll || self.suspects.are_watched();
+        if are_sent { Refused::read(&self.ebpf).fork_stacks() } else { 0 }
     }
 
     /// Walks the kernel's task list. Zombies whose death no hook has seen are entered into the maps as they are passed.

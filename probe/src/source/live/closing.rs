@@ -116,6 +116,8 @@ impl Walk {
             {
                 Some(event.time_ns.min(self.snapshot.began_ns))
             }
+            // No count depends on it, and where the kernel counts, those who died after the snapshot are listed too.
+            Stage::Killed { .. } => Some(event.time_ns),
             _ => (is_counting || event.time_ns <= self.snapshot.ended_ns).then_some(event.time_ns),
         }
     }

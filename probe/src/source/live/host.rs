@@ -59,8 +59,8 @@ pub trait Host {
     fn tracer_stats(&mut self) -> TracerStats;
     /// The processes that are there when the window opens.
     fn watch_begins(&mut self, _first: &Snapshot) {}
-    /// Has the sites of these processes' forks told, where only those of suspects are asked for.
-    fn ask_for_sites_of(&mut self, _suspects: &[Task]) {}
+    /// Has the programs tell more of these processes, where that is asked for of suspects.
+    fn look_closer(&mut self, _suspects: &[Task]) {}
     /// Sites of forks, and the names of those that could be looked up by that time. True if none is left.
     fn fork_sites(&mut self, _by: Instant, _inputs: &mut Vec<(u64, Input)>) -> bool {
         true
@@ -183,11 +183,11 @@ impl Host for ThisHost {
         }
     }
 
-    fn ask_for_sites_of(&mut self, suspects: &[Task]) {
+    fn look_closer(&mut self, suspects: &[Task]) {
         if self.tracer.fork_stacks() == ForkStacks::OfTargets {
             suspects.iter().for_each(|task| self.interpreters.add(*task));
         }
-        self.tracer.ask_for_stacks_of(suspects);
+        self.tracer.look_closer(suspects);
     }
 
     fn fork_sites(&mut self, by: Instant, inputs: &mut Vec<(u64, Input)>) -> bool {

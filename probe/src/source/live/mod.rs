@@ -198,6 +198,6 @@ impl<H: Host> Source for Live<H> {
         let closing = self.closing.as_ref();
         let turn = Turn::begin(closing.is_some(), closing.and_then(Closing::by));
         self.pending.extend(self.suspects.look(&self.host, suspects, turn));
-        self.host.ask_for_sites_of(suspects);
+        self.host.look_closer(suspects);
     }
 }

@@ -11,6 +11,7 @@ pub mod targets;
 use probe_common::{
     interpreter::Interpreter,
     offsets::Offsets,
+    sent_signal::SentSignal,
     settings::Settings,
     wire::{FinishedParents, ParentEntry, ParentKey, Target},
 };
@@ -27,6 +28,8 @@ unsafe impl aya::Pod for Plain<Settings> {}
 unsafe impl aya::Pod for Plain<Target> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<Interpreter> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<SentSignal> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<FinishedParents> {}
 // SAFETY: as above.

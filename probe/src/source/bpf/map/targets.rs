@@ -1,5 +1,5 @@
-//! The processes whose events the programs send, where not all are wanted (TARGETS), and those whose forks' stacks are
-//! (STACK_TARGETS).
+//! The processes whose events the programs send, where not all are wanted (TARGETS), and the suspects, of whom more is
+//! (SUSPECTS).
 //!
 //! Must not know who they are or why.
 
@@ -29,9 +29,9 @@ pub fn add(ebpf: &mut Ebpf, process: Identity) -> Result<(), BpfError> {
         .map_err(|error| BpfError::Follow { pid: process.tgid, error })
 }
 
-/// Has the programs send the stacks of the forks of these processes, and of nobody else's.
-pub fn set_stack_targets(ebpf: &mut Ebpf, before: &[Identity], now: &[Identity]) -> Result<(), BpfError> {
-    let mut targets = targets(ebpf, "STACK_TARGETS")?;
+/// Makes these processes the suspects, and nobody else.
+pub fn set_suspects(ebpf: &mut Ebpf, before: &[Identity], now: &[Identity]) -> Result<(), BpfError> {
+    let mut targets = targets(ebpf, "SUSPECTS")?;
     for gone in before.iter().filter(|one| !now.iter().any(|other| other.tgid == one.tgid)) {
         let _ = targets.remove(&gone.tgid);
     }
