@@ -13,7 +13,7 @@ use probe::{
     model::ProgramStats,
     source::{
         bpf::{
-            options::{ForkStacks, Subscription, TracerOptions},
+            options::{ForkStacks, Kills, Subscription, TracerOptions},
             stats::program_upkeep,
             tracer::Tracer,
         },
@@ -58,9 +58,11 @@ pub fn cost(rung: &str, mode: &str) {
 
 fn watched(rung: &str, mode: &str) -> Outcome {
     let subscription = match mode {
-        "watch" => Subscription::counters(SLOW_NS).with(ForkStacks::OfTargets),
+        "watch" => {
+            Subscription::counters(SLOW_NS).with(ForkStacks::OfTargets).with_kills(Kills::OfSuspects)
+        }
         "trace" => Subscription::events(Vec::new(), 0),
-        "run" => Subscription::tree().with(ForkStacks::OfTargets),
+        "run" => Subscription::tree().with(ForkStacks::OfTargets).with_kills(Kills::OfAll),
         _ => return Err("there is no such mode".into()),
     };
     let mut tracer = Tracer::attach(&TracerOptions {

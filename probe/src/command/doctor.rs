@@ -130,7 +130,7 @@ fn stage(stage: programs::HookStage) -> HookStage {
         programs::HookStage::Exec => HookStage::Exec,
         programs::HookStage::Exit | programs::HookStage::Kill => HookStage::Exit,
         programs::HookStage::Zombie => HookStage::Zombie,
-        programs::HookStage::Reap => HookStage::Reap,
+        programs::HookStage::Reap | programs::HookStage::ReapAgain => HookStage::Reap,
         programs::HookStage::Wait => HookStage::Wait,
         programs::HookStage::Snapshot => HookStage::Snapshot,
     }

@@ -20,6 +20,7 @@ use super::{
     programs::{
         Hook, HookStage, NEEDS_TRAMPOLINE, PROGRAMS, ProgramSpec, Rung, StageHook, program, programs_of,
     },
+    stats,
 };
 use crate::source::host::{release::is_at_least, tracefs};
 
@@ -68,10 +69,15 @@ impl Attaching {
     }
 
     /// Attaches every stage. `wait_hooks`: the wait tracepoints can be used.
-    pub fn attach_all(mut self, wait_hooks: bool) -> Result<(Ebpf, Vec<Attached>), BpfError> {
+    /// Returns also what is not attached yet, because it may never be needed.
+    pub fn attach_all(mut self, wait_hooks: bool) -> Result<(Ebpf, Vec<Attached>, Spare), BpfError> {
         self.load_all(wait_hooks);
         // Reap before zombie before exit before fork: a stage is never seen without the ones that follow it.
         let (reap, refused) = self.reap(wait_hooks)?;
+        let has_copy = reap.rung() == Some(Rung::Fentry);
+        if has_copy && may_be_preempted() {
+            programs_of(HookStage::ReapAgain, Some(Rung::Fentry)).try_for_each(|spec| self.require(spec))?;
+        }
         let reap = Attached { stage: HookStage::Reap, hook: reap, refused };
         let (zombie, refused) = self.climb(HookStage::Zombie)?;
         let zombie = match zombie {
@@ -83,7 +89,7 @@ impl Attaching {
         for stage in [HookStage::Exit, HookStage::Exec, HookStage::Fork, HookStage::Wait] {
             self.on_every_rung(stage)?;
         }
-        if needs_copy_of_exit() && !exact_zombie {
+        if may_be_preempted() && !exact_zombie {
             self.tracepoints(HookStage::Exit)?;
         }
         // Not among what reports name: nothing is counted by it.
@@ -97,7 +103,8 @@ impl Attaching {
         }
         self.attached.extend([zombie, reap]);
         self.on_every_rung(HookStage::Snapshot)?;
-        Ok((self.ebpf, self.attached))
+        let spare = Spare { is_there: has_copy && !may_be_preempted() };
+        Ok((self.ebpf, self.attached, spare))
     }
 
     /// Has all programs in the kernel before the first is attached: what they count begins at one moment, nearly.
@@ -116,7 +123,7 @@ impl Attaching {
             _ if spec.stage == HookStage::Kill => self.kills != Kills::None,
             (None, _) => true,
             (_, Hook::Tracepoint(..)) => spec.rung == rung && wait_hooks,
-            _ if spec.stage == HookStage::Exit => spec.rung == rung && needs_copy_of_exit(),
+            _ if spec.stage == HookStage::Exit => spec.rung == rung && may_be_preempted(),
             _ => spec.rung == rung,
         };
         let mut wanted: Vec<&ProgramSpec> = PROGRAMS.iter().filter(is_wanted).collect();
@@ -236,8 +243,34 @@ impl Attaching {
     }
 }
 
-/// Whether programs of tracepoints may be preempted: seen on 7.3, not on 6.18.
-fn needs_copy_of_exit() -> bool {
+/// The second program of a pair, of which one is enough until the kernel skips it. It is loaded at the start, for which later
+/// there are no privileges.
+pub struct Spare {
+    is_there: bool,
+}
+
+impl Spare {
+    /// Attaches it, once the kernel has skipped the other: what that one missed, the free has told.
+    pub fn attach_if_needed(&mut self, ebpf: &mut Ebpf) {
+        if !self.is_there || stats::misses(ebpf, NEEDS_TRAMPOLINE).unwrap_or(0) == 0 {
+            return;
+        }
+        self.is_there = false;
+        for spec in programs_of(HookStage::ReapAgain, Some(Rung::Fentry)) {
+            let attached = ebpf
+                .program_mut(spec.name)
+                .ok_or(ProgramError::UnexpectedProgramType)
+                .and_then(|program| <&mut FEntry>::try_from(program)?.attach());
+            match attached {
+                Ok(_) => tracing::debug!(program = spec.name, "attached, because the kernel skips the other"),
+                Err(error) => tracing::warn!(%error, "reaps that the kernel skips are told late"),
+            }
+        }
+    }
+}
+
+/// Whether programs may be preempted: seen on 7.3, not on 6.18.
+fn may_be_preempted() -> bool {
     is_at_least(6, 19)
 }
 

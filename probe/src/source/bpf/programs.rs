@@ -74,6 +74,9 @@ pub enum HookStage {
     Exit,
     Zombie,
     Reap,
+    /// The same, once more: each of two programs sees what the other missed. Attached where the kernel may preempt programs,
+    /// and once it has skipped one.
+    ReapAgain,
     Wait,
     Snapshot,
 }
@@ -152,8 +155,8 @@ pub const PROGRAMS: &[ProgramSpec] = {
         spec("notify_kprobe", Kprobe(NOTIFY), Zombie, Some(R::Kprobe), B::Other, 7),
         spec("notify_kretprobe", Kretprobe(NOTIFY), Zombie, Some(R::Kprobe), B::None, 0),
         spec("zombie_signal", TpBtf("signal_generate"), Zombie, Some(R::Tracepoint), B::None, 0),
-        spec("release_again", Fentry(RELEASE), Reap, Some(R::Fentry), B::Other, 8),
-        spec("release_fentry", Fentry(RELEASE), Reap, Some(R::Fentry), B::Other, 7),
+        spec("release_again", Fentry(RELEASE), ReapAgain, Some(R::Fentry), B::Other, 8),
+        spec(NEEDS_TRAMPOLINE, Fentry(RELEASE), Reap, Some(R::Fentry), B::Other, 7),
         spec("release_kprobe", Kprobe(RELEASE), Reap, Some(R::Kprobe), B::Other, 8),
         spec("enter_waitid", Tracepoint("syscalls", "sys_enter_waitid"), Reap, Some(R::Tracepoint), B::Other, 9),
         spec("exit_waitid", Tracepoint("syscalls", "sys_exit_waitid"), Reap, Some(R::Tracepoint), B::Other, 8),
@@ -162,7 +165,7 @@ pub const PROGRAMS: &[ProgramSpec] = {
 };
 
 /// Loads only where the kernel has BPF trampolines: it tells whether the fentry rung can be had.
-pub const NEEDS_TRAMPOLINE: &str = "release_again";
+pub const NEEDS_TRAMPOLINE: &str = "release_fentry";
 
 /// The iterator over the task list.
 pub const TASK_LIST: &str = "task_snapshot";

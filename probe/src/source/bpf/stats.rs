@@ -89,7 +89,7 @@ pub fn missed(ebpf: &Ebpf, exact: bool) -> u64 {
 }
 
 /// Times the kernel skipped a loaded program because it was running on the same CPU already.
-fn misses(ebpf: &Ebpf, name: &str) -> Option<u64> {
+pub fn misses(ebpf: &Ebpf, name: &str) -> Option<u64> {
     let misses = program_info(ebpf.program(name)?.fd().ok()?.as_fd())?.recursion_misses;
     if misses > 0 {
         tracing::debug!(program = name, misses, "skipped while it was under way on the same CPU");

@@ -12,7 +12,7 @@ use aya_log::EbpfLogger;
 use probe_common::{interpreter::Interpreter, wire::ParentEntry};
 
 use super::{
-    attach::{Attached, Attaching},
+    attach::{Attached, Attaching, Spare},
     attach_btf::attach_types,
     decode,
     error::broken_object,
@@ -51,6 +51,7 @@ pub struct Tracer {
     events: RingBuf<MapData>,
     stacks: ForkStackRing,
     suspects: Suspects,
+    spare: Spare,
     parents: Parents,
     attached: Vec<Attached>,
     subscription: Subscription,
@@ -93,7 +94,7 @@ impl Tracer {
         } else {
             None
         };
-        let (mut ebpf, attached) =
+        let (mut ebpf, attached, spare) =
             Attaching::new(ebpf, btf, options.hooks, &options.subscription).attach_all(wait_hooks)?;
         let stacks = ForkStackRing::take(&mut ebpf, options.subscription.fork_stacks)?;
         let events = ebpf
@@ -115,6 +116,7 @@ impl Tracer {
             events,
             stacks,
             suspects: Suspects::new(&options.subscription),
+            spare,
             parents,
             attached,
             subscription: options.subscription.clone(),
@@ -268,8 +270,9 @@ impl Tracer {
         }
     }
 
-    /// Everything lost so far, by reason.
+    /// Everything lost so far, by reason. Sees to it that no more is lost than has to be.
     pub fn losses(&mut self) -> Losses {
+        self.spare.attach_if_needed(&mut self.ebpf);
         let refused = Refused::read(&self.ebpf);
         self.losses.events = refused.events() + self.undecodable;
         self.losses.map_full = refused.entries();
