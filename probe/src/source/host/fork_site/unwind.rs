@@ -46,11 +46,17 @@ pub fn unwind(code: &Code, modules: &Modules, rules: &mut Rules, stack: &Stack) 
         Depth::NoUnwindInformation => found.len() <= SCANNED_LEAST,
         _ => false,
     };
-    if is_doubtful && let Some(scanned) = scan(code, modules, rules, stack) {
-        found.truncate(1);
-        found.extend(scanned);
-        found.truncate(FRAMES_MAX);
-        depth = Depth::Scanned;
+    if is_doubtful {
+        match scan(code, modules, rules, stack) {
+            Some(scanned) => {
+                found.truncate(1);
+                found.extend(scanned);
+                found.truncate(FRAMES_MAX);
+                depth = Depth::Scanned;
+            }
+            // Nothing is that short: it was followed by a frame pointer that is none.
+            None => depth = Depth::NoUnwindInformation,
+        }
     }
     (found, depth)
 }
