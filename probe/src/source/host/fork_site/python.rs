@@ -237,4 +237,111 @@ mod tests {
             assert_eq!(minor(none), None);
         }
     }
+
+    fn memory(bytes: &[u8]) -> Memory {
+        let mut file = tempfile::tempfile().expect("a file");
+        std::io::Write::write_all(&mut file, bytes).expect("written");
+        Memory::new(file)
+    }
+
+    /// What 3.14.10 of Debian publishes, up to the code's members.
+    const OF_3_14: [u64; 50] = [
+        COOKIE,
+        0x030e_0af0,
+        0,
+        316_616,
+        784,
+        808,
+        225_864,
+        7_280,
+        7_272,
+        7_344,
+        7_360,
+        7_408,
+        7_688,
+        7_672,
+        7_680,
+        16,
+        7_784,
+        0,
+        7_800,
+        7_792,
+        7_992,
+        0,
+        832,
+        0,
+        8,
+        16,
+        72,
+        152,
+        160,
+        232,
+        32,
+        88,
+        8,
+        0,
+        56,
+        80,
+        74,
+        64,
+        0,
+        216,
+        112,
+        120,
+        128,
+        136,
+        68,
+        52,
+        96,
+        104,
+        208,
+        0,
+    ];
+
+    #[test]
+    fn the_table_in_a_process_is_read_if_it_is_of_a_version_that_is_known() {
+        let bytes = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        let of = |minor, words: &[u64]| Layout::of(minor, &memory(&bytes(words)), 0);
+        let layout = of(14, &OF_3_14).expect("it is known");
+        let frames = layout.frames;
+        assert_eq!((layout.interpreter, frames.threads), (816, 7_344));
+        assert_eq!((frames.next, frames.thread_id, frames.frame, frames.frame_in), (8, 152, 72, NO_MEMBER));
+        assert_eq!((frames.code, frames.previous, frames.instruction, frames.owner), (0, 8, 56, 74));
+        assert_eq!((layout.filename, layout.name, layout.lines), (112, 128, 136));
+        assert_eq!((layout.first_line, layout.instructions), (68, 208));
+        let with = |place: usize, word| {
+            let mut words = OF_3_14;
+            words[place] = word;
+            words
+        };
+        for not_known in [with(0, 0), with(1, 0x030f_0000), with(2, 1), with(42, OFFSET_MAX)] {
+            assert_eq!(of(14, &not_known), None);
+        }
+        assert_eq!((of(13, &OF_3_14), of(14, &OF_3_14[..40]), of(15, &OF_3_14)), (None, None, None));
+    }
+
+    #[test]
+    fn code_is_found_behind_its_tag_and_not_named_where_the_instruction_is_not_in_it() {
+        const CODE: usize = 512;
+        const NAME: usize = 1_024;
+        let mut bytes = vec![0; 2_048];
+        let mut put = |at: usize, word: u64| bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        OF_3_14.iter().enumerate().for_each(|(place, word)| put(8 * place, *word));
+        put(CODE + 16, 3);
+        put(CODE + 128, NAME as u64);
+        put(NAME + 16, 4);
+        // One byte a character, compact, ASCII.
+        put(NAME + 32, 0x66);
+        put(NAME + 40, u64::from_le_bytes(*b"work\0\0\0\0"));
+        let memory = memory(&bytes);
+        let layout = Layout::of(14, &memory, 0).expect("it is known");
+        let name = |tag: u64, unit: u64, owner: u64| {
+            let instruction = CODE as u64 + 208 + 2 * unit;
+            let frame = PythonFrame { code: CODE as u64 | tag, instruction, owner };
+            layout.frame(&memory, &frame).map(|frame| frame.function)
+        };
+        assert_eq!([name(0, 0, 0), name(1, 2, 1), name(3, 0, 2)], [(); 3].map(|()| Some(b"work".to_vec())));
+        assert_eq!(name(1, 3, 0), Some(Vec::new()), "beyond its instructions");
+        assert_eq!([name(0, 0, 3), name(0, 0, 4)], [None, None], "no function of Python's");
+    }
 }
