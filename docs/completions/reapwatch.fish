@@ -48,7 +48,7 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "reap" -d 'Free 
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l output -d 'Write the report to FILE [default: standard error]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l output -d 'Write the report to FILE, - for standard output [default: standard error]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) if the report finds a leak' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
@@ -86,7 +86,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l duration -
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l output -d 'Write the report to FILE [default: standard output]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l output -d 'Write the report to FILE, - for standard output [default: -]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
@@ -100,7 +100,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l stats -d '
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l duration -d 'Stop after this time [default: when the command ends or a signal interrupts]' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l output -d 'Write the recording to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l output -d 'Write the recording to FILE, - for standard output' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
@@ -118,7 +118,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l format -d
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l as -d 'What to show' -r -f -a "report\t'The report of \'run\' and \'watch\''
 trace\t'The event lines of \'trace\''"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l output -d 'Write to FILE [default: standard output]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l output -d 'Write to FILE, - for standard output [default: -]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l grace -d 'Judge by this grace [default: the grace it was recorded with]' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
@@ -169,7 +169,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l sample -
 zombie-time\t'How long children were zombies, in ns'
 reap-latency\t'The same of those that were reaped'
 forks\t'How many children were forked'"
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -s o -l output -d 'Write to FILE [default: profile.pb.gz, profile.svg, or standard output for folded stacks]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -s o -l output -d 'Write to FILE, - for standard output [default: profile.pb.gz, profile.svg, or - for folded stacks]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l from -d 'Make the profile from a recording: of `profile --record`, or of `run --stacks --record`' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l record -d 'Also write a recording to FILE' -r -F

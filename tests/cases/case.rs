@@ -25,10 +25,11 @@ pub const HOLD_MS: &str = "3000";
 const FOR_LONG_MS: &str = "120000";
 
 /// What a program needs that not every system has, and the Debian package of it.
-const PACKAGES: [(&str, &str); 22] = [
+const PACKAGES: [(&str, &str); 23] = [
     ("gcc", "gcc"),
     ("rustc", "rustc-web"),
     ("go", "golang-go"),
+    ("musl-gcc", "musl-tools"),
     ("python3", "python3"),
     ("perl", "perl"),
     ("php", "php-cli"),

@@ -5,6 +5,7 @@
 
 mod case;
 mod confusable;
+mod fork_sites;
 mod healthy;
 mod inits;
 mod profile;

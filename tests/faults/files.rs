@@ -291,3 +291,26 @@ fn names_that_cannot_be_files_are_refused_before_anything_is_attached() {
     succeeds(&ran(at, &format!("{WATCH} --output {long}")));
     assert_eq!(names(at), [long]);
 }
+
+#[test]
+fn a_hyphen_is_standard_output_and_no_file() {
+    require_root();
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    let recorded = ran(at, "record --duration 100ms --output -");
+    succeeds(&recorded);
+    fs::write(at.join("f.rec"), &recorded.stdout).expect("written");
+    let watched = ran(at, &format!("{WATCH} --output -"));
+    let replayed = ran(at, "replay f.rec --format json --output -");
+    for output in [&watched, &replayed] {
+        succeeds(output);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("reapwatch.report/1"));
+    }
+    let profile = ran(at, "profile --from f.rec --output -");
+    succeeds(&profile);
+    assert!(profile.stdout.starts_with(b"\x1f\x8b"), "{profile:?}");
+    fails(&ran(at, &format!("{WATCH} --record -")), 1, "same file");
+    assert_eq!(names(at), ["f.rec"]);
+    succeeds(&ran(at, "profile --from f.rec --output ./-"));
+    assert_eq!(fs::read(at.join("-")).expect("a profile"), profile.stdout);
+}

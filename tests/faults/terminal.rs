@@ -243,3 +243,15 @@ fn reap_asks_and_takes_only_yes_for_yes() {
     drop(parent.stdin.take());
     assert!(parent.wait().expect("our own child").success());
 }
+
+#[test]
+fn what_is_no_text_does_not_go_to_a_terminal() {
+    let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/recording/every_event_tree");
+    for arguments in [&["profile", "--from", recording, "--output", "-"][..], &["record", "--output", "-"]] {
+        let mut command = reapwatch();
+        command.args(arguments);
+        let mut terminal = Terminal::start(command);
+        terminal.until_it_shows("standard output is a terminal");
+        assert_eq!(terminal.code(), Some(1), "{}", terminal.shown());
+    }
+}

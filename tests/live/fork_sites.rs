@@ -47,6 +47,20 @@ fn run(options: &[&str], command: &[&str], directory: &Path) -> Value {
     report
 }
 
+/// The stacks of all forks of this command, outermost first, a line each.
+fn folded(command: &[&str]) -> String {
+    require_root();
+    let output = reapwatch()
+        .args(["profile", "--format", "folded", "--sample", "forks", "--"])
+        .args(command)
+        .stdin(Stdio::null())
+        .output()
+        .expect("reapwatch runs");
+    let folded = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{folded}{}", String::from_utf8_lossy(&output.stderr));
+    folded
+}
+
 /// The site of the one parent with a verdict that is not `healthy`.
 fn site(report: &Value) -> &Value {
     let parents = report["parents"].as_array().expect("parents");
@@ -78,6 +92,31 @@ fn stacks_name_the_function_that_leaves_its_children() {
         let line = folded.lines().find(|line| line.contains(place));
         assert!(line.is_some_and(|line| line.ends_with(forks)), "{place}: {folded}");
     }
+}
+
+#[test]
+fn what_a_signal_interrupted_is_named_below_its_handler() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let workload = workload();
+    let command = [workload.to_str().expect("UTF-8"), "fork-in-handler", "--hold-ms", HOLD_MS];
+    let report = run(&["--stacks"], &command, directory.path());
+    let site = site(&report);
+    let names: Vec<String> = functions(site).split(" < ").map(Into::into).collect();
+    let place = |part: &str| names.iter().position(|name| name.contains(part));
+    let (handler, interrupted, main) =
+        (place("handling_place"), place("interrupted_place"), place("workload::main"));
+    assert!(handler.is_some() && handler < interrupted && interrupted < main, "{names:#?}");
+    assert_eq!(site["depth"], "whole", "{site:#}");
+}
+
+#[test]
+fn a_program_whose_main_thread_has_ended_has_sites() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let workload = workload();
+    let command = [workload.to_str().expect("UTF-8"), "leak-without-leader", "--hold-ms", HOLD_MS];
+    let report = run(&["--stacks"], &command, directory.path());
+    let site = site(&report);
+    assert!(functions(site).contains("without_leader"), "{site:#}");
 }
 
 #[test]
@@ -165,6 +204,32 @@ fn on_the_host_python_is_shown_by_function_and_line() {
     assert_eq!(frame["line"], line, "{site:#}");
     assert!(frame["file"].as_str().is_some_and(|file| file.ends_with("agent_tools.py")), "{site:#}");
     assert_eq!(site["forks"], 6, "{site:#}");
+}
+
+#[test]
+fn on_the_host_python_s_ways_to_fork_are_shown_by_function_and_line() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/programs/python_forks.py");
+    let folded = folded(&["python3", script]);
+    let text = fs::read_to_string(script).expect("the script");
+    let (mut forks_at, mut found) = (0, 0);
+    for (line, code) in (1..).zip(text.lines()) {
+        if code.contains("os.fork()") {
+            forks_at = line;
+        }
+        let Some((_, caller)) = code.split_once("# calls: ") else { continue };
+        found += 1;
+        // Before 3.11, a name is without those of the functions around it.
+        let caller = caller.rsplit('.').next().expect("a name");
+        let place = format!("{caller} (python_forks.py:{line});");
+        let next = if caller.ends_with("processing") || caller.ends_with("subprocess") {
+            place
+        } else {
+            format!("{place}leave (python_forks.py:{forks_at});")
+        };
+        assert!(folded.contains(&next), "{next} is not in\n{folded}");
+    }
+    assert_eq!(found, 9, "the script has marks");
+    assert_eq!(folded.lines().filter(|line| line.contains("main (python_forks.py")).count(), 8, "{folded}");
 }
 
 #[test]

@@ -310,6 +310,17 @@ fn a_dead_leader_is_no_zombie_and_stays() {
 }
 
 #[test]
+fn a_parent_whose_main_thread_has_ended_reaps_by_another_one() {
+    let mut parent = Parent::start(&["blocked-without-leader"]);
+    parent.until_state('Z');
+    let report = reap_all(&parent, "100ms");
+    assert_ne!(report["stops"][0]["thread"], parent.child.id(), "{report:#}");
+    parent.tell(b"x");
+    let truth = parent.truth();
+    assert_eq!((&truth["result"], &truth["errno"]), (&json!(1), &Value::Null), "its read went on: {truth}");
+}
+
+#[test]
 fn a_nudge_makes_a_late_handler_reap() {
     let mut parent = Parent::start(&["blocked-with-late-handler"]);
     parent.until_state('S');

@@ -40,6 +40,29 @@ fn vforking_place(count: u64) -> u64 {
     std::hint::black_box(count)
 }
 
+extern "C" fn handling_place(_signal: i32) {
+    until_dead_unasked(fork(|| 0));
+}
+
+/// Receives signals whose handler leaves a child each.
+#[inline(never)]
+fn interrupted_place(count: u64) -> u64 {
+    for _ in 0..count {
+        // SAFETY: a signal to ourselves, which has a handler.
+        unsafe { libc::raise(libc::SIGUSR1) };
+    }
+    std::hint::black_box(count)
+}
+
+pub fn in_handler(flags: &Flags) -> Value {
+    let left = flags.get("left", 3);
+    // SAFETY: the handler does what it does in a process of one thread that is at no lock.
+    unsafe { libc::signal(libc::SIGUSR1, handling_place as *const () as libc::sighandler_t) };
+    interrupted_place(left);
+    hold(flags.get("hold-ms", 0));
+    json!({"pid": own_pid(), "forked": left, "exited": left, "reaped": 0, "left": left})
+}
+
 pub fn places(flags: &Flags) -> Value {
     let (left, reaped) = (flags.get("left", 5), flags.get("reaped", 3));
     careful_place(reaped);

@@ -23,6 +23,7 @@ mod waiting;
 use std::collections::HashMap;
 
 /// Numbers given as `--name N`, with defaults by the scenario.
+#[derive(Clone)]
 pub struct Flags(HashMap<String, u64>);
 
 impl Flags {
@@ -80,6 +81,7 @@ fn main() {
         "load" => load::load(&flags),
         "latency" => latency::latency(&flags),
         "fork-places" => fork_site::places(&flags),
+        "fork-in-handler" => fork_site::in_handler(&flags),
         "fork-leak-for-ever" => fork_site::for_ever(&flags),
         "leak-all" => leak::all(&flags),
         "leak-without-leader" => leak::without_leader(&flags),
@@ -134,6 +136,7 @@ fn main() {
         "blocked-under-seccomp" => blocked::under_seccomp(&flags),
         "blocked-held" => blocked::held(&flags),
         "blocked-with-dead-leader" => blocked::with_dead_leader(&flags),
+        "blocked-without-leader" => blocked::without_leader(&flags),
         "blocked-with-late-zombie" => blocked::with_late_zombie(&flags),
         "blocked-with-late-handler" => blocked::with_late_handler(&flags),
         "holder" => holding::holder(&flags),

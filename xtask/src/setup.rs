@@ -19,6 +19,7 @@ const PACKAGES: &[&str] = &[
     // Real programs of tests/cases.
     "bubblewrap",
     "golang-go",
+    "musl-tools",
     "nodejs",
     "perl",
     "php-cli",

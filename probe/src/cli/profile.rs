@@ -58,7 +58,7 @@ pub struct ProfileArgs {
     #[arg(long, value_enum, value_name = "VALUE")]
     pub sample: Option<ProfileSample>,
 
-    /// Write to FILE [default: profile.pb.gz, profile.svg, or standard output for folded stacks]
+    /// Write to FILE, - for standard output [default: profile.pb.gz, profile.svg, or - for folded stacks]
     #[arg(long, short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 

@@ -19,7 +19,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "DUR", value_parser = positive_duration)]
     pub duration: Option<Duration>,
 
-    /// Write the recording to FILE
+    /// Write the recording to FILE, - for standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 

@@ -39,7 +39,7 @@ pub struct ReplayArgs {
     #[arg(long = "as", value_enum, value_name = "VIEW", default_value_t = ReplayView::Report)]
     pub view: ReplayView,
 
-    /// Write to FILE [default: standard output]
+    /// Write to FILE, - for standard output [default: -]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 

@@ -43,12 +43,21 @@ pub struct Recording {
 }
 
 impl Target {
-    /// Opens `path`, or takes the given target if there is no path.
+    /// Opens `path`, or takes the given target if there is no path. The path `-` is standard output.
     pub fn open(path: Option<&Path>, otherwise: Self) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(otherwise) };
+        if is_standard_output(path) {
+            return Ok(Self::StandardOutput);
+        }
         OutputFile::open(path, Kind::Report).map(Self::File).map_err(|error| {
             Failure::other(format!("cannot open {} for the report: {error}", path.display()))
         })
+    }
+
+    /// Fails if it is a terminal, where bytes that are no text would be shown.
+    pub fn takes_bytes(self) -> Result<Self, Failure> {
+        let is_terminal = matches!(self, Self::StandardOutput) && io::stdout().is_terminal();
+        if is_terminal { Err(no_text()) } else { Ok(self) }
     }
 
     /// Whether it is this file.
@@ -137,8 +146,17 @@ impl Target {
 }
 
 impl RecordingTarget {
+    /// Opens `path`. The path `-` is standard output.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        OutputFile::open(path, Kind::Recording).map(Self).map_err(|error| cannot_record(path, &error))
+        let mut opened = path;
+        if is_standard_output(path) {
+            require_open("standard output", io::stdout().as_fd())?;
+            if io::stdout().is_terminal() {
+                return Err(no_text());
+            }
+            opened = Path::new("/proc/self/fd/1");
+        }
+        OutputFile::open(opened, Kind::Recording).map(Self).map_err(|error| cannot_record(path, &error))
     }
 
     /// Begins the recording. It gets its name later, when everything else has begun.
@@ -154,6 +172,15 @@ impl RecordingTarget {
         });
         begun.map_err(|error| cannot_record(&path, &error))
     }
+}
+
+/// As other programs have it; a file of this name is `./-`.
+pub fn is_standard_output(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn no_text() -> Failure {
+    Failure::other("standard output is a terminal, and this is no text: name a file, or use a pipe")
 }
 
 fn cannot_record(path: &Path, error: &io::Error) -> Failure {

@@ -7,7 +7,7 @@ use std::{fs::File, io, path::Path};
 use super::{
     Failure,
     live::{self, Use, for_a_while},
-    output::{self, Target},
+    output::{self, Target, is_standard_output},
     replay,
     run::for_a_command,
     signals::Signals,
@@ -67,7 +67,11 @@ fn file_name(args: &ProfileArgs) -> Option<&Path> {
 
 /// Opened before the measurement.
 fn target(args: &ProfileArgs) -> Result<Target, Failure> {
-    Target::open(file_name(args), Target::StandardOutput)
+    let target = Target::open(file_name(args), Target::StandardOutput)?;
+    match args.format {
+        ProfileFormat::Pprof => target.takes_bytes(),
+        ProfileFormat::Folded | ProfileFormat::Svg => Ok(target),
+    }
 }
 
 fn publish(view: &View<'_>, session: &Session, target: Target, args: &ProfileArgs) -> Result<(), Failure> {
@@ -82,7 +86,7 @@ fn publish(view: &View<'_>, session: &Session, target: Target, args: &ProfileArg
     .map_err(|error: io::Error| Failure::other(format!("cannot make the profile: {error}")))?;
     target.write_bytes(&bytes)?;
     let forks: u64 = profile.stacks.iter().map(|stack| stack.values[3]).sum();
-    if let Some(name) = file_name(args) {
+    if let Some(name) = file_name(args).filter(|name| !is_standard_output(name)) {
         output::say(&format!("{}: {forks} forks, {} stacks", name.display(), profile.stacks.len()));
     }
     if profile.missed > 0 {

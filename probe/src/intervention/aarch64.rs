@@ -69,14 +69,14 @@ impl Registers {
     }
 }
 
-fn is_call(process: u32, address: u64) -> bool {
-    memory::read(process, address, CALL_INSTRUCTION.len()).as_deref() == Some(&CALL_INSTRUCTION[..])
+fn is_call(thread: u32, address: u64) -> bool {
+    memory::read(thread, address, CALL_INSTRUCTION.len()).as_deref() == Some(&CALL_INSTRUCTION[..])
 }
 
 /// Whether the thread runs code of its own, and is at no call.
-pub fn is_in_own_code(held: &Held, process: u32) -> Result<bool, Broken> {
+pub fn is_in_own_code(held: &Held, thread: u32) -> Result<bool, Broken> {
     let Some(Registers(now)) = Registers::read(held)? else { return Ok(false) };
-    Ok(!is_call(process, now.pc) && !is_call(process, now.pc.wrapping_sub(4)))
+    Ok(!is_call(thread, now.pc) && !is_call(thread, now.pc.wrapping_sub(4)))
 }
 
 /// Before a thread that an interruption has stopped is let go without a call. The kernel takes no restart from here: a call
@@ -94,15 +94,15 @@ pub struct Interrupted {
 
 impl Interrupted {
     /// Takes over a thread that an interruption has just stopped.
-    pub fn take(held: &Held, process: u32, doing: Doing) -> Result<Self, Broken> {
+    pub fn take(held: &Held, thread: u32, doing: Doing) -> Result<Self, Broken> {
         let mut registers = Registers::read(held)?.ok_or(Broken::Astray)?;
-        if is_call(process, registers.0.pc) {
+        if is_call(thread, registers.0.pc) {
             let number = held.until_entry()? as i64;
             held.write_registers(NT_ARM_SYSTEM_CALL, &NO_CALL)?;
             held.until_exit()?;
             return Ok(Self { registers, restart: Some(restart_of(number)) });
         }
-        let restart = call_made_anew(&registers, process, doing).map(|first_argument| {
+        let restart = call_made_anew(&registers, thread, doing).map(|first_argument| {
             registers.0.pc -= 4;
             registers.0.regs[0] = first_argument;
             RESTART_UNLESS_HANDLED
@@ -162,14 +162,14 @@ fn restart_of(number: i64) -> i64 {
 
 /// The first argument of a call that ended with EINTR and is to be made anew. The registers no longer hold it: it is what
 /// /proc said before, where the thread is still at that very call.
-fn call_made_anew(Registers(now): &Registers, process: u32, doing: Doing) -> Option<u64> {
+fn call_made_anew(Registers(now): &Registers, thread: u32, doing: Doing) -> Option<u64> {
     let Doing::Blocked(call) = doing else { return None };
     let same = call.stack_pointer == now.sp
         && call.instruction_pointer == now.pc
         && call.number as u64 == now.regs[NUMBER]
         && now.regs[0] as i64 == -i64::from(libc::EINTR)
         && calls::ends_with_eintr(call.number)
-        && is_call(process, now.pc.wrapping_sub(4));
+        && is_call(thread, now.pc.wrapping_sub(4));
     same.then_some(call.first_argument)
 }
 

@@ -14,36 +14,50 @@ use super::architecture::{CALL_INSTRUCTION, INSTRUCTION_ALIGNMENT};
 /// The kernel's vDSO is a few pages long.
 const VDSO_MAX: usize = 1 << 20;
 
-/// Reads this many bytes at this address; `None` where not all of them can be read.
-pub fn read(pid: u32, address: u64, length: usize) -> Option<Vec<u8>> {
+/// Reads this many bytes at this address in the memory of a living thread; `None` where not all of them can be read. A main
+/// thread that has ended has no memory, though other threads of the process live.
+pub fn read(thread: u32, address: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0u8; length];
     let own = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: length };
     let theirs = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: length };
     // SAFETY: own describes `bytes`, which is ours to write; the kernel checks the other's address.
-    let got = unsafe { libc::process_vm_readv(pid as i32, &raw const own, 1, &raw const theirs, 1, 0) };
+    let got = unsafe { libc::process_vm_readv(thread as i32, &raw const own, 1, &raw const theirs, 1, 0) };
     (got == length as isize).then_some(bytes)
 }
 
 /// A number at this address.
-pub fn read_u64(pid: u32, address: u64) -> Option<u64> {
-    read(pid, address, 8)?.try_into().ok().map(u64::from_ne_bytes)
+pub fn read_u64(thread: u32, address: u64) -> Option<u64> {
+    read(thread, address, 8)?.try_into().ok().map(u64::from_ne_bytes)
 }
 
-/// Address of an instruction in its vDSO that makes a system call; `None` where it has none. Fails where its memory may
-/// not be read.
-pub fn call_instruction(pid: u32) -> io::Result<Option<u64>> {
-    let maps = BufReader::new(File::open(format!("/proc/{pid}/maps"))?);
-    let line = maps.lines().map_while(Result::ok).find(|line| line.ends_with("[vdso]"));
-    let Some((begin, end)) = line.as_deref().and_then(parse_range) else { return Ok(None) };
-    let Some(length) = usize::try_from(end - begin).ok().filter(|length| *length <= VDSO_MAX) else {
-        return Ok(None);
-    };
-    let code = read(pid, begin, length).ok_or_else(io::Error::last_os_error)?;
-    Ok(find_call(&code).map(|place| begin + place as u64))
+/// Address of an instruction in the vDSO of a process that makes a system call; `None` where it has none. Looked for by the
+/// first of its threads that has memory. Fails where that may not be read, and with ESRCH where no thread has any.
+pub fn call_instruction(pid: u32, threads: &[u32]) -> io::Result<Option<u64>> {
+    for thread in threads {
+        let maps = match File::open(format!("/proc/{pid}/task/{thread}/maps")) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)) => continue,
+            opened => BufReader::new(opened?),
+        };
+        let mut lines = maps.split(b'\n').map_while(Result::ok).peekable();
+        if lines.peek().is_none() {
+            continue;
+        }
+        let Some((begin, end)) = lines.find_map(|line| vdso(&line)) else { return Ok(None) };
+        let Some(length) = usize::try_from(end - begin).ok().filter(|length| *length <= VDSO_MAX) else {
+            return Ok(None);
+        };
+        let code = read(*thread, begin, length).ok_or_else(io::Error::last_os_error)?;
+        return Ok(find_call(&code).map(|place| begin + place as u64));
+    }
+    Err(io::Error::from_raw_os_error(libc::ESRCH))
 }
 
-fn parse_range(line: &str) -> Option<(u64, u64)> {
-    let (begin, end) = line.split(' ').next()?.split_once('-')?;
+/// Where the vDSO is, if this line of a list of mappings is its. The path of a file begins with a slash, and may hold anything.
+fn vdso(line: &[u8]) -> Option<(u64, u64)> {
+    let line = String::from_utf8_lossy(line);
+    let mut fields = line.split_ascii_whitespace();
+    let (begin, end) = fields.next()?.split_once('-')?;
+    fields.nth(4).filter(|name| *name == "[vdso]")?;
     let (begin, end) = (u64::from_str_radix(begin, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
     (begin < end).then_some((begin, end))
 }
@@ -59,7 +73,7 @@ mod tests {
     #[test]
     fn the_vdso_of_our_own_has_the_instruction() {
         let own = std::process::id();
-        let address = call_instruction(own).expect("our own").expect("a vDSO");
+        let address = call_instruction(own, &[own]).expect("our own").expect("a vDSO");
         assert_eq!(read(own, address, CALL_INSTRUCTION.len()).as_deref(), Some(&CALL_INSTRUCTION[..]));
         assert_eq!(read(own, 0, 8), None);
         let known = 0x1234_5678_9abc_def0_u64;
@@ -68,8 +82,10 @@ mod tests {
 
     #[test]
     fn ranges_and_code() {
-        assert_eq!(parse_range("7ffd1000-7ffd3000 r-xp 0 00:00 0  [vdso]"), Some((0x7ffd_1000, 0x7ffd_3000)));
-        assert_eq!(parse_range("7ffd1000 r-xp"), None);
+        assert_eq!(vdso(b"7ffd1000-7ffd3000 r-xp 0 00:00 0  [vdso]"), Some((0x7ffd_1000, 0x7ffd_3000)));
+        for none in [&b"7ffd1000 r-xp"[..], b"7ffd1000-7ffd3000 r-xp 0 08:01 7   /tmp/\xff [vdso]", b""] {
+            assert_eq!(vdso(none), None);
+        }
         assert_eq!(find_call(&[0; 64]), None);
         let mut code = vec![0; 64];
         code[16..16 + CALL_INSTRUCTION.len()].copy_from_slice(&CALL_INSTRUCTION);

@@ -176,7 +176,8 @@ fn left(zombie: &Zombie, answer: i64) -> Option<Left> {
 fn one_stop(parent: &Process, batch: &[(u32, Zombie)]) -> Result<(Stop, Vec<i64>), SetupError> {
     let pid = parent.pid;
     let candidates = threads::candidates(parent).map_err(|why| safety::no_thread(pid, &why))?;
-    let instruction = safety::call_instruction(pid)?;
+    let living: Vec<u32> = candidates.iter().map(|candidate| candidate.thread).collect();
+    let instruction = safety::call_instruction(pid, &living)?;
     let mut reasons = Vec::new();
     for candidate in candidates.into_iter().take(THREADS_TRIED) {
         let thread = candidate.thread;
@@ -223,7 +224,7 @@ fn visit(
     }
     let mask = held.signal_mask().map_err(broken)?;
     held.set_signal_mask(u64::MAX).map_err(broken)?;
-    let taken = Interrupted::take(&held, parent.pid, candidate.doing);
+    let taken = Interrupted::take(&held, candidate.thread, candidate.doing);
     let mut answers = Vec::with_capacity(batch.len());
     let done = taken.and_then(|interrupted| {
         let calls = calls(&interrupted, &held, instruction, batch, began, &mut answers)
@@ -286,8 +287,8 @@ fn is_fit(parent: &Process, candidate: Candidate, held: &Held) -> Result<Option<
     }
     let Some(pointer) = held.sequence_pointer() else { return Ok(None) };
     for _ in 0..SEQUENCE_TRIES {
-        let is_outside =
-            !is_in_own_code(held, parent.pid)? || memory::read_u64(parent.pid, pointer) == Some(0);
+        let is_outside = !is_in_own_code(held, candidate.thread)?
+            || memory::read_u64(candidate.thread, pointer) == Some(0);
         if is_outside {
             return Ok(None);
         }

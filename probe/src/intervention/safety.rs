@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::errno::Errno;
+use nix::{errno::Errno, libc};
 
 use super::{
     memory,
@@ -53,13 +53,17 @@ pub fn check(process: &Process, stat: &Stat) -> Result<(), SetupError> {
 /// Fails where its threads cannot be made to call wait4.
 pub fn check_calls(process: &Process) -> Result<(), SetupError> {
     let pid = process.pid;
-    if process.read("exe", ELF_CLASS_32.len()) == ELF_CLASS_32 {
+    let threads = process.threads();
+    if threads
+        .iter()
+        .any(|thread| process.read(&format!("task/{thread}/exe"), ELF_CLASS_32.len()) == ELF_CLASS_32)
+    {
         return Err(refusal(
             format!("process {pid} runs a program of 32 bits, whose calls reapwatch does not make"),
             "restart its service: the new parent, or init, reaps the zombies",
         ));
     }
-    call_instruction(pid)?;
+    call_instruction(pid, &threads)?;
     if is_frozen(process) {
         return Err(refusal(
             format!(
@@ -73,13 +77,14 @@ pub fn check_calls(process: &Process) -> Result<(), SetupError> {
 
 /// The address of an instruction by which its threads can make calls. Fails where they cannot, or where its memory may not
 /// be read: then it may not be traced either.
-pub fn call_instruction(pid: u32) -> Result<u64, SetupError> {
-    match memory::call_instruction(pid) {
+pub fn call_instruction(pid: u32, threads: &[u32]) -> Result<u64, SetupError> {
+    match memory::call_instruction(pid, threads) {
         Ok(Some(address)) => Ok(address),
         Ok(None) => Err(refusal(
             format!("process {pid} has no vDSO, whose instructions make the calls"),
             "restart its service: the new parent, or init, reaps the zombies",
         )),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(no_thread(pid, &NoThread::Gone)),
         Err(error) => {
             let errno = error.raw_os_error().map_or(Errno::EPERM, Errno::from_raw);
             Err(refused_by_kernel(pid, pid, errno, false))

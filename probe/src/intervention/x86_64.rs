@@ -68,7 +68,7 @@ impl Registers {
 }
 
 /// Whether the thread runs code of its own, and is in no call.
-pub fn is_in_own_code(held: &Held, _process: u32) -> Result<bool, Broken> {
+pub fn is_in_own_code(held: &Held, _thread: u32) -> Result<bool, Broken> {
     Ok(Registers::read(held)?.is_some_and(|registers| !registers.is_in_call()))
 }
 
@@ -87,7 +87,7 @@ pub struct Interrupted {
 
 impl Interrupted {
     /// Takes over a thread that an interruption has just stopped.
-    pub fn take(held: &Held, _process: u32, _doing: Doing) -> Result<Self, Broken> {
+    pub fn take(held: &Held, _thread: u32, _doing: Doing) -> Result<Self, Broken> {
         let registers = Registers::read(held)?.ok_or(Broken::Astray)?;
         Ok(Self { registers: registers.with_call_made_anew() })
     }

@@ -27,7 +27,8 @@ pub struct Frame {
     pub line: u32,
     /// The file that the code was mapped from; empty for code that a program made itself.
     pub module: Vec<u8>,
-    /// Where in that file, as its own addresses have it; without a module, where in memory.
+    /// Where in that file, as its own addresses have it, or which byte of it where it could not be opened; without a module,
+    /// where in memory.
     pub address: u64,
 }
 

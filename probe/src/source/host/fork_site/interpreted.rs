@@ -7,9 +7,9 @@ use procfs::process::Process;
 
 use super::{
     Place, Sites,
+    code::Code,
     python::{self, Layout, Memory},
     stack::Stack,
-    unwind::Code,
 };
 use crate::model::{Depth, Task};
 

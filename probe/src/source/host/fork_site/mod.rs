@@ -4,6 +4,7 @@
 //! files they come from stay open. Owns how many sites, processes and files are kept, and how long names may take. Must not
 //! know who asks for a site, nor what it is good for.
 
+mod code;
 mod interpreted;
 pub mod mappings;
 mod module;
@@ -12,6 +13,7 @@ pub mod perf_map;
 mod python;
 mod python_frames;
 pub mod python_lines;
+mod signal_frame;
 mod stack;
 mod unwind;
 
@@ -30,12 +32,13 @@ pub use stack::Stack;
 
 use super::process_directory::Directories;
 use crate::model::{Depth, FRAMES_MAX, Frame, FrameKind, Identity, SITES_MAX, Site, Task};
+use code::Code;
 use module::Modules;
 use names::{Names, short};
 use perf_map::PerfMap;
 use python::Layout;
 use python_frames::PythonFrames;
-use unwind::{Code, Rules};
+use unwind::Rules;
 
 /// Most processes whose memory maps are kept.
 const PROCESSES_MAX: usize = 256;
@@ -253,6 +256,8 @@ impl Sites {
     fn known(&mut self, task: &Task, program: u64) -> Option<Known> {
         let process = self.directories.open(task)?;
         let (directory, mappings) = mappings::of(&process)?;
+        // Paths are from our root. Where its own is a directory below that, its files are found from there.
+        let root = directory.join("root").read_link().unwrap_or_default();
         let files: Vec<Option<u32>> = mappings
             .iter()
             .map(|mapping| {
@@ -260,7 +265,7 @@ impl Sites {
                     return None;
                 }
                 let path: PathBuf = std::ffi::OsStr::from_bytes(&mapping.path).into();
-                let below = path.strip_prefix("/").unwrap_or(&path);
+                let below = path.strip_prefix(&root).or_else(|_| path.strip_prefix("/")).unwrap_or(&path);
                 // Its program can be opened by this name wherever it is, even if it has been deleted.
                 let ways = [directory.join("root").join(below), directory.join("exe")];
                 self.modules.open(&ways, mapping.inode, &path)
@@ -286,9 +291,9 @@ impl Sites {
     fn own(&mut self, stack: &Stack, address: u64) -> Frame {
         let bare = Frame { kind: FrameKind::Jit, address, ..Frame::default() };
         let Some(known) = self.processes.get_mut(&stack.creator.identity) else { return bare };
-        let path = known.code.path(address);
+        let (path, byte) = known.code.mapped(address);
         if !path.is_empty() {
-            return Frame { kind: FrameKind::Native, module: short(path), ..bare };
+            return Frame { kind: FrameKind::Native, module: short(path), address: byte, ..bare };
         }
         let function = own_name(&self.directories, known, &stack.creator, address);
         Frame { function, ..bare }

@@ -6,6 +6,16 @@ use probe_common::interpreter::PythonFrame;
 
 use crate::model::{Identity, Task};
 
+/// The registers by which a stack is unwound.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers {
+    pub ip: u64,
+    pub sp: u64,
+    pub fp: u64,
+    /// The link register of arm64.
+    pub link: u64,
+}
+
 /// Registers and stack of a thread at its fork.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {
@@ -35,6 +45,11 @@ impl Stack {
         let at = usize::try_from(address.checked_sub(self.sp)?).ok()?;
         let word = self.bytes.get(at..at.checked_add(8)?)?;
         Some(u64::from_le_bytes(word.try_into().ok()?))
+    }
+
+    /// The registers of the thread.
+    pub fn registers(&self) -> Registers {
+        Registers { ip: self.ip, sp: self.sp, fp: self.fp, link: self.link }
     }
 
     /// Whether this address is beyond what was copied.

@@ -2,17 +2,13 @@
 //!
 //! Must not know names, nor read the process.
 
-use std::sync::Arc;
-
-use framehop::{
-    CacheNative, Error, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, UnwindRegsNative, Unwinder,
-    UnwinderNative,
-};
+use framehop::{CacheNative, Error, FrameAddress, MayAllocateDuringUnwind, UnwindRegsNative, Unwinder};
 
 use super::{
-    mappings::{self, Mapping},
+    code::Code,
     module::{Module, Modules},
-    stack::Stack,
+    signal_frame,
+    stack::{Registers, Stack},
 };
 use crate::model::{Depth, FRAMES_MAX};
 
@@ -24,57 +20,11 @@ const FEW: usize = 2;
 /// Most places of a stack where a chain is tried.
 const TRIES_MAX: usize = 256;
 
-/// What one unwinding keeps for the next: where the rules of an address are.
+/// What one unwinding keeps for the next: where the rules of an address are, and to which a signal handler returns.
 #[derive(Default)]
-pub struct Rules(CacheNative<MayAllocateDuringUnwind>);
-
-/// The code of one memory map.
-pub struct Code {
-    pub mappings: Vec<Mapping>,
-    /// The file of each mapping, and how far its own addresses are from where it is mapped.
-    pub modules: Vec<Option<(u32, u64)>>,
-    unwinder: UnwinderNative<Arc<[u8]>, MayAllocateDuringUnwind>,
-}
-
-impl Code {
-    /// `modules`: the file of each mapping.
-    pub fn new(mappings: Vec<Mapping>, files: &[Option<u32>], modules: &Modules) -> Self {
-        let mut unwinder = UnwinderNative::new();
-        let placed: Vec<Option<(u32, u64)>> = (mappings.iter().zip(files))
-            .map(|(mapping, number)| {
-                let number = (*number)?;
-                let module = modules.get(number)?;
-                let bias = module.bias(mapping.range.start, mapping.offset)?;
-                let name = String::new();
-                let info = sections(module);
-                unwinder.add_module(framehop::Module::new(name, mapping.range.clone(), bias, info));
-                Some((number, bias))
-            })
-            .collect();
-        Self { mappings, modules: placed, unwinder }
-    }
-
-    /// The file whose code is at an address, and how far its own addresses are from those in memory.
-    pub fn place(&self, address: u64) -> Option<(u32, u64)> {
-        self.modules[mappings::at(&self.mappings, address)?]
-    }
-
-    /// The path of the file that is mapped at an address.
-    pub fn path(&self, address: u64) -> &[u8] {
-        mappings::at(&self.mappings, address).map_or(&[], |place| &self.mappings[place].path)
-    }
-
-    fn is_code(&self, address: u64) -> bool {
-        mappings::at(&self.mappings, address).is_some()
-    }
-
-    /// The file whose code is at an address, and the place in the file.
-    fn module_at<'a>(&self, address: u64, modules: &'a Modules) -> Option<(&'a Module, u64)> {
-        let place = mappings::at(&self.mappings, address)?;
-        let (number, _) = self.modules[place]?;
-        let mapping = &self.mappings[place];
-        Some((modules.get(number)?, address - mapping.range.start + mapping.offset))
-    }
+pub struct Rules {
+    places: CacheNative<MayAllocateDuringUnwind>,
+    handlers: signal_frame::Known,
 }
 
 /// The addresses, the innermost first, each within the call that it made; and how far they go.
@@ -90,60 +40,77 @@ pub fn unwind(code: &Code, modules: &Modules, rules: &mut Rules, stack: &Stack) 
         }
         None => stack.ip,
     };
-    let mut depth = chain(code, rules, stack, (ip, stack.sp, stack.fp), &mut found);
+    let mut depth = chain(code, modules, rules, stack, Registers { ip, ..stack.registers() }, &mut found);
     let is_doubtful = match depth {
         Depth::Whole => found.len() <= FEW,
         Depth::NoUnwindInformation => found.len() <= SCANNED_LEAST,
         _ => false,
     };
-    if is_doubtful && let Some(scanned) = scan(code, modules, rules, stack) {
-        found.truncate(1);
-        found.extend(scanned);
-        found.truncate(FRAMES_MAX);
-        depth = Depth::Scanned;
+    if is_doubtful {
+        match scan(code, modules, rules, stack) {
+            Some(scanned) => {
+                found.truncate(1);
+                found.extend(scanned);
+                found.truncate(FRAMES_MAX);
+                depth = Depth::Scanned;
+            }
+            // Nothing is that short: it was followed by a frame pointer that is none.
+            None => depth = Depth::NoUnwindInformation,
+        }
     }
     (found, depth)
 }
 
-/// Follows the callers; `from`: instruction pointer, stack pointer, frame pointer.
+/// Follows the callers of a function that is interrupted at these registers.
 fn chain(
     code: &Code,
+    modules: &Modules,
     rules: &mut Rules,
     stack: &Stack,
-    from: (u64, u64, u64),
+    from: Registers,
     found: &mut Vec<u64>,
 ) -> Depth {
-    let (ip, sp, fp) = from;
     let mut read = |address| stack.word(address).ok_or(());
-    let mut frames =
-        code.unwinder.iter_frames(ip, registers(ip, sp, fp, stack.link), &mut rules.0, &mut read);
+    let mut at = FrameAddress::InstructionPointer(from.ip);
+    let mut registers = native(from);
     loop {
-        match frames.next() {
-            Ok(Some(frame)) => {
-                let address = frame.address_for_lookup();
-                if !code.is_code(address) {
-                    return Depth::NoUnwindInformation;
-                }
-                if found.len() >= FRAMES_MAX {
-                    return Depth::TooDeep;
-                }
-                found.push(address);
-            }
+        let address = at.address_for_lookup();
+        if !code.is_code(address) {
+            return Depth::NoUnwindInformation;
+        }
+        if found.len() >= FRAMES_MAX {
+            return Depth::TooDeep;
+        }
+        found.push(address);
+        let caller = match code.unwinder.unwind_frame(at, &mut registers, &mut rules.places, &mut read) {
+            Ok(Some(caller)) => caller,
             Ok(None) => return Depth::Whole,
             Err(Error::CouldNotReadStack(address)) if stack.ends_before(address) => return Depth::CopyEnded,
             Err(_) => return Depth::NoUnwindInformation,
+        };
+        if rules.handlers.return_to(code, modules, caller) {
+            let Some(interrupted) = signal_frame::interrupted(stack, registers.sp()) else {
+                return Depth::CopyEnded;
+            };
+            at = FrameAddress::InstructionPointer(interrupted.ip);
+            registers = native(interrupted);
+            continue;
         }
+        let Some(caller) = FrameAddress::from_return_address(caller) else {
+            return Depth::NoUnwindInformation;
+        };
+        at = caller;
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn registers(ip: u64, sp: u64, fp: u64, _link: u64) -> UnwindRegsNative {
-    UnwindRegsNative::new(ip, sp, fp)
+fn native(registers: Registers) -> UnwindRegsNative {
+    UnwindRegsNative::new(registers.ip, registers.sp, registers.fp)
 }
 
 #[cfg(target_arch = "aarch64")]
-fn registers(_ip: u64, sp: u64, fp: u64, link: u64) -> UnwindRegsNative {
-    UnwindRegsNative::new(link, sp, fp)
+fn native(registers: Registers) -> UnwindRegsNative {
+    UnwindRegsNative::new(registers.link, registers.sp, registers.fp)
 }
 
 /// The return address of vfork, which takes it from the stack into a register before it enters the kernel: the child,
@@ -179,7 +146,8 @@ fn scan(code: &Code, modules: &Modules, rules: &mut Rules, stack: &Stack) -> Opt
             break;
         }
         let mut found = Vec::new();
-        chain(code, rules, stack, (word - 1, place.wrapping_add(8), stack.fp), &mut found);
+        let from = Registers { ip: word - 1, sp: place.wrapping_add(8), ..stack.registers() };
+        chain(code, modules, rules, stack, from, &mut found);
         if found.len() >= SCANNED_LEAST {
             return Some(found);
         }
@@ -198,23 +166,4 @@ fn follows_a_call(module: &Module, offset: u64) -> bool {
     // call rel32; call through a register or memory, of two, three, six or seven bytes.
     let through = |at: usize| before[at] == 0xff && before[at + 1] >> 3 & 7 == 2;
     before[2] == 0xe8 || [5, 4, 1, 0].into_iter().any(through)
-}
-
-fn sections(module: &Module) -> ExplicitModuleSectionInfo<Arc<[u8]>> {
-    ExplicitModuleSectionInfo {
-        base_svma: 0,
-        text_svma: module.text.clone(),
-        text: None,
-        stubs_svma: None,
-        stub_helper_svma: None,
-        got_svma: module.got.clone(),
-        unwind_info: None,
-        eh_frame_svma: module.eh_frame.as_ref().map(|(range, _)| range.clone()),
-        eh_frame: module.eh_frame.as_ref().and_then(|(_, bytes)| bytes.clone()),
-        eh_frame_hdr_svma: module.eh_frame_hdr.as_ref().map(|(range, _)| range.clone()),
-        eh_frame_hdr: module.eh_frame_hdr.as_ref().and_then(|(_, bytes)| bytes.clone()),
-        debug_frame: module.debug_frame.clone(),
-        text_segment_svma: None,
-        text_segment: None,
-    }
 }
