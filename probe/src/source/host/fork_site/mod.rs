@@ -48,6 +48,8 @@ const CREATORS_MAX: usize = 16_384;
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
 const NAMES_AGAIN: Duration = Duration::from_millis(100);
+/// What looking up names takes is given back when none was looked up for so long; to make it again takes CPU time.
+const NAMES_REST_AFTER: Duration = Duration::from_secs(2);
 
 /// The number of all sites that are not told apart.
 pub const OTHER: u32 = 0;
@@ -165,6 +167,9 @@ impl Sites {
     /// Sites with names, as many as can be looked up by that time; at least one, if any is left.
     pub fn named(&mut self, by: Instant) -> Vec<(u32, Site)> {
         let mut named = Vec::new();
+        if self.unnamed.is_empty() {
+            self.names.rest(NAMES_REST_AFTER);
+        }
         while let Some((number, frames, depth)) = self.unnamed.pop_front() {
             let mut site = Site { frames: Vec::new(), depth };
             for frame in frames {
@@ -187,6 +192,11 @@ impl Sites {
             }
         }
         named
+    }
+
+    /// Gives back the memory that looking up names takes.
+    pub fn rest(&mut self) {
+        self.names.rest(Duration::ZERO);
     }
 
     /// Whether the names of a site are still to be looked up.

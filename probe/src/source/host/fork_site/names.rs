@@ -6,6 +6,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    time::{Duration, Instant},
 };
 
 use blazesym::symbolize::{
@@ -22,8 +23,8 @@ const KEPT_MAX: usize = 65_536;
 /// Looks names up, each once.
 #[derive(Default)]
 pub struct Names {
-    /// Made when the first name is looked up: it takes megabytes.
-    symbolizer: Option<Symbolizer>,
+    /// Made when a name is looked up, and when it was last used: it takes megabytes, most of them debug information.
+    symbolizer: Option<(Symbolizer, Instant)>,
     known: HashMap<(u32, u64), Vec<Frame>>,
 }
 
@@ -45,13 +46,19 @@ impl Names {
         found
     }
 
+    /// Gives back the memory that looking up takes, if no name was looked up for so long. Names that are known are kept.
+    pub fn rest(&mut self, unused_for: Duration) {
+        self.symbolizer = self.symbolizer.take().filter(|(_, used)| used.elapsed() < unused_for);
+    }
+
     fn look_up(&mut self, names: &Path, address: u64, bare: &Frame) -> Option<Vec<Frame>> {
         if names.as_os_str().is_empty() {
             return None;
         }
         // Files are those that were opened: nobody replaces them behind our back.
-        let symbolizer =
-            self.symbolizer.get_or_insert_with(|| Symbolizer::builder().enable_auto_reload(false).build());
+        let make = || (Symbolizer::builder().enable_auto_reload(false).build(), Instant::now());
+        let (symbolizer, used) = self.symbolizer.get_or_insert_with(make);
+        *used = Instant::now();
         let source = Source::Elf(Elf::new(names));
         let found = match symbolizer.symbolize_single(&source, Input::VirtOffset(address)) {
             Ok(Symbolized::Sym(found)) => found,
