@@ -14,9 +14,12 @@ use super::{
 /// The stacks of all forks of this command, outermost function first, a line each.
 fn folded<S: AsRef<OsStr>>(command: impl IntoIterator<Item = S>) -> String {
     require_root();
+    // Node leaves a file of its own where it runs.
+    let directory = tempfile::tempdir().expect("a directory");
     let output = reapwatch()
         .args(["profile", "--format", "folded", "--sample", "forks", "--"])
         .args(command)
+        .current_dir(directory.path())
         .stdin(Stdio::null())
         .output()
         .expect("reapwatch");
