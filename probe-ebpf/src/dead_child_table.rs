@@ -37,19 +37,17 @@ fn child_in(slot: Slot<()>) -> *mut DeadChild {
 }
 
 /// Where the entry of a tgid is, or would be: found once, for all that is done with it.
+///
+/// Null where there are no slots. No `Option`: what is undefined in its `None` the compiler would copy, which the verifier
+/// refuses.
 #[derive(Clone, Copy)]
-pub struct Place {
-    tgid: u32,
-    /// Null where there are no slots. No `Option`: what is undefined in its `None` the compiler would copy, which the
-    /// verifier refuses.
-    slot: *mut DeadChildSlot,
-}
+pub struct Place(*mut DeadChildSlot);
 
 impl Place {
     #[inline(always)]
     fn slot(self) -> Option<Slot<()>> {
         // SAFETY: a value of our own map.
-        if self.slot.is_null() { None } else { Some(unsafe { Slot::new(self.slot, ()) }) }
+        if self.0.is_null() { None } else { Some(unsafe { Slot::new(self.0, ()) }) }
     }
 }
 
@@ -64,7 +62,7 @@ pub fn place_of(tgid: u32) -> Place {
         // SAFETY: a value of our own map.
         unsafe { prefetch(slot.cast::<u64>()) };
     }
-    Place { tgid, slot }
+    Place(slot)
 }
 
 /// Whether the slot holds the dead child `tgid`. A claim whose value is not written yet holds none.
@@ -93,36 +91,36 @@ pub fn find(tgid: u32) -> Option<*mut DeadChild> {
     DEAD_CHILDREN.get_ptr_mut(tgid)
 }
 
-/// The dead child of a place.
+/// The dead child `tgid`, whose place it is.
 #[inline(always)]
-pub fn find_at(place: Place) -> Option<*mut DeadChild> {
+pub fn find_at(place: Place, tgid: u32) -> Option<*mut DeadChild> {
     if let Some(slot) = place.slot() {
-        if is_held_by(slot, place.tgid) {
+        if is_held_by(slot, tgid) {
             return Some(child_in(slot));
         }
         if !slot.has_overflow() {
             return None;
         }
     }
-    DEAD_CHILDREN.get_ptr_mut(place.tgid)
+    DEAD_CHILDREN.get_ptr_mut(tgid)
 }
 
-/// The dead child of a place, where it is where nearly all are: in the slot, on kernels that have slots.
+/// The same, if it is where nearly all are: in the slot, on kernels that have slots.
 #[inline(always)]
-pub fn find_usual(place: Place) -> Option<*mut DeadChild> {
+pub fn find_usual(place: Place, tgid: u32) -> Option<*mut DeadChild> {
     match place.slot() {
-        Some(slot) if is_held_by(slot, place.tgid) => Some(child_in(slot)),
+        Some(slot) if is_held_by(slot, tgid) => Some(child_in(slot)),
         Some(_) => None,
-        None => DEAD_CHILDREN.get_ptr_mut(place.tgid),
+        None => DEAD_CHILDREN.get_ptr_mut(tgid),
     }
 }
 
 /// Takes out what [`find_usual`] has found: true for one caller of all.
 #[inline(always)]
-pub fn take_out_usual(place: Place, start_boottime_ns: u64) -> bool {
+pub fn take_out_usual(place: Place, tgid: u32, start_boottime_ns: u64) -> bool {
     match place.slot() {
         Some(slot) => slot.compare_exchange(start_boottime_ns, 0) == start_boottime_ns,
-        None => DEAD_CHILDREN.remove(place.tgid).is_ok(),
+        None => DEAD_CHILDREN.remove(tgid).is_ok(),
     }
 }
 

@@ -149,7 +149,7 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
 /// Enters a death. It may be known already: several threads can see themselves as the last one (`alone`: not here).
 #[inline(always)]
 fn enter_once(place: Place, child: &DeadChild, alone: bool) -> Entered {
-    if let Some(known) = dead_child_table::find_at(place) {
+    if let Some(known) = dead_child_table::find_at(place, child.process.tgid) {
         // SAFETY: a value of our own map.
         if unsafe { (*known).process.start_boottime_ns } == child.process.start_boottime_ns {
             return Entered::Known;
@@ -163,12 +163,12 @@ fn enter_once(place: Place, child: &DeadChild, alone: bool) -> Entered {
 #[inline(never)]
 pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer: &TaskRef, now_ns: u64) {
     let signal = leader.signal();
-    let level = signal.level();
-    let process = leader.process_of_leader(signal, level);
+    let process = leader.process_of_leader(signal, signal.level());
     if !filter::in_scope(&process.key()) {
         return;
     }
-    let seen_as = signal.seen_by(&process, level, leader.real_parent(), parent.tgid);
+    // Read once more, because there is no room on the stack to keep it.
+    let seen_as = signal.seen_by(&process, signal.level(), leader.real_parent(), parent.tgid);
     let child = DeadChild {
         process,
         parent: parent.key(),
@@ -184,9 +184,8 @@ pub fn enter_preexisting<M: Memory>(leader: TaskPtr<M>, parent: &TaskRef, tracer
         nr: seen_as.nr,
         ns_inum: seen_as.ns_inum,
     };
-    let place = place_of(child.process.tgid);
-    if dead_child_table::find_at(place).is_none() {
-        dead_child_table::enter(place, &child, true);
+    if dead_child_table::find(child.process.tgid).is_none() {
+        dead_child_table::enter(place_of(child.process.tgid), &child, true);
     }
 }
 

@@ -94,7 +94,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
         return false;
     }
     let place = place_of(tgid);
-    let Some(child) = find_usual(place) else { return false };
+    let Some(child) = find_usual(place, tgid) else { return false };
     // SAFETY: a value of our own map; read before it is taken out.
     let (start, parent, since_ns, flags, ns_inum) = unsafe {
         (
@@ -117,7 +117,7 @@ fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool 
     }
     let Some(entry) = parent_table::find(&parent) else { return false };
     // Only the hook that takes it out counts it: a wait's return and the free may run at the same time on two CPUs.
-    if take_out_usual(place, start) {
+    if take_out_usual(place, tgid, start) {
         count_reap(entry, latency_ns);
         if flags.intersects(DeadFlags::PARENT) {
             fold_finished_parent(tgid, start);
