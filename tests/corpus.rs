@@ -198,7 +198,8 @@ fn damage_is_measured_and_a_torn_end_is_told_from_it() {
         errors.contains("it ends in the middle of a frame; the end of the window is missing"),
         "{errors}"
     );
-    assert_eq!(report["lost"]["damaged"], 0);
+    assert_eq!((&report["complete"], &report["lost"]["damaged"]), (&false.into(), &1.into()));
+    assert_ne!(report["finding"], "none");
 }
 
 /// A recording that begins well: the head of one from the corpus, up to the begin of the window.

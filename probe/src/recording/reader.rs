@@ -159,6 +159,14 @@ impl<R: Read> Reader<R> {
         self.damage
     }
 
+    /// To be read after the last input where the end of the recording is missing: what came then is lost like what a damaged
+    /// place held. `None` where a damaged place was told already, which may be that very end.
+    pub fn lost_end(&self) -> Option<Input> {
+        let losses = Losses { damaged: 1, ..self.losses };
+        let is_new = self.damage.no_end && self.losses.damaged == 0;
+        is_new.then_some(Input::Losses { time_ns: self.time_ns, losses })
+    }
+
     fn decode(&self, kind: u8, payload: Range<usize>) -> Result<Input, Unusable> {
         let payload = self.frames.payload(payload);
         match &self.pids_of_format_2 {

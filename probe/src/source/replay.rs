@@ -45,6 +45,7 @@ impl<R: Read> Source for Replay<R> {
         batch.complete_to_ns = u64::MAX;
         while batch.inputs.len() < BATCH_MAX {
             let Some(input) = self.reader.next() else {
+                batch.inputs.extend(self.reader.lost_end().map(|lost| (0, lost)));
                 batch.moment = Moment::End;
                 break;
             };
