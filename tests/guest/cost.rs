@@ -58,9 +58,7 @@ pub fn cost(rung: &str, mode: &str) {
 
 fn watched(rung: &str, mode: &str) -> Outcome {
     let subscription = match mode {
-        "watch" => {
-            Subscription::counters(SLOW_NS).with(ForkStacks::OfTargets).with_kills(Kills::OfSuspects)
-        }
+        "watch" => Subscription::counters(SLOW_NS).with(ForkStacks::OfTargets).with_kills(Kills::OfSuspects),
         "trace" => Subscription::events(Vec::new(), 0),
         "run" => Subscription::tree().with(ForkStacks::OfTargets).with_kills(Kills::OfAll),
         _ => return Err("there is no such mode".into()),

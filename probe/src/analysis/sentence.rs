@@ -135,7 +135,8 @@ fn undecided(report: &Report, worst: &Parent, left: u64, oldest: &str) -> String
     let (window_ns, grace_ns) = (report.window.duration_ns, report.grace_ns);
     if window_ns <= grace_ns {
         return format!(
-            "Watched for {}, shorter than the grace of {}: {has_not_reaped}, which cannot be called a leak yet.",
+            "Watched for {}, not longer than the grace of {}: {has_not_reaped}. That was too short to call it a leak: a shorter \
+             --grace judges sooner.",
             duration(window_ns),
             duration(grace_ns)
         );

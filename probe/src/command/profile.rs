@@ -20,7 +20,6 @@ use crate::{
     model::Session,
     recording::{Reader, RecordingError},
     render,
-    report::profile::Profile,
     source::bpf::options::{ForkStacks, Subscription},
 };
 
@@ -77,7 +76,7 @@ fn target(args: &ProfileArgs) -> Result<Target, Failure> {
 fn publish(view: &View<'_>, session: &Session, target: Target, args: &ProfileArgs) -> Result<(), Failure> {
     let profile = profile(view, session);
     let mut bytes = Vec::new();
-    let value = args.sample.map_or_else(|| usual(&profile), number);
+    let value = args.sample.map_or_else(|| profile.usual(), number);
     match args.format {
         ProfileFormat::Pprof => render::pprof::pprof(&mut bytes, &profile),
         ProfileFormat::Folded => render::folded::folded(&mut bytes, &profile, value),
@@ -103,9 +102,4 @@ fn number(sample: ProfileSample) -> usize {
         ProfileSample::ReapLatency => 2,
         ProfileSample::Forks => 3,
     }
-}
-
-fn usual(profile: &Profile) -> usize {
-    let has_unreaped = profile.stacks.iter().any(|stack| stack.values[0] > 0);
-    number(if has_unreaped { ProfileSample::Unreaped } else { ProfileSample::Forks })
 }

@@ -56,8 +56,8 @@ pub enum Depth {
     NoUnwindInformation,
     /// To [`FRAMES_MAX`].
     TooDeep,
-    /// Found by looking through the stack for return addresses, because the code says nothing of its caller: functions may
-    /// be missing at the inner end.
+    /// Functions may be missing: some were found by looking through the stack for return addresses, because the code says
+    /// nothing of its caller, or may have been passed over (Java).
     Scanned,
     /// The process had gone, or run another program, before its memory map could be read.
     Gone,

@@ -47,7 +47,7 @@ pub fn sentence(site: &ForkSite) -> String {
         .collect();
     if !left.is_empty() {
         text.push_str(&format!(
-            "; of these {}, zombies for {}",
+            "; of these {}, zombies for {} in all",
             left.join(", "),
             duration(site.zombie_time_ns)
         ));
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(
             sentence(&site),
             "forked 7 at start\\x1b[2J (agent.c:12) < agent+0x10 < main (agent.c:30); of these 5 unreaped, zombies for \
-             41 s; 1 other site"
+             41 s in all; 1 other site"
         );
         site.frames[3].kind = SiteFrameKind::Python;
         (site.unreaped, site.other_sites, site.depth) = (0, 0, SiteDepth::CopyEnded);

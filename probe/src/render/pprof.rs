@@ -138,7 +138,7 @@ impl Builder {
             let value = ValueType { kind: builder.text(kind), unit: builder.text(unit) };
             builder.proto.sample_type.push(value);
         }
-        builder.proto.default_sample_type = builder.text(VALUES[0].0);
+        builder.proto.default_sample_type = builder.text(VALUES[profile.usual()].0);
         builder.proto.time_nanos = profile.time_ns;
         builder.proto.duration_nanos = clamp(profile.duration_ns);
         if profile.missed > 0 {

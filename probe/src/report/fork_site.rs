@@ -70,7 +70,7 @@ pub enum SiteDepth {
     NoUnwindInformation,
     /// To the most frames that are kept.
     TooDeep,
-    /// By looking through the stack: functions may be missing at the inner end.
+    /// Functions may be missing: see [`crate::model::Depth::Scanned`].
     Scanned,
     /// Not at all: the process had gone before its memory map could be read.
     Gone,
@@ -90,7 +90,7 @@ impl SiteDepth {
                 "the callers beyond are not known: this code does not say where it returns to"
             }
             Self::TooDeep => "the callers beyond are not kept",
-            Self::Scanned => "found by looking through the stack: functions may be missing",
+            Self::Scanned => "some code says nothing of its caller: functions may be missing",
             Self::Gone => "the process was gone before its memory map could be read",
             Self::Other => "many sites, which are not told apart",
         }

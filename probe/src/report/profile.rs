@@ -25,6 +25,14 @@ pub struct Profile {
     pub stacks: Vec<Stack>,
 }
 
+impl Profile {
+    /// The value that is shown where nobody names one, by its place in [`VALUES`]: children that were left, or forks where
+    /// none was.
+    pub fn usual(&self) -> usize {
+        if self.stacks.iter().any(|stack| stack.values[0] > 0) { 0 } else { VALUES.len() - 1 }
+    }
+}
+
 /// A stack of one parent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stack {

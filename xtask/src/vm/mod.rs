@@ -26,7 +26,14 @@ use crate::shell::{Outcome, target_directory};
 /// All of the matrix.
 impl Default for VmArgs {
     fn default() -> Self {
-        Self { kernels: Vec::new(), rungs: RUNGS.join(","), filter: None, cost: false, freeze: false, jobs: 2 }
+        Self {
+            kernels: Vec::new(),
+            rungs: RUNGS.join(","),
+            filter: None,
+            cost: false,
+            freeze: false,
+            jobs: 2,
+        }
     }
 }
 
@@ -63,8 +70,7 @@ pub fn recordings(kernel: &str, rungs: &str) -> Outcome<BTreeMap<(String, String
     let arch = images[0].arch;
     let initramfs = BTreeMap::from([(arch.debian(), guest::initramfs(arch)?)]);
     let command_line = format!("reapwatch.rungs={rungs} reapwatch.keep=1");
-    let booted =
-        boot_all(&images, &initramfs, &command_line, Clock::Host, 1).pop().ok_or("no boot")??;
+    let booted = boot_all(&images, &initramfs, &command_line, Clock::Host, 1).pop().ok_or("no boot")??;
     if !booted.ended {
         return Err(format!("{kernel} did not come to its end"));
     }
@@ -154,7 +160,8 @@ fn boot_all(
                     let log = target_directory().join(format!("vm/{index}-{}.log", image.arch.debian()));
                     let whole = image.whole.map(|whole| format!(" reapwatch.whole={whole}"));
                     let command_line = format!("{command_line}{}", whole.unwrap_or_default());
-                    let booted = boot::boot(image, &initramfs[image.arch.debian()], &command_line, clock, &log);
+                    let booted =
+                        boot::boot(image, &initramfs[image.arch.debian()], &command_line, clock, &log);
                     if let Ok(booted) = &booted {
                         eprintln!(
                             "vm: {} ({}) {} in {:.0} s",

@@ -60,6 +60,12 @@ fn check(case: &Case) -> Finding {
     }
     let counted = case.waits_counted().unwrap_or_default();
     let mut evidence = vec![format!("{counted}, and {}", case.stayed())];
+    let before_exec = case.parent.ledger.counts.reaped - case.reaped();
+    if before_exec > 0 {
+        evidence.push(format!(
+            "the {before_exec} that were reaped were so before its last exec, by another program"
+        ));
+    }
     let autoreaped = case.parent.ledger.counts.autoreaped;
     if autoreaped > 0 {
         evidence.push(format!(

@@ -38,6 +38,12 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
     match case.adopted_left() {
         0 if case.left > 0 && case.is_reaper() => {
             let adopted = case.adopted_alive().saturating_add(parent.ledger.counts.adopted);
+            if adopted == 0 && unreaped.older > 0 && parent.is_namespace_init() {
+                evidence.push(
+                    "it is PID 1 of a PID namespace, which gets every orphan in it; whether those left are orphans is not known"
+                        .into(),
+                );
+            }
             if adopted > 0 {
                 evidence.push(format!(
                     "it adopts: {adopted} or more of those that died came to it from processes that died before; whether \

@@ -50,6 +50,11 @@ impl Code {
         })
     }
 
+    /// Whether a Java virtual machine is in it.
+    pub fn is_java(&self) -> bool {
+        self.mappings.iter().any(|mapping| mapping.path.ends_with(b"/libjvm.so"))
+    }
+
     pub fn is_code(&self, address: u64) -> bool {
         mappings::at(&self.mappings, address).is_some()
     }

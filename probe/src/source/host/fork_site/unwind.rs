@@ -58,6 +58,10 @@ pub fn unwind(code: &Code, modules: &Modules, rules: &mut Rules, stack: &Stack) 
             None => depth = Depth::NoUnwindInformation,
         }
     }
+    // Compiled functions of Java may keep no frame pointer: one between two others is passed over unseen.
+    if depth == Depth::Whole && code.is_java() && found.iter().any(|address| code.place(*address).is_none()) {
+        depth = Depth::Scanned;
+    }
     (found, depth)
 }
 
