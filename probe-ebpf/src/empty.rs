@@ -8,7 +8,9 @@ use aya_ebpf::{
     helpers::generated::bpf_ktime_get_ns,
     macros::{btf_tracepoint, fentry, fexit, kprobe, kretprobe, map, tracepoint},
     maps::{Array, HashMap, PerCpuHashMap},
-    programs::{BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
+    programs::{
+        BtfTracePointContext, FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext,
+    },
 };
 
 macro_rules! empty {
@@ -54,24 +56,32 @@ macro_rules! empty_call {
 empty_call!(sys_exit_wait4 sys_enter_waitid sys_exit_waitid);
 
 /// Nothing.
+///
+/// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[fentry(function = "release_task")]
 pub fn release_fentry(_ctx: FEntryContext) -> i32 {
     0
 }
 
 /// Nothing.
+///
+/// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[fexit(function = "do_notify_parent")]
 pub fn notify_fexit(_ctx: FExitContext) -> i32 {
     0
 }
 
 /// Nothing.
+///
+/// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[kprobe(function = "release_task")]
 pub fn release_kprobe(_ctx: ProbeContext) -> u32 {
     0
 }
 
 /// Nothing.
+///
+/// match-proto: kernel/signal.c: bool do_notify_parent(struct task_struct *tsk, int sig)
 #[kretprobe(function = "do_notify_parent")]
 pub fn notify_kretprobe(_ctx: RetProbeContext) -> u32 {
     0

@@ -7,7 +7,11 @@ use probe_common::{
     wire::{ParentKey, Target, TaskRef, loss},
 };
 
-use crate::{loss::count_loss, maps::{SUSPECTS, TARGETS}, settings::setting};
+use crate::{
+    loss::count_loss,
+    maps::{SUSPECTS, TARGETS},
+    settings::setting,
+};
 
 /// Whether this process is one of those asked for.
 #[inline(always)]

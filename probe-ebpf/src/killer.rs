@@ -46,8 +46,7 @@ pub fn signal_sent(signal: u32, info: u64, target: TaskPtr<Untyped>) {
         return;
     }
     let is_dying = leader.signal().is_group_exit();
-    let is_final =
-        is_dying && leader.signal().is_dying_of(signal) && DUMPING >> (signal & 63) & 1 == 0;
+    let is_final = is_dying && leader.signal().is_dying_of(signal) && DUMPING >> (signal & 63) & 1 == 0;
     if is_dying && !is_final {
         return;
     }

@@ -8,8 +8,8 @@ use probe_common::{
     interpreter::Interpreter,
     sent_signal::SentSignal,
     wire::{
-        DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey,
-        Target, WaitidCall, loss,
+        DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, Target,
+        WaitidCall, loss,
     },
 };
 
