@@ -2,8 +2,8 @@
 //! wait status says that it died of it.
 //!
 //! A signal that was handled, blocked or came too late is never told: the status says of which one the process died. Of two
-//! with the same number, the first one with which the process began to die counts, else the last one. So a process keeps
-//! one entry, however many signals it gets. Must not know what is made of it.
+//! with the same number and different senders, only one with which the process began to die at once is told. So a process
+//! keeps one entry, however many signals it gets. Must not know what is made of it.
 
 use probe_common::{
     sent_signal::{SentSignal, sender},
@@ -67,6 +67,17 @@ pub fn signal_sent(signal: u32, info: u64, target: TaskPtr<Untyped>) {
     };
     if sent.sender_kind == sender::PROCESS || sent.sender_kind == sender::NAMESPACE_END {
         describe_process(TaskPtr::current(), &mut sent.sender);
+    }
+    // Two of one number, of different senders: which of them the process dies of depends on queues and masks.
+    // SAFETY: a value of our own map.
+    let is_another = known.is_some_and(|known| unsafe {
+        (*known).start_boottime_ns == process.start_boottime_ns
+            && (*known).signal == signal
+            && ((*known).sender.tgid != sent.sender.tgid
+                || (*known).sender.start_boottime_ns != sent.sender.start_boottime_ns)
+    });
+    if is_another && !is_final {
+        sent.sender_kind = sender::UNKNOWN;
     }
     let _ = SENT_SIGNALS.insert(&process.tgid, &sent, 0);
 }

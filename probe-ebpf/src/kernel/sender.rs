@@ -28,8 +28,10 @@ pub fn sender_kind(signal: u32, info: u64, target: u32) -> u32 {
     let current = TaskPtr::current();
     let is_own = current.tgid() == target;
     if info == NO_INFO {
-        // One that exits makes no call: the kernel sends what its children asked for at its end (PR_SET_PDEATHSIG).
-        let is_kernel = current.is_kernel_thread() || (current.is_exiting() && !is_own);
+        // One that exits makes no call: the kernel sends what its children asked for at its end (PR_SET_PDEATHSIG). To whoever
+        // is current it sends SIGPIPE and SIGXFSZ so. `cgroup.kill` sends SIGKILL.
+        let is_kernel =
+            current.is_kernel_thread() || (current.is_exiting() && !is_own) || (is_own && signal != SIGKILL);
         return if is_kernel { sender::KERNEL } else { sender::PROCESS };
     }
     if info == FROM_KERNEL {

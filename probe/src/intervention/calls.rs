@@ -21,6 +21,8 @@ pub enum Doing {
 pub struct Call {
     pub number: i64,
     pub first_argument: u64,
+    /// The third and the fourth: where calls that receive have their flags.
+    pub flags: [u64; 2],
     pub stack_pointer: u64,
     pub instruction_pointer: u64,
 }
@@ -31,11 +33,12 @@ pub fn parse(text: &str) -> Doing {
     let hexadecimal = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
     match fields.as_slice() {
         ["running"] => Doing::Running,
-        [number, first, _, _, _, _, _, stack, instruction] => {
+        [number, first, _, third, fourth, _, _, stack, instruction] => {
             let call = || {
                 Some(Call {
                     number: number.parse().ok().filter(|number| *number >= 0)?,
                     first_argument: hexadecimal(first)?,
+                    flags: [hexadecimal(third)?, hexadecimal(fourth)?],
                     stack_pointer: hexadecimal(stack)?,
                     instruction_pointer: hexadecimal(instruction)?,
                 })
@@ -43,6 +46,33 @@ pub fn parse(text: &str) -> Doing {
             call().map_or(Doing::Unknown, Doing::Blocked)
         }
         _ => Doing::Unknown,
+    }
+}
+
+/// Whether a call that is interrupted may end early with less than was asked for: it has written or received a part by then,
+/// and the kernel does not make it anew. A program that does not look at the result loses the rest.
+pub fn may_be_cut_short(call: Call) -> bool {
+    let [third, fourth] = call.flags;
+    let waits_for_all = |flags: u64| flags & libc::MSG_WAITALL as u64 != 0;
+    match call.number {
+        libc::SYS_recvfrom => waits_for_all(fourth),
+        libc::SYS_recvmsg => waits_for_all(third),
+        number => [
+            libc::SYS_write,
+            libc::SYS_pwrite64,
+            libc::SYS_writev,
+            libc::SYS_pwritev,
+            libc::SYS_pwritev2,
+            libc::SYS_sendto,
+            libc::SYS_sendmsg,
+            libc::SYS_sendmmsg,
+            libc::SYS_recvmmsg,
+            libc::SYS_splice,
+            libc::SYS_vmsplice,
+            libc::SYS_sendfile,
+            libc::SYS_copy_file_range,
+        ]
+        .contains(&number),
     }
 }
 
@@ -91,6 +121,7 @@ mod tests {
         let call = Call {
             number: 230,
             first_argument: 1,
+            flags: [0x7f, 0],
             stack_pointer: 0x7fff_f000,
             instruction_pointer: 0x7f00_0001,
         };
@@ -98,6 +129,24 @@ mod tests {
         assert_eq!(parse("running\n"), Doing::Running);
         for unknown in ["", "-1 0x7ffff000 0x7f000001\n", "x 0 0 0 0 0 0 0 0"] {
             assert_eq!(parse(unknown), Doing::Unknown, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn calls_that_have_done_a_part_may_be_cut_short() {
+        let call = |number, flags| Call {
+            number,
+            first_argument: 3,
+            flags,
+            stack_pointer: 0,
+            instruction_pointer: 0,
+        };
+        let wait_all = libc::MSG_WAITALL as u64;
+        assert!(may_be_cut_short(call(libc::SYS_write, [300_000, 0])));
+        assert!(may_be_cut_short(call(libc::SYS_recvfrom, [7, wait_all])));
+        assert!(may_be_cut_short(call(libc::SYS_recvmsg, [wait_all, 0])));
+        for goes_on in [libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_read, libc::SYS_futex] {
+            assert!(!may_be_cut_short(call(goes_on, [0, 0])));
         }
     }
 

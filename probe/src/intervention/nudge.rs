@@ -25,7 +25,7 @@ pub fn check(process: &Process) -> Result<(), SetupError> {
     let status = process.status();
     if mask(&status, "SigCgt:").is_none_or(|caught| caught & SIGCHLD_BIT == 0) {
         return Err(refusal(format!(
-            "process {pid} has no handler for SIGCHLD, so the signal would do nothing"
+            "process {pid} has no handler for SIGCHLD: whether it would notice the signal, by signalfd or sigwait, is not known"
         )));
     }
     let statuses = process.threads().into_iter().map(|thread| process.thread_status(thread));

@@ -123,6 +123,13 @@ pub fn no_thread(pid: u32, why: &NoThread) -> SetupError {
             format!("process {pid} is traced by process {by}, and only one tracer is possible"),
             "end the tracer (a debugger, strace), or reap with it: gdb -p PID, print (int)waitpid(-1, 0, 1)",
         ),
+        NoThread::Writing => refusal(
+            format!(
+                "every thread of process {pid} that could be asked writes or sends: stopped in the middle, its call would end \
+                 with only a part done"
+            ),
+            "try again when it has gone on; where it never does, what it writes to is stuck",
+        ),
         NoThread::Uninterruptible => refusal(
             format!(
                 "every thread of process {pid} sleeps and cannot be woken (state D): it waits for a device, a file \
@@ -198,7 +205,8 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_remedy() {
-        for why in [NoThread::Traced { by: 7 }, NoThread::Uninterruptible, NoThread::Gone] {
+        for why in [NoThread::Traced { by: 7 }, NoThread::Uninterruptible, NoThread::Writing, NoThread::Gone]
+        {
             assert!(!no_thread(1, &why).remedy.is_empty());
         }
         assert!(no_thread(9, &NoThread::Traced { by: 7 }).what.contains("process 7"));

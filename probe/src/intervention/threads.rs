@@ -32,6 +32,8 @@ pub enum NoThread {
     Traced { by: u32 },
     /// Every thread sleeps and cannot be woken.
     Uninterruptible,
+    /// Every thread that could be asked writes or sends: stopped in the middle, its call would end with a part done.
+    Writing,
     /// It has no thread any more.
     Gone,
 }
@@ -52,14 +54,21 @@ pub fn candidates(process: &Process) -> Result<Vec<Candidate>, NoThread> {
             // `P` (parked) is for kernel threads.
             'Z' | 'X' | 'x' | 'P' => {}
             'D' => against = NoThread::Uninterruptible,
-            state => found.push(Candidate {
-                thread,
-                start_ticks: stat.start_ticks,
-                state,
-                doing: calls::parse(&process.thread_call(thread)),
-                has_children: process.thread_has_children(thread),
-                has_seccomp: number(&status, "Seccomp:").is_some_and(|mode| mode != 0),
-            }),
+            state => {
+                let doing = calls::parse(&process.thread_call(thread));
+                if matches!(doing, Doing::Blocked(call) if calls::may_be_cut_short(call)) {
+                    against = NoThread::Writing;
+                    continue;
+                }
+                found.push(Candidate {
+                    thread,
+                    start_ticks: stat.start_ticks,
+                    state,
+                    doing,
+                    has_children: process.thread_has_children(thread),
+                    has_seccomp: number(&status, "Seccomp:").is_some_and(|mode| mode != 0),
+                });
+            }
         }
     }
     // Stable: threads of one rank keep their order, the main one first.
@@ -84,7 +93,13 @@ mod tests {
     use crate::intervention::calls::Call;
 
     fn candidate(state: char, number: Option<i64>) -> Candidate {
-        let call = |number| Call { number, first_argument: 0, stack_pointer: 0, instruction_pointer: 0 };
+        let call = |number| Call {
+            number,
+            first_argument: 0,
+            flags: [0; 2],
+            stack_pointer: 0,
+            instruction_pointer: 0,
+        };
         let doing = number.map_or(Doing::Unknown, |number| Doing::Blocked(call(number)));
         Candidate { thread: 1, start_ticks: 1, state, doing, has_children: false, has_seccomp: false }
     }

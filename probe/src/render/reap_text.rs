@@ -50,7 +50,7 @@ fn intention(report: &ReapReport) -> String {
         (Way::Wait4, Some(thread), Some(estimate_ns)) => format!(
             "reapwatch will stop thread {thread} for about {} and have it call wait4 for each of them; then the thread goes \
              on with what it did. How these children ended can no longer be read by the program: its own waitpid for \
-             them fails with ECHILD. Do not kill reapwatch with SIGKILL meanwhile: the thread would crash. Later \
+             them fails with ECHILD, and Python's subprocess then takes them for successful (0). Do not kill reapwatch with SIGKILL meanwhile: the thread would crash. Later \
              zombies are not reaped.",
             duration(estimate_ns)
         ),
@@ -89,8 +89,12 @@ pub fn result(out: &mut impl Write, report: &ReapReport, view: View) -> io::Resu
         count(report.reaped),
         number(report.zombies_after, "zombie"),
     );
+    let younger = report.zombies_before.saturating_sub(report.past_grace);
     let colour = if report.zombies_after == 0 { "1;32" } else { "1;33" };
     writeln!(out, "{}", view.paint(colour, &summary))?;
+    if younger > 0 {
+        writeln!(out, "Younger than the grace, and left: {}.", count(younger))?;
+    }
     // Thousands of zombies take many stops of, mostly, one thread.
     let mut threads: Vec<(u32, u64, u64)> = Vec::new();
     for stop in &report.stops {
@@ -194,6 +198,7 @@ mod tests {
         assert_eq!(
             String::from_utf8_lossy(&out),
             "x\\x1b[2J (pid 7): 3,001 zombies before, 2,998 reaped, 2 zombies after.\n\
+             Younger than the grace, and left: 1.\n\
              Thread 7 was stopped 2 times, for 2,469 µs in all.\n\
              Reaped meanwhile by the parent itself: 1.\n\
              Child 9 (z\\x09) is held by tracer 10.\n"

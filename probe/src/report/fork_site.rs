@@ -90,7 +90,7 @@ impl SiteDepth {
                 "the callers beyond are not known: this code does not say where it returns to"
             }
             Self::TooDeep => "the callers beyond are not kept",
-            Self::Scanned => "some code says nothing of its caller: functions may be missing",
+            Self::Scanned => "some code says nothing of its caller: functions may be missing or wrong",
             Self::Gone => "the process was gone before its memory map could be read",
             Self::Other => "many sites, which are not told apart",
         }

@@ -7,7 +7,10 @@ use super::{
     runtime::Runtime,
     words::{dead_children, wait_calls},
 };
-use crate::{engine::Parent, model::Evidence};
+use crate::{
+    engine::Parent,
+    model::{Blocked, Evidence},
+};
 
 /// A second look comes a second after the first one.
 const TWO_LOOKS_NS: u64 = 1_100_000_000;
@@ -154,8 +157,14 @@ impl<'a> Case<'a> {
         if self.left > 0 && self.parent.free_ns.is_some_and(|free_ns| free_ns > since_ns + A_MOMENT_NS) {
             return Ok(false);
         }
-        let has_waited = self.parent.waits.is_some_and(|waits| waits.any + waits.specific > 0);
-        if self.left == 0 || has_waited || self.parent.has_reaped() {
+        let waits = self.parent.waits.unwrap_or_default();
+        if self.left == 0 || waits.any > 0 {
+            return Ok(true);
+        }
+        if waits.specific > 0 {
+            return Err("it asks for particular children only: whether for those left is not known");
+        }
+        if self.parent.has_reaped() {
             return Ok(true);
         }
         Err(match self.evidence.map(|evidence| evidence.state) {
@@ -174,6 +183,11 @@ impl<'a> Case<'a> {
         self.parent.waits.is_some_and(|waits| waits.any > waits.absent)
     }
 
+    /// Whether a look found it in a wait call.
+    pub fn is_in_wait(&self) -> bool {
+        self.evidence.is_some_and(|evidence| matches!(evidence.blocked, Blocked::Wait(_)))
+    }
+
     /// Of how many wait calls the arguments are known.
     pub fn calls_read(&self) -> String {
         match self.parent.waits {
@@ -186,7 +200,9 @@ impl<'a> Case<'a> {
 
     /// How to be rid of the zombies at once; empty where there are none any more.
     pub fn free_now(&self) -> String {
-        if self.parent.died_ns.is_some() || self.left == 0 || self.parent.task.identity.is_init() {
+        // Who is in a wait call may come to those left, and would find that they are gone.
+        let is_over = self.parent.died_ns.is_some() || self.left == 0;
+        if is_over || self.parent.task.identity.is_init() || self.is_in_wait() {
             return String::new();
         }
         format!(

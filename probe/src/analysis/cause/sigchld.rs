@@ -54,7 +54,7 @@ fn blocked(case: &Case) -> Finding {
     }
     let threads = if evidence.threads == 1 { "it blocks" } else { "every thread of it blocks" };
     Finding::Yes(vec![format!(
-        "{threads} SIGCHLD, and one is pending: the handler that it has for it never runs"
+        "{threads} SIGCHLD, and one is pending: as long as that lasts, the handler that it has for it does not run"
     )])
 }
 

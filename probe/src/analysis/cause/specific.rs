@@ -25,5 +25,11 @@ fn check(case: &Case) -> Finding {
     if own <= case.unreaped.older {
         return Finding::CannotTell("its dead children are older than the watch");
     }
+    // Who waits for its children in turn comes to those left when the others have ended.
+    if case.is_in_wait() {
+        return Finding::CannotTell(
+            "it is in a wait call for another child, and may wait for those left after it",
+        );
+    }
     Finding::Yes(case.waits_counted().into_iter().collect())
 }

@@ -3,6 +3,7 @@
 //! Owns how many are kept. Must not know processes.
 
 use std::{
+    borrow::Cow,
     os::unix::ffi::OsStrExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -71,7 +72,7 @@ impl Names {
         let frame = |name: &str, at: Option<&CodeInfo>| {
             let file = at.map(|at| at.to_path().as_os_str().as_bytes().to_vec()).unwrap_or_default();
             Frame {
-                function: short(name.as_bytes()),
+                function: short(plain(name).as_bytes()),
                 file: short(&file),
                 line: at.and_then(|at| at.line).unwrap_or(0),
                 ..bare.clone()
@@ -84,7 +85,34 @@ impl Names {
     }
 }
 
+/// A name as the source has it. Only what begins as compilers of C++ and Rust have it is taken for a mangled one: to a
+/// demangler, `f` is the type `float`.
+fn plain(name: &str) -> Cow<'_, str> {
+    if !name.starts_with("_Z") && !name.starts_with("_R") {
+        return name.into();
+    }
+    if let Ok(rust) = rustc_demangle::try_demangle(name) {
+        return format!("{rust:#}").into();
+    }
+    let cpp = cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok());
+    cpp.map_or(name.into(), Cow::from)
+}
+
 /// As much of a text as is kept.
 pub fn short(text: &[u8]) -> Vec<u8> {
     text[..text.len().min(NAME_MAX)].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mangled_names_are_demangled() {
+        for name in ["f", "i", "v", "Pc", "FvvE", "main", "_start", "__libc_start_main"] {
+            assert_eq!(plain(name), name);
+        }
+        assert_eq!(plain("_ZN5agent9run_toolsEv"), "agent::run_tools()");
+        assert_eq!(plain("_ZN4tool5spawn17h0123456789abcdefE"), "tool::spawn");
+    }
 }
