@@ -228,6 +228,6 @@ fn a_window_shorter_than_the_grace_says_so() {
         .output()
         .expect("reapwatch");
     let said = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
-    assert!(said.contains("shorter than the grace of 1 m 0 s"), "{said}");
+    assert!(said.contains("not longer than the grace of 1 m 0 s"), "{said}");
     assert!(said.contains("left 3 dead children unreaped"), "{said}");
 }

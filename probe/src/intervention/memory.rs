@@ -2,10 +2,7 @@
 //!
 //! Owns where a call can be made from. Must not write to any memory.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-};
+use std::{fs, io};
 
 use nix::libc;
 
@@ -30,26 +27,27 @@ pub fn read_u64(thread: u32, address: u64) -> Option<u64> {
     read(thread, address, 8)?.try_into().ok().map(u64::from_ne_bytes)
 }
 
+/// A list of mappings can end early while the process changes it: that a vDSO is not in it is believed the third time.
+const LOOKS: usize = 3;
+
 /// Address of an instruction in the vDSO of a process that makes a system call; `None` where it has none. Looked for by the
 /// first of its threads that has memory. Fails where that may not be read, and with ESRCH where no thread has any.
 pub fn call_instruction(pid: u32, threads: &[u32]) -> io::Result<Option<u64>> {
-    for thread in threads {
-        let maps = match File::open(format!("/proc/{pid}/task/{thread}/maps")) {
+    let mut has_memory = false;
+    for thread in threads.iter().cycle().take(LOOKS * threads.len()) {
+        let maps = match fs::read(format!("/proc/{pid}/task/{thread}/maps")) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)) => continue,
-            opened => BufReader::new(opened?),
+            read => read?,
         };
-        let mut lines = maps.split(b'\n').map_while(Result::ok).peekable();
-        if lines.peek().is_none() {
-            continue;
-        }
-        let Some((begin, end)) = lines.find_map(|line| vdso(&line)) else { return Ok(None) };
+        has_memory |= !maps.is_empty();
+        let Some((begin, end)) = maps.split(|byte| *byte == b'\n').find_map(vdso) else { continue };
         let Some(length) = usize::try_from(end - begin).ok().filter(|length| *length <= VDSO_MAX) else {
             return Ok(None);
         };
         let code = read(*thread, begin, length).ok_or_else(io::Error::last_os_error)?;
         return Ok(find_call(&code).map(|place| begin + place as u64));
     }
-    Err(io::Error::from_raw_os_error(libc::ESRCH))
+    if has_memory { Ok(None) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
 
 /// Where the vDSO is, if this line of a list of mappings is its. The path of a file begins with a slash, and may hold anything.
