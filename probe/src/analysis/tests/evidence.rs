@@ -60,6 +60,7 @@ type Row = (String, Evidence, CauseKind, &'static str);
 fn table() -> Vec<Row> {
     let left = || dead(20, 30) + &dead(21, 31) + "90 waits 2 0 0\n";
     let waiting = || dead(20, 30) + &dead(21, 31) + "90 waits 2 5 0\n";
+    let specific = || dead(20, 30) + &dead(21, 31) + "90 waits 2 0 2\n";
     let auto = || "15 fork 15 2\n 16 ignored 15 2\n 17 auto 15 2\n".to_owned() + &left();
     let late = || dead(20, 30) + "900000 reap 20 2\n 910000 waits 2 0 1\n";
     // 30 is a child of 20, a zombie; 31 a child of 2.
@@ -73,6 +74,9 @@ fn table() -> Vec<Row> {
     };
     vec![
         (left(), stopped(b'S'), NeverWaits, "it began no wait call since it was started"),
+        (specific(), blocked_in(Blocked::Unknown), WaitsOnlyForSpecificChildren, "it began 2 wait calls"),
+        // Those left may be next.
+        (specific(), waits_for(WaitTarget::Child(32)), Unknown, "it began 2 wait calls"),
         (waiting(), stopped(b'T'), ParentStopped, "it is stopped (state T)"),
         // That it would wait if it went on is not known.
         (left(), stopped(b'T'), Unknown, "it began no wait call"),

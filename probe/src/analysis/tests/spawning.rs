@@ -12,7 +12,7 @@ use crate::{
 fn late_reaps_that_each_come_with_a_birth_are_a_cause_and_others_are_not() {
     // Late for the engine is over 5 s; a birth comes with a reap that is at most 50 ms apart.
     let at_ms = |event: &str, time_ms: u64| format!("{}000000 {event} 2\n", time_ms);
-    let causes = |[first, second]: [u64; 2]| {
+    let causes_beside = |[first, second]: [u64; 2], prompt: u64| {
         let mut events = vec![
             (1, "fork 30"),
             (2, "exit 30"),
@@ -25,14 +25,23 @@ fn late_reaps_that_each_come_with_a_birth_are_a_cause_and_others_are_not() {
             (13_000, "fork 32"),
         ];
         events.sort_unstable();
-        let script: String = events.into_iter().map(|(time_ms, event)| at_ms(event, time_ms)).collect();
+        let mut script: String = events.into_iter().map(|(time_ms, event)| at_ms(event, time_ms)).collect();
+        for (pid, at) in (40..).zip(13_100..13_100 + prompt) {
+            for what in ["fork", "exit", "zombie", "reap"] {
+                script += &at_ms(&format!("{what} {pid}"), at);
+            }
+        }
         let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
         engine.apply(Input::End { time_ns: 14_000_000_000 }, &mut Vec::new());
         let session = Session { grace_ns: GRACE_NS, ..Session::default() };
         kinds_of(entry(&report(&engine.view(), &session), 2))
     };
+    let causes = |reaps| causes_beside(reaps, 0);
     // Just before the births of 31 and 32; the second one long before; just after.
     assert_eq!(causes([6_499, 12_990]), [ReapsOnlyWhenItSpawns]);
     assert_eq!(causes([6_499, 12_500]), [Unknown]);
     assert_eq!(causes([6_505, 13_004]), [ReapsOnlyWhenItSpawns]);
+    // Whose reaps are prompt for the most part is told of deaths.
+    assert_eq!(causes_beside([6_499, 12_990], 2), [ReapsOnlyWhenItSpawns]);
+    assert_eq!(causes_beside([6_499, 12_990], 3), [Unknown]);
 }
