@@ -83,7 +83,7 @@ fn all() -> Outcome {
     step("build of all targets", build)?;
     step("tests, the live ones included", || tests(&[]))?;
     step("the live tests on other kernels, in QEMU", || vm::vm(&VmArgs::default()))?;
-    step("instructions of the programs, in QEMU", || vm::vm(&VmArgs { cost: true, ..VmArgs::default() }))?;
+    step("instructions of the programs, in QEMU", || vm::vm(&VmArgs::of_cost()))?;
     // Again, where it is not scrolled away.
     if let Some(unchecked) = unchecked {
         println!("\n{unchecked}");

@@ -22,6 +22,9 @@ const KERNELS: [&str; 3] = ["5.10", "6.12", "6.12-arm64"];
 /// bpftrace script.
 const MODES: &str = "watch,trace,run,empty,script";
 
+/// Those of them that are none of ours.
+const BESIDE: [&str; 2] = ["empty", "script"];
+
 /// Growth beyond this is to be seen and committed on purpose.
 const GROWTH_MAX_PERCENT: f64 = 3.0;
 
@@ -131,7 +134,7 @@ fn grown(committed: &Kernels, now: &Kernels) -> Vec<String> {
     let mut grown = Vec::new();
     for (name, kernel) in now {
         for (rung, modes) in &kernel.rungs {
-            for (mode, loads) in modes {
+            for (mode, loads) in modes.iter().filter(|(mode, _)| !BESIDE.contains(&mode.as_str())) {
                 for (load, programs) in loads {
                     let before = committed
                         .get(name)

@@ -37,6 +37,13 @@ impl Default for VmArgs {
     }
 }
 
+impl VmArgs {
+    /// The instructions of the programs, on the kernels on which they are counted.
+    pub fn of_cost() -> Self {
+        Self { cost: true, ..Self::default() }
+    }
+}
+
 const RUNGS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
 /// With fewer x86-64 kernels than this the matrix proves too little.
 const LEAST_X86_64: usize = 4;
