@@ -101,7 +101,9 @@ impl Engine {
                     // That it had changed hands was not told; the kernel timed it from then on.
                     reap_latency_ns = Some(now.saturating_sub(*zombie_ns));
                 }
-                if let Some(latency_ns) = reap_latency_ns.filter(|ns| *ns > self.finished.bounds.late_ns)
+                // Of one that was freed, and of whom nobody is known to have taken it, the parent may have died before.
+                let late = reap_latency_ns.filter(|ns| taken && *ns > self.finished.bounds.late_ns);
+                if let Some(latency_ns) = late
                     && let Some(entry) = self.parents.get_mut(&parent.identity)
                 {
                     entry.slow_reaps.count(*readiness, latency_ns);
