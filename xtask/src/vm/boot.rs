@@ -65,7 +65,15 @@ pub struct Load {
     pub programs: BTreeMap<String, Counted>,
 }
 
-/// By rung, mode and load.
+impl Load {
+    /// Instructions of all programs.
+    fn per_life(&self) -> f64 {
+        let all: u64 = self.programs.values().map(|counted| counted.instructions).sum();
+        all as f64 / self.lives.max(1) as f64
+    }
+}
+
+/// By rung, mode and load; of a load that was made several times, the least.
 pub type Costs = BTreeMap<String, BTreeMap<String, BTreeMap<String, Load>>>;
 
 /// What a boot gave.
@@ -211,8 +219,12 @@ impl Booted {
                 self.recordings.entry(key).or_default().extend(bytes(digits));
             }
             (Some("cost"), Some(rung), Some(mode), Some(load)) => {
-                let modes = self.costs.entry(rung.to_owned()).or_default();
-                modes.entry(mode.to_owned()).or_default().extend(load_of(load));
+                let loads = self.costs.entry(rung.to_owned()).or_default().entry(mode.to_owned()).or_default();
+                if let Some((name, load)) = load_of(load)
+                    && loads.get(&name).is_none_or(|known| load.per_life() < known.per_life())
+                {
+                    loads.insert(name, load);
+                }
             }
             (Some("boot"), ..) => {}
             (Some("end"), ..) => self.ended = true,
