@@ -219,7 +219,8 @@ impl Booted {
                 self.recordings.entry(key).or_default().extend(bytes(digits));
             }
             (Some("cost"), Some(rung), Some(mode), Some(load)) => {
-                let loads = self.costs.entry(rung.to_owned()).or_default().entry(mode.to_owned()).or_default();
+                let loads =
+                    self.costs.entry(rung.to_owned()).or_default().entry(mode.to_owned()).or_default();
                 if let Some((name, load)) = load_of(load)
                     && loads.get(&name).is_none_or(|known| load.per_life() < known.per_life())
                 {
