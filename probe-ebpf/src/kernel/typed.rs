@@ -33,8 +33,9 @@ pub(crate) use member;
 ///
 /// But for each *pointer* that is loaded through an argument, or through a `group_leader` or `real_parent` that was
 /// loaded from one, the verifier searches all names of the kernel's types up to four times
-/// (`btf_nested_type_is_trusted`, 0.4 ms each on 6.18). It does not for a `parent` or a `signal`. So the programs load
-/// through those, each once, and read [`Untyped`] what is rarely needed.
+/// (`btf_nested_type_is_trusted`, 0.4 ms each on 6.18). It does not for a `parent` or a `signal`, but a load through one of
+/// these is checked when it runs: eight instructions on x86-64, where one through the current task, its `group_leader` or a
+/// `real_parent` is one. So what is read of every life is read through the latter, and what is rarely needed [`Untyped`].
 ///
 /// A load through a pointer that was itself loaded reads zero if it faults. A program's own argument is trusted, and a
 /// load through one that is NULL is a kernel oops: an argument that can be NULL must never become a typed task.

@@ -79,8 +79,7 @@ fn named(process: &Task) -> String {
 /// It waits for children that the kernel reaps at once, so that its calls get no status. A program inherits an ignored
 /// SIGCHLD through exec, often without knowing.
 fn statuses_lost(parent: &Parent) -> Option<Note> {
-    // The kernel has a dying PID 1 of a namespace ignore SIGCHLD, so that all that it kills there are reaped.
-    if parent.is_namespace_init() && parent.died_ns.is_some() {
+    if parent.is_dead_namespace_init() {
         return None;
     }
     let autoreaped = parent.ledger.counts.autoreaped;

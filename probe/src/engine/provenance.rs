@@ -96,4 +96,10 @@ impl Parent {
     pub fn is_namespace_init(&self) -> bool {
         self.task.ns_pid == 1 || self.task.identity.is_init()
     }
+
+    /// Whether it was one and has died. The kernel has it ignore SIGCHLD then, so that all that it kills there are reaped at
+    /// once: that says nothing of its program.
+    pub fn is_dead_namespace_init(&self) -> bool {
+        self.is_namespace_init() && self.died_ns.is_some()
+    }
 }

@@ -67,8 +67,7 @@ fn check(case: &Case) -> Finding {
         ));
     }
     let autoreaped = case.parent.ledger.counts.autoreaped;
-    // The kernel has a dying PID 1 of a namespace ignore SIGCHLD.
-    if autoreaped > 0 && !(case.parent.is_namespace_init() && case.parent.died_ns.is_some()) {
+    if autoreaped > 0 && !case.parent.is_dead_namespace_init() {
         evidence.push(format!(
             "the kernel reaped {} at once: it ignored SIGCHLD (or had SA_NOCLDWAIT set) when those died, not when these did",
             dead_children(autoreaped)
