@@ -124,8 +124,6 @@ offsets! {
     /// Not from BTF but from the tracepoint's format in tracefs.
     exit_wait4_ret: "syscalls:sys_exit_wait4.ret",
     exit_waitid_ret: "syscalls:sys_exit_waitid.ret",
-    enter_waitid_infop: "syscalls:sys_enter_waitid.infop",
-    enter_waitid_options: "syscalls:sys_enter_waitid.options",
 }
 
 #[cfg(test)]

@@ -401,13 +401,6 @@ pub mod loss {
     pub const REASONS: u32 = 5;
 }
 
-/// A waitid call under way.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct WaitidCall {
-    pub infop: u64,
-}
-
 const CACHE_LINE: usize = 64;
 const _: () = {
     assert!(size_of::<TaskRef>() == 32);

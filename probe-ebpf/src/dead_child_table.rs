@@ -153,6 +153,14 @@ pub fn enter(place: Place, child: &DeadChild, alone: bool) -> Entered {
     entered
 }
 
+/// Claims the place for a dead child of which nothing is known yet, where nearly all are: the slot, on kernels that have slots.
+/// The caller writes every member. `None`, and nothing is done, where the place is taken.
+#[inline(always)]
+pub fn enter_usual(place: Place, start_boottime_ns: u64) -> Option<*mut DeadChild> {
+    let slot = place.slot()?;
+    if slot.compare_exchange(0, start_boottime_ns) == 0 { Some(child_in(slot)) } else { None }
+}
+
 #[inline(always)]
 fn put(slot: Option<Slot<()>>, child: &DeadChild, alone: bool) -> Entered {
     let (tgid, start) = (child.process.tgid, child.process.start_boottime_ns);

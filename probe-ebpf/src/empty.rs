@@ -53,7 +53,7 @@ macro_rules! empty_call {
     };
 }
 
-empty_call!(sys_exit_wait4 sys_enter_waitid sys_exit_waitid);
+empty_call!(sys_exit_wait4 sys_exit_waitid);
 
 /// Nothing.
 ///

@@ -9,7 +9,7 @@ use probe_common::{
     sent_signal::SentSignal,
     wire::{
         DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, Target,
-        WaitidCall, loss,
+        loss,
     },
 };
 
@@ -62,9 +62,6 @@ pub static SENT_SIGNALS: LruHashMap<u32, SentSignal> = LruHashMap::with_max_entr
 pub static TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(32_768, 0);
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(loss::REASONS, 0);
-/// waitid calls under way, keyed by pid_tgid. LRU: a killed thread never returns.
-#[map]
-pub static WAITID_CALLS: LruHashMap<u64, WaitidCall> = LruHashMap::with_max_entries(4_096, 0);
 /// The task `do_notify_parent` was entered with on this CPU (it runs with interrupts off), for the kretprobe.
 #[map]
 pub static NOTIFIED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);

@@ -50,6 +50,16 @@ pub fn find(key: &ParentKey) -> Option<*mut ParentEntry> {
     PARENTS.get_ptr_mut(key)
 }
 
+/// The entry of a parent, null if it has none. `None` where the slot alone does not tell.
+#[inline(always)]
+pub fn find_usual(key: &ParentKey) -> Option<*mut ParentEntry> {
+    let slot = slot_of(key.tgid)?;
+    if slot.has_overflow() {
+        return None;
+    }
+    if is_held_by(slot, key) { entry_in(slot) } else { Some(core::ptr::null_mut()) }
+}
+
 /// Calls `visit` with every entry of this parent: two threads that create one at the same moment may create two.
 #[inline(always)]
 pub fn for_each_entry(key: &ParentKey, visit: impl Fn(*mut ParentEntry)) {

@@ -4,8 +4,8 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::debug;
 
 use crate::{
-    kernel::task::TypedTask,
-    lifecycle::{is_unseen, leave_orphans, on_group_dead},
+    kernel::{clock::now_ns, task::TypedTask},
+    lifecycle::{enter_usual, is_unseen, leave_orphans, on_group_dead},
 };
 
 /// `group_dead` is an argument only from 6.16 on; `signal->live == 0` says the same on every kernel, but several exiting
@@ -26,7 +26,10 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let leader = task.leader();
     debug!(&ctx, "exit of {}, child of {}", leader.tgid(), leader.untyped().real_parent().tgid());
-    on_group_dead(leader, signal);
+    let exit_ns = now_ns();
+    if !enter_usual(leader, signal, exit_ns) {
+        on_group_dead(leader, signal, exit_ns);
+    }
     0
 }
 
@@ -40,7 +43,7 @@ pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
     let task = TypedTask::at(ctx.arg::<u64>(0));
     if task.signal().live_threads() == 0 && is_unseen(task.tgid()) {
         let leader = task.untyped().leader();
-        on_group_dead(leader, leader.signal());
+        on_group_dead(leader, leader.signal(), now_ns());
     }
     0
 }

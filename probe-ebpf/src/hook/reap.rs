@@ -5,12 +5,10 @@
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::bpf_get_current_pid_tgid,
     macros::{btf_tracepoint, fentry, kprobe, tracepoint},
     programs::{BtfTracePointContext, FEntryContext, ProbeContext, TracePointContext},
 };
 use aya_log_ebpf::debug;
-use probe_common::wire::WaitidCall;
 
 use crate::{
     kernel::{
@@ -18,13 +16,10 @@ use crate::{
         notice::waited_pid,
         task::{TaskPtr, TypedTask},
         typed::Untyped,
+        wait_call::siginfo_of_reaping_waitid,
     },
     lifecycle::{freed, task_released, waited},
-    maps::WAITID_CALLS,
 };
-
-const WEXITED: u64 = 4;
-const WNOWAIT: u64 = 0x0100_0000;
 
 /// match-proto: kernel/exit.c: void release_task(struct task_struct *p)
 #[fentry(function = "release_task")]
@@ -74,26 +69,11 @@ pub fn exit_wait4(ctx: TracePointContext) -> u32 {
 }
 
 /// match-proto: kernel/exit.c: SYSCALL_DEFINE5(waitid, int, which, pid_t, upid, struct siginfo __user *, infop, int, options, struct rusage __user *, ru)
-#[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
-pub fn enter_waitid(ctx: TracePointContext) -> u32 {
-    let options = context::enter_waitid_options(ctx.as_ptr());
-    let infop = context::enter_waitid_infop(ctx.as_ptr());
-    // Looking is not reaping; and without a siginfo only the free will tell.
-    if options & WEXITED != 0 && options & WNOWAIT == 0 && infop != 0 {
-        let _ = WAITID_CALLS.insert(bpf_get_current_pid_tgid(), WaitidCall { infop }, 0);
-    }
-    0
-}
-
-/// match-proto: kernel/exit.c: SYSCALL_DEFINE5(waitid, int, which, pid_t, upid, struct siginfo __user *, infop, int, options, struct rusage __user *, ru)
 #[tracepoint(category = "syscalls", name = "sys_exit_waitid")]
 pub fn exit_waitid(ctx: TracePointContext) -> u32 {
-    let thread = bpf_get_current_pid_tgid();
-    let Some(call) = WAITID_CALLS.get_ptr(thread) else { return 0 };
-    // SAFETY: a value of our own map, copied before it is removed.
-    let infop = unsafe { (*call).infop };
-    let _ = WAITID_CALLS.remove(thread);
+    // Looking is not reaping; and without a siginfo only the free will tell.
     if context::exit_waitid_ret(ctx.as_ptr()) == 0
+        && let Some(infop) = siginfo_of_reaping_waitid()
         && let Some(nr) = waited_pid(infop)
         && nr != 0
     {

@@ -35,9 +35,3 @@ pub fn exit_wait4_ret(context: *const core::ffi::c_void) -> i64 {
 pub fn exit_waitid_ret(context: *const core::ffi::c_void) -> i64 {
     read(context as u64, offset!(exit_waitid_ret))
 }
-pub fn enter_waitid_infop(context: *const core::ffi::c_void) -> u64 {
-    read(context as u64, offset!(enter_waitid_infop))
-}
-pub fn enter_waitid_options(context: *const core::ffi::c_void) -> u64 {
-    read(context as u64, offset!(enter_waitid_options))
-}

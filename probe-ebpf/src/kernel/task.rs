@@ -198,6 +198,19 @@ impl<M: Memory> TaskPtr<M> {
         let ns_pid = if level == 0 { tgid } else { inner_pid(signal.number_at(level)) };
         TaskRef { start_boottime_ns: self.start_boottime_ns(), tgid, ns_pid, comm: self.comm() }
     }
+    /// Writes its name by the word.
+    ///
+    /// # Safety
+    /// `to` must be ours to write, at a multiple of eight.
+    #[inline(always)]
+    pub unsafe fn name(self, to: *mut [u8; COMM_LEN]) {
+        let to = to.cast::<u64>();
+        // SAFETY: the caller's.
+        unsafe {
+            to.write(member!(M, self.0, task_comm));
+            to.add(1).write(member!(M, self.0, task_comm, 1));
+        }
+    }
     /// Two words: the verifier knows an array of bytes, read by the word, but no array at once.
     #[inline(always)]
     fn comm(self) -> [u8; COMM_LEN] {

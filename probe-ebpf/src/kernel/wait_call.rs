@@ -15,6 +15,17 @@ pub const WNOTHREAD: u32 = 0x2000_0000;
 const WALL: u32 = 0x4000_0000;
 pub const WCLONE: u32 = 0x8000_0000;
 
+/// Where the waitid from which the current task returns put its siginfo, if it takes a dead child away. The kernel leaves these
+/// registers as they were.
+#[inline(always)]
+pub fn siginfo_of_reaping_waitid() -> Option<u64> {
+    let registers = registers::of_current()?;
+    let number: i32 = read(registers, offset!(regs_syscall));
+    let infop: u64 = read(registers, offset!(regs_third));
+    let options: u32 = read(registers, offset!(regs_fourth));
+    (number == setting!(waitid_number) as i32 && infop != 0 && options & (WEXITED | WNOWAIT) == WEXITED).then_some(infop)
+}
+
 bitflags::bitflags! {
     /// What a wait call asks for. Neither `ANY` nor `GROUP`: for one child.
     #[derive(Clone, Copy)]

@@ -2,19 +2,23 @@
 
 use core::hint::black_box;
 
-use probe_common::wire::{DeadChild, DeadFlags, ParentKey, TaskRef};
+use probe_common::{
+    settings::scope,
+    wire::{DeadChild, DeadFlags, ParentKey, TaskRef},
+};
 
 use crate::{
     dead_child_table::{self, Entered, Place, place_of},
     event, filter,
     kernel::{
         clock::now_ns,
-        task::{SIGCHLD, SignalPtr, TaskPtr},
-        typed::{Memory, Untyped},
+        task::{SIGCHLD, SignalPtr, TaskPtr, TypedTask},
+        typed::{Memory, Typed, Untyped},
     },
     ledger,
     lifecycle::release::release_reused_pid,
     parent_table,
+    settings::setting,
     verifier::forget,
 };
 
@@ -51,6 +55,52 @@ pub extern "C" fn enter_unseen_death(leader: u64) -> i32 {
 #[inline(never)]
 pub fn enter_seen<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) -> bool {
     enter_death(leader, signal, exit_ns)
+}
+
+/// Enters the usual death, where nothing is sent of it, in few instructions: a child in the initial PID namespace, whose
+/// parent neither is traced away nor has the kernel reap. Returns false, and has done nothing, where it is another one.
+#[inline(always)]
+pub fn enter_usual(leader: TypedTask, signal: SignalPtr<Typed>, exit_ns: u64) -> bool {
+    if setting!(stream_all) != 0 || setting!(scope) == scope::TREE {
+        return false;
+    }
+    let process = leader.identity_of_leader();
+    let place = place_of(process.tgid);
+    let parent = leader.real_parent();
+    let parent_process = parent.identity();
+    // Opaque, or the compiler would go on with the other one, which costs more to read.
+    if black_box(leader.notified_parent().0) != parent.0
+        || leader.exit_signal() != SIGCHLD
+        || signal.nr_threads() != 1
+        || signal.level() != 0
+        || parent.autoreaps()
+    {
+        return false;
+    }
+    let Some(own) = parent_table::find_usual(&process) else { return false };
+    let Some(child) = dead_child_table::enter_usual(place, process.start_boottime_ns) else { return false };
+    let mut flags = DeadFlags::from_bits_retain(u32::from(parent_process.tgid == 1) * DeadFlags::UNDER_INIT.bits());
+    if !own.is_null() {
+        flags = flags.union(DeadFlags::PARENT);
+        // SAFETY: a value of our own map.
+        unsafe { (*own).dead_ns = exit_ns };
+    }
+    // SAFETY: a value of our own map; nobody else writes it before its release.
+    unsafe {
+        leader.name(&raw mut (*child).process.comm);
+        (*child).process.tgid = process.tgid;
+        (*child).process.ns_pid = process.tgid;
+        (*child).process.start_boottime_ns = process.start_boottime_ns;
+        (*child).parent = parent_process;
+        (*child).real_parent = parent.address();
+        (*child).exit_ns = exit_ns;
+        (*child).zombie_ns = 0;
+        (*child).tracer_tgid = 0;
+        (*child).flags = flags;
+        (*child).nr = process.tgid;
+        (*child).ns_inum = 0;
+    }
+    true
 }
 
 /// Nobody will be notified of the death. A bit that no flag of a dead child has, so that the verifier follows one number.

@@ -9,13 +9,12 @@ mod notification;
 mod orphan;
 mod release;
 
-pub use death::{enter_preexisting, forget_preexisting, is_unseen};
+pub use death::{enter_preexisting, enter_usual, forget_preexisting, is_unseen};
 pub use orphan::leave_orphans;
 pub use release::{freed, task_released, waited};
 
 use crate::{
     kernel::{
-        clock::now_ns,
         task::{SignalPtr, TaskPtr, TypedTask},
         typed::Memory,
     },
@@ -29,9 +28,9 @@ use crate::{
 
 /// The last thread of a process exits.
 #[inline(always)]
-pub fn on_group_dead<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>) {
+pub fn on_group_dead<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64) {
     // Two leaf functions, called one after the other; see `verifier`.
-    if death::enter_seen(leader, signal, now_ns()) {
+    if death::enter_seen(leader, signal, exit_ns) {
         // A child without an exit signal (clone): nobody will be notified. From here on it is waitable, as far as can be
         // seen.
         let parent = leader.untyped().real_parent().0;

@@ -36,7 +36,7 @@ pub fn empty(hash: bool) -> Outcome {
         program.load(hook, &btf).and_then(|()| program.attach().map(drop)).map_err(|error| fail(&error))?;
     }
     let calls = probe::source::host::tracefs::with(|| {
-        for name in ["sys_exit_wait4", "sys_enter_waitid", "sys_exit_waitid"] {
+        for name in ["sys_exit_wait4", "sys_exit_waitid"] {
             let program: &mut TracePoint =
                 ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;
             program

@@ -67,7 +67,7 @@ fn empty(kernel: &Kernel, rung: &str, program: &str) -> f64 {
         "notify_fexit" => "notify_fexit",
         "release_kprobe" | "notify_kprobe" => "release_kprobe",
         "notify_kretprobe" => "notify_kretprobe",
-        "exit_wait4" | "enter_waitid" | "exit_waitid" => "sys_exit_wait4",
+        "exit_wait4" | "exit_waitid" => "sys_exit_wait4",
         _ => "sched_process_fork",
     };
     let each = || {

@@ -158,7 +158,6 @@ pub const PROGRAMS: &[ProgramSpec] = {
         spec("release_again", Fentry(RELEASE), ReapAgain, Some(R::Fentry), B::Other, 8),
         spec(NEEDS_TRAMPOLINE, Fentry(RELEASE), Reap, Some(R::Fentry), B::Other, 7),
         spec("release_kprobe", Kprobe(RELEASE), Reap, Some(R::Kprobe), B::Other, 8),
-        spec("enter_waitid", Tracepoint("syscalls", "sys_enter_waitid"), Reap, Some(R::Tracepoint), B::Other, 9),
         spec("exit_waitid", Tracepoint("syscalls", "sys_exit_waitid"), Reap, Some(R::Tracepoint), B::Other, 8),
         spec("exit_wait4", Tracepoint("syscalls", "sys_exit_wait4"), Reap, Some(R::Tracepoint), B::Other, 7),
     ]
