@@ -9,8 +9,23 @@ pub const BUCKETS: usize = 256;
 /// The highest index [`index`] returns.
 pub const LAST: usize = 239;
 
+/// A de Bruijn number: times a number whose bits are set from the lowest to the n-th, and its high five bits are another for
+/// each n.
+const DE_BRUIJN: u32 = 0x07c4_acdd;
+/// n, by those five bits.
+static HIGHEST_BIT: [u8; 32] = {
+    let mut highest = [0; 32];
+    let mut bit = 0;
+    while bit < 32 {
+        let smeared = ((1u64 << (bit + 1)) - 1) as u32;
+        highest[(smeared.wrapping_mul(DE_BRUIJN) >> 27) as usize] = bit;
+        bit += 1;
+    }
+    highest
+};
+
 /// Bucket of a duration in ns. The BPF target has no leading-zeros instruction, and each branch would double the paths
-/// its verifier follows: the highest bit is smeared downwards and the bits are counted.
+/// its verifier follows: the highest bit is smeared downwards and looked up.
 #[inline(always)]
 pub fn index(duration_ns: u64) -> usize {
     let mut units = duration_ns >> 10;
@@ -26,10 +41,7 @@ pub fn index(duration_ns: u64) -> usize {
     bits |= bits >> 4;
     bits |= bits >> 8;
     bits |= bits >> 16;
-    bits -= (bits >> 1) & 0x5555_5555;
-    bits = (bits & 0x3333_3333) + ((bits >> 2) & 0x3333_3333);
-    bits = (bits + (bits >> 4)) & 0x0f0f_0f0f;
-    let log2 = ((bits.wrapping_mul(0x0101_0101) >> 24) & 63) - 1;
+    let log2 = u64::from(HIGHEST_BIT[((bits as u32).wrapping_mul(DE_BRUIJN) >> 27) as usize]);
     ((log2 - 2) * 8 + ((units >> (log2 - 3)) & 7)) as usize
 }
 

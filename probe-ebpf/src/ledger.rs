@@ -125,19 +125,34 @@ pub extern "C" fn count_zombie(
 ) -> i32 {
     let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
     let Some(entry) = parent_table::find_or_create(key, TaskPtr::<Untyped>::at(task)) else { return 0 };
-    let slow_ns = setting!(slow_ns);
     // SAFETY: a value of our own map.
     unsafe {
         if moved != 0 {
             add(&raw mut (*entry).adopted, 1);
-        } else {
+        } else if teardown_ns == UNKNOWN_NS {
             add(&raw mut (*entry).exited, 1);
-            if teardown_ns != UNKNOWN_NS {
-                record_duration(&raw mut (*entry).teardown, teardown_ns);
-            }
+        } else {
+            count_announced(entry, teardown_ns);
         }
-        i32::from((*entry).reap_latency.max_ns >= slow_ns)
     }
+    i32::from(has_reaped_late(entry))
+}
+
+/// A child of which the exit was seen is a zombie. In place: it is the common case.
+#[inline(always)]
+pub fn count_announced(entry: *mut ParentEntry, teardown_ns: u64) {
+    // SAFETY: a value of our own map.
+    unsafe {
+        record_duration(&raw mut (*entry).teardown, teardown_ns);
+        add(&raw mut (*entry).exited, 1);
+    }
+}
+
+/// Whether the parent has reaped a child late.
+#[inline(always)]
+pub fn has_reaped_late(entry: *mut ParentEntry) -> bool {
+    // SAFETY: a value of our own map.
+    unsafe { (*entry).reap_latency.max_ns >= setting!(slow_ns) }
 }
 
 bitflags::bitflags! {

@@ -1,12 +1,14 @@
-//! What every event costs the collector, alone: its decoding, the engine, its line. `cargo bench --package probe --bench hot_path`.
+//! What every event costs the collector, alone: its decoding, the engine, its line; and what a report costs.
 //!
-//! Owns a realistic life, as the kernel programs would send it. Must not touch the kernel.
+//! `cargo bench --package probe --bench hot_path` measures times; `hot_path --count PART TIMES` does one part so often and
+//! no more, for `cargo xtask instructions`, which counts the instructions. Owns a realistic life, as the kernel programs would
+//! send it. Must not touch the kernel.
 
-use std::{hint::black_box, slice};
+use std::{hint::black_box, process::ExitCode, slice};
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use probe::{
-    analysis::event_line,
+    analysis::{self, event_line},
     engine::{Engine, EnrichedEvent},
     model::{Begin, Input, Session},
     render::json,
@@ -139,4 +141,56 @@ fn lines(criterion: &mut Criterion) {
 }
 
 criterion_group!(hot_path, decoding, engine, lines);
-criterion_main!(hot_path);
+
+/// Does one part `times` times. The names are those that `cargo xtask instructions` counts.
+fn repeat(part: &str, times: u64) -> Option<()> {
+    let (mut engine, mut enriched, mut out) = (Engine::default(), Vec::new(), Vec::new());
+    engine.apply(Input::Begin(Begin { time_ns: 1, ..Begin::default() }), &mut enriched);
+    let session = Session::default();
+    let records = life(1);
+    match part {
+        "decode" => (0..times).for_each(|_| {
+            records.iter().for_each(|record| drop(black_box(decode::event(black_box(record)))));
+        }),
+        "decode+engine" => (0..times).for_each(|n| {
+            enriched.clear();
+            inputs(n).into_iter().for_each(|input| engine.apply(input, &mut enriched));
+        }),
+        "decode+engine+JSON line" => (0..times).for_each(|n| {
+            enriched.clear();
+            inputs(n).into_iter().for_each(|input| engine.apply(input, &mut enriched));
+            out.clear();
+            enriched.iter().filter_map(|event| event_line(event, &session)).for_each(|line| {
+                let _ = json::line(&mut out, &line);
+            });
+        }),
+        "report+JSON" => {
+            (0..REPORTED).for_each(|n| {
+                inputs(n).into_iter().for_each(|input| engine.apply(input, &mut enriched));
+            });
+            (0..times).for_each(|_| {
+                out.clear();
+                let _ = json::line(&mut out, &analysis::report(&engine.view(), &session));
+            });
+        }
+        _ => return None,
+    }
+    black_box(out.len() + enriched.len());
+    Some(())
+}
+
+/// Lives before the report that is made.
+const REPORTED: u64 = 1_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [count, part, times] = arguments.as_slice()
+        && count == "--count"
+    {
+        let done = times.parse().ok().and_then(|times| repeat(part, times));
+        return if done.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    hot_path();
+    Criterion::default().configure_from_args().final_summary();
+    ExitCode::SUCCESS
+}

@@ -62,6 +62,9 @@ fn forge(pid: Pid, signal: i32) {
 
 /// Leaves children that died in every way; with `--wait-first 1` once a line comes in, and says at once that it has.
 pub fn killed(flags: &Flags) -> Value {
+    // Whoever started this may have it ignore SIGHUP (nohup).
+    // SAFETY: plain numbers.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
     if flags.get("wait-first", 0) != 0 {
         std::io::stdin().read_line(&mut String::new()).expect("a line");
     }

@@ -5,6 +5,7 @@ mod build_ebpf;
 mod demo;
 mod docs;
 mod goldens;
+mod instructions;
 mod setup;
 mod shell;
 #[path = "../../probe/source_hash.rs"]
@@ -42,6 +43,12 @@ enum Command {
     Vm(vm::VmArgs),
     /// Measure what being watched costs, beside other tracers; writes docs/performance.md
     Bench(bench::BenchArgs),
+    /// Count the instructions that the collector takes per life and per report; fails where they have grown
+    Instructions {
+        /// Write what is counted to tests/data
+        #[arg(long)]
+        freeze: bool,
+    },
     /// Attach programs that do nothing, for `bench`
     #[command(hide = true)]
     Empty {
@@ -71,6 +78,7 @@ fn main() -> ExitCode {
         Command::BuildEbpf { check } => build_ebpf::build_ebpf(check),
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Instructions { freeze } => instructions::instructions(freeze),
         Command::Empty { hash } => bench::empty(hash),
         Command::Goldens { record } => goldens::goldens(record),
         Command::Docs { check } => docs::docs(check),

@@ -16,6 +16,8 @@ const PACKAGES: &[&str] = &[
     "rust-web-src",
     "llvm-22-dev",
     "systemd",
+    // Counts the collector's instructions.
+    "valgrind",
     // Real programs of tests/cases.
     "bubblewrap",
     "golang-go",

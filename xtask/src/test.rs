@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    build_ebpf, docs, setup,
+    build_ebpf, docs, instructions, setup,
     shell::{Outcome, as_root, cargo, cargo_bin, output, run},
     unit,
     vm::{self, VmArgs},
@@ -79,6 +79,7 @@ fn all() -> Outcome {
         let what = ["build", "--quiet", "--release", "--locked", "--package", "probe", "--bin", "reapwatch"];
         run(cargo().args(what))
     })?;
+    step("instructions of the collector", || instructions::instructions(false))?;
     step("systemd unit", unit::unit)?;
     step("build of all targets", build)?;
     step("tests, the live ones included", || tests(&[]))?;

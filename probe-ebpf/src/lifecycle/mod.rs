@@ -20,7 +20,9 @@ use crate::{
     },
     lifecycle::{
         merged_signal::signal_merged,
-        notification::{UNKNOWN, death_of_another, death_of_other_task, notified_rarely, own_death},
+        notification::{
+            UNKNOWN, death_of_another, death_of_other_task, notified_as_usual, notified_rarely, own_death,
+        },
     },
     settings::setting,
     verifier::as_scalar,
@@ -53,6 +55,9 @@ pub fn death_signalled<M: Memory, N: Memory>(
     if current.is_exiting() && core::hint::black_box(notified.0) == target.0 && dying.is_seen_as(nr, notified)
     {
         let tgid = dying.tgid();
+        if !merged && notified_as_usual(dying, tgid, UNKNOWN, true) {
+            return;
+        }
         if let Some(child) = death::find_or_enter(dying, tgid) {
             if merged {
                 signal_merged(dying.address());
@@ -84,6 +89,9 @@ pub fn parent_notified(task: u64, autoreap: bool) {
 #[inline(always)]
 pub fn leader_notified<M: Memory>(leader: TaskPtr<M>, autoreap: bool) {
     let tgid = leader.tgid();
+    if !autoreap && notified_as_usual(leader, tgid, 0, false) {
+        return;
+    }
     if let Some(child) = death::find_or_enter(leader, tgid) {
         own_death(leader, tgid, child, u32::from(autoreap), false);
         if autoreap {

@@ -7,7 +7,7 @@ use core::hint::black_box;
 use probe_common::wire::{DeadChild, DeadFlags, ParentKey};
 
 use crate::{
-    dead_child_table::{find, resolve},
+    dead_child_table::{find, find_usual, place_of, resolve},
     event::{self, Notification},
     kernel::{
         clock::now_ns,
@@ -15,8 +15,9 @@ use crate::{
         typed::{Memory, Untyped},
         waiters::readiness_for,
     },
-    ledger::{UNKNOWN_NS, count_zombie},
+    ledger::{UNKNOWN_NS, count_announced, count_zombie, has_reaped_late},
     lifecycle::{death::find_or_enter, merged_signal::count_if_merged, release::released_by_kernel},
+    parent_table,
     settings::setting,
     verifier::forget,
 };
@@ -69,6 +70,48 @@ pub fn own_death<M: Memory>(
     } else {
         death_of_traced(dying.address(), autoreap);
     }
+}
+
+/// What the usual dead child may be when its parent is notified.
+const USUAL: DeadFlags = DeadFlags::UNDER_INIT.union(DeadFlags::PARENT);
+
+/// `dying`, which has this tgid, notifies of itself, and the kernel will not reap it as far as the hook says. Counts the
+/// usual case in few instructions, where nothing is sent of it. Returns false, and has done nothing, where it is another one.
+/// `autoreap`, `sees_merged`: as of [`own_death`].
+#[inline(always)]
+pub fn notified_as_usual<M: Memory>(dying: TaskPtr<M>, tgid: u32, autoreap: u32, sees_merged: bool) -> bool {
+    if setting!(stream_all) != 0 {
+        return false;
+    }
+    let Some(child) = find_usual(place_of(tgid), tgid) else { return false };
+    // SAFETY: a value of our own map; only hooks of this one death write it, one after the other.
+    let child = unsafe { &mut *child };
+    let parent = dying.real_parent();
+    if child.zombie_ns != 0
+        || child.exit_ns == 0
+        || !child.flags.difference(USUAL).is_empty()
+        || child.real_parent != parent.address()
+        || child.parent.tgid != parent.tgid()
+        // Opaque, or the compiler would go on with the other one, which costs more to read.
+        || black_box(dying.notified_parent().0) != parent.0
+        || autoreap == UNKNOWN && parent.autoreaps_though_signalled()
+    {
+        return false;
+    }
+    let signal = parent.signal();
+    if !sees_merged && signal.has_sigchld_pending() {
+        return false;
+    }
+    let Some(entry) = parent_table::find(&child.parent) else { return false };
+    let readiness = signal.readiness();
+    if readiness.intersects(DeadFlags::WAITED) && has_reaped_late(entry) {
+        return false;
+    }
+    let now = now_ns();
+    count_announced(entry, now.saturating_sub(child.exit_ns));
+    child.flags = child.flags.union(readiness);
+    child.zombie_ns = now;
+    true
 }
 
 /// The same of a task, by its address, that is not the current process's leader: a dying parent hands it on, or a thread of
