@@ -151,8 +151,9 @@ pub fn count_announced(entry: *mut ParentEntry, teardown_ns: u64) {
 /// Whether the parent has reaped a child late.
 #[inline(always)]
 pub fn has_reaped_late(entry: *mut ParentEntry) -> bool {
+    let slow_ns = setting!(slow_ns);
     // SAFETY: a value of our own map.
-    unsafe { (*entry).reap_latency.max_ns >= setting!(slow_ns) }
+    unsafe { (*entry).reap_latency.max_ns >= slow_ns }
 }
 
 bitflags::bitflags! {

@@ -3,7 +3,14 @@
 //! The host boots with a clock that advances by one ns an instruction, so that the times are counts of instructions, the
 //! same in every boot. Must not judge: whoever reads the lines does.
 
-use std::{error::Error, fmt::Write, fs, process::Command, thread, time::Duration};
+use std::{
+    error::Error,
+    fmt::Write,
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use aya::{
     Btf, Ebpf,
@@ -66,6 +73,7 @@ fn watched(rung: &str, mode: &str) -> Outcome {
         "run" => Subscription::tree().with(ForkStacks::OfTargets).with_kills(Kills::OfAll),
         _ => return Err("there is no such mode".into()),
     };
+    let began = Instant::now();
     let mut tracer = Tracer::attach(&TracerOptions {
         stats: false,
         lives: 32_768,
@@ -76,6 +84,7 @@ fn watched(rung: &str, mode: &str) -> Outcome {
         ring_bytes: None,
         log_programs: false,
     })?;
+    let attached = began.elapsed();
     if mode == "run" {
         let own = namespace::own_process(&tracer.snapshot(0)?.tasks)?.identity;
         tracer.follow_descendants(own)?;
@@ -87,7 +96,15 @@ fn watched(rung: &str, mode: &str) -> Outcome {
         tracer.drain(usize::MAX, |_| {});
         print(rung, mode, load, lives, &before, &after);
     }
+    print_spans(rung, mode, attached, tracer);
     Ok(())
+}
+
+/// `@ took RUNG MODE ATTACH_NS CLOSE_NS`; closes it.
+fn print_spans<T>(rung: &str, mode: &str, attached: Duration, opened: T) {
+    let began = Instant::now();
+    drop(opened);
+    println!("@ took {rung} {mode} {} {}", attached.as_nanos(), began.elapsed().as_nanos());
 }
 
 /// One program of each kind that this rung uses; what each merely costs to be called.
@@ -106,6 +123,7 @@ fn script(rung: &str) -> Outcome {
 
 /// Attaches programs of the object [`EMPTY`] and counts their runs beside the loads.
 fn counted(rung: &str, mode: &str, names: &[&str], loads: &[(&str, &[&str])]) -> Outcome {
+    let began = Instant::now();
     let mut ebpf = Ebpf::load_file(EMPTY)?;
     let btf = Btf::from_sys_fs()?;
     for name in names {
@@ -144,11 +162,13 @@ fn counted(rung: &str, mode: &str, names: &[&str], loads: &[(&str, &[&str])]) ->
             }
         }
     }
+    let attached = began.elapsed();
     for (load, arguments) in loads.iter().flat_map(|load| [load; TIMES]) {
         let before = program_upkeep(&ebpf);
         let lives = live(arguments)?;
         print(rung, mode, load, lives, &before, &program_upkeep(&ebpf));
     }
+    print_spans(rung, mode, attached, ebpf);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod hostile;
 mod killing;
 mod latency;
 mod leak;
+mod living;
 mod load;
 mod namespace;
 mod odd;
@@ -79,6 +80,7 @@ fn main() {
         "big-memory" => reap::big_memory(&flags),
         "storm" => reap::storm(&flags),
         "load" => load::load(&flags),
+        "living-parents" => living::parents(&flags),
         "latency" => latency::latency(&flags),
         "fork-places" => fork_site::places(&flags),
         "fork-in-handler" => fork_site::in_handler(&flags),

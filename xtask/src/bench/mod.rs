@@ -12,6 +12,7 @@ mod overload;
 mod own_cost;
 mod page;
 mod pairs;
+mod scale;
 mod spinner;
 mod spread;
 mod startup;
@@ -19,7 +20,6 @@ mod stats;
 mod table;
 mod targets;
 mod tracer;
-mod zombies;
 
 use std::{fs, process::Command, thread, time::Instant};
 
@@ -43,7 +43,7 @@ enum Part {
     Startup,
     Latency,
     Overload,
-    Zombies,
+    Scale,
 }
 
 #[derive(clap::Args)]
@@ -61,8 +61,14 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = OVERLOAD_LEAST_SECONDS)]
     overload_seconds: u64,
     /// Zombies of the parent that has many
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 100_000)]
     zombies: u64,
+    /// Parents that live, where there are many
+    #[arg(long, default_value_t = 100_000)]
+    living: u64,
+    /// Cgroups that they are in, where there are many
+    #[arg(long, default_value_t = 5_000)]
+    cgroups: u64,
     /// Leave out the idle-priority threads that keep the CPUs from halting
     #[arg(long)]
     no_spinners: bool,
@@ -84,7 +90,7 @@ impl Part {
             Self::Pairs => &[CONTROL, EMPTY, WATCH, TRACE, BPFTRACE_NAME, FORKSTAT, PERF_TRACE],
             Self::InKernel => &[EMPTY, EMPTY_HASH, WATCH, TRACE, BPFTRACE_NAME],
             Self::OwnCost => &[WATCH, TRACE, BPFTRACE_NAME, FORKSTAT, PERF_TRACE],
-            Self::Startup | Self::Latency | Self::Overload | Self::Zombies => &[],
+            Self::Startup | Self::Latency | Self::Overload | Self::Scale => &[],
         };
         tracers(args, names)
     }
@@ -99,7 +105,7 @@ impl Part {
             Self::Startup => startup::seconds(args),
             Self::Latency => latency::seconds(args),
             Self::Overload => overload::seconds(args),
-            Self::Zombies => zombies::seconds(args),
+            Self::Scale => scale::seconds(args),
         }
     }
 
@@ -111,7 +117,7 @@ impl Part {
             Self::Startup => startup::measure(args),
             Self::Latency => latency::measure(args),
             Self::Overload => overload::measure(args),
-            Self::Zombies => zombies::measure(args),
+            Self::Scale => scale::measure(args),
         }
     }
 }

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::kernels::{Arch, Image};
 use crate::shell;
 
@@ -76,6 +78,16 @@ impl Load {
 /// By rung, mode and load; of a load that was made several times, the least.
 pub type Costs = BTreeMap<String, BTreeMap<String, BTreeMap<String, Load>>>;
 
+/// How long attaching and closing took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    pub attach_ns: u64,
+    pub close_ns: u64,
+}
+
+/// By rung and mode.
+pub type Spans = BTreeMap<String, BTreeMap<String, Span>>;
+
 /// What a boot gave.
 #[derive(Debug, Default)]
 pub struct Booted {
@@ -90,6 +102,7 @@ pub struct Booted {
     /// What the tests recorded, by rung and name.
     pub recordings: BTreeMap<(String, String), Vec<u8>>,
     pub costs: Costs,
+    pub spans: Spans,
     /// Lines that are no results: output of failed tests, the kernel's own.
     pub noise: Vec<String>,
     pub ended: bool,
@@ -225,6 +238,14 @@ impl Booted {
                     && loads.get(&name).is_none_or(|known| load.per_life() < known.per_life())
                 {
                     loads.insert(name, load);
+                }
+            }
+            (Some("took"), Some(rung), Some(mode), Some(took)) => {
+                if let Some((attach, close)) = took.split_once(' ')
+                    && let (Ok(attach_ns), Ok(close_ns)) = (attach.parse(), close.parse())
+                {
+                    let spans = self.spans.entry(rung.to_owned()).or_default();
+                    spans.insert(mode.to_owned(), Span { attach_ns, close_ns });
                 }
             }
             (Some("boot"), ..) => {}

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    boot::{Booted, Clock, Costs, Load},
+    boot::{Booted, Clock, Costs, Load, Spans},
     boot_all, cost_page, initramfs_of, kernels,
 };
 use crate::{
@@ -46,6 +46,9 @@ pub struct Kernel {
     pub rungs: Rungs,
     /// Runs per life, beside the same loads.
     pub runs: Rungs,
+    /// Attaching and closing.
+    #[serde(default)]
+    pub spans: Spans,
 }
 
 pub type Kernels = BTreeMap<String, Kernel>;
@@ -119,6 +122,7 @@ fn per_life(booted: &Booted) -> Kernel {
         release: booted.release.clone(),
         rungs: map(|counted| counted.instructions),
         runs: map(|counted| counted.runs),
+        spans: booted.spans.clone(),
     }
 }
 

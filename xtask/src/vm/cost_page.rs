@@ -19,6 +19,10 @@ without what as many runs of programs that do nothing cost. *script*: two progra
 does (exit and free, four entries of hash maps made and taken away, a histogram). A life of *short-parents* is a child and its
 parent, which counts as two.
 
+*attach, close*: how long attaching takes and closing what is attached, by the same clock: an instruction takes a ns, which is
+three to four times slower than a CPU of today, and waiting for the kernel's grace periods takes as long as it does there. *empty*
+attaches three programs that do nothing, one or two of them on the rung's own hooks. They are shown, not judged.
+
 What it does not show is cache misses: there [performance.md](performance.md) is the judge.
 ";
 
@@ -27,9 +31,29 @@ pub fn page(kernels: &Kernels) -> String {
     format!("{HEAD}\n{}", tables(kernels))
 }
 
-/// Two tables a kernel: the sums, and the programs of the first load in `watch`.
+/// Three tables a kernel: the sums, the programs of the first load in `watch`, and how long attaching and closing took.
 pub fn tables(kernels: &Kernels) -> String {
-    kernels.iter().map(|(name, kernel)| format!("{}{}", sums(name, kernel), programs(kernel))).collect()
+    kernels
+        .iter()
+        .map(|(name, kernel)| format!("{}{}{}", sums(name, kernel), programs(kernel), spans(kernel)))
+        .collect()
+}
+
+fn spans(kernel: &Kernel) -> String {
+    let mut text = "\n| attach, close (ms) |".to_owned();
+    text += &RUNGS.map(|rung| format!(" {rung} |")).concat();
+    text += &format!("\n|---|{}\n", "---|".repeat(RUNGS.len()));
+    for mode in ["watch", "trace", "run", "empty"] {
+        text += &format!("| {mode} |");
+        for rung in RUNGS {
+            let span = kernel.spans.get(rung).and_then(|modes| modes.get(mode));
+            let ms = |ns: u64| ns as f64 / 1e6;
+            let cell = span.map(|span| format!("{:.0}, {:.0}", ms(span.attach_ns), ms(span.close_ns)));
+            text += &format!(" {} |", cell.unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn sums(name: &str, kernel: &Kernel) -> String {
