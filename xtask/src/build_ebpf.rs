@@ -120,6 +120,7 @@ fn build() -> Outcome<Vec<u8>> {
         .map_err(|_| "neither CARGO_HOME nor HOME is set".to_owned())?;
     let linker = linker()?;
     let flags = [
+        "-Ctarget-cpu=v3".to_owned(),
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
         format!("-Clinker={}", linker.display()),

@@ -49,19 +49,21 @@ pub struct Untyped;
 impl Memory for Typed {
     #[inline(always)]
     fn read<T: Copy + Default, const MEMBER: usize, const WORD: usize>(base: u64) -> T {
-        let bits: u64;
+        const { assert!(size_of::<T>() == 8 || size_of::<T>() == 4) };
         // SAFETY: the verifier follows the pointer by its type and refuses what is not a member; a load that faults
-        // yields zero. The target is little endian: the low bytes of a register are the value's.
+        // yields zero. Four bytes go to a register of that size, or the compiler would clear the upper half once more.
         unsafe {
             if size_of::<T>() == 8 {
+                let bits: u64;
                 core::arch::asm!("{0} = *(u64 *)({1} + {2})", out(reg) bits, in(reg) base,
                     const placeholder(MEMBER, WORD));
+                core::mem::transmute_copy(&bits)
             } else {
-                const { assert!(size_of::<T>() == 8 || size_of::<T>() == 4) };
-                core::arch::asm!("{0} = *(u32 *)({1} + {2})", out(reg) bits, in(reg) base,
+                let bits: u32;
+                core::arch::asm!("{0} = *(u32 *)({1} + {2})", out(wreg) bits, in(reg) base,
                     const placeholder(MEMBER, WORD));
+                core::mem::transmute_copy(&bits)
             }
-            core::mem::transmute_copy(&bits)
         }
     }
 }
