@@ -53,6 +53,7 @@ offsets! {
     task_group_leader: "task_struct.group_leader",
     task_real_parent: "task_struct.real_parent",
     task_parent: "task_struct.parent",
+    task_thread_pid: "task_struct.thread_pid",
     task_signal: "task_struct.signal",
     task_sighand: "task_struct.sighand",
     task_exit_code: "task_struct.exit_code",

@@ -70,8 +70,8 @@ pub struct Settings {
     pub fork_stacks: u32,
     /// [`kills`]: of whose children it is sent who killed them.
     pub kills: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1: every process is in the scope, and of what is usual nothing is streamed.
+    pub counts_usual: u32,
 }
 
 impl Settings {
@@ -90,6 +90,6 @@ impl Settings {
         stack_bytes: 0,
         fork_stacks: fork_stacks::NONE,
         kills: kills::NONE,
-        reserved: 0,
+        counts_usual: 0,
     };
 }

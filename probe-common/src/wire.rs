@@ -227,7 +227,7 @@ pub struct DeadChild {
     pub ns_inum: u32,
 }
 
-/// Value of the DEAD_CHILD_SLOTS map: one life of those whose tgid has these low bits.
+/// One of the slots in the map `.bss`: one life of those whose tgid has these low bits.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeadChildSlot {
@@ -238,6 +238,29 @@ pub struct DeadChildSlot {
     pub reserved: u32,
     pub child: DeadChild,
 }
+
+impl DeadChildSlot {
+    /// Nobody's.
+    pub const NONE: Self = Self {
+        claim_ns: 0,
+        overflow_count: 0,
+        reserved: 0,
+        child: DeadChild {
+            process: TaskRef::NONE,
+            parent: ParentKey { start_boottime_ns: 0, tgid: 0, reserved: 0 },
+            real_parent: 0,
+            exit_ns: 0,
+            zombie_ns: 0,
+            tracer_tgid: 0,
+            flags: DeadFlags::empty(),
+            nr: 0,
+            ns_inum: 0,
+        },
+    };
+}
+
+/// How many of them there are, a power of two; fewer may be asked for.
+pub const LIFE_SLOTS_MAX: u32 = 4_096;
 
 /// Value of the TARGETS map, keyed by tgid.
 #[repr(C)]

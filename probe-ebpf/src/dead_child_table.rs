@@ -25,9 +25,9 @@ pub enum Entered {
 /// The slot of dead children with the low bits of `tgid`, where there are slots.
 #[inline(always)]
 fn slot_of(tgid: u32) -> Option<Slot<()>> {
-    let slot = DEAD_CHILD_SLOTS.get_ptr_mut(slot_table::index_of(tgid, setting!(life_slots))?)?;
-    // SAFETY: a value of our own map.
-    Some(unsafe { Slot::new(slot, ()) })
+    let index = slot_table::index_of(tgid, setting!(life_slots))?;
+    // SAFETY: the collector asks for no more slots than there are; the verifier knows how many it has asked for.
+    Some(unsafe { Slot::new((&raw mut DEAD_CHILD_SLOTS).cast::<DeadChildSlot>().add(index as usize), ()) })
 }
 
 #[inline(always)]
@@ -54,15 +54,33 @@ impl Place {
 /// The place of `tgid`. Starts to fetch its slot.
 #[inline(always)]
 pub fn place_of(tgid: u32) -> Place {
-    let slot = match slot_table::index_of(tgid, setting!(life_slots)) {
-        Some(index) => DEAD_CHILD_SLOTS.get_ptr_mut(index).unwrap_or(core::ptr::null_mut()),
-        None => core::ptr::null_mut(),
-    };
+    let slot = slot_of(tgid).map_or(core::ptr::null_mut(), Slot::address::<DeadChildSlot>);
     if !slot.is_null() {
         // SAFETY: a value of our own map.
         unsafe { prefetch(slot.cast::<u64>()) };
     }
     Place(slot)
+}
+
+/// The place where the entry of nearly every tgid is: its slot, on kernels that have slots.
+#[derive(Clone, Copy)]
+pub struct UsualPlace(Slot<()>);
+
+/// That of `tgid`. Starts to fetch it.
+#[inline(always)]
+pub fn usual_place(tgid: u32) -> Option<UsualPlace> {
+    let slot = slot_of(tgid)?;
+    // SAFETY: a value of our own map.
+    unsafe { prefetch(slot.address::<u64>()) };
+    Some(UsualPlace(slot))
+}
+
+impl UsualPlace {
+    /// Claims it for a dead child of which the caller writes every member. `None`, and nothing is done, where it is taken.
+    #[inline(always)]
+    pub fn claim(self, start_boottime_ns: u64) -> Option<*mut DeadChild> {
+        if self.0.compare_exchange(0, start_boottime_ns) == 0 { Some(child_in(self.0)) } else { None }
+    }
 }
 
 /// Whether the slot holds the dead child `tgid`. A claim whose value is not written yet holds none.
@@ -151,14 +169,6 @@ pub fn enter(place: Place, child: &DeadChild, alone: bool) -> Entered {
         name_in_namespace(child);
     }
     entered
-}
-
-/// Claims the place for a dead child of which nothing is known yet, where nearly all are: the slot, on kernels that have slots.
-/// The caller writes every member. `None`, and nothing is done, where the place is taken.
-#[inline(always)]
-pub fn enter_usual(place: Place, start_boottime_ns: u64) -> Option<*mut DeadChild> {
-    let slot = place.slot()?;
-    if slot.compare_exchange(0, start_boottime_ns) == 0 { Some(child_in(slot)) } else { None }
 }
 
 #[inline(always)]

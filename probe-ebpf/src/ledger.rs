@@ -18,6 +18,7 @@ use crate::{
     maps::FINISHED_PARENTS,
     parent_table,
     settings::setting,
+    verifier::opaque,
 };
 
 /// A child is born.
@@ -265,7 +266,7 @@ pub fn count_untracked(key: &ParentKey, parent: TaskPtr<Untyped>, autoreap: bool
 /// Counts a duration.
 #[inline(always)]
 fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
-    let slot = core::hint::black_box(bucket::index(duration_ns)) & (bucket::BUCKETS - 1);
+    let slot = opaque(bucket::index(duration_ns)) & (bucket::BUCKETS - 1);
     // SAFETY: histogram is part of a value of our own map and slot is masked to its length.
     unsafe {
         let bucket = (&raw mut (*histogram).buckets).cast::<u32>().add(slot);

@@ -9,7 +9,7 @@ use probe_common::{
     sent_signal::SentSignal,
     wire::{
         DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, Target,
-        loss,
+        LIFE_SLOTS_MAX, loss,
     },
 };
 
@@ -17,9 +17,10 @@ const BPF_F_MMAPABLE: u32 = 1024;
 
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
-/// A life by the low bits of its tgid: no hash, and look-ups in arrays are part of the program.
-#[map]
-pub static DEAD_CHILD_SLOTS: Array<DeadChildSlot> = Array::with_max_entries(1, 0);
+/// A life by the low bits of its tgid. One global, in the map `.bss`: its address is part of the programs, so that there is no
+/// look-up.
+pub static mut DEAD_CHILD_SLOTS: [DeadChildSlot; LIFE_SLOTS_MAX as usize] =
+    [DeadChildSlot::NONE; LIFE_SLOTS_MAX as usize];
 /// By tgid, those whose slot is somebody else's; all where there are no slots.
 #[map]
 pub static DEAD_CHILDREN: HashMap<u32, DeadChild> = HashMap::with_max_entries(32_768, 0);

@@ -50,6 +50,16 @@ pub fn find(key: &ParentKey) -> Option<*mut ParentEntry> {
     PARENTS.get_ptr_mut(key)
 }
 
+/// The entry of a parent, if it is where nearly all are: in the slot, on kernels that have slots.
+#[inline(always)]
+pub fn find_here(key: &ParentKey) -> Option<*mut ParentEntry> {
+    if setting!(parent_slots) == 0 {
+        return PARENTS.get_ptr_mut(key);
+    }
+    let slot = slot_of(key.tgid)?;
+    if is_held_by(slot, key) { entry_in(slot) } else { None }
+}
+
 /// The entry of a parent, null if it has none. `None` where the slot alone does not tell.
 #[inline(always)]
 pub fn find_usual(key: &ParentKey) -> Option<*mut ParentEntry> {

@@ -16,7 +16,7 @@ use crate::{
         notice::death_notice,
         task::{SIGCHLD, TypedTask, with_current},
     },
-    lifecycle::{death_signalled, leader_notified, parent_notified},
+    lifecycle::{another_notified, death_signalled, leader_notified, parent_notified},
     maps::NOTIFIED,
     settings::setting,
 };
@@ -73,7 +73,12 @@ pub fn notify_kretprobe(ctx: RetProbeContext) -> u32 {
         // SAFETY: a per-CPU slot of our own map; the function ran on this CPU with interrupts off.
         let task = unsafe { core::mem::replace(&mut *slot, 0) };
         if task != 0 {
-            parent_notified(task, context::kretprobe_result(ctx.as_ptr()) as u8 != 0);
+            let autoreap = context::kretprobe_result(ctx.as_ptr()) as u8 != 0;
+            if setting!(typed_current) != 0 {
+                parent_notified(task, autoreap);
+            } else {
+                another_notified(task, autoreap);
+            }
         }
     }
     0

@@ -109,7 +109,8 @@ impl<M: Memory> TaskPtr<M> {
     /// that exits leaves its own to another one.
     pub fn has_children(self) -> bool {
         let first: u64 = member!(M, self.0, task_children);
-        as_scalar(first) != self.address() + offset!(task_children)
+        // The verifier allows one pointer less another, and takes it for any number.
+        first.wrapping_sub(self.0) != offset!(task_children)
     }
     /// Whether it has used io_uring, which may wait for children on its behalf.
     pub fn uses_io_uring(self) -> bool {
@@ -137,6 +138,11 @@ impl<M: Memory> TaskPtr<M> {
     pub fn is_init_of_namespace(self) -> bool {
         let signal = self.signal();
         inner_pid(signal.number_at(signal.level())) == 1
+    }
+    /// How deep the PID namespace of this task is, which is not released.
+    pub fn level(self) -> u32 {
+        let pid: u64 = member!(M, self.0, task_thread_pid);
+        member!(M, pid, pid_level)
     }
     pub fn signal(self) -> SignalPtr<M> {
         SignalPtr { address: member!(M, self.0, task_signal), memory: PhantomData }
@@ -261,7 +267,12 @@ impl<M: Memory> SignalPtr<M> {
             return DeadFlags::empty();
         }
         let first: u64 = member!(M, self.address, signal_waiters);
-        if as_scalar(first) == self.waiters() { DeadFlags::NOBODY_WAITED } else { DeadFlags::WAITED }
+        // As above.
+        if first.wrapping_sub(self.address) == offset!(signal_waiters) {
+            DeadFlags::NOBODY_WAITED
+        } else {
+            DeadFlags::WAITED
+        }
     }
     /// Address of the list of the threads that are in a wait call, as a mere number.
     #[inline(always)]

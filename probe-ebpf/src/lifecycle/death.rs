@@ -1,11 +1,6 @@
 //! A death enters the table of dead children. Must not know its notification.
 
-use core::hint::black_box;
-
-use probe_common::{
-    settings::scope,
-    wire::{DeadChild, DeadFlags, ParentKey, TaskRef},
-};
+use probe_common::wire::{DeadChild, DeadFlags, ParentKey, TaskRef};
 
 use crate::{
     dead_child_table::{self, Entered, Place, place_of},
@@ -19,7 +14,7 @@ use crate::{
     lifecycle::release::release_reused_pid,
     parent_table,
     settings::setting,
-    verifier::forget,
+    verifier::{forget, opaque},
 };
 
 /// Whether no hook has seen the death of `tgid`. Where the table was full once, this cannot be told.
@@ -61,24 +56,24 @@ pub fn enter_seen<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: 
 /// parent neither is traced away nor has the kernel reap. Returns false, and has done nothing, where it is another one.
 #[inline(always)]
 pub fn enter_usual(leader: TypedTask, signal: SignalPtr<Typed>, exit_ns: u64) -> bool {
-    if setting!(stream_all) != 0 || setting!(scope) == scope::TREE {
+    if setting!(counts_usual) == 0 {
         return false;
     }
     let process = leader.identity_of_leader();
-    let place = place_of(process.tgid);
+    let Some(place) = dead_child_table::usual_place(process.tgid) else { return false };
     let parent = leader.real_parent();
     let parent_process = parent.identity();
     // Opaque, or the compiler would go on with the other one, which costs more to read.
-    if black_box(leader.notified_parent().0) != parent.0
+    if opaque(leader.notified_parent().0) != parent.0
         || leader.exit_signal() != SIGCHLD
         || signal.nr_threads() != 1
-        || signal.level() != 0
+        || leader.level() != 0
         || parent.autoreaps()
     {
         return false;
     }
     let Some(own) = parent_table::find_usual(&process) else { return false };
-    let Some(child) = dead_child_table::enter_usual(place, process.start_boottime_ns) else { return false };
+    let Some(child) = place.claim(process.start_boottime_ns) else { return false };
     let mut flags = DeadFlags::from_bits_retain(u32::from(parent_process.tgid == 1) * DeadFlags::UNDER_INIT.bits());
     if !own.is_null() {
         flags = flags.union(DeadFlags::PARENT);
@@ -92,7 +87,7 @@ pub fn enter_usual(leader: TypedTask, signal: SignalPtr<Typed>, exit_ns: u64) ->
         (*child).process.ns_pid = process.tgid;
         (*child).process.start_boottime_ns = process.start_boottime_ns;
         (*child).parent = parent_process;
-        (*child).real_parent = parent.address();
+        (*child).real_parent = parent.0;
         (*child).exit_ns = exit_ns;
         (*child).zombie_ns = 0;
         (*child).tracer_tgid = 0;
@@ -133,7 +128,7 @@ fn parent_at_death<M: Memory>(
     let mut flags =
         clone_child.union(if seen_as.by_init { DeadFlags::UNDER_INIT } else { DeadFlags::empty() });
     // Opaque, or the compiler would go on with the other one, which costs more to read.
-    if black_box(notified.0) == parent.0 || notified.tgid() == key.tgid {
+    if opaque(notified.0) == parent.0 || notified.tgid() == key.tgid {
         if exit_signal == SIGCHLD && parent.autoreaps() {
             flags = flags.union(DeadFlags::AUTOREAP);
         }

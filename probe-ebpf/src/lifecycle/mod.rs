@@ -24,8 +24,7 @@ use crate::{
             UNKNOWN, death_of_another, death_of_other_task, notified_as_usual, notified_rarely, own_death,
         },
     },
-    settings::setting,
-    verifier::as_scalar,
+    verifier::{as_scalar, opaque},
 };
 
 /// The last thread of a process exits.
@@ -52,7 +51,7 @@ pub fn death_signalled<M: Memory, N: Memory>(
 ) {
     let notified = dying.notified_parent();
     // Opaque, or the compiler would go on with the target, which costs the verifier more.
-    if current.is_exiting() && core::hint::black_box(notified.0) == target.0 && dying.is_seen_as(nr, notified)
+    if current.is_exiting() && opaque(notified.0) == target.0 && dying.is_seen_as(nr, notified)
     {
         let tgid = dying.tgid();
         if !merged && notified_as_usual(dying, tgid, UNKNOWN, true) {
@@ -69,19 +68,24 @@ pub fn death_signalled<M: Memory, N: Memory>(
     }
 }
 
-/// `do_notify_parent` has run for the task with this address. `autoreap`: the kernel will reap it.
+/// `do_notify_parent` has run for the task with this address. `autoreap`: the kernel will reap it. Only where the current task can
+/// be had as a typed pointer.
 ///
 /// Nearly always that is the leader of the process that is dying just now, and through the current task its members cost
 /// the least to read.
 #[inline(always)]
 pub fn parent_notified(task: u64, autoreap: bool) {
-    if setting!(typed_current) != 0 {
-        let leader = TypedTask::current_typed().leader();
-        if leader.address() == as_scalar(task) {
-            leader_notified(leader, autoreap);
-            return;
-        }
+    let leader = TypedTask::current_typed().leader();
+    if opaque(leader.0) == task {
+        leader_notified(leader, autoreap);
+    } else {
+        another_notified(task, autoreap);
     }
+}
+
+/// The same of any task.
+#[inline(always)]
+pub fn another_notified(task: u64, autoreap: bool) {
     death_of_other_task(as_scalar(task), u32::from(autoreap));
 }
 

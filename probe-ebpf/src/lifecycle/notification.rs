@@ -2,15 +2,13 @@
 //!
 //! Must not know which hook saw it.
 
-use core::hint::black_box;
-
 use probe_common::wire::{DeadChild, DeadFlags, ParentKey};
 
 use crate::{
     dead_child_table::{find, find_usual, place_of, resolve},
     event::{self, Notification},
     kernel::{
-        clock::now_ns,
+        clock::{elapsed_ns, now_ns},
         task::{SIGCHLD, TaskPtr},
         typed::{Memory, Untyped},
         waiters::readiness_for,
@@ -19,7 +17,7 @@ use crate::{
     lifecycle::{death::find_or_enter, merged_signal::count_if_merged, release::released_by_kernel},
     parent_table,
     settings::setting,
-    verifier::forget,
+    verifier::{forget, opaque},
 };
 
 bitflags::bitflags! {
@@ -60,7 +58,7 @@ pub fn own_death<M: Memory>(
 ) {
     let parent = dying.real_parent();
     // Opaque, or the compiler would go on with the other one, which costs more to read.
-    if black_box(dying.notified_parent().0) == parent.0 {
+    if opaque(dying.notified_parent().0) == parent.0 {
         // Where SIGCHLD has its default disposition it is never pending, unless it is blocked: most need no second look.
         if !sees_merged && parent.signal().has_sigchld_pending() {
             count_if_merged(dying.address());
@@ -90,10 +88,10 @@ pub fn notified_as_usual<M: Memory>(dying: TaskPtr<M>, tgid: u32, autoreap: u32,
     if child.zombie_ns != 0
         || child.exit_ns == 0
         || !child.flags.difference(USUAL).is_empty()
-        || child.real_parent != parent.address()
+        || child.real_parent != parent.0
         || child.parent.tgid != parent.tgid()
         // Opaque, or the compiler would go on with the other one, which costs more to read.
-        || black_box(dying.notified_parent().0) != parent.0
+        || opaque(dying.notified_parent().0) != parent.0
         || autoreap == UNKNOWN && parent.autoreaps_though_signalled()
     {
         return false;
@@ -102,13 +100,13 @@ pub fn notified_as_usual<M: Memory>(dying: TaskPtr<M>, tgid: u32, autoreap: u32,
     if !sees_merged && signal.has_sigchld_pending() {
         return false;
     }
-    let Some(entry) = parent_table::find(&child.parent) else { return false };
+    let Some(entry) = parent_table::find_here(&child.parent) else { return false };
     let readiness = signal.readiness();
     if readiness.intersects(DeadFlags::WAITED) && has_reaped_late(entry) {
         return false;
     }
     let now = now_ns();
-    count_announced(entry, now.saturating_sub(child.exit_ns));
+    count_announced(entry, elapsed_ns(child.exit_ns, now));
     child.flags = child.flags.union(readiness);
     child.zombie_ns = now;
     true
@@ -233,7 +231,7 @@ fn notified<M: Memory>(
     // hash, so the rest is verified once, not twice.
     child.zombie_ns = now;
     if first || moved {
-        let teardown_ns = if first && exit_ns != 0 { now.saturating_sub(exit_ns) } else { UNKNOWN_NS };
+        let teardown_ns = if first && exit_ns != 0 { elapsed_ns(exit_ns, now) } else { UNKNOWN_NS };
         let was_slow =
             count_zombie(new.tgid, new.start_boottime_ns, parent.address(), u32::from(moved), teardown_ns);
         // For whom they wait costs more to find out. It matters of a reap that will be slow, and who was slow once may be again.

@@ -2,10 +2,7 @@
 //!
 //! Must not know which hook saw it.
 
-use probe_common::{
-    settings::scope,
-    wire::{DeadFlags, EventFlags, NsPid, TaskRef},
-};
+use probe_common::wire::{DeadFlags, EventFlags, NsPid, TaskRef};
 
 use crate::{
     dead_child_table::{
@@ -13,7 +10,7 @@ use crate::{
     },
     event, filter,
     kernel::{
-        clock::now_ns,
+        clock::{elapsed_ns, now_ns},
         task::{TaskPtr, process_of, with_current},
         typed::Memory,
     },
@@ -26,15 +23,18 @@ use crate::{
 /// `release_task` is entered for `task`.
 #[inline(always)]
 pub fn task_released<M: Memory>(task: TaskPtr<M>) {
-    let tgid = task.tgid();
-    if task.pid() != tgid {
-        return;
-    }
+    // That of a thread is no process's.
+    let tgid = task.pid();
     // An exiting task (the child itself, its dying parent) does the kernel's work; it does not wait.
     let start_boottime_ns = task.start_boottime_ns();
     with_current!(|current| {
         let by_wait = !current.is_exiting();
-        if !by_wait || !reaped_as_usual(tgid, start_boottime_ns, current.tgid()) {
+        let is_counted = if by_wait {
+            reaped_as_usual(tgid, start_boottime_ns, current.tgid())
+        } else {
+            task.tgid() != tgid
+        };
+        if !is_counted {
             released(tgid, start_boottime_ns, current, by_wait, EventFlags::empty());
         }
     });
@@ -90,32 +90,28 @@ const USUAL: DeadFlags =
 /// instructions and in place. Otherwise the caller calls [`released`].
 #[inline(always)]
 fn reaped_as_usual(tgid: u32, start_boottime_ns: u64, reaper_tgid: u32) -> bool {
-    if setting!(stream_all) != 0 || setting!(scope) == scope::TREE {
+    if setting!(counts_usual) == 0 {
         return false;
     }
     let place = place_of(tgid);
     let Some(child) = find_usual(place, tgid) else { return false };
     // SAFETY: a value of our own map; read before it is taken out.
-    let (start, parent, since_ns, flags, ns_inum) = unsafe {
-        (
-            (*child).process.start_boottime_ns,
-            (*child).parent,
-            (*child).zombie_ns,
-            (*child).flags,
-            (*child).ns_inum,
-        )
-    };
-    let latency_ns = now_ns().saturating_sub(since_ns);
-    if parent.tgid != reaper_tgid
-        || !flags.difference(USUAL).is_empty()
-        || ns_inum != 0
-        || since_ns == 0
-        || latency_ns >= setting!(slow_ns)
+    let child = unsafe { &*child };
+    let start = child.process.start_boottime_ns;
+    if child.parent.tgid != reaper_tgid
+        || !child.flags.difference(USUAL).is_empty()
+        || child.ns_inum != 0
         || start_boottime_ns != 0 && start_boottime_ns != start
     {
         return false;
     }
-    let Some(entry) = parent_table::find(&parent) else { return false };
+    let (since_ns, flags) = (child.zombie_ns, child.flags);
+    let Some(entry) = parent_table::find_here(&child.parent) else { return false };
+    let latency_ns = elapsed_ns(since_ns, now_ns());
+    // Where nobody was notified, that is since the boot.
+    if since_ns == 0 || latency_ns >= setting!(slow_ns) {
+        return false;
+    }
     // Only the hook that takes it out counts it: a wait's return and the free may run at the same time on two CPUs.
     if take_out_usual(place, tgid, start) {
         count_reap(entry, latency_ns);
@@ -169,7 +165,7 @@ fn released<M: Memory>(
         what = what.union(Release::AUTO);
     }
     let since = if child.zombie_ns != 0 { child.zombie_ns } else { child.exit_ns };
-    let latency_ns = now.saturating_sub(since);
+    let latency_ns = elapsed_ns(since, now);
     // Of a child older than the tracer the latency is a lower bound; a tracer's is not the parent's doing.
     let mut wrong = child.flags.intersects(DeadFlags::PREEXISTING.union(DeadFlags::HELD))
         || latency_ns >= setting!(slow_ns);

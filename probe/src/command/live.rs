@@ -23,7 +23,7 @@ use crate::{
             options::{self, Subscription, TracerOptions},
             tracer,
         },
-        host::{clock, privileges},
+        host::{clock, privileges, self_usage},
         live::{Live, Pace, ThisHost},
         wakeups::Wakeups,
     },
@@ -109,6 +109,8 @@ impl Attached {
         if let Err(error) = privileges::drop_to_reading() {
             tracing::warn!(%error, "more privileges are kept than needed");
         }
+        // The kernel's types took room while the programs were loaded.
+        self_usage::give_small_pieces_back();
         let pipeline = Pipeline::new(&session, recording, used_for == Use::Report);
         let pace = match used_for {
             Use::Lines { for_a_person: false } if !pipeline.wants_details() => Pace::Relaxed,

@@ -2,11 +2,11 @@
 //!
 //! Must not know whose stacks are sent, nor what is made of a stack.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, RingBuf},
+    maps::{HashMap, Map, MapData, RingBuf},
 };
 use probe_common::interpreter::Interpreter;
 
@@ -18,32 +18,56 @@ use super::{
 };
 use crate::{model::Identity, source::host::fork_site::Stack};
 
-/// Where stacks arrive.
-pub struct ForkStackRing {
-    /// `None` where none are asked for.
-    ring: Option<RingBuf<MapData>>,
+/// Where stacks arrive. It is mapped into our memory once somebody's stacks are sent: before that it would only take room.
+pub enum ForkStackRing {
+    /// None are asked for.
+    None,
+    Unmapped(MapData),
+    Mapped(RingBuf<MapData>),
 }
 
 impl ForkStackRing {
     pub fn take(ebpf: &mut Ebpf, wanted: ForkStacks) -> Result<Self, BpfError> {
-        let ring = if wanted == ForkStacks::None {
-            None
-        } else {
-            let ring = ebpf.take_map("FORK_STACKS").and_then(|map| RingBuf::try_from(map).ok());
-            Some(ring.ok_or_else(|| broken_object("the map FORK_STACKS is missing"))?)
+        if wanted == ForkStacks::None {
+            return Ok(Self::None);
+        }
+        let Some(Map::RingBuf(map)) = ebpf.take_map("FORK_STACKS") else {
+            return Err(broken_object("the map FORK_STACKS is missing"));
         };
-        Ok(Self { ring })
+        let mut ring = Self::Unmapped(map);
+        if wanted == ForkStacks::OfAll {
+            ring.map();
+        }
+        Ok(ring)
+    }
+
+    /// Maps it, if it is not. Where that fails no stack is received.
+    pub fn map(&mut self) {
+        *self = match std::mem::replace(self, Self::None) {
+            Self::Unmapped(map) => match RingBuf::try_from(Map::RingBuf(map)) {
+                Ok(ring) => Self::Mapped(ring),
+                Err(error) => {
+                    tracing::warn!(%error, "where processes fork is not shown");
+                    Self::None
+                }
+            },
+            as_it_is => as_it_is,
+        };
     }
 
     /// The descriptor that becomes readable when stacks wait.
     pub fn readiness(&self) -> Option<BorrowedFd<'_>> {
-        // SAFETY: the ring buffer's descriptor lives as long as self, which the lifetime says.
-        self.ring.as_ref().map(|ring| unsafe { BorrowedFd::borrow_raw(ring.as_raw_fd()) })
+        match self {
+            Self::None => None,
+            Self::Unmapped(map) => Some(map.fd().as_fd()),
+            // SAFETY: the ring buffer's descriptor lives as long as self, which the lifetime says.
+            Self::Mapped(ring) => Some(unsafe { BorrowedFd::borrow_raw(ring.as_raw_fd()) }),
+        }
     }
 
     /// Takes up to `most` stacks. Returns true if that was all.
     pub fn drain(&mut self, most: usize, mut take: impl FnMut(Stack)) -> bool {
-        let Some(ring) = &mut self.ring else { return true };
+        let Self::Mapped(ring) = self else { return true };
         for _ in 0..most {
             let Some(record) = ring.next() else { return true };
             decode::fork_stack(&record).map(&mut take);

@@ -70,7 +70,6 @@ pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, Bpf
         .map_max_entries("SUSPECTS", suspects)
         .map_max_entries("INTERPRETERS", interpreters)
         .map_max_entries("SENT_SIGNALS", options.subscription.kills.room())
-        .map_max_entries("DEAD_CHILD_SLOTS", settings.0.life_slots.max(1))
         .map_max_entries("DEAD_CHILDREN", options.lives)
         .map_max_entries("NS_PIDS", options.lives)
         .map_max_entries("TARGETS", followed_max(options))

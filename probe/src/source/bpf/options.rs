@@ -6,6 +6,7 @@ use nix::libc;
 use probe_common::{
     offsets::{MISSING, Offsets},
     settings::{Settings, fork_stacks, kills, scope, user_registers},
+    wire::LIFE_SLOTS_MAX,
 };
 
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
 };
 
 /// As many as stay in the CPU's cache; what dies within as many pids of an unreaped one goes to the hash.
-const LIFE_SLOTS_MAX: u32 = 4_096;
 
 /// Parents of a host are hundreds: few find their slot taken.
 const PARENT_SLOTS_MAX: u32 = 4_096;
@@ -206,6 +206,7 @@ pub fn settings(options: &TracerOptions) -> Settings {
         Coverage::Exceptions { slow_ns } => (settings.stream_all, settings.slow_ns) = (0, slow_ns),
         Coverage::LateReaps { min_latency_ns } => settings.min_latency_ns = min_latency_ns,
     }
+    settings.counts_usual = u32::from(settings.stream_all == 0 && settings.scope != scope::TREE);
     settings.fork_stacks = match options.subscription.fork_stacks {
         ForkStacks::None => fork_stacks::NONE,
         ForkStacks::OfTargets => fork_stacks::OF_TARGETS,

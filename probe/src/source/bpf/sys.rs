@@ -1,4 +1,4 @@
-//! What `bpf(2)` says of programs and aya does not hand out. Must not know which programs there are.
+//! What `bpf(2)` does and aya does not hand out. Must not know which programs and maps there are.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -19,6 +19,30 @@ pub fn count_runs() -> Result<OwnedFd, BpfError> {
     }
     // SAFETY: a new descriptor of ours.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Reads the only value of an array. `value` is as long as the map says.
+pub fn read_value(map: BorrowedFd<'_>, value: &mut [u8]) -> nix::Result<()> {
+    const BPF_MAP_LOOKUP_ELEM: nix::libc::c_long = 1;
+    #[repr(C)]
+    struct Attr {
+        map_fd: u32,
+        key: u64,
+        value: u64,
+        flags: u64,
+    }
+    let key = 0u32;
+    let mut attr = Attr {
+        map_fd: map.as_raw_fd() as u32,
+        key: (&raw const key) as u64,
+        value: value.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: attr and all it points to are ours, alive during the call, and as long as the map's sizes.
+    let result = unsafe {
+        nix::libc::syscall(nix::libc::SYS_bpf, BPF_MAP_LOOKUP_ELEM, &raw mut attr, size_of::<Attr>())
+    };
+    Errno::result(result).map(drop)
 }
 
 /// `bpf_prog_info` of a program, as far as this kernel fills it in.

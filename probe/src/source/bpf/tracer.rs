@@ -198,6 +198,9 @@ impl Tracer {
     /// Has more sent of these processes than of others, where that was asked for: the stacks of their forks, and who killed
     /// their children.
     pub fn look_closer(&mut self, suspects: &[Task]) {
+        if !suspects.is_empty() {
+            self.stacks.map();
+        }
         self.suspects.set(&mut self.ebpf, suspects);
     }
 
