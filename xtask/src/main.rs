@@ -55,6 +55,9 @@ enum Command {
         /// With one hash insert and delete per exit
         #[arg(long)]
         hash: bool,
+        /// Close them again at once
+        #[arg(long)]
+        briefly: bool,
     },
     /// Write anew what replays of the recordings in tests/data must give
     Goldens {
@@ -79,7 +82,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Instructions { freeze } => instructions::instructions(freeze),
-        Command::Empty { hash } => bench::empty(hash),
+        Command::Empty { hash, briefly } => bench::empty(hash, briefly),
         Command::Goldens { record } => goldens::goldens(record),
         Command::Docs { check } => docs::docs(check),
     };

@@ -24,8 +24,8 @@ pub fn keep_object() -> Outcome {
     fs::copy(&built, object()).map(drop).map_err(|error| format!("cannot copy {}: {error}", built.display()))
 }
 
-/// Attaches them and stays; with `hash` one of them makes an entry and takes it away.
-pub fn empty(hash: bool) -> Outcome {
+/// Attaches them and stays, or goes `briefly`; with `hash` one of them makes an entry and takes it away.
+pub fn empty(hash: bool, briefly: bool) -> Outcome {
     let fail = |error: &dyn std::fmt::Display| format!("cannot attach the empty programs: {error}");
     let mut ebpf = Ebpf::load_file(object()).map_err(|error| fail(&error))?;
     let btf = Btf::from_sys_fs().map_err(|error| fail(&error))?;
@@ -47,6 +47,9 @@ pub fn empty(hash: bool) -> Outcome {
         Ok::<(), String>(())
     });
     calls.map_err(|error| fail(&error))??;
+    if briefly {
+        return Ok(());
+    }
     // SIGINT does what it does to every program that does not catch it; the kernel detaches what we leave.
     loop {
         thread::park();

@@ -55,7 +55,7 @@ pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
     let beside = against_truth(args)?;
     drop(load);
     let mut text = section(
-        "Latency error",
+        "How right are the latencies?",
         "`reap_latency_ns` of each reap as `reapwatch trace --pid` tells it, against two bounds that the parent has \
          from clock readings around its calls: *outside* is the distance from the nearer bound, 0 where it lies \
          between (at least so wrong); *farther* is the distance from the farther one (at most so wrong). \

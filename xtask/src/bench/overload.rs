@@ -57,7 +57,7 @@ pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
     let number = |field: &str| report["lost"][field].as_u64().unwrap_or(0);
     let lost = number("events") + number("map_full") + number("probe_missed");
     let mut text = section(
-        "At the highest fork rate",
+        "What happens at the highest fork rate?",
         &format!(
             "`reapwatch watch` for {} s beside 2 callers of vfork; the report's `exited` and `reaped` of that parent \
              against the parent's own count, and whether the totals of all parents hold them and balance.",

@@ -79,15 +79,14 @@ fn cost(figures: &[(f64, f64)]) -> Option<Cost> {
 
 fn targets(all: &[Own]) -> Vec<Target> {
     let mut targets = Vec::new();
-    for (name, short, most) in [(WATCH, "watch", 1.0), (TRACE, "trace", 5.0)] {
+    for (name, short, most) in [(WATCH, "watch", 0.5), (TRACE, "trace", 3.0)] {
         let Some(own) = all.iter().find(|own| own.tracer == name) else { continue };
         for (load, cost) in [(FORK, &own.fork), (FORK_EXEC, &own.fork_exec)] {
             let what = format!("tracer's CPU per life, {}, {short}", load.name);
             targets.push(Target::new(what, most, "µs", cost.ns.median / 1e3));
         }
-        if name == WATCH {
-            targets.push(Target::new("RSS, watch", 16.0, "MB", own.resident_mb));
-        }
+        let most_mb = if name == WATCH { 8.0 } else { 16.0 };
+        targets.push(Target::new(format!("RSS, {short}"), most_mb, "MB", own.resident_mb));
     }
     targets
 }
@@ -108,7 +107,7 @@ fn text(all: &[Own], args: &BenchArgs) -> String {
         })
         .collect();
     let mut text = section(
-        "The tracer's own CPU time and memory",
+        "What does the tracer itself use?",
         &format!(
             "µs of CPU per life over runs of {} ms and the {} ms after each, the tracer's timers included, so that a life \
              costs more where there are fewer a second; output to /dev/null. RSS when all was done.",

@@ -76,7 +76,7 @@ pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
         rows.push(row(&situation, args)?);
     }
     let mut text = section(
-        "What grows with what",
+        "What grows with what?",
         "`reapwatch --max-parents 131072 --max-unreaped 131072 watch`, begun before, with `pid_max` at 4,194,304. A walk is the \
          kernel's time in the program that writes the task list, every 5 s. The end is from ^C to the end of the process: one \
          more walk, the report, and closing what is attached.",

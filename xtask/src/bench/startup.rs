@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
@@ -27,7 +27,7 @@ const STARTS_MAX: usize = 15;
 
 /// How long it takes, about.
 pub fn seconds(args: &BenchArgs) -> f64 {
-    args.pairs.min(STARTS_MAX) as f64 * 0.3
+    args.pairs.min(STARTS_MAX) as f64 * 1.5
 }
 
 pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
@@ -44,16 +44,52 @@ pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
         return Err("not one start".into());
     };
     let mut text = section(
-        "Start-up",
-        "`reapwatch trace --format json` while a process dies every few ms, ms from just before its exec: to the first event's own \
-         time, and to its line in the reader's hands. Median (quartiles; lowest–highest).",
+        "How long does a start take, and a whole run?",
+        "*First event*, *first line*: `reapwatch trace --format json` while a process dies every few ms, ms from just before its exec \
+         to the first event's own time, and to its line in the reader's hands. *Whole run*: `reapwatch run -- /bin/true`, and \
+         beside it in pairs a program that attaches empty programs to the same hooks and closes them: what the kernel takes for \
+         that alone, most of it grace periods. Median (quartiles; lowest–highest).",
     );
+    let (run_ms, empty_ms) = whole_runs(args)?;
     text.push_str(&table(
-        &["first event, ms", "first line, ms"],
-        &[vec![format!("{first_event_ms:.1}"), format!("{first_line_ms:.1}")]],
+        &["first event, ms", "first line, ms", "whole run, ms", "empty programs, attached and closed, ms"],
+        &[vec![
+            format!("{first_event_ms:.1}"),
+            format!("{first_line_ms:.1}"),
+            format!("{run_ms:.0}"),
+            format!("{empty_ms:.0}"),
+        ]],
     ));
-    let targets = vec![Target::new("start to first event", 60.0, "ms", first_event_ms.median)];
+    let targets = vec![
+        Target::new("start to first event", 45.0, "ms", first_event_ms.median),
+        Target::new("a whole run of `true`", 120.0, "ms", run_ms.median),
+        Target::new(
+            "the same beside attaching and closing empty programs",
+            empty_ms.median,
+            "ms",
+            run_ms.median,
+        ),
+    ];
     Ok(Measured { text, targets })
+}
+
+/// ms from just before the start to the end: of a run of `true`, and of the empty programs.
+fn whole_runs(args: &BenchArgs) -> Outcome<(Spread, Spread)> {
+    let own = std::env::current_exe().map_err(|error| format!("cannot find xtask: {error}"))?;
+    let (mut runs, mut empties) = (Vec::new(), Vec::new());
+    for _ in 0..args.pairs.min(STARTS_MAX) {
+        runs.push(whole_ms(Command::new(reapwatch()).args(["run", "--", "true"]))?);
+        empties.push(whole_ms(Command::new(&own).args(["empty", "--briefly"]))?);
+    }
+    Spread::of(runs).zip(Spread::of(empties)).ok_or_else(|| "not one run".into())
+}
+
+fn whole_ms(command: &mut Command) -> Outcome<f64> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let began = Instant::now();
+    let status = command.status().map_err(|error| format!("cannot start {command:?}: {error}"))?;
+    let ms = began.elapsed().as_secs_f64() * 1e3;
+    if status.success() { Ok(ms) } else { Err(format!("{command:?}: {status}")) }
 }
 
 /// Something must happen to be seen: a process every few milliseconds, which leaves the CPUs to whoever starts.
