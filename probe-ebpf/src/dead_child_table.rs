@@ -66,13 +66,12 @@ pub fn place_of(tgid: u32) -> Place {
 #[derive(Clone, Copy)]
 pub struct UsualPlace(Slot<()>);
 
-/// That of `tgid`. Starts to fetch it.
+/// That of `tgid`, if nobody with these low bits is elsewhere: there may be an earlier process of this tgid, whose release no
+/// hook has seen. Fetches it.
 #[inline(always)]
 pub fn usual_place(tgid: u32) -> Option<UsualPlace> {
     let slot = slot_of(tgid)?;
-    // SAFETY: a value of our own map.
-    unsafe { prefetch(slot.address::<u64>()) };
-    Some(UsualPlace(slot))
+    if slot.has_overflow() { None } else { Some(UsualPlace(slot)) }
 }
 
 impl UsualPlace {
