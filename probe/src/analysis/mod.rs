@@ -102,6 +102,7 @@ pub fn tracer(tracer_stats: &model::TracerStats) -> Tracer {
     Tracer {
         cpu_ns: tracer_stats.cpu_ns,
         resident_bytes: tracer_stats.resident_bytes,
+        kernel_bytes: tracer_stats.kernel_bytes,
         recursion_misses: tracer_stats.programs.iter().map(|one| one.recursion_misses).sum(),
         programs: programs.collect(),
         maps: maps.collect(),

@@ -210,6 +210,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
                     out.put_u64_le(value);
                 }
             }
+            out.put_u64_le(tracer_stats.kernel_bytes);
             kind::UPKEEP
         }
         Input::End { time_ns } => {

@@ -305,7 +305,8 @@ pub fn input() -> impl Strategy<Value = Input> {
                     refused: n[2],
                 });
                 let (programs, maps) = (programs.collect(), maps.collect());
-                Input::TracerStats(Box::new(TracerStats { cpu_ns, resident_bytes, programs, maps }))
+                let kernel_bytes = resident_bytes / 2;
+                Input::TracerStats(Box::new(TracerStats { cpu_ns, resident_bytes, kernel_bytes, programs, maps }))
             }
         ),
         time().prop_map(|time_ns| Input::End { time_ns }),

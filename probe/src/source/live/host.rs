@@ -174,7 +174,7 @@ impl Host for ThisHost {
         }
         let (programs, maps) = self.tracer.tracer_stats();
         let (cpu_ns, resident_bytes) = self_usage::cost();
-        TracerStats { cpu_ns, resident_bytes, programs, maps }
+        TracerStats { cpu_ns, resident_bytes, kernel_bytes: self_usage::kernel_bytes(), programs, maps }
     }
 
     fn watch_begins(&mut self, first: &Snapshot) {
