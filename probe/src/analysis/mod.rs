@@ -17,11 +17,13 @@ mod sentence;
 pub mod time;
 mod unreaped;
 mod verdict;
+mod workload;
 
 #[cfg(test)]
 mod tests;
 
 pub use line::event_line;
+pub use workload::workload;
 
 use std::borrow::Cow;
 
@@ -152,6 +154,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         pid: known.task.identity.tgid,
         ns_pid: ns_pid(&known.task),
         start_time: time::rfc3339(session, known.task.identity.start_boottime_ns),
+        start_boottime_ns: known.task.identity.start_boottime_ns,
         comm: known.task.comm.text().into_owned(),
         command_line: command_line(&info),
         executable: text(&info.executable).into_owned(),

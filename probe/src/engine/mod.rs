@@ -21,6 +21,7 @@ mod slow_reaps;
 mod snapshot;
 mod suspects;
 mod tables;
+mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unfreed;
@@ -40,6 +41,7 @@ pub use process::{LooksDead, Process, State};
 pub use provenance::{Provenance, Provenances};
 use released::Released;
 pub use slow_reaps::{SlowReaps, Waited};
+pub use tally::Tally;
 use unfreed::Unfreed;
 pub use view::View;
 

@@ -90,7 +90,7 @@ async fn watched(host: FakeHost, coverage: Coverage, subscriber: &mut Counting) 
     let file = Shared::default();
     let session = Session { grace_ns: 5_000_000_000, ..Session::default() };
     let recording = RecordingFile::begin(Box::new(file.clone()), Path::new("test.rec"), &session);
-    let mut pipeline = Pipeline::new(&session, Some(recording.expect("memory")), true);
+    let mut pipeline = Pipeline::new(&session, Some(recording.expect("memory")), Details::OfLeakers);
     let begin = Begin { time_ns: NOW_NS, scope: Scope::Host, coverage };
     let mut live = Live::open(host, begin, first(), Pace::Prompt);
     let stop = async {
@@ -105,7 +105,7 @@ async fn watched(host: FakeHost, coverage: Coverage, subscriber: &mut Counting) 
 
 async fn replayed(recording: impl Read, subscriber: &mut Counting) -> Engine {
     let mut replay = Replay::new(Reader::open(recording).expect("a recording"));
-    let mut pipeline = Pipeline::new(&Session::default(), None, false);
+    let mut pipeline = Pipeline::new(&Session::default(), None, Details::None);
     pipeline.run_to_end(&mut replay, &mut [subscriber]).await.expect("nothing fails");
     assert!(!replay.is_empty());
     pipeline.into_engine()
@@ -158,7 +158,7 @@ async fn a_recording_that_was_cut_off_ends_with_what_there_is() {
 async fn a_subscriber_that_fails_ends_the_pipeline() {
     let mut host = FakeHost { is_exact: true, ..FakeHost::at(NOW_NS) };
     host.events.push_back((1, exit(NOW_NS + 10, 20, 10)));
-    let mut pipeline = Pipeline::new(&Session::default(), None, false);
+    let mut pipeline = Pipeline::new(&Session::default(), None, Details::None);
     let begin = Begin { time_ns: NOW_NS, ..Begin::default() };
     let mut live = Live::open(host, begin, first(), Pace::Relaxed);
     let stop = async { ((), None) };
@@ -174,7 +174,7 @@ async fn a_window_too_short_for_a_reading_has_evidence_of_the_suspects_that_live
     let tasks = vec![seen(10, 1, TaskState::Running), seen(20, 10, TaskState::Zombie)];
     let host = FakeHost { is_exact: true, tasks: tasks.clone(), ..FakeHost::at(LATER_NS) };
     let session = Session { grace_ns: 5_000_000_000, ..Session::default() };
-    let mut pipeline = Pipeline::new(&session, None, false);
+    let mut pipeline = Pipeline::new(&session, None, Details::None);
     let begin = Begin { time_ns: NOW_NS, ..Begin::default() };
     let mut live = Live::open(host, begin, Snapshot { tasks, ..first() }, Pace::Relaxed);
     pipeline.run_until(&mut live, async { ((), None) }, &mut []).await.expect("a kernel");

@@ -8,6 +8,7 @@ pub mod explain_text;
 pub mod folded;
 mod fork_site_text;
 pub mod json;
+pub mod metrics_text;
 pub mod pprof;
 pub mod reap_text;
 pub mod report_text;

@@ -7,16 +7,19 @@
 
 #![deny(missing_docs, reason = "users and scripts depend on every field")]
 
+pub mod alert;
 pub mod doctor;
 mod event;
 pub mod explain;
 mod fork_site;
 mod ledger;
+pub mod metrics;
 mod parent;
 pub mod profile;
 pub mod reap;
 mod tracer;
 pub mod words;
+mod workload;
 
 #[cfg(test)]
 pub mod sample;
@@ -30,6 +33,7 @@ pub use parent::{
     Cause, CauseKind, LatencySummary, Note, NoteKind, Parent, SlowPart, SlowReaps, Verdict, Waits,
 };
 pub use tracer::{MapFill, ProgramCost, Tracer};
+pub use workload::{Workload, WorkloadKind};
 
 use std::borrow::Cow;
 

@@ -1,0 +1,338 @@
+//! When a person is told: once when something is found, once when its cause is known, once when it is over.
+//!
+//! Owns the open alerts, in bounded memory. Must not judge: verdicts and causes are the report's.
+
+use foldhash::{HashMap, HashMapExt};
+
+use super::{
+    Pattern,
+    pace::Pace,
+    workloads::{Workloads, identity},
+};
+use crate::{
+    analysis::time::rfc3339,
+    model::{Identity, Session},
+    report::{
+        Cause, CauseKind, Lost, Parent, Report, Rfc3339, SlowReaps, Verdict, Workload,
+        alert::{Alert, AlertKind, AlertParent, AlertState, SCHEMA},
+        metrics::AlertCounts,
+        words,
+    },
+};
+
+/// Most alerts that are open at once; more are counted, and left out.
+const OPEN_MAX: usize = 1_024;
+
+/// What is worth an alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// A parent must leave at least so many dead children unreaped.
+    pub least_unreaped: u64,
+    /// It must have reaped at least so many children late since the last look.
+    pub least_late: u64,
+    /// A thing is over when it has not been seen for so long.
+    pub over_after_ns: u64,
+    pub silences: Vec<Silence>,
+}
+
+/// What is not told. All that it names must be so.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Silence {
+    /// The short name of the parent.
+    pub command: Option<Pattern>,
+    /// The name of the workload.
+    pub workload: Option<Pattern>,
+    /// The strongest cause, as JSON has it.
+    pub cause: Option<CauseKind>,
+    /// When it ends, in ns since the epoch. `None`: never.
+    pub until_ns: Option<i128>,
+}
+
+impl Silence {
+    fn covers(&self, parent: &AlertParent, time_ns: i128) -> bool {
+        let workload = parent.workload.as_ref().map_or("", |workload| &workload.name);
+        self.until_ns.is_none_or(|until_ns| time_ns < until_ns)
+            && self.command.as_ref().is_none_or(|pattern| pattern.matches(&parent.comm))
+            && self.workload.as_ref().is_none_or(|pattern| pattern.matches(workload))
+            && self.cause.is_none_or(|kind| parent.cause.as_ref().is_some_and(|cause| cause.kind == kind))
+    }
+}
+
+/// The open alerts.
+#[derive(Debug)]
+pub struct Alerts {
+    rules: Rules,
+    open: HashMap<(AlertKind, Identity), Open>,
+    /// How many children each parent had reaped late when it was last seen.
+    late: HashMap<Identity, u64>,
+    pace: Pace<Option<Workload>>,
+    /// What had been lost when it was last looked at.
+    lost: Lost,
+    /// What was lost since, and when it began and last grew.
+    loss: Option<Loss>,
+    counts: AlertCounts,
+}
+
+/// What is the matter with one parent.
+#[derive(Debug)]
+struct Open {
+    since_ns: u64,
+    /// When it was last so.
+    seen_ns: u64,
+    is_told: bool,
+    is_counted_silenced: bool,
+    is_cause_told: bool,
+    /// As it was then.
+    parent: AlertParent,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    since_ns: u64,
+    seen_ns: u64,
+}
+
+/// The time in the forms that are needed.
+#[derive(Clone, Copy)]
+struct Now {
+    boottime_ns: u64,
+    epoch_ns: i128,
+    text: Rfc3339,
+}
+
+impl Alerts {
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            open: HashMap::new(),
+            late: HashMap::new(),
+            pace: Pace::default(),
+            lost: Lost::default(),
+            loss: None,
+            counts: AlertCounts::default(),
+        }
+    }
+
+    /// Open alerts stay open.
+    pub fn reconfigure(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    pub fn counts(&self) -> AlertCounts {
+        self.counts
+    }
+
+    /// What there is to tell of a report.
+    pub fn observe(
+        &mut self,
+        report: &Report,
+        session: &Session,
+        workloads: &Workloads,
+        now_ns: u64,
+    ) -> Vec<Alert> {
+        let now = Now {
+            boottime_ns: now_ns,
+            epoch_ns: i128::from(now_ns) + i128::from(session.anchor.realtime_minus_boottime_ns),
+            text: rfc3339(session, now_ns),
+        };
+        let mut alerts = Vec::new();
+        let mut late = HashMap::new();
+        for parent in &report.parents {
+            let whose = identity(parent);
+            if !parent.alive {
+                // Whatever it left has another parent now.
+                for kind in [AlertKind::Leak, AlertKind::Slow] {
+                    alerts.extend(self.close((kind, whose), now));
+                }
+                continue;
+            }
+            let late_now = parent.slow_reaps.as_ref().map_or(0, late_reaps);
+            let late_more = late_now.saturating_sub(self.late.get(&whose).copied().unwrap_or(0));
+            if late_now > 0 {
+                late.insert(whose, late_now);
+            }
+            let leaks =
+                parent.verdict >= Verdict::Leaking && parent.left_by_itself() >= self.rules.least_unreaped;
+            let is_leak_open = leaks || self.open.contains_key(&(AlertKind::Leak, whose));
+            let kind = match () {
+                () if leaks => AlertKind::Leak,
+                // Of a parent that leaks it is no news that others are late.
+                () if !is_leak_open && late_more >= self.rules.least_late.max(1) => AlertKind::Slow,
+                () => continue,
+            };
+            alerts.extend(self.see((kind, whose), described(parent, workloads), now));
+        }
+        self.late = late;
+        alerts.extend(self.close_what_is_over(now));
+        alerts.extend(self.loss(report.lost, now));
+        self.counts.sent += alerts.len() as u64;
+        alerts
+    }
+
+    /// It is so now.
+    fn see(&mut self, key: (AlertKind, Identity), parent: AlertParent, now: Now) -> Vec<Alert> {
+        if !self.open.contains_key(&key) && self.open.len() >= OPEN_MAX {
+            self.counts.beyond_limit += 1;
+            return Vec::new();
+        }
+        let open = self.open.entry(key).or_insert_with(|| Open {
+            since_ns: now.boottime_ns,
+            seen_ns: now.boottime_ns,
+            is_told: false,
+            is_counted_silenced: false,
+            is_cause_told: false,
+            parent: parent.clone(),
+        });
+        let is_new = open.since_ns == now.boottime_ns;
+        (open.seen_ns, open.parent) = (now.boottime_ns, parent);
+        let is_silenced = self.rules.silences.iter().any(|one| one.covers(&open.parent, now.epoch_ns));
+        if is_silenced {
+            self.counts.silenced += u64::from(!std::mem::replace(&mut open.is_counted_silenced, true));
+            return Vec::new();
+        }
+        let is_cause_known = open.parent.cause.is_some();
+        let state = match () {
+            () if !open.is_told => {
+                if !self.pace.allows(open.parent.workload.clone(), now.boottime_ns) {
+                    self.counts.beyond_limit += u64::from(is_new);
+                    return Vec::new();
+                }
+                open.is_told = true;
+                AlertState::Found
+            }
+            () if is_cause_known && !open.is_cause_told => AlertState::CauseKnown,
+            () => return Vec::new(),
+        };
+        open.is_cause_told = is_cause_known;
+        vec![alert(key, state, open, now)]
+    }
+
+    /// It is over, if it was open. Only who was told of it is told that.
+    fn close(&mut self, key: (AlertKind, Identity), now: Now) -> Option<Alert> {
+        let open = self.open.remove(&key)?;
+        open.is_told.then(|| alert(key, AlertState::Over, &open, now))
+    }
+
+    fn close_what_is_over(&mut self, now: Now) -> Vec<Alert> {
+        let is_over = |open: &Open| {
+            open.seen_ns < now.boottime_ns
+                && now.boottime_ns.saturating_sub(open.seen_ns) >= self.rules.over_after_ns
+        };
+        let mut over: Vec<_> =
+            self.open.iter().filter(|(_, open)| is_over(open)).map(|(key, _)| *key).collect();
+        over.sort_unstable();
+        over.into_iter().filter_map(|key| self.close(key, now)).collect()
+    }
+
+    fn loss(&mut self, lost: Lost, now: Now) -> Option<Alert> {
+        let more = Lost {
+            events: lost.events.saturating_sub(self.lost.events),
+            map_full: lost.map_full.saturating_sub(self.lost.map_full),
+            probe_missed: lost.probe_missed.saturating_sub(self.lost.probe_missed),
+            damaged: lost.damaged.saturating_sub(self.lost.damaged),
+        };
+        self.lost = lost;
+        let say = |state, text: String, since_ns: u64, lost| Alert {
+            schema: SCHEMA,
+            time: now.text,
+            alert: AlertKind::Loss,
+            state,
+            id: format!("loss-{since_ns}"),
+            text,
+            parent: None,
+            lost,
+            lasted_ns: (state == AlertState::Over).then(|| now.boottime_ns.saturating_sub(since_ns)),
+        };
+        match (&mut self.loss, more != Lost::default()) {
+            (Some(loss), true) => {
+                loss.seen_ns = now.boottime_ns;
+                None
+            }
+            (None, true) => {
+                let since_ns = now.boottime_ns;
+                self.loss = Some(Loss { since_ns, seen_ns: since_ns });
+                let text = format!(
+                    "inputs were lost ({} events, {} map entries, {} hook runs): counts may be too low, and causes may be \
+                     missing; a larger --ring-size or --max-parents may help",
+                    words::count(more.events),
+                    words::count(more.map_full),
+                    words::count(more.probe_missed)
+                );
+                Some(say(AlertState::Found, text, since_ns, Some(more)))
+            }
+            (Some(loss), false)
+                if now.boottime_ns.saturating_sub(loss.seen_ns) >= self.rules.over_after_ns =>
+            {
+                let since_ns = loss.since_ns;
+                self.loss = None;
+                Some(say(AlertState::Over, "nothing is lost any more".into(), since_ns, None))
+            }
+            (Some(_) | None, false) => None,
+        }
+    }
+}
+
+fn late_reaps(slow: &SlowReaps) -> u64 {
+    [slow.not_waiting, slow.waiting_otherwise, slow.waiting_for_it, slow.waiting, slow.unknown]
+        .iter()
+        .fold(0, |sum, part| sum.saturating_add(part.count))
+}
+
+fn described(parent: &Parent, workloads: &Workloads) -> AlertParent {
+    AlertParent {
+        workload: workloads.of(identity(parent)).map(crate::analysis::workload),
+        pid: parent.pid,
+        start_time: parent.start_time,
+        comm: parent.comm.clone(),
+        executable: parent.executable.clone(),
+        verdict: parent.verdict,
+        unreaped: parent.ledger.unreaped,
+        oldest_unreaped_ns: parent.oldest_unreaped_ns,
+        cause: parent.causes.iter().find(|cause| cause.kind != CauseKind::Unknown).cloned(),
+    }
+}
+
+fn alert((kind, whose): (AlertKind, Identity), state: AlertState, open: &Open, now: Now) -> Alert {
+    Alert {
+        schema: SCHEMA,
+        time: now.text,
+        alert: kind,
+        state,
+        id: format!(
+            "{}-{}-{}",
+            if kind == AlertKind::Leak { "leak" } else { "slow" },
+            whose.tgid,
+            whose.start_boottime_ns
+        ),
+        text: text(kind, state, &open.parent),
+        parent: Some(open.parent.clone()),
+        lost: None,
+        lasted_ns: (state == AlertState::Over).then(|| open.seen_ns.saturating_sub(open.since_ns)),
+    }
+}
+
+/// What, who, since when, why and what to do, in a sentence or two.
+fn text(kind: AlertKind, state: AlertState, parent: &AlertParent) -> String {
+    let workload = parent.workload.as_ref();
+    let workload = workload.map_or_else(String::new, |one| format!(", {} {}", one.kind.name(), one.name));
+    let who = format!("{} (pid {}{workload})", words::called(&parent.comm), parent.pid);
+    let what = match (kind, state) {
+        (AlertKind::Leak, AlertState::Over) => {
+            return format!("{who} no longer leaves dead children unreaped");
+        }
+        (_, AlertState::Over) => return format!("{who} no longer reaps late"),
+        (AlertKind::Leak, _) => format!(
+            "{who} leaves {} unreaped; the oldest has waited {}",
+            words::children(parent.unreaped, "dead "),
+            words::duration(parent.oldest_unreaped_ns)
+        ),
+        _ => format!("{who} reaps its dead children late"),
+    };
+    match &parent.cause {
+        None => what,
+        Some(Cause { kind, evidence, fix, .. }) => {
+            let evidence = evidence.first().map_or_else(String::new, |first| format!(": {first}"));
+            format!("{what}. Why: {}{evidence}. Fix: {fix}", kind.words())
+        }
+    }
+}

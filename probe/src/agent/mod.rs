@@ -1,0 +1,107 @@
+//! What the agent knows beside the engine: what each workload has had since the agent began, over the lives of its parents, and
+//! which alerts are open. Readings in; metrics and alerts out.
+//!
+//! Owns both, in bounded memory. Must not read a clock, do I/O, or know where metrics and alerts go. What is to be counted apart
+//! and what is worth an alert is told in [`Limits`] and [`Rules`].
+
+mod alerts;
+mod buckets;
+mod flagged;
+mod pace;
+mod pattern;
+mod workloads;
+
+pub use alerts::{Rules, Silence};
+pub use pattern::Pattern;
+
+use alerts::Alerts;
+use workloads::Workloads;
+
+use crate::{
+    analysis,
+    engine::Engine,
+    model::{FinishedParents, Session},
+    report::{alert::Alert, metrics::Metrics},
+};
+
+/// How much is counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most workloads with counts of their own.
+    pub workloads: usize,
+    /// Most parents that are named in metrics.
+    pub parents: usize,
+    /// A workload without a living parent for so long makes room for another, if there is no other room.
+    pub idle_ns: u64,
+}
+
+/// What is known since the agent began.
+#[derive(Debug)]
+pub struct Agent {
+    limits: Limits,
+    workloads: Workloads,
+    alerts: Alerts,
+    /// The kernel's sum over finished parents as it was at the reading before the last.
+    finished_before: FinishedParents,
+    finished: FinishedParents,
+}
+
+/// What a moment gives.
+#[derive(Debug)]
+pub struct Observed {
+    pub metrics: Metrics,
+    pub alerts: Vec<Alert>,
+}
+
+impl Agent {
+    pub fn new(limits: Limits, rules: Rules) -> Self {
+        Self {
+            limits,
+            workloads: Workloads::default(),
+            alerts: Alerts::new(rules),
+            finished_before: FinishedParents::default(),
+            finished: FinishedParents::default(),
+        }
+    }
+
+    /// Goes on with other limits and rules. Nothing that was counted is lost.
+    pub fn reconfigure(&mut self, limits: Limits, rules: Rules) {
+        self.limits = limits;
+        self.alerts.reconfigure(rules);
+    }
+
+    /// The counters were read: to be told of each time. The kernel adds up the finished after it has told of those that are
+    /// not, so a parent that finished in between is in both. With the sum of the reading before it is in neither, and comes
+    /// with the next: nothing is ever counted twice.
+    pub fn read(&mut self, engine: &Engine) {
+        self.finished_before = std::mem::replace(&mut self.finished, engine.finished_in_kernel());
+    }
+
+    /// Takes over what was counted up to now. `cost`: CPU time of this process so far in ns, and its resident memory. What sinks
+    /// have dropped is left to who knows them.
+    pub fn observe(&mut self, engine: &Engine, session: &Session, cost: (u64, u64)) -> Observed {
+        let view = engine.view();
+        let report = analysis::report(&view, session);
+        let now_ns = engine.ended_ns();
+        self.workloads.fold(&view, &self.finished_before, self.limits, now_ns);
+        let alerts = self.alerts.observe(&report, session, &self.workloads, now_ns);
+        let (parents, parents_beyond_limit) =
+            flagged::flagged(&report.parents, &self.workloads, self.limits.parents);
+        let (cpu_ns, resident_bytes) = cost;
+        let metrics = Metrics {
+            since: report.window.start,
+            workloads: self.workloads.metrics(&report.parents),
+            parents,
+            parents_beyond_limit,
+            lost: report.lost,
+            alerts: self.alerts.counts(),
+            sinks: Vec::new(),
+            cpu_ns,
+            resident_bytes,
+        };
+        Observed { metrics, alerts }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! What each workload has had: counts that stay when the parents have gone, and never go down.
+//!
+//! Of each parent that is kept one by one it is remembered how much of its counts is in a workload already; only what is more
+//! goes in. What is counted and not in any workload belongs to parents that were gone before it was known what they are part of:
+//! it is the difference to the sum of everything, so that all workloads together always have the sum of everything.
+//!
+//! Must not judge.
+
+use foldhash::HashMap;
+
+use super::{Limits, buckets::buckets};
+use crate::{
+    analysis,
+    engine::{Tally, View},
+    model::{ChildCounts, FinishedParents, Identity, Workload},
+    report::{
+        self, Parent,
+        metrics::{Buckets, WorkloadCounts, WorkloadMetrics},
+    },
+};
+
+/// One user's programs, or one template's instances, get no more than this part of all workloads: the users and clients that can
+/// make up as many as they like displace nobody else's.
+const SHARE_OF_GROUP: usize = 8;
+
+/// All workloads since the agent began.
+#[derive(Debug, Default)]
+pub struct Workloads {
+    named: HashMap<Workload, Tallied>,
+    /// The sum over workloads for which there is no room, and over those that made room.
+    beyond_limit: Tallied,
+    has_beyond_limit: bool,
+    short_lived: WorkloadCounts,
+    parents: HashMap<Identity, Folded>,
+}
+
+/// What one workload has had.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tallied {
+    counts: WorkloadCounts,
+    reap_latency: Buckets,
+    teardown: Buckets,
+    /// When it last had a living parent, or anything more.
+    active_ns: u64,
+}
+
+impl Tallied {
+    fn add(&mut self, more: &Self) {
+        self.counts += more.counts;
+        self.reap_latency += more.reap_latency;
+        self.teardown += more.teardown;
+    }
+}
+
+/// How much of a parent is in its workload.
+#[derive(Debug, Default)]
+struct Folded {
+    workload: Option<Workload>,
+    tallied: Box<Tallied>,
+    is_there: bool,
+}
+
+impl Workloads {
+    /// Takes over what was counted. `finished`: the kernel's sum over finished parents, as it was before these counters were
+    /// read.
+    pub fn fold(&mut self, view: &View<'_>, finished: &FinishedParents, limits: Limits, now_ns: u64) {
+        self.keep_to(limits, now_ns);
+        let (given_up, abandoned) = view.given_up();
+        let mut everything = counts(finished.counts, 0);
+        everything += counts(given_up, abandoned);
+        let mut undecided = WorkloadCounts::default();
+        for tally in view.tallies() {
+            let counts = counts(tally.counts, tally.abandoned);
+            everything += counts;
+            if !self.fold_parent(&tally, counts, limits, now_ns) && tally.is_alive {
+                undecided += counts;
+            }
+        }
+        self.parents.retain(|_, folded| std::mem::take(&mut folded.is_there));
+        if self.parents.capacity() > 1_024 && self.parents.len() < self.parents.capacity() / 8 {
+            self.parents.shrink_to(2 * self.parents.len());
+        }
+        // Those that live may still be asked for.
+        let mut told = undecided;
+        for tallied in self.named.values().chain([&self.beyond_limit]) {
+            told += tallied.counts;
+        }
+        let more = everything.more_than(&told).more_than(&self.short_lived);
+        self.short_lived += more;
+    }
+
+    /// False where it is not known what it is part of.
+    fn fold_parent(
+        &mut self,
+        tally: &Tally<'_>,
+        counts: WorkloadCounts,
+        limits: Limits,
+        now_ns: u64,
+    ) -> bool {
+        let known = tally.info.and_then(|info| info.workload.as_ref());
+        let mut folded = self.parents.remove(&tally.parent).unwrap_or_default();
+        // After an exec it is not known until it is asked for again; it rarely moves.
+        if let Some(known) = known
+            && folded.workload.as_ref() != Some(known)
+        {
+            folded.workload = Some(known.clone());
+        }
+        let Some(workload) = &folded.workload else { return false };
+        let all = Tallied {
+            counts,
+            reap_latency: tally.reap_latency.map(buckets).unwrap_or_default(),
+            teardown: tally.teardown.map(buckets).unwrap_or_default(),
+            active_ns: now_ns,
+        };
+        let before = &mut *folded.tallied;
+        let more = Tallied {
+            counts: all.counts.more_than(&before.counts),
+            reap_latency: all.reap_latency.more_than(&before.reap_latency),
+            teardown: all.teardown.more_than(&before.teardown),
+            active_ns: now_ns,
+        };
+        before.add(&more);
+        let has_more = more.counts != WorkloadCounts::default();
+        // A dead one alone makes no workload active.
+        if tally.is_alive || has_more {
+            match self.tallied(workload, limits, now_ns) {
+                Some(tallied) => {
+                    tallied.add(&more);
+                    tallied.active_ns = now_ns;
+                }
+                None => {
+                    self.beyond_limit.add(&more);
+                    self.has_beyond_limit = true;
+                }
+            }
+        }
+        folded.is_there = true;
+        self.parents.insert(tally.parent, folded);
+        true
+    }
+
+    /// Where the counts of a workload go, if there is room for it.
+    fn tallied(&mut self, workload: &Workload, limits: Limits, now_ns: u64) -> Option<&mut Tallied> {
+        if !self.named.contains_key(workload) {
+            let group = Group::of(workload);
+            let of_group = || self.named.keys().filter(|other| Group::of(other) == group).count();
+            if group.is_some() && of_group() >= (limits.workloads / SHARE_OF_GROUP).max(1) {
+                return None;
+            }
+            if self.named.len() >= limits.workloads && !self.make_room(limits, now_ns) {
+                return None;
+            }
+            self.named.insert(workload.clone(), Tallied { active_ns: now_ns, ..Tallied::default() });
+        }
+        self.named.get_mut(workload)
+    }
+
+    /// The workload that has been idle for longest makes room, if it was for long enough.
+    fn make_room(&mut self, limits: Limits, now_ns: u64) -> bool {
+        let idlest = self.named.iter().min_by_key(|(workload, tallied)| (tallied.active_ns, *workload));
+        match idlest.map(|(workload, tallied)| (workload.clone(), tallied.active_ns)) {
+            Some((workload, active_ns)) if now_ns.saturating_sub(active_ns) >= limits.idle_ns => {
+                self.give_up(&workload);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Its counts go into the sum over those without room.
+    fn give_up(&mut self, workload: &Workload) {
+        if let Some(tallied) = self.named.remove(workload) {
+            self.beyond_limit.add(&tallied);
+            self.has_beyond_limit = true;
+        }
+    }
+
+    /// The limit may be lower than it was.
+    fn keep_to(&mut self, limits: Limits, now_ns: u64) {
+        while self.named.len() > limits.workloads {
+            self.make_room(Limits { idle_ns: 0, ..limits }, now_ns);
+        }
+    }
+
+    /// What a parent is part of, if that is known.
+    pub fn of(&self, parent: Identity) -> Option<&Workload> {
+        self.parents.get(&parent)?.workload.as_ref()
+    }
+
+    /// The workload that has the counts of a parent, in its published form.
+    pub fn published(&self, parent: Identity) -> report::Workload {
+        match self.of(parent) {
+            Some(workload) if self.named.contains_key(workload) => analysis::workload(workload),
+            Some(_) => report::Workload::BEYOND_LIMIT,
+            None => report::Workload::SHORT_LIVED,
+        }
+    }
+
+    /// All of it, in order of names; what is unreaped now is in these parents of a report.
+    pub fn metrics(&self, parents: &[Parent]) -> Vec<WorkloadMetrics> {
+        let short_lived = Tallied { counts: self.short_lived, ..Tallied::default() };
+        let others = [
+            (report::Workload::SHORT_LIVED, Some(&short_lived)),
+            (report::Workload::BEYOND_LIMIT, Some(&self.beyond_limit).filter(|_| self.has_beyond_limit)),
+        ];
+        let mut all: Vec<_> = (self.named.iter())
+            .map(|(workload, tallied)| metrics(analysis::workload(workload), tallied))
+            .chain(others.into_iter().filter_map(|(workload, tallied)| Some(metrics(workload, tallied?))))
+            .collect();
+        all.sort_unstable_by(|one, other| one.workload.cmp(&other.workload));
+        // Names that are cut may be the same.
+        all.dedup_by(|one, kept| one.workload == kept.workload && merge(kept, one));
+        for parent in parents.iter().filter(|parent| parent.alive && parent.ledger.unreaped > 0) {
+            let workload = self.published(identity(parent));
+            if let Ok(place) = all.binary_search_by(|one| one.workload.cmp(&workload)) {
+                let found = &mut all[place];
+                found.unreaped = found.unreaped.saturating_add(parent.ledger.unreaped);
+                found.oldest_unreaped_ns = found.oldest_unreaped_ns.max(parent.oldest_unreaped_ns);
+            }
+        }
+        all
+    }
+}
+
+/// Who can make up workloads of a kind at will.
+#[derive(PartialEq, Eq)]
+enum Group<'a> {
+    /// A user that runs programs.
+    Programs(u32),
+    /// A template of units, of which a client may start an instance each time.
+    Template(&'a str),
+}
+
+impl<'a> Group<'a> {
+    fn of(workload: &'a Workload) -> Option<Self> {
+        match workload {
+            Workload::Program { user, .. } => Some(Self::Programs(*user)),
+            Workload::Unit(name) => name.split_once('@').map(|(template, _)| Self::Template(template)),
+            _ => None,
+        }
+    }
+}
+
+/// The identity of a parent in a report.
+pub fn identity(parent: &Parent) -> Identity {
+    Identity { tgid: parent.pid, start_boottime_ns: parent.start_boottime_ns }
+}
+
+fn counts(counted: ChildCounts, abandoned: u64) -> WorkloadCounts {
+    let ChildCounts { forked, exited, adopted, reaped, autoreaped, coarse: _ } = counted;
+    WorkloadCounts { forked, exited, reaped, autoreaped, adopted, abandoned }
+}
+
+fn metrics(workload: report::Workload, tallied: &Tallied) -> WorkloadMetrics {
+    WorkloadMetrics {
+        workload,
+        counts: tallied.counts,
+        reap_latency: tallied.reap_latency,
+        teardown: tallied.teardown,
+        unreaped: 0,
+        oldest_unreaped_ns: 0,
+    }
+}
+
+fn merge(kept: &mut WorkloadMetrics, other: &WorkloadMetrics) -> bool {
+    kept.counts += other.counts;
+    kept.reap_latency += other.reap_latency;
+    kept.teardown += other.teardown;
+    true
+}
