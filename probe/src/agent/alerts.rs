@@ -142,12 +142,17 @@ impl Alerts {
             if !parent.alive {
                 // Whatever it left has another parent now.
                 for kind in [AlertKind::Leak, AlertKind::Slow] {
-                    alerts.extend(self.close((kind, whose), now));
+                    alerts.extend(self.close_dead((kind, whose), now));
                 }
                 continue;
             }
-            let late_now = parent.slow_reaps.as_ref().map_or(0, late_reaps);
-            let late_more = late_now.saturating_sub(self.late.get(&whose).copied().unwrap_or(0));
+            // The event of a late reap may come before the count that makes the verdict: then it is new the next time.
+            let late_before = self.late.get(&whose).copied().unwrap_or(0);
+            let late_now = match &parent.slow_reaps {
+                Some(slow) if parent.verdict >= Verdict::Slow => late_reaps(slow),
+                _ => late_before,
+            };
+            let late_more = late_now.saturating_sub(late_before);
             if late_now > 0 {
                 late.insert(whose, late_now);
             }
@@ -211,6 +216,15 @@ impl Alerts {
     fn close(&mut self, key: (AlertKind, Identity), now: Now) -> Option<Alert> {
         let open = self.open.remove(&key)?;
         open.is_told.then(|| alert(key, AlertState::Over, &open, now))
+    }
+
+    /// It is over, because the parent has died.
+    fn close_dead(&mut self, key: (AlertKind, Identity), now: Now) -> Option<Alert> {
+        let mut alert = self.close(key, now)?;
+        let parent = alert.parent.as_mut()?;
+        parent.alive = false;
+        alert.text = format!("{} has ended", who(parent));
+        Some(alert)
     }
 
     fn close_what_is_over(&mut self, now: Now) -> Vec<Alert> {
@@ -285,6 +299,7 @@ fn described(parent: &Parent, workloads: &Workloads) -> AlertParent {
         start_time: parent.start_time,
         comm: parent.comm.clone(),
         executable: parent.executable.clone(),
+        alive: true,
         verdict: parent.verdict,
         unreaped: parent.ledger.unreaped,
         oldest_unreaped_ns: parent.oldest_unreaped_ns,
@@ -311,11 +326,15 @@ fn alert((kind, whose): (AlertKind, Identity), state: AlertState, open: &Open, n
     }
 }
 
-/// What, who, since when, why and what to do, in a sentence or two.
-fn text(kind: AlertKind, state: AlertState, parent: &AlertParent) -> String {
+fn who(parent: &AlertParent) -> String {
     let workload = parent.workload.as_ref();
     let workload = workload.map_or_else(String::new, |one| format!(", {} {}", one.kind.name(), one.name));
-    let who = format!("{} (pid {}{workload})", words::called(&parent.comm), parent.pid);
+    format!("{} (pid {}{workload})", words::called(&parent.comm), parent.pid)
+}
+
+/// Who does what, since when, why and what to do, in a sentence or two.
+fn text(kind: AlertKind, state: AlertState, parent: &AlertParent) -> String {
+    let who = who(parent);
     let what = match (kind, state) {
         (AlertKind::Leak, AlertState::Over) => {
             return format!("{who} no longer leaves dead children unreaped");

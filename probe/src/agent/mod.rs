@@ -41,8 +41,7 @@ pub struct Agent {
     limits: Limits,
     workloads: Workloads,
     alerts: Alerts,
-    /// The kernel's sum over finished parents as it was at the reading before the last.
-    finished_before: FinishedParents,
+    /// The kernel's sum over finished parents as it was at the last reading.
     finished: FinishedParents,
 }
 
@@ -59,7 +58,6 @@ impl Agent {
             limits,
             workloads: Workloads::default(),
             alerts: Alerts::new(rules),
-            finished_before: FinishedParents::default(),
             finished: FinishedParents::default(),
         }
     }
@@ -70,20 +68,21 @@ impl Agent {
         self.alerts.reconfigure(rules);
     }
 
-    /// The counters were read: to be told of each time. The kernel adds up the finished after it has told of those that are
-    /// not, so a parent that finished in between is in both. With the sum of the reading before it is in neither, and comes
-    /// with the next: nothing is ever counted twice.
+    /// The counters were read: takes over what was counted. To be told of each time, because a parent may be gone by the next.
+    ///
+    /// The kernel adds up the finished after it has told of those that are not, so a parent that finished in between is in both.
+    /// With the sum of the reading before it is in neither, and comes with the next: nothing is ever counted twice.
     pub fn read(&mut self, engine: &Engine) {
-        self.finished_before = std::mem::replace(&mut self.finished, engine.finished_in_kernel());
+        let finished_before = std::mem::replace(&mut self.finished, engine.finished_in_kernel());
+        self.workloads.fold(engine, &finished_before, self.limits);
     }
 
-    /// Takes over what was counted up to now. `cost`: CPU time of this process so far in ns, and its resident memory. What sinks
+    /// What there is to say of it now. `cost`: CPU time of this process so far in ns, and its resident memory. What sinks
     /// have dropped is left to who knows them.
     pub fn observe(&mut self, engine: &Engine, session: &Session, cost: (u64, u64)) -> Observed {
         let view = engine.view();
         let report = analysis::report(&view, session);
         let now_ns = engine.ended_ns();
-        self.workloads.fold(&view, &self.finished_before, self.limits, now_ns);
         let alerts = self.alerts.observe(&report, session, &self.workloads, now_ns);
         let (parents, parents_beyond_limit) =
             flagged::flagged(&report.parents, &self.workloads, self.limits.parents);

@@ -6,8 +6,9 @@ use super::*;
 use crate::{
     engine::EnrichedEvent,
     model::{
-        Begin, ChildCounts, Comm, Counters, Coverage, Distribution, Evidence, Identity, Input, Losses,
-        ProcessInfo, Scope, Snapshot, Task, TaskEntry, TaskState, TaskTraits, Workload,
+        Begin, ChildCounts, Comm, Counters, Coverage, Distribution, Evidence, Identity, Input,
+        LifecycleEvent, Losses, Precision, ProcessInfo, Readiness, ReapHow, Scope, Snapshot, Stage, Task,
+        TaskEntry, TaskState, TaskTraits, Workload,
     },
     report::{
         CauseKind, WorkloadKind,
@@ -180,6 +181,7 @@ fn what_a_parent_had_stays_in_its_workload_and_the_rest_of_its_life_is_short_liv
     // Another one of the unit goes on from there.
     host.reading(&[(5, 8), (6, 100)]);
     host.describe(6, unit("a.service"));
+    host.reading(&[(5, 8), (6, 100)]);
     assert_eq!(host.reaped(), named(&[("a.service", 120), ("short_lived", 3)]));
     let latencies: Vec<u64> = host.workloads().iter().map(|one| one.reap_latency.count()).collect();
     assert_eq!(latencies, [120, 0]);
@@ -232,6 +234,7 @@ fn a_user_with_any_number_of_programs_displaces_nobody() {
     for tgid in 10..20 {
         host.describe(tgid, unit(&format!("{tgid}.service")));
     }
+    host.reading(&all);
     let metrics = host.workloads();
     let of_kind = |kind| metrics.iter().filter(move |one| one.workload.kind == kind);
     assert_eq!(of_kind(WorkloadKind::Unit).count(), 10);
@@ -259,6 +262,7 @@ fn a_workload_that_is_idle_for_long_makes_room_and_no_count_is_lost() {
     // It comes back, and begins anew.
     host.reading(&[(5, 20), (6, 4), (7, 5)]);
     host.describe(7, unit("a.service"));
+    host.reading(&[(5, 20), (6, 4), (7, 5)]);
     assert_eq!(host.reaped(), named(&[("beyond_limit", 16), ("b.service", 20), ("c.service", 3)]).sorted());
 }
 
@@ -405,7 +409,12 @@ fn a_leak_is_told_once_when_found_once_when_its_cause_is_known_and_once_when_it_
     host.tell(Input::Evidence { time_ns, identity, evidence: Box::new(evidence) });
     leak(&mut host, &zombies);
     let known = host.observe();
-    assert_eq!(states(&known.alerts), [(AlertKind::Leak, AlertState::CauseKnown)], "{:?}", known.metrics.parents);
+    assert_eq!(
+        states(&known.alerts),
+        [(AlertKind::Leak, AlertState::CauseKnown)],
+        "{:?}",
+        known.metrics.parents
+    );
     let cause = known.alerts[0].parent.as_ref().and_then(|parent| parent.cause.as_ref());
     assert_eq!(cause.map(|cause| cause.kind), Some(CauseKind::NeverWaits));
     assert!(known.alerts[0].text.contains("Why: never waits: ") && known.alerts[0].text.contains("Fix: "));
@@ -463,7 +472,55 @@ fn a_leak_of_a_parent_that_dies_is_over_at_once() {
     assert_eq!(host.observe().alerts.len(), 1);
     let dead = Counters { died_ns: host.now_ns, ..host.counters(4, 1, 0) };
     host.reading_of(vec![dead]);
-    assert_eq!(states(&host.observe().alerts), [(AlertKind::Leak, AlertState::Over)]);
+    let over = host.observe().alerts;
+    assert_eq!(states(&over), [(AlertKind::Leak, AlertState::Over)]);
+    assert_eq!(over[0].text, "p4 (pid 4, unit a.service) has ended");
+    assert!(over[0].parent.as_ref().is_some_and(|parent| !parent.alive));
+}
+
+#[test]
+fn late_reaps_are_told_when_there_are_new_ones_and_once_as_long_as_there_are() {
+    let mut host = Host::new(LIMITS, rules());
+    let mut late = 0;
+    let mut tell = |host: &mut Host, more: u64| {
+        for _ in 0..more {
+            late += 1;
+            let stage = Stage::Reap {
+                parent: task(4),
+                reaper: task(4),
+                how: ReapHow::Wait,
+                precision: Precision::Exact,
+                exit_ns: host.now_ns - 8 * SECOND_NS,
+                zombie_ns: host.now_ns - 7 * SECOND_NS,
+                readiness: Readiness::Unknown,
+            };
+            let process = child(100 + late as u32);
+            host.tell(Input::Lifecycle(LifecycleEvent { time_ns: host.now_ns, process, stage }));
+        }
+        let slow_ns = 7 * SECOND_NS;
+        let bucket = probe_common::bucket::index(slow_ns) as u16;
+        let reap_latency = Distribution {
+            count: late,
+            sum_ns: late * slow_ns,
+            min_ns: slow_ns,
+            max_ns: slow_ns,
+            buckets: vec![(bucket, late)],
+        };
+        let counters = Counters { reap_latency, ..host.counters(4, late, late) };
+        host.reading_of(vec![counters]);
+        states(&host.observe().alerts)
+    };
+    later(&mut host, 20);
+    assert_eq!(tell(&mut host, 2), [(AlertKind::Slow, AlertState::Found)]);
+    assert_eq!(tell(&mut host, 3), []);
+    later(&mut host, 50);
+    assert_eq!(tell(&mut host, 1), [], "it goes on");
+    later(&mut host, 50);
+    assert_eq!(tell(&mut host, 0), []);
+    later(&mut host, 20);
+    assert_eq!(tell(&mut host, 0), [(AlertKind::Slow, AlertState::Over)]);
+    assert_eq!(tell(&mut host, 0), [], "what is old is no news");
+    assert_eq!(tell(&mut host, 1), [(AlertKind::Slow, AlertState::Found)]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use foldhash::HashMap;
 use super::{Limits, buckets::buckets};
 use crate::{
     analysis,
-    engine::{Tally, View},
+    engine::{Engine, Tally},
     model::{ChildCounts, FinishedParents, Identity, Workload},
     report::{
         self, Parent,
@@ -22,6 +22,9 @@ use crate::{
 /// One user's programs, or one template's instances, get no more than this part of all workloads: the users and clients that can
 /// make up as many as they like displace nobody else's.
 const SHARE_OF_GROUP: usize = 8;
+
+/// Room for so many parents is not worth giving back.
+const ROOM_KEPT: usize = 1_024;
 
 /// All workloads since the agent began.
 #[derive(Debug, Default)]
@@ -52,36 +55,42 @@ impl Tallied {
     }
 }
 
-/// How much of a parent is in its workload.
+/// What is remembered of a parent.
 #[derive(Debug, Default)]
 struct Folded {
     workload: Option<Workload>,
+    /// How much of it is in its workload.
     tallied: Box<Tallied>,
+    /// Everything that it has had.
+    counts: WorkloadCounts,
+    is_final: bool,
     is_there: bool,
 }
 
 impl Workloads {
     /// Takes over what was counted. `finished`: the kernel's sum over finished parents, as it was before these counters were
     /// read.
-    pub fn fold(&mut self, view: &View<'_>, finished: &FinishedParents, limits: Limits, now_ns: u64) {
+    pub fn fold(&mut self, engine: &Engine, finished: &FinishedParents, limits: Limits) {
+        let now_ns = engine.ended_ns();
         self.keep_to(limits, now_ns);
-        let (given_up, abandoned) = view.given_up();
+        let (given_up, abandoned) = engine.given_up();
         let mut everything = counts(finished.counts, 0);
         everything += counts(given_up, abandoned);
-        let mut undecided = WorkloadCounts::default();
-        for tally in view.tallies() {
-            let counts = counts(tally.counts, tally.abandoned);
-            everything += counts;
-            if !self.fold_parent(&tally, counts, limits, now_ns) && tally.is_alive {
-                undecided += counts;
+        // What is in a workload, or may still come into one.
+        let mut told = WorkloadCounts::default();
+        for tally in engine.tallies() {
+            let folded = self.parents.remove(&tally.identity).unwrap_or_default();
+            let folded = self.fold_parent(folded, &tally, limits, now_ns);
+            everything += folded.counts;
+            if folded.workload.is_none() && tally.is_alive() {
+                told += folded.counts;
             }
+            self.parents.insert(tally.identity, folded);
         }
         self.parents.retain(|_, folded| std::mem::take(&mut folded.is_there));
-        if self.parents.capacity() > 1_024 && self.parents.len() < self.parents.capacity() / 8 {
+        if self.parents.capacity() > ROOM_KEPT && self.parents.len() < self.parents.capacity() / 8 {
             self.parents.shrink_to(2 * self.parents.len());
         }
-        // Those that live may still be asked for.
-        let mut told = undecided;
         for tallied in self.named.values().chain([&self.beyond_limit]) {
             told += tallied.counts;
         }
@@ -89,40 +98,34 @@ impl Workloads {
         self.short_lived += more;
     }
 
-    /// False where it is not known what it is part of.
-    fn fold_parent(
-        &mut self,
-        tally: &Tally<'_>,
-        counts: WorkloadCounts,
-        limits: Limits,
-        now_ns: u64,
-    ) -> bool {
-        let known = tally.info.and_then(|info| info.workload.as_ref());
-        let mut folded = self.parents.remove(&tally.parent).unwrap_or_default();
+    fn fold_parent(&mut self, mut folded: Folded, tally: &Tally<'_>, limits: Limits, now_ns: u64) -> Folded {
+        folded.is_there = true;
+        if folded.is_final {
+            return folded;
+        }
+        folded.is_final = tally.is_final();
+        folded.counts = counts(tally.counts(), tally.abandoned());
         // After an exec it is not known until it is asked for again; it rarely moves.
-        if let Some(known) = known
+        if let Some(known) = tally.workload()
             && folded.workload.as_ref() != Some(known)
         {
             folded.workload = Some(known.clone());
         }
-        let Some(workload) = &folded.workload else { return false };
-        let all = Tallied {
-            counts,
-            reap_latency: tally.reap_latency.map(buckets).unwrap_or_default(),
-            teardown: tally.teardown.map(buckets).unwrap_or_default(),
-            active_ns: now_ns,
-        };
+        let Some(workload) = &folded.workload else { return folded };
         let before = &mut *folded.tallied;
         let more = Tallied {
-            counts: all.counts.more_than(&before.counts),
-            reap_latency: all.reap_latency.more_than(&before.reap_latency),
-            teardown: all.teardown.more_than(&before.teardown),
+            counts: folded.counts.more_than(&before.counts),
+            reap_latency: tally
+                .reap_latency()
+                .map(buckets)
+                .unwrap_or_default()
+                .more_than(&before.reap_latency),
+            teardown: tally.teardown().map(buckets).unwrap_or_default().more_than(&before.teardown),
             active_ns: now_ns,
         };
         before.add(&more);
-        let has_more = more.counts != WorkloadCounts::default();
         // A dead one alone makes no workload active.
-        if tally.is_alive || has_more {
+        if tally.is_alive() || more.counts != WorkloadCounts::default() {
             match self.tallied(workload, limits, now_ns) {
                 Some(tallied) => {
                     tallied.add(&more);
@@ -134,9 +137,7 @@ impl Workloads {
                 }
             }
         }
-        folded.is_there = true;
-        self.parents.insert(tally.parent, folded);
-        true
+        folded
     }
 
     /// Where the counts of a workload go, if there is room for it.

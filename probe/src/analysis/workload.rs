@@ -4,7 +4,7 @@
 
 use crate::{
     model::{self, Runtime, WORKLOAD_NAME_MAX},
-    report::{Workload, WorkloadKind},
+    report::{Workload, WorkloadKind, words},
 };
 
 pub fn workload(known: &model::Workload) -> Workload {
@@ -21,7 +21,7 @@ pub fn workload(known: &model::Workload) -> Workload {
         model::Workload::Program { user, executable } => {
             // The end of a path tells more than its beginning.
             let tail = &executable[executable.len().saturating_sub(WORKLOAD_NAME_MAX)..];
-            named(WorkloadKind::Program, format!("{user}:{}", super::text(tail)))
+            named(WorkloadKind::Program, format!("{user}:{}", words::called(&super::text(tail))))
         }
     }
 }

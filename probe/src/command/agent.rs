@@ -29,6 +29,9 @@ use crate::{
     },
 };
 
+/// Half of the time between two readings.
+const HALF_A_READING_NS: u64 = 500_000_000;
+
 /// `reapwatch agent`.
 pub fn agent(global: &Global, args: &AgentArgs) -> Result<u8, Failure> {
     let config = Config::load(args).map_err(wrong)?;
@@ -96,8 +99,10 @@ impl Subscriber for Running<'_> {
         if signals::take_reload() {
             self.reload();
         }
-        if engine.ended_ns() >= self.next_ns {
-            self.next_ns = engine.ended_ns().saturating_add(nanoseconds(self.config.interval));
+        // Readings come about once a second: the nearest one.
+        let now_ns = engine.ended_ns();
+        if now_ns.saturating_add(HALF_A_READING_NS) >= self.next_ns {
+            self.next_ns = now_ns.saturating_add(nanoseconds(self.config.interval));
             self.observe(engine);
         }
         Ok(())

@@ -49,7 +49,9 @@ pub struct AlertParent {
     pub comm: String,
     /// The path of its program; empty where it is not known.
     pub executable: String,
-    /// The verdict on it.
+    /// Whether it lives.
+    pub alive: bool,
+    /// The verdict on it. This and what follows is as it was when it was last so.
     pub verdict: Verdict,
     /// Dead children that it has not reaped.
     pub unreaped: u64,
