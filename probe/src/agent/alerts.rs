@@ -6,6 +6,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::{
     Pattern,
+    group::Group,
     pace::Pace,
     workloads::{Workloads, identity},
 };
@@ -13,7 +14,7 @@ use crate::{
     analysis::time::rfc3339,
     model::{Identity, Session},
     report::{
-        Cause, CauseKind, Lost, Parent, Report, Rfc3339, SlowReaps, Verdict, Workload,
+        Cause, CauseKind, Lost, Parent, Report, Rfc3339, SlowReaps, Verdict,
         alert::{Alert, AlertKind, AlertParent, AlertState, SCHEMA},
         metrics::AlertCounts,
         words,
@@ -22,6 +23,8 @@ use crate::{
 
 /// Most alerts that are open at once; more are counted, and left out.
 const OPEN_MAX: usize = 1_024;
+/// Most of those that are of one workload, or of those that one user can make up.
+const OPEN_OF_ONE_GROUP_MAX: usize = 32;
 
 /// What is worth an alert.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +68,7 @@ pub struct Alerts {
     open: HashMap<(AlertKind, Identity), Open>,
     /// How many children each parent had reaped late when it was last seen.
     late: HashMap<Identity, u64>,
-    pace: Pace<Option<Workload>>,
+    pace: Pace<Option<Group>>,
     /// What had been lost when it was last looked at.
     lost: Lost,
     /// What was lost since, and when it began and last grew.
@@ -82,6 +85,7 @@ struct Open {
     is_told: bool,
     is_counted_silenced: bool,
     is_cause_told: bool,
+    group: Option<Group>,
     /// As it was then.
     parent: AlertParent,
 }
@@ -165,7 +169,8 @@ impl Alerts {
                 () if !is_leak_open && late_more >= self.rules.least_late.max(1) => AlertKind::Slow,
                 () => continue,
             };
-            alerts.extend(self.see((kind, whose), described(parent, workloads), now));
+            let group = workloads.of(whose).map(Group::of);
+            alerts.extend(self.see((kind, whose), described(parent, workloads), group, now));
         }
         self.late = late;
         alerts.extend(self.close_what_is_over(now));
@@ -175,10 +180,19 @@ impl Alerts {
     }
 
     /// It is so now.
-    fn see(&mut self, key: (AlertKind, Identity), parent: AlertParent, now: Now) -> Vec<Alert> {
-        if !self.open.contains_key(&key) && self.open.len() >= OPEN_MAX {
+    fn see(
+        &mut self,
+        key: (AlertKind, Identity),
+        parent: AlertParent,
+        group: Option<Group>,
+        now: Now,
+    ) -> Option<Alert> {
+        let of_group = || self.open.values().filter(|open| open.group == group).count();
+        if !self.open.contains_key(&key)
+            && (self.open.len() >= OPEN_MAX || of_group() >= OPEN_OF_ONE_GROUP_MAX)
+        {
             self.counts.beyond_limit += 1;
-            return Vec::new();
+            return None;
         }
         let open = self.open.entry(key).or_insert_with(|| Open {
             since_ns: now.boottime_ns,
@@ -186,30 +200,31 @@ impl Alerts {
             is_told: false,
             is_counted_silenced: false,
             is_cause_told: false,
+            group: None,
             parent: parent.clone(),
         });
         let is_new = open.since_ns == now.boottime_ns;
-        (open.seen_ns, open.parent) = (now.boottime_ns, parent);
+        (open.seen_ns, open.parent, open.group) = (now.boottime_ns, parent, group);
         let is_silenced = self.rules.silences.iter().any(|one| one.covers(&open.parent, now.epoch_ns));
         if is_silenced {
             self.counts.silenced += u64::from(!std::mem::replace(&mut open.is_counted_silenced, true));
-            return Vec::new();
+            return None;
         }
         let is_cause_known = open.parent.cause.is_some();
         let state = match () {
             () if !open.is_told => {
-                if !self.pace.allows(open.parent.workload.clone(), now.boottime_ns) {
+                if !self.pace.allows(open.group.clone(), now.boottime_ns) {
                     self.counts.beyond_limit += u64::from(is_new);
-                    return Vec::new();
+                    return None;
                 }
                 open.is_told = true;
                 AlertState::Found
             }
             () if is_cause_known && !open.is_cause_told => AlertState::CauseKnown,
-            () => return Vec::new(),
+            () => return None,
         };
         open.is_cause_told = is_cause_known;
-        vec![alert(key, state, open, now)]
+        Some(alert(key, state, open, now))
     }
 
     /// It is over, if it was open. Only who was told of it is told that.

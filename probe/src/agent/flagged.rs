@@ -4,26 +4,30 @@
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::workloads::{Workloads, identity};
-use crate::report::{CauseKind, Parent, Verdict, Workload, metrics::FlaggedParent};
+use super::{
+    group::Group,
+    workloads::{Workloads, identity},
+};
+use crate::report::{CauseKind, Parent, Verdict, metrics::FlaggedParent};
 
-/// Most of one workload: one that has hundreds does not hide those of the others.
-const OF_ONE_WORKLOAD_MAX: usize = 8;
+/// One workload, or those that one user can make up, get no more than this part of the room: hundreds of theirs do not hide those of
+/// the others.
+const SHARE_OF_GROUP: usize = 8;
 
 /// Those named, and how many more there are. `parents`: of a report, the worst first.
 pub fn flagged(parents: &[Parent], workloads: &Workloads, most: usize) -> (Vec<FlaggedParent>, u64) {
-    let mut of_workload: HashMap<Workload, usize> = HashMap::new();
+    let mut of_group: HashMap<Option<Group>, usize> = HashMap::new();
     let (mut named, mut more) = (Vec::new(), 0);
     for parent in parents.iter().filter(|parent| parent.alive && parent.verdict >= Verdict::Held) {
-        let workload = workloads.published(identity(parent));
-        let of_workload = of_workload.entry(workload.clone()).or_default();
-        if named.len() >= most || *of_workload >= OF_ONE_WORKLOAD_MAX {
+        let group = workloads.of(identity(parent)).map(Group::of);
+        let of_group = of_group.entry(group).or_default();
+        if named.len() >= most || *of_group >= (most / SHARE_OF_GROUP).max(1) {
             more += 1;
             continue;
         }
-        *of_workload += 1;
+        *of_group += 1;
         named.push(FlaggedParent {
-            workload,
+            workload: workloads.published(identity(parent)),
             pid: parent.pid,
             comm: parent.comm.clone(),
             verdict: parent.verdict,

@@ -7,6 +7,7 @@
 mod alerts;
 mod buckets;
 mod flagged;
+mod group;
 mod pace;
 mod pattern;
 mod workloads;
@@ -78,7 +79,7 @@ impl Agent {
     }
 
     /// What there is to say of it now. `cost`: CPU time of this process so far in ns, and its resident memory. What sinks
-    /// have dropped is left to who knows them.
+    /// have dropped, and when the next comes, is left to who knows it.
     pub fn observe(&mut self, engine: &Engine, session: &Session, cost: (u64, u64)) -> Observed {
         let view = engine.view();
         let report = analysis::report(&view, session);
@@ -89,6 +90,7 @@ impl Agent {
         let (cpu_ns, resident_bytes) = cost;
         let metrics = Metrics {
             since: report.window.start,
+            stale_after_ns: u64::MAX,
             workloads: self.workloads.metrics(&report.parents),
             parents,
             parents_beyond_limit,

@@ -524,6 +524,38 @@ fn late_reaps_are_told_when_there_are_new_ones_and_once_as_long_as_there_are() {
 }
 
 #[test]
+fn hundreds_of_leaks_of_one_user_hide_no_other() {
+    let mut host = Host::new(LIMITS, rules());
+    let hostile: Vec<u32> = (100..400).collect();
+    let all: Vec<u32> = hostile.iter().copied().chain([4]).collect();
+    let zombies: Vec<(u32, u32)> = all.iter().map(|tgid| (1_000 + tgid, *tgid)).collect();
+    let look = |host: &mut Host| {
+        later(host, 10);
+        let counters = all.iter().map(|tgid| host.counters(*tgid, 1, 0)).collect();
+        host.reading_of(counters);
+        host.walk(&zombies, &all);
+        host.observe()
+    };
+    look(&mut host);
+    for tgid in &hostile {
+        host.describe(*tgid, Workload::Program { user: 7, executable: format!("/{tgid}").into() });
+    }
+    host.describe(4, unit("a.service"));
+    let mut told = Vec::new();
+    let mut named = Vec::new();
+    for _ in 0..3 {
+        let observed = look(&mut host);
+        told.extend(observed.alerts.into_iter().filter_map(|alert| alert.parent).map(|parent| parent.comm));
+        named = observed.metrics.parents.into_iter().map(|parent| parent.comm).collect();
+        assert!(named.len() <= LIMITS.parents, "{named:?}");
+    }
+    assert!(named.contains(&"p4".to_owned()), "{named:?}");
+    assert_eq!(told.iter().filter(|comm| *comm == "p4").count(), 1, "{told:?}");
+    let counts = host.agent.alerts.counts();
+    assert!(counts.sent < 20 && counts.beyond_limit > 200, "{counts:?}");
+}
+
+#[test]
 fn losses_are_told_when_they_begin_and_when_they_are_over() {
     let mut host = Host::new(LIMITS, rules());
     host.reading(&[]);

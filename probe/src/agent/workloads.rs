@@ -8,7 +8,7 @@
 
 use foldhash::HashMap;
 
-use super::{Limits, buckets::buckets};
+use super::{Limits, buckets::buckets, group::Group};
 use crate::{
     analysis,
     engine::{Engine, Tally},
@@ -19,8 +19,7 @@ use crate::{
     },
 };
 
-/// One user's programs, or one template's instances, get no more than this part of all workloads: the users and clients that can
-/// make up as many as they like displace nobody else's.
+/// Workloads that can be made up at will get no more than this part of the room.
 const SHARE_OF_GROUP: usize = 8;
 
 /// Room for so many parents is not worth giving back.
@@ -59,8 +58,8 @@ impl Tallied {
 #[derive(Debug, Default)]
 struct Folded {
     workload: Option<Workload>,
-    /// How much of it is in its workload.
-    tallied: Box<Tallied>,
+    /// How much of it is in its workload; `None`: nothing yet.
+    tallied: Option<Box<Tallied>>,
     /// Everything that it has had.
     counts: WorkloadCounts,
     is_final: bool,
@@ -112,7 +111,7 @@ impl Workloads {
             folded.workload = Some(known.clone());
         }
         let Some(workload) = &folded.workload else { return folded };
-        let before = &mut *folded.tallied;
+        let before = folded.tallied.get_or_insert_default();
         let more = Tallied {
             counts: folded.counts.more_than(&before.counts),
             reap_latency: tally
@@ -145,7 +144,7 @@ impl Workloads {
         if !self.named.contains_key(workload) {
             let group = Group::of(workload);
             let of_group = || self.named.keys().filter(|other| Group::of(other) == group).count();
-            if group.is_some() && of_group() >= (limits.workloads / SHARE_OF_GROUP).max(1) {
+            if !group.is_one() && of_group() >= (limits.workloads / SHARE_OF_GROUP).max(1) {
                 return None;
             }
             if self.named.len() >= limits.workloads && !self.make_room(limits, now_ns) {
@@ -220,25 +219,6 @@ impl Workloads {
             }
         }
         all
-    }
-}
-
-/// Who can make up workloads of a kind at will.
-#[derive(PartialEq, Eq)]
-enum Group<'a> {
-    /// A user that runs programs.
-    Programs(u32),
-    /// A template of units, of which a client may start an instance each time.
-    Template(&'a str),
-}
-
-impl<'a> Group<'a> {
-    fn of(workload: &'a Workload) -> Option<Self> {
-        match workload {
-            Workload::Program { user, .. } => Some(Self::Programs(*user)),
-            Workload::Unit(name) => name.split_once('@').map(|(template, _)| Self::Template(template)),
-            _ => None,
-        }
     }
 }
 

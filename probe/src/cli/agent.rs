@@ -21,7 +21,7 @@ the file is described in docs/agent.md.";
 #[derive(Clone, Debug, Default, Args)]
 pub struct AgentArgs {
     /// Configuration file (TOML) [default: none; every key has a default]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "REAPWATCH_CONFIG")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_env_values = true, env = "REAPWATCH_CONFIG")]
     pub config: Option<PathBuf>,
 
     /// Check the configuration, say what is wrong with it, and exit
@@ -33,20 +33,20 @@ pub struct AgentArgs {
     pub print_config: bool,
 
     /// How often metrics and alerts are brought up to date [default: 10s]
-    #[arg(long, value_name = "DUR", value_parser = interval, env = "REAPWATCH_INTERVAL")]
+    #[arg(long, value_name = "DUR", value_parser = interval, hide_env_values = true, env = "REAPWATCH_INTERVAL")]
     pub interval: Option<Duration>,
 
     /// A dead child left unreaped for longer than this counts against its parent [default: 5s]
-    #[arg(long, value_name = "DUR", value_parser = duration, env = "REAPWATCH_GRACE")]
+    #[arg(long, value_name = "DUR", value_parser = duration, hide_env_values = true, env = "REAPWATCH_GRACE")]
     pub grace: Option<Duration>,
 
     /// Address and port of the metrics; 'none' for no metrics [default: 127.0.0.1:9779]
     ///
     /// The page has no password and no TLS: it is meant for this host, or for a network where everybody may read it.
-    #[arg(long, value_name = "ADDRESS:PORT", env = "REAPWATCH_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT", hide_env_values = true, env = "REAPWATCH_LISTEN")]
     pub listen: Option<Listen>,
 
     /// File for alerts as JSON lines, - for standard output; 'none' for no alerts [default: -]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "REAPWATCH_ALERTS")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, hide_env_values = true, env = "REAPWATCH_ALERTS")]
     pub alerts: Option<LinesTo>,
 }

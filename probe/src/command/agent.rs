@@ -3,7 +3,7 @@
 //!
 //! Must not judge, and must not know how a metric or an alert is written.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Failure, block_on,
@@ -32,6 +32,11 @@ use crate::{
 /// Half of the time between two readings.
 const HALF_A_READING_NS: u64 = 500_000_000;
 
+/// Metrics are out of date when so many looks were missed,
+const LOOKS_MISSED: u32 = 3;
+/// and so much more time has passed: a busy host has other things to do.
+const LATE: Duration = Duration::from_secs(10);
+
 /// `reapwatch agent`.
 pub fn agent(global: &Global, args: &AgentArgs) -> Result<u8, Failure> {
     let config = Config::load(args).map_err(wrong)?;
@@ -57,7 +62,7 @@ async fn run(global: &Global, args: &AgentArgs, config: Config, signals: Signals
         session: watching.session().clone(),
         args,
         agent: Agent::new(config.limits(), config.rules()),
-        sinks: sinks.start(&config)?,
+        sinks: sinks.start()?,
         config,
         service_manager: ServiceManager::from_environment(),
         next_ns: 0,
@@ -116,6 +121,7 @@ impl Running<'_> {
             self.sinks.offer(&Delivery::Alert(Arc::new(alert)));
         }
         metrics.sinks = self.sinks.dropped();
+        metrics.stale_after_ns = nanoseconds(LOOKS_MISSED * self.config.interval + LATE);
         let status = status(&metrics);
         self.sinks.offer(&Delivery::Metrics(Arc::new(metrics)));
         if std::mem::replace(&mut self.is_ready, true) {

@@ -52,10 +52,7 @@ enum Prepared {
 pub struct PreparedSinks(Vec<(Asked, Prepared)>);
 
 /// The running sinks.
-pub struct Sinks {
-    sinks: Vec<(Asked, Box<dyn Sink>)>,
-    stale_after: Duration,
-}
+pub struct Sinks(Vec<(Asked, Box<dyn Sink>)>);
 
 impl PreparedSinks {
     /// Takes ports and opens files: with the privileges that are there at the start.
@@ -68,17 +65,16 @@ impl PreparedSinks {
     }
 
     /// Starts them, within the runtime.
-    pub fn start(self, config: &Config) -> Result<Sinks, Failure> {
-        let stale_after = stale_after(config);
-        let started = self.0.into_iter().map(|(asked, prepared)| Ok((asked, start(prepared, stale_after)?)));
-        Ok(Sinks { sinks: started.collect::<Result<_, Failure>>()?, stale_after })
+    pub fn start(self) -> Result<Sinks, Failure> {
+        let started = self.0.into_iter().map(|(asked, prepared)| Ok((asked, start(prepared)?)));
+        Ok(Sinks(started.collect::<Result<_, Failure>>()?))
     }
 }
 
 impl Sinks {
     /// Offers it to each sink that takes such.
     pub fn offer(&mut self, what: &Delivery) {
-        for (_, sink) in &mut self.sinks {
+        for (_, sink) in &mut self.0 {
             let wants = sink.wants();
             let is_wanted = match what {
                 Delivery::Metrics(_) => wants.metrics,
@@ -98,24 +94,23 @@ impl Sinks {
             let failed = dropped.ended + dropped.not_written;
             SinkDrops { sink: sink.name().to_owned(), no_room: dropped.no_room, failed }
         };
-        self.sinks.iter().map(of).collect()
+        self.0.iter().map(of).collect()
     }
 
     /// Goes on with what this configuration asks for. Sinks that stay open their files anew; one that cannot be made is left
     /// out, said, and made by the next reload that can.
     pub fn reload(&mut self, config: &Config) {
-        self.stale_after = stale_after(config);
         let asked = Asked::by(config);
-        self.sinks.retain(|(of, _)| asked.contains(of));
-        for (_, sink) in &mut self.sinks {
+        self.0.retain(|(of, _)| asked.contains(of));
+        for (_, sink) in &mut self.0 {
             sink.reopen();
         }
         for asked in asked {
-            if self.sinks.iter().any(|(of, _)| *of == asked) {
+            if self.0.iter().any(|(of, _)| *of == asked) {
                 continue;
             }
-            match prepare(&asked).and_then(|prepared| start(prepared, self.stale_after)) {
-                Ok(sink) => self.sinks.push((asked, sink)),
+            match prepare(&asked).and_then(|prepared| start(prepared)) {
+                Ok(sink) => self.0.push((asked, sink)),
                 Err(failure) => tracing::warn!(?failure, "a sink cannot be made"),
             }
         }
@@ -123,7 +118,7 @@ impl Sinks {
 
     /// Delivers what is queued, as far as there is time.
     pub async fn close(self) {
-        for (_, sink) in self.sinks {
+        for (_, sink) in self.0 {
             let name = sink.name().to_owned();
             let status = sink.close(CLOSES_WITHIN).await;
             if status.dropped.not_written > 0 {
@@ -131,11 +126,6 @@ impl Sinks {
             }
         }
     }
-}
-
-/// Metrics that have missed so many looks are out of date.
-fn stale_after(config: &Config) -> Duration {
-    3 * config.interval + Duration::from_secs(10)
 }
 
 fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
@@ -159,10 +149,10 @@ fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
     }
 }
 
-fn start(prepared: Prepared, stale_after: Duration) -> Result<Box<dyn Sink>, Failure> {
+fn start(prepared: Prepared) -> Result<Box<dyn Sink>, Failure> {
     match prepared {
         Prepared::Sink(sink) => Ok(sink),
-        Prepared::Listener(listener) => Prometheus::start(listener, stale_after)
+        Prepared::Listener(listener) => Prometheus::start(listener)
             .map(|sink| Box::new(sink) as Box<dyn Sink>)
             .map_err(|error| Failure::other(format!("cannot serve metrics: {error}"))),
     }

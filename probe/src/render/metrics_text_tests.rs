@@ -27,6 +27,7 @@ fn of_workload(workload: Workload, number: u64) -> WorkloadMetrics {
 fn metrics(workloads: Vec<WorkloadMetrics>, parents: Vec<FlaggedParent>) -> Arc<Metrics> {
     Arc::new(Metrics {
         since: Rfc3339::new(),
+        stale_after_ns: u64::MAX,
         workloads,
         parents,
         parents_beyond_limit: 4,

@@ -30,6 +30,8 @@ pub const BOUNDS_NS: [u64; 13] = [
 pub struct Metrics {
     /// When the counts began.
     pub since: Rfc3339,
+    /// If no others have come after this time, in ns, something is wrong.
+    pub stale_after_ns: u64,
     /// Of each workload, in order of their names.
     pub workloads: Vec<WorkloadMetrics>,
     /// The parents that are not healthy, the worst first.

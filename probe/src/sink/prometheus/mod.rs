@@ -25,6 +25,9 @@ use crate::{
     report::metrics::Metrics,
 };
 
+/// The first metrics should have come within this time.
+const FIRST_WITHIN: Duration = Duration::from_secs(60);
+
 /// The sink, with its server.
 pub struct Prometheus {
     name: String,
@@ -38,8 +41,6 @@ pub struct Prometheus {
 #[derive(Debug)]
 pub(super) struct Current {
     pages: Mutex<Option<Arc<Pages>>>,
-    /// Metrics older than this mean that nothing is read any more.
-    stale_after: Duration,
     began: Instant,
 }
 
@@ -60,12 +61,11 @@ impl Prometheus {
         Ok(listener)
     }
 
-    /// Answers from now on, within the runtime that this is called in. `stale_after`: how old metrics may become before
-    /// `/healthz` says that something is wrong.
-    pub fn start(listener: TcpListener, stale_after: Duration) -> io::Result<Self> {
+    /// Answers from now on, within the runtime that this is called in.
+    pub fn start(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let current = Arc::new(Current { pages: Mutex::new(None), stale_after, began: Instant::now() });
+        let current = Arc::new(Current { pages: Mutex::new(None), began: Instant::now() });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&current)));
         let name = format!("http://{address}/metrics");
         Ok(Self { name, address, current, server, delivered: 0 })
@@ -94,10 +94,12 @@ impl Current {
         Some(made.clone())
     }
 
-    /// Whether metrics have come of late.
+    /// Whether metrics have come when they should.
     fn is_fresh(&self) -> bool {
-        let since = self.pages().map_or(self.began, |pages| pages.since);
-        since.elapsed() <= self.stale_after
+        match self.pages() {
+            Some(pages) => pages.since.elapsed() <= Duration::from_nanos(pages.metrics.stale_after_ns),
+            None => self.began.elapsed() <= FIRST_WITHIN,
+        }
     }
 }
 

@@ -24,7 +24,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(stale_after: Duration) -> Self {
+    fn start() -> Self {
         let listener = Prometheus::listen(([127, 0, 0, 1], 0).into()).expect("a port");
         let address = listener.local_addr().expect("bound");
         let (offers, offered) = channel::<Delivery>();
@@ -32,7 +32,7 @@ impl Running {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let mut sink = Prometheus::start(listener, stale_after).expect("a server");
+                let mut sink = Prometheus::start(listener).expect("a server");
                 loop {
                     match offered.try_recv() {
                         Ok(delivery) => sink.offer(&delivery),
@@ -47,8 +47,12 @@ impl Running {
     }
 
     fn offer(&self, cpu_ns: u64) {
+        self.send(metrics(cpu_ns));
+    }
+
+    fn send(&self, metrics: Metrics) {
         let offers = self.offers.as_ref().expect("not dropped");
-        offers.send(Delivery::Metrics(Arc::new(metrics(cpu_ns)))).expect("the server lives");
+        offers.send(Delivery::Metrics(Arc::new(metrics))).expect("the server lives");
     }
 
     fn connect(&self) -> TcpStream {
@@ -105,6 +109,7 @@ fn everything(mut stream: TcpStream) -> String {
 fn metrics(cpu_ns: u64) -> Metrics {
     Metrics {
         since: Rfc3339::new(),
+        stale_after_ns: u64::MAX,
         workloads: Vec::new(),
         parents: Vec::new(),
         parents_beyond_limit: 0,
@@ -116,11 +121,9 @@ fn metrics(cpu_ns: u64) -> Metrics {
     }
 }
 
-const LONG: Duration = Duration::from_secs(3_600);
-
 #[test]
 fn before_the_first_metrics_it_is_alive_and_not_ready_and_then_it_gives_the_last() {
-    let server = Running::start(LONG);
+    let server = Running::start();
     assert!(server.get("/healthz").starts_with("HTTP/1.1 200"));
     assert!(server.get("/readyz").starts_with("HTTP/1.1 503"));
     assert!(server.get("/metrics").starts_with("HTTP/1.1 503"));
@@ -135,14 +138,16 @@ fn before_the_first_metrics_it_is_alive_and_not_ready_and_then_it_gives_the_last
 
 #[test]
 fn metrics_that_are_too_old_are_not_healthy() {
-    let server = Running::start(Duration::from_millis(1));
+    let server = Running::start();
+    server.send(Metrics { stale_after_ns: 1, ..metrics(1) });
     server.until("/healthz", "503");
-    assert!(Running::start(LONG).get("/healthz").starts_with("HTTP/1.1 200"));
+    server.send(metrics(1));
+    server.until("/healthz", "200");
 }
 
 #[test]
 fn the_format_is_the_one_that_was_asked_for() {
-    let server = Running::start(LONG);
+    let server = Running::start();
     server.offer(1);
     let text = server.until("/metrics", "200");
     assert!(text.contains("content-type: text/plain; version=0.0.4") && !text.contains("# EOF"), "{text}");
@@ -157,7 +162,7 @@ fn the_format_is_the_one_that_was_asked_for() {
 
 #[test]
 fn what_is_not_there_or_not_allowed_is_refused() {
-    let server = Running::start(LONG);
+    let server = Running::start();
     assert!(server.get("/etc/passwd").starts_with("HTTP/1.1 404"));
     assert!(server.get("/metrics/../x").starts_with("HTTP/1.1 404"));
     let posted = server.ask("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
@@ -169,7 +174,7 @@ fn what_is_not_there_or_not_allowed_is_refused() {
 
 #[test]
 fn a_request_that_is_too_long_is_refused() {
-    let server = Running::start(LONG);
+    let server = Running::start();
     let mut stream = server.connect();
     let line = format!("X: {}\r\n", "x".repeat(REQUEST_MAX));
     // The server may end the connection before all of it is sent.
@@ -181,7 +186,7 @@ fn a_request_that_is_too_long_is_refused() {
 
 #[test]
 fn who_sends_half_a_request_is_given_up() {
-    let server = Running::start(LONG);
+    let server = Running::start();
     let mut stream = server.connect();
     stream.write_all(b"GET /metrics HT").expect("sent");
     let began = Instant::now();
@@ -191,7 +196,7 @@ fn who_sends_half_a_request_is_given_up() {
 
 #[test]
 fn any_number_of_silent_connections_keeps_nobody_from_being_answered() {
-    let server = Running::start(LONG);
+    let server = Running::start();
     server.offer(1);
     server.until("/readyz", "200");
     let silent: Vec<TcpStream> = (0..3 * CONNECTIONS_MAX).map(|_| server.connect()).collect();
@@ -203,7 +208,7 @@ fn any_number_of_silent_connections_keeps_nobody_from_being_answered() {
 
 #[test]
 fn who_leaves_in_the_middle_harms_nobody() {
-    let server = Running::start(LONG);
+    let server = Running::start();
     for _ in 0..100 {
         let mut stream = server.connect();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");

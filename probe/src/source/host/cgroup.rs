@@ -93,18 +93,24 @@ fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn unit_in<'a>(names: &[&'a [u8]]) -> Option<&'a [u8]> {
-    let (_, name, _) = first_below_slices(names)?;
-    as_unit(name)
+    as_unit(below_slices(names)?.name)
 }
 
-/// The slices at the top, the first name that is none, and what is below it.
-pub(super) fn first_below_slices<'a, 'b>(
-    names: &'b [&'a [u8]],
-) -> Option<(&'b [&'a [u8]], &'a [u8], &'b [&'a [u8]])> {
+/// A path at the first name that is no slice.
+pub(super) struct BelowSlices<'a, 'b> {
+    /// The slices above it.
+    pub slices: &'b [&'a [u8]],
+    pub name: &'a [u8],
+    /// What is below it.
+    pub below: &'b [&'a [u8]],
+}
+
+/// `None` where there are only slices.
+pub(super) fn below_slices<'a, 'b>(names: &'b [&'a [u8]]) -> Option<BelowSlices<'a, 'b>> {
     let slices = names.iter().take_while(|name| is_unit(unescaped(name), b".slice")).count();
     let (slices, rest) = names.split_at(slices);
     let (name, below) = rest.split_first()?;
-    Some((slices, name, below))
+    Some(BelowSlices { slices, name, below })
 }
 
 /// The unit that has a cgroup of this name, if it is one that holds processes.

@@ -12,7 +12,7 @@
 //!
 //! Must not read files, and must not know users: what no cgroup tells is left to who asks.
 
-use super::cgroup::{self, Path, Viewpoint};
+use super::cgroup::{self, BelowSlices, Path, Viewpoint};
 use crate::model::{Runtime, Workload, is_workload_name};
 
 /// How the scopes are called that runtimes ask systemd for, before the id.
@@ -45,10 +45,9 @@ pub fn workload(cgroup: &[u8], seen_from: &Viewpoint) -> Option<Workload> {
 }
 
 fn in_path(path: &Path<'_>) -> Option<Workload> {
-    let (slices, name, below) = match cgroup::first_below_slices(&path.names) {
-        Some(found) => found,
+    let Some(BelowSlices { slices, name, below }) = cgroup::below_slices(&path.names) else {
         // In a slice itself: of a pod, kubelet and the runtime put processes there while they start and stop it.
-        None => return pod_in(path.names.last()?).map(|uid| Workload::Pod { uid, container: None }),
+        return pod_in(path.names.last()?).map(|uid| Workload::Pod { uid, container: None });
     };
     match cgroup::as_unit(name) {
         Some(unit) => in_unit(slices, unit, below).filter(|found| path.is_systemds || is_contained(found)),
