@@ -22,7 +22,7 @@ use crate::{
     analysis,
     engine::Engine,
     model::{FinishedParents, Session},
-    report::{alert::Alert, metrics::Metrics},
+    report::{Report, Verdict, alert::Alert, metrics::Metrics},
 };
 
 /// How much is counted apart.
@@ -82,8 +82,9 @@ impl Agent {
     /// have dropped, and when the next comes, is left to who knows it.
     pub fn observe(&mut self, engine: &Engine, session: &Session, cost: (u64, u64)) -> Observed {
         let view = engine.view();
-        let report = analysis::report(&view, session);
+        let mut report = analysis::report(&view, session);
         let now_ns = engine.ended_ns();
+        as_of_walk(&mut report, now_ns.saturating_sub(engine.walked_ns()));
         let alerts = self.alerts.observe(&report, session, &self.workloads, now_ns);
         let (parents, parents_beyond_limit) =
             flagged::flagged(&report.parents, &self.workloads, self.limits.parents);
@@ -101,6 +102,20 @@ impl Agent {
             resident_bytes,
         };
         Observed { metrics, alerts }
+    }
+}
+
+/// A zombie that was in the task list when it was walked may have been reaped since, and nobody is told of a reap in time. So
+/// nobody is accused of more than had been so then, `since_ns` ago.
+fn as_of_walk(report: &mut Report, since_ns: u64) {
+    for parent in report.parents.iter_mut().filter(|parent| parent.alive) {
+        parent.oldest_unreaped_ns = parent.oldest_unreaped_ns.saturating_sub(since_ns);
+        let rests_on_unreaped =
+            matches!(parent.verdict, Verdict::Held | Verdict::Leaking | Verdict::NeverReaps);
+        if rests_on_unreaped && parent.oldest_unreaped_ns <= report.grace_ns {
+            parent.verdict = Verdict::Undecided;
+            parent.causes.clear();
+        }
     }
 }
 

@@ -436,6 +436,26 @@ fn a_leak_is_told_once_when_found_once_when_its_cause_is_known_and_once_when_it_
 }
 
 #[test]
+fn nobody_is_accused_of_a_zombie_that_may_have_been_reaped_since_the_task_list_was_walked() {
+    let zombies = [(20, 4), (21, 4)];
+    let mut host = leaking(rules(), &zombies);
+    later(&mut host, 3);
+    leak(&mut host, &zombies);
+    // Reaped at once, in time. Until the next walk, nothing tells.
+    for _ in 0..4 {
+        host.reading(&[(4, 2)]);
+        let observed = host.observe();
+        assert!(observed.alerts.is_empty(), "{:?}", observed.alerts);
+        assert!(observed.metrics.parents.is_empty(), "{:?}", observed.metrics.parents);
+        assert!(observed.metrics.workloads.iter().all(|one| one.oldest_unreaped_ns < GRACE_NS));
+    }
+    host.walk(&[], &[4]);
+    host.reading(&[(4, 2)]);
+    let unreaped: u64 = host.workloads().iter().map(|one| one.unreaped).sum();
+    assert_eq!(unreaped, 0);
+}
+
+#[test]
 fn a_leak_below_the_threshold_or_silenced_is_not_told_and_one_silenced_is_counted_once() {
     let zombies = [(20, 4), (21, 4)];
     let tell = |rules: Rules| {

@@ -179,6 +179,11 @@ impl Engine {
         self.ended_ns
     }
 
+    /// When the last walk of the task list began: what is unreaped is known from then.
+    pub fn walked_ns(&self) -> u64 {
+        self.walked_ns
+    }
+
     /// How many parents of those asked for are followed, and how many zombies they have as far as is known.
     pub fn parents_and_zombies(&self) -> (u64, u64) {
         let parents = self.parents.values().filter(|parent| self.is_asked_for(parent));

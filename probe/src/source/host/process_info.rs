@@ -51,7 +51,7 @@ impl Reader {
         let unit = cgroup::unit(&cgroup, &self.seen_from);
         let workload = workload::workload(&cgroup, &self.seen_from).or_else(|| {
             let user = real_user(&part(&process, "status", STATUS_MAX))?;
-            Some(Workload::Program { user, executable: executable.clone() })
+            Some(Workload::Program { user, executable: known_as(&executable, task) })
         });
         Some(ProcessInfo { command_line: arguments(&command_line), executable, unit, workload })
     }
@@ -61,6 +61,11 @@ impl Reader {
         let executable = self.directories.open(task).and_then(|process| process.exe().ok());
         executable.is_some_and(|path| path.to_string_lossy().contains("python"))
     }
+}
+
+/// The path of a program, or as `ps` has it the name in brackets: of a kernel thread, or where the path is hidden from us.
+fn known_as(executable: &[u8], task: &Task) -> Vec<u8> {
+    if executable.is_empty() { format!("[{}]", task.comm.text()).into_bytes() } else { executable.to_vec() }
 }
 
 /// The real uid in a status file. A name cannot pretend to be this line: the kernel escapes newlines in it.
