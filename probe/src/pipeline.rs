@@ -188,9 +188,8 @@ impl Pipeline {
                 }
             }
             Moment::Reading => {
-                self.ask_for_descriptions(source, 1, LOOK_UPS_MAX);
-                if self.details == Details::OfAll {
-                    source.describe(&self.engine.eldest_undescribed(LOOK_UPS_MAX));
+                if self.details != Details::None {
+                    source.describe(&self.to_describe());
                 }
                 self.look_closer(source, complete_to_ns);
                 self.flush();
@@ -199,7 +198,9 @@ impl Pipeline {
             // Only now is it known which parents leave what behind.
             Moment::LastReading => {
                 self.look_closer(source, complete_to_ns);
-                self.ask_for_descriptions(source, 0, LAST_LOOK_UPS_MAX);
+                if self.details != Details::None {
+                    source.describe(&self.engine.undescribed(0, LAST_LOOK_UPS_MAX));
+                }
             }
             Moment::End => {
                 self.close();
@@ -248,11 +249,15 @@ impl Pipeline {
             .map_err(PipelineError::Subscriber)
     }
 
-    /// Asks for the parents of which it is not known what they run.
-    fn ask_for_descriptions(&self, source: &mut impl Source, least_unreaped: u64, most: usize) {
-        if self.details != Details::None {
-            source.describe(&self.engine.undescribed(least_unreaped, most));
+    /// The parents of which it is not known what they run and has to be now, each once.
+    fn to_describe(&self) -> Vec<Task> {
+        let mut parents = self.engine.undescribed(1, LOOK_UPS_MAX);
+        if self.details == Details::OfAll {
+            parents.extend(self.engine.eldest_undescribed(LOOK_UPS_MAX));
+            parents.sort_unstable_by_key(|parent| parent.identity);
+            parents.dedup_by_key(|parent| parent.identity);
         }
+        parents
     }
 
     /// A source that was cut off gave no end: the window ends with what there is.

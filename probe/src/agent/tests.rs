@@ -576,6 +576,37 @@ fn hundreds_of_leaks_of_one_user_hide_no_other() {
 }
 
 #[test]
+fn a_hundred_thousand_parents_that_came_and_went_leave_no_more_behind_than_a_few() {
+    let mut host = Host::new(LIMITS, rules());
+    let mut truth = 0;
+    for round in 0..200 {
+        let first = 10_000 + round * 500;
+        let parents: Vec<(u32, u64)> = (first..first + 500).map(|tgid| (tgid, 2)).collect();
+        host.reading(&parents);
+        for (tgid, _) in &parents {
+            // Units with any name, and instances and programs with any.
+            let workload = match tgid % 3 {
+                0 => unit(&format!("{tgid}.service")),
+                1 => unit(&format!("sshd@{tgid}.service")),
+                _ => Workload::Program { user: 7, executable: format!("/{tgid}").into() },
+            };
+            host.describe(*tgid, workload);
+        }
+        host.reading(&parents);
+        for (_, reaped) in parents {
+            host.finish(reaped);
+            truth += reaped;
+        }
+    }
+    host.reading(&[]);
+    host.reading(&[]);
+    let metrics = host.observe().metrics;
+    assert!(metrics.workloads.len() <= LIMITS.workloads + 2, "{}", metrics.workloads.len());
+    assert_eq!(total(&metrics.workloads).reaped, truth);
+    assert_eq!(host.agent.workloads.parents_remembered(), (0, 0));
+}
+
+#[test]
 fn losses_are_told_when_they_begin_and_when_they_are_over() {
     let mut host = Host::new(LIMITS, rules());
     host.reading(&[]);

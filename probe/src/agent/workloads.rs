@@ -182,6 +182,12 @@ impl Workloads {
         }
     }
 
+    /// How many parents are remembered, and how many more there is room for beyond what is not worth giving back.
+    #[cfg(test)]
+    pub fn parents_remembered(&self) -> (usize, usize) {
+        (self.parents.len(), self.parents.capacity().saturating_sub(2 * ROOM_KEPT))
+    }
+
     /// What a parent is part of, if that is known.
     pub fn of(&self, parent: Identity) -> Option<&Workload> {
         self.parents.get(&parent)?.workload.as_ref()

@@ -109,9 +109,9 @@ impl Sinks {
             if self.0.iter().any(|(of, _)| *of == asked) {
                 continue;
             }
-            match prepare(&asked).and_then(|prepared| start(prepared)) {
+            match prepare(&asked).and_then(start) {
                 Ok(sink) => self.0.push((asked, sink)),
-                Err(failure) => tracing::warn!(?failure, "a sink cannot be made"),
+                Err(failure) => output::say(&format!("left out until the next reload: {}", why(failure))),
             }
         }
     }
@@ -155,6 +155,14 @@ fn start(prepared: Prepared) -> Result<Box<dyn Sink>, Failure> {
         Prepared::Listener(listener) => Prometheus::start(listener)
             .map(|sink| Box::new(sink) as Box<dyn Sink>)
             .map_err(|error| Failure::other(format!("cannot serve metrics: {error}"))),
+    }
+}
+
+fn why(failure: Failure) -> String {
+    match failure {
+        Failure::Other(what) => what,
+        Failure::Setup(error) | Failure::Usage(error) => error.what,
+        Failure::BrokenPipe => "the reader has left".into(),
     }
 }
 

@@ -149,7 +149,7 @@ impl Default for Prometheus {
 
 impl Default for Workloads {
     fn default() -> Self {
-        Self { max: 100, max_parents: 64, idle_after: Duration::from_secs(3_600) }
+        Self { max: 100, max_parents: 64, idle_after: Duration::from_secs(600) }
     }
 }
 

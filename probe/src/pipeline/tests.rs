@@ -183,3 +183,42 @@ async fn a_window_too_short_for_a_reading_has_evidence_of_the_suspects_that_live
     let parent = view.parent(task(10).identity).expect("it is a parent");
     assert!(parent.current_evidence().is_some_and(|_| parent.evidence_ns > LATER_NS));
 }
+
+/// One reading of the counters, and the end; remembers who was asked for at the reading.
+struct OneReading {
+    inputs: Vec<(u64, Input)>,
+    is_read: bool,
+    asked: Vec<u32>,
+}
+
+impl Source for OneReading {
+    async fn next(&mut self, batch: &mut Batch) -> Result<(), SetupError> {
+        batch.complete_to_ns = LATER_NS;
+        batch.moment = if std::mem::replace(&mut self.is_read, true) { Moment::End } else { Moment::Reading };
+        batch.inputs.append(&mut self.inputs);
+        Ok(())
+    }
+
+    fn describe(&mut self, parents: &[Task]) {
+        self.asked.extend(parents.iter().map(|parent| parent.identity.tgid));
+    }
+}
+
+#[tokio::test]
+async fn the_healthy_are_asked_for_while_they_live_only_where_all_are_to_be_known() {
+    for (details, expected) in
+        [(Details::None, vec![]), (Details::OfLeakers, vec![11]), (Details::OfAll, vec![10, 11])]
+    {
+        let begin = Begin { time_ns: NOW_NS, scope: Scope::Host, coverage: WATCH };
+        let of = |parent: u32, reaped: u64| {
+            let counts = ChildCounts { exited: 5, reaped, ..ChildCounts::default() };
+            let counters = Counters { time_ns: NOW_NS, parent: task(parent), counts, ..Counters::default() };
+            (NOW_NS, Input::Counters(Box::new(counters)))
+        };
+        let inputs = vec![(NOW_NS, Input::Begin(begin)), of(10, 5), of(11, 3)];
+        let mut source = OneReading { inputs, is_read: false, asked: Vec::new() };
+        let mut pipeline = Pipeline::new(&Session::default(), None, details);
+        pipeline.run_to_end(&mut source, &mut []).await.expect("nothing fails");
+        assert_eq!(source.asked, expected, "{details:?}");
+    }
+}

@@ -1,5 +1,5 @@
-//! What reapwatch says: the report, the event line, the doctor's report, what `explain` says and what `reap` did, in the form
-//! that is published (`schemas/`).
+//! What reapwatch says: the report, the event line, the doctor's report, what `explain` says, what `reap` did, and the metrics and
+//! alerts of `agent`, in the form that is published (`schemas/`, docs/agent.md).
 //!
 //! Owns names, order and units of everything a user or a script reads as JSON. Must not know the engine, or how and where
 //! a report is written. Every text in it is valid UTF-8 but unescaped: `render` escapes. Durations are in ns, times in
