@@ -62,9 +62,13 @@ impl Agent {
 
     /// The same, with these variables in its environment.
     pub fn start_in(more: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_on(free_port(), more, environment)
+    }
+
+    /// The same, with its metrics on this port.
+    pub fn start_on(port: u16, more: &str, environment: &[(&str, &str)]) -> Self {
         require_root();
         let directory = tempfile::tempdir().expect("a directory");
-        let port = free_port();
         let config = directory.path().join("agent.toml");
         write_config(&config, port, directory.path(), more);
         let child = reapwatch()

@@ -7,8 +7,10 @@ use std::{
 };
 
 use super::{
+    cgroup::Cgroup,
+    prometheus::Prometheus,
     running::{Agent, free_port, get},
-    support::{check_refused, reapwatch, require_root, signal, until},
+    support::{check_refused, reapwatch, require_root, signal, until, workload},
 };
 
 /// The socket of a service manager.
@@ -122,7 +124,7 @@ fn a_reader_of_alerts_that_leaves_does_not_end_it() {
         .expect("reapwatch");
     drop(child.stdout.take());
     until("it is ready", || get(port, "/readyz", "*/*").filter(|(status, _)| *status == 200));
-    let mut leaker = std::process::Command::new(super::support::workload());
+    let mut leaker = std::process::Command::new(workload());
     let mut leaker = leaker
         .args(["leak-all", "--count", "2", "--hold-ms", "60000"])
         .stdout(Stdio::null())
@@ -144,4 +146,30 @@ fn a_reader_of_alerts_that_leaves_does_not_end_it() {
     assert!(child.try_wait().expect("our own child").is_none());
     signal(&child, libc::SIGTERM);
     assert_eq!(until("it ends", || child.try_wait().expect("our own child")).code(), Some(0));
+}
+
+#[test]
+fn one_that_was_killed_and_started_again_counts_from_zero_and_prometheus_sees_a_reset_and_nothing_invented() {
+    let cgroup = Cgroup::new("system.slice/reapwatch-test-restart.service");
+    let exited = r#"reapwatch_children_exited_total{kind="unit",workload="reapwatch-test-restart.service"}"#;
+    let storm = |agent: &Agent, count: &str| {
+        let command = ["storm", "--count", count, "--hold-ms", "6000"];
+        let mut storm =
+            cgroup.command(workload()).args(command).stdout(Stdio::null()).spawn().expect("a workload");
+        let labels = [("workload", "reapwatch-test-restart.service")];
+        agent.until_value("reapwatch_children_exited_total", &labels, count.parse().expect("a number"));
+        assert!(storm.wait().expect("our own child").success());
+    };
+    let first = Agent::start("");
+    let prometheus = Prometheus::scraping(first.port);
+    storm(&first, "50");
+    prometheus.until(exited, 50.0);
+    let port = first.port;
+    // SIGKILL.
+    drop(first);
+    let second = Agent::start_on(port, "", &[]);
+    storm(&second, "20");
+    prometheus.until(exited, 20.0);
+    let (_, resets) = prometheus.only(&format!("resets({exited}[5m])"));
+    assert_eq!(resets, 1.0);
 }

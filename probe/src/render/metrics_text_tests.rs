@@ -96,6 +96,18 @@ fn sorted(line: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_reference_has_every_metric_with_its_type() {
+    let reference = include_str!("../../../docs/agent.md");
+    let page = text_of(&metrics(vec![of_workload(workload("a.service"), 1)], vec![parent("x")]));
+    let mut types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).peekable();
+    assert!(types.peek().is_some());
+    for (name, kind) in types {
+        let row = format!("| `{name}` | {kind} |");
+        assert!(reference.contains(&row), "docs/agent.md has no row that begins {row}");
+    }
+}
+
+#[test]
 fn a_hostile_name_is_one_bounded_label_and_no_line_of_its_own() {
     let evil = "x\"} 1\nreapwatch_lost_total{reason=\"events\"} 999\\\u{1b}[2J\u{202e}";
     let program = |name: &str| Workload { kind: WorkloadKind::Program, ..workload(name) };
