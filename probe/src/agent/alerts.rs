@@ -11,10 +11,11 @@ use super::{
     workloads::{Workloads, identity},
 };
 use crate::{
-    analysis::time::rfc3339,
+    analysis::{self, time::rfc3339},
+    engine::View,
     model::{Identity, Session},
     report::{
-        Cause, CauseKind, Lost, Parent, Report, Rfc3339, SlowReaps, Verdict,
+        Cause, CauseKind, Lost, Parent, Rfc3339, SlowReaps, Verdict,
         alert::{Alert, AlertKind, AlertParent, AlertState, SCHEMA},
         metrics::AlertCounts,
         words,
@@ -126,30 +127,34 @@ impl Alerts {
         self.counts
     }
 
-    /// What there is to tell of a report.
+    /// Whether there is an alert about this parent, told or not.
+    pub fn is_open(&self, parent: Identity) -> bool {
+        [AlertKind::Leak, AlertKind::Slow].iter().any(|kind| self.open.contains_key(&(*kind, parent)))
+    }
+
+    /// What there is to tell of these parents, which live, and of what was lost so far.
     pub fn observe(
         &mut self,
-        report: &Report,
+        view: &View<'_>,
+        parents: &[Parent],
+        lost: Lost,
         session: &Session,
         workloads: &Workloads,
-        now_ns: u64,
     ) -> Vec<Alert> {
+        let (_, now_ns) = view.window();
         let now = Now {
             boottime_ns: now_ns,
             epoch_ns: i128::from(now_ns) + i128::from(session.anchor.realtime_minus_boottime_ns),
             text: rfc3339(session, now_ns),
         };
-        let mut alerts = Vec::new();
-        let mut late = HashMap::new();
-        for parent in &report.parents {
+        // Whatever a dead one left has another parent now; one that is no longer kept has died and left nothing.
+        let is_gone = |parent: &Identity| view.parent(*parent).is_none_or(|known| known.died_ns.is_some());
+        self.late.retain(|parent, _| !is_gone(parent));
+        let mut gone: Vec<_> = self.open.keys().filter(|(_, parent)| is_gone(parent)).copied().collect();
+        gone.sort_unstable();
+        let mut alerts: Vec<Alert> = gone.into_iter().filter_map(|key| self.close_dead(key, now)).collect();
+        for parent in parents {
             let whose = identity(parent);
-            if !parent.alive {
-                // Whatever it left has another parent now.
-                for kind in [AlertKind::Leak, AlertKind::Slow] {
-                    alerts.extend(self.close_dead((kind, whose), now));
-                }
-                continue;
-            }
             // The event of a late reap may come before the count that makes the verdict: then it is new the next time.
             let late_before = self.late.get(&whose).copied().unwrap_or(0);
             let late_now = match &parent.slow_reaps {
@@ -158,7 +163,7 @@ impl Alerts {
             };
             let late_more = late_now.saturating_sub(late_before);
             if late_now > 0 {
-                late.insert(whose, late_now);
+                self.late.insert(whose, late_now);
             }
             let leaks =
                 parent.verdict >= Verdict::Leaking && parent.left_by_itself() >= self.rules.least_unreaped;
@@ -172,9 +177,8 @@ impl Alerts {
             let group = workloads.of(whose).map(Group::of);
             alerts.extend(self.see((kind, whose), described(parent, workloads), group, now));
         }
-        self.late = late;
         alerts.extend(self.close_what_is_over(now));
-        alerts.extend(self.loss(report.lost, now));
+        alerts.extend(self.loss(lost, now));
         self.counts.sent += alerts.len() as u64;
         alerts
     }
@@ -309,7 +313,7 @@ fn late_reaps(slow: &SlowReaps) -> u64 {
 
 fn described(parent: &Parent, workloads: &Workloads) -> AlertParent {
     AlertParent {
-        workload: workloads.of(identity(parent)).map(crate::analysis::workload),
+        workload: workloads.of(identity(parent)).map(analysis::workload),
         pid: parent.pid,
         start_time: parent.start_time,
         comm: parent.comm.clone(),

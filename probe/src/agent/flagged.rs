@@ -14,11 +14,11 @@ use crate::report::{CauseKind, Parent, Verdict, metrics::FlaggedParent};
 /// the others.
 const SHARE_OF_GROUP: usize = 8;
 
-/// Those named, and how many more there are. `parents`: of a report, the worst first.
+/// Those named, and how many more there are of these. `parents`: those that live, the worst first.
 pub fn flagged(parents: &[Parent], workloads: &Workloads, most: usize) -> (Vec<FlaggedParent>, u64) {
     let mut of_group: HashMap<Option<Group>, usize> = HashMap::new();
     let (mut named, mut more) = (Vec::new(), 0);
-    for parent in parents.iter().filter(|parent| parent.alive && parent.verdict >= Verdict::Held) {
+    for parent in parents.iter().filter(|parent| parent.verdict >= Verdict::Held) {
         let group = workloads.of(identity(parent)).map(Group::of);
         let of_group = of_group.entry(group).or_default();
         if named.len() >= most || *of_group >= (most / SHARE_OF_GROUP).max(1) {

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod buckets;
+mod chosen;
 mod flagged;
 mod group;
 mod pace;
@@ -19,10 +20,10 @@ use alerts::Alerts;
 use workloads::Workloads;
 
 use crate::{
-    analysis,
+    analysis::{self, time::rfc3339},
     engine::Engine,
     model::{FinishedParents, Session},
-    report::{Report, Verdict, alert::Alert, metrics::Metrics},
+    report::{Parent, Verdict, alert::Alert, metrics::Metrics},
 };
 
 /// How much is counted apart.
@@ -82,20 +83,24 @@ impl Agent {
     /// have dropped, and when the next comes, is left to who knows it.
     pub fn observe(&mut self, engine: &Engine, session: &Session, cost: (u64, u64)) -> Observed {
         let view = engine.view();
-        let mut report = analysis::report(&view, session);
-        let now_ns = engine.ended_ns();
-        as_of_walk(&mut report, now_ns.saturating_sub(engine.walked_ns()));
-        let alerts = self.alerts.observe(&report, session, &self.workloads, now_ns);
+        let (began_ns, now_ns) = view.window();
+        let chosen =
+            chosen::chosen(&view, &self.workloads, session.grace_ns, |parent| self.alerts.is_open(parent));
+        let mut parents = analysis::parents(&view, session, |parent| chosen.contains(&parent));
+        let walked_ns = engine.walked_ns();
+        as_of_walk(&mut parents, session.grace_ns, now_ns.saturating_sub(walked_ns));
+        let lost = analysis::lost(view.losses());
+        let alerts = self.alerts.observe(&view, &parents, lost, session, &self.workloads);
         let (parents, parents_beyond_limit) =
-            flagged::flagged(&report.parents, &self.workloads, self.limits.parents);
+            flagged::flagged(&parents, &self.workloads, self.limits.parents);
         let (cpu_ns, resident_bytes) = cost;
         let metrics = Metrics {
-            since: report.window.start,
+            since: rfc3339(session, began_ns),
             stale_after_ns: u64::MAX,
-            workloads: self.workloads.metrics(&report.parents),
+            workloads: self.workloads.metrics(&view, walked_ns),
             parents,
             parents_beyond_limit,
-            lost: report.lost,
+            lost,
             alerts: self.alerts.counts(),
             sinks: Vec::new(),
             cpu_ns,
@@ -107,12 +112,12 @@ impl Agent {
 
 /// A zombie that was in the task list when it was walked may have been reaped since, and nobody is told of a reap in time. So
 /// nobody is accused of more than had been so then, `since_ns` ago.
-fn as_of_walk(report: &mut Report, since_ns: u64) {
-    for parent in report.parents.iter_mut().filter(|parent| parent.alive) {
+fn as_of_walk(parents: &mut [Parent], grace_ns: u64, since_ns: u64) {
+    for parent in parents {
         parent.oldest_unreaped_ns = parent.oldest_unreaped_ns.saturating_sub(since_ns);
         let rests_on_unreaped =
             matches!(parent.verdict, Verdict::Held | Verdict::Leaking | Verdict::NeverReaps);
-        if rests_on_unreaped && parent.oldest_unreaped_ns <= report.grace_ns {
+        if rests_on_unreaped && parent.oldest_unreaped_ns <= grace_ns {
             parent.verdict = Verdict::Undecided;
             parent.causes.clear();
         }

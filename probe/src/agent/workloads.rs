@@ -11,7 +11,7 @@ use foldhash::HashMap;
 use super::{Limits, buckets::buckets, group::Group};
 use crate::{
     analysis,
-    engine::{Engine, Tally},
+    engine::{Engine, State, Tally, View},
     model::{ChildCounts, FinishedParents, Identity, Workload},
     report::{
         self, Parent,
@@ -202,8 +202,8 @@ impl Workloads {
         }
     }
 
-    /// All of it, in order of names; what is unreaped now is in these parents of a report.
-    pub fn metrics(&self, parents: &[Parent]) -> Vec<WorkloadMetrics> {
+    /// All of it, in order of names; with what was unreaped when the task list was last walked.
+    pub fn metrics(&self, view: &View<'_>, walked_ns: u64) -> Vec<WorkloadMetrics> {
         let short_lived = Tallied { counts: self.short_lived, ..Tallied::default() };
         let others = [
             (report::Workload::SHORT_LIVED, Some(&short_lived)),
@@ -216,15 +216,25 @@ impl Workloads {
         all.sort_unstable_by(|one, other| one.workload.cmp(&other.workload));
         // Names that are cut may be the same.
         all.dedup_by(|one, kept| one.workload == kept.workload && merge(kept, one));
-        for parent in parents.iter().filter(|parent| parent.alive && parent.ledger.unreaped > 0) {
-            let workload = self.published(identity(parent));
+        for parent in view.parents().filter(|parent| parent.died_ns.is_none() && !parent.zombies.is_empty()) {
+            let workload = self.published(parent.task.identity);
             if let Ok(place) = all.binary_search_by(|one| one.workload.cmp(&workload)) {
                 let found = &mut all[place];
-                found.unreaped = found.unreaped.saturating_add(parent.ledger.unreaped);
-                found.oldest_unreaped_ns = found.oldest_unreaped_ns.max(parent.oldest_unreaped_ns);
+                found.unreaped = found.unreaped.saturating_add(parent.zombies.len() as u64);
+                let oldest_ns =
+                    parent.zombies.iter().filter_map(|zombie| waited_ns(view, *zombie, walked_ns)).max();
+                found.oldest_unreaped_ns = found.oldest_unreaped_ns.max(oldest_ns.unwrap_or(0));
             }
         }
         all
+    }
+}
+
+/// How long a zombie had waited when the task list was walked.
+fn waited_ns(view: &View<'_>, zombie: Identity, walked_ns: u64) -> Option<u64> {
+    match view.process(zombie)?.state {
+        State::Zombie { since_ns, .. } => Some(walked_ns.saturating_sub(since_ns)),
+        _ => None,
     }
 }
 

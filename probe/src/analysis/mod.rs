@@ -87,6 +87,18 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
     report
 }
 
+/// Some of the parents that are kept one by one, each as a report lists it, the worst first.
+pub fn parents(view: &View<'_>, session: &Session, chosen: impl Fn(Identity) -> bool) -> Vec<Parent> {
+    let is_complete = lost(view.losses()) == Lost::default();
+    let mut parents: Vec<Parent> = view
+        .parents_asked_for()
+        .filter(|known| chosen(known.task.identity))
+        .map(|known| parent(view, session, known, is_complete))
+        .collect();
+    listed::worst(&mut parents, &mut Other::default(), usize::MAX);
+    parents
+}
+
 /// What the tracer itself cost, and how full its maps were.
 pub fn tracer(tracer_stats: &model::TracerStats) -> Tracer {
     let programs = tracer_stats.programs.iter().map(|one| ProgramCost {
@@ -140,7 +152,8 @@ fn totals(settled: Ledger, other: Ledger, parents: &[Parent]) -> Ledger {
     totals
 }
 
-fn lost(losses: model::Losses) -> Lost {
+/// What was lost, in its published form.
+pub fn lost(losses: model::Losses) -> Lost {
     let model::Losses { events, map_full, probe_missed, damaged } = losses;
     Lost { events, map_full, probe_missed, damaged }
 }
