@@ -28,6 +28,19 @@ impl Engine {
         found.iter().filter_map(|(.., identity)| Some(self.parents.get(identity)?.task)).collect()
     }
 
+    /// The same of those that have lived longest, whatever they leave: however many come and go, each has its turn.
+    pub fn eldest_undescribed(&self, most: usize) -> Vec<Task> {
+        let mut found: Vec<_> = self
+            .parents
+            .values()
+            .filter(|parent| !parent.is_described && parent.died_ns.is_none() && self.is_asked_for(parent))
+            .map(|parent| parent.task)
+            .collect();
+        found.sort_unstable_by_key(|task| (task.identity.start_boottime_ns, task.identity.tgid));
+        found.truncate(most);
+        found
+    }
+
     /// Whether it is not known from /proc what this process, a parent or about to be one, runs.
     pub fn is_undescribed(&self, identity: Identity) -> bool {
         self.parents.get(&identity).is_none_or(|parent| !parent.is_described && parent.died_ns.is_none())
@@ -127,6 +140,7 @@ mod tests {
             command_line: program.split_whitespace().map(|arg| arg.as_bytes().to_vec()).collect(),
             executable: executable.into(),
             unit: unit.into(),
+            workload: None,
         }
     }
 
@@ -198,6 +212,16 @@ mod tests {
         assert_eq!(asked(&engine, 1, 10), [4, 2, 3]);
         assert_eq!(asked(&engine, 1, 2), [4, 2]);
         assert_eq!(asked(&engine, 0, 10), [4, 2, 3, 5], "at the end, the healthy too");
+    }
+
+    #[test]
+    fn the_eldest_is_asked_for_however_many_younger_ones_leave_more() {
+        let engine = watching([counters(4, 1, 1), counters(9, 8, 0), counters(7, 9, 0)]);
+        let eldest = |most| -> Vec<u32> {
+            engine.eldest_undescribed(most).iter().map(|task| task.identity.tgid).collect()
+        };
+        assert_eq!((eldest(1), eldest(5)), (vec![4], vec![4, 7, 9]));
+        assert_eq!(asked(&engine, 1, 1), [7]);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod slow_reaps;
 mod snapshot;
 mod suspects;
 mod tables;
+mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unfreed;
@@ -40,6 +41,7 @@ pub use process::{LooksDead, Process, State};
 pub use provenance::{Provenance, Provenances};
 use released::Released;
 pub use slow_reaps::{SlowReaps, Waited};
+pub use tally::Tally;
 use unfreed::Unfreed;
 pub use view::View;
 
@@ -175,6 +177,11 @@ impl Engine {
     /// When the window ended, or the time of the last input.
     pub fn ended_ns(&self) -> u64 {
         self.ended_ns
+    }
+
+    /// When the last walk of the task list began: what is unreaped is known from then.
+    pub fn walked_ns(&self) -> u64 {
+        self.walked_ns
     }
 
     /// How many parents of those asked for are followed, and how many zombies they have as far as is known.

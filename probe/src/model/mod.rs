@@ -17,6 +17,7 @@ mod session;
 mod signals;
 mod snapshot;
 mod tracer_stats;
+mod workload;
 
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
@@ -37,3 +38,4 @@ pub use session::{Begin, Coverage, DEFAULT_GRACE_NS, Hooks, Scope, Session, Time
 pub use signals::SignalMasks;
 pub use snapshot::{Snapshot, TaskEntry, TaskState};
 pub use tracer_stats::{MapStats, ProgramStats, TracerStats};
+pub use workload::{Runtime, WORKLOAD_NAME_MAX, Workload, is_workload_name};

@@ -11,6 +11,7 @@ use super::{
     fork_site::decode_fork_sites,
     kill::decode_killed,
     kind, tracer_stats,
+    workload::decode_workload,
 };
 use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
@@ -26,7 +27,7 @@ pub const TIME_MAX_NS: u64 = 1 << 62;
 /// overflow.
 pub const COUNT_MAX: u64 = 1 << 44;
 /// Maximum length of a path, of a cgroup unit, and of the name of a hook, program or map.
-const TEXT_MAX: usize = 4096;
+pub(super) const TEXT_MAX: usize = 4096;
 /// Maximum number of pids that are followed: as many as the programs have room for.
 const PIDS_MAX: usize = 32_768;
 
@@ -108,7 +109,8 @@ fn info(from: &mut &[u8]) -> Option<ProcessInfo> {
         room -= arg.len() + 1;
         command_line.push(arg);
     }
-    Some(ProcessInfo { command_line, executable: bytes(from, TEXT_MAX)?, unit: bytes(from, TEXT_MAX)? })
+    let (executable, unit) = (bytes(from, TEXT_MAX)?, bytes(from, TEXT_MAX)?);
+    Some(ProcessInfo { command_line, executable, unit, workload: None })
 }
 
 /// Minimum, maximum and count need not agree with the buckets, because they are read while several CPUs write them.
@@ -227,7 +229,8 @@ fn decode_orphan(from: &mut &[u8]) -> Option<LifecycleEvent> {
 }
 
 fn decode_detail(from: &mut &[u8]) -> Option<Input> {
-    Some(Input::ProcessInfo { identity: identity(from)?, info: info(from)? })
+    let (identity, info) = (identity(from)?, info(from)?);
+    Some(Input::ProcessInfo { identity, info: ProcessInfo { workload: decode_workload(from)?, ..info } })
 }
 
 fn decode_snapshot(from: &mut &[u8]) -> Option<Snapshot> {

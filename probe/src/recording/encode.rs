@@ -9,6 +9,7 @@ use super::{
     fork_site::{put_fork_site, put_site},
     kill::put_kill,
     kind,
+    workload::put_workload,
 };
 use crate::model::{
     Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, Readiness, ReapHow,
@@ -109,6 +110,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
         Input::ProcessInfo { identity, info } => {
             put_identity(out, identity);
             put_detail(out, info);
+            put_workload(out, info.workload.as_ref());
             kind::DETAIL
         }
         Input::Evidence { time_ns, identity, evidence } => {
