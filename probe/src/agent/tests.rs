@@ -74,9 +74,9 @@ impl Host {
     }
 
     fn describe(&mut self, tgid: u32, workload: Workload) {
-        let info =
-            ProcessInfo { executable: b"/x".to_vec(), workload: Some(workload), ..ProcessInfo::default() };
-        self.tell(Input::ProcessInfo { identity: task(tgid).identity, info });
+        let info = ProcessInfo { executable: b"/x".to_vec(), ..ProcessInfo::default() };
+        let workload = Some(workload);
+        self.tell(Input::ProcessInfo { identity: task(tgid).identity, info, workload });
     }
 
     /// A second later the kernel tells of these parents, so many children each, all of them reaped; what it had of others it

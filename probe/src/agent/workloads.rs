@@ -104,7 +104,6 @@ impl Workloads {
         }
         folded.is_final = tally.is_final();
         folded.counts = counts(tally.counts(), tally.abandoned());
-        // After an exec it is not known until it is asked for again; it rarely moves.
         if let Some(known) = tally.workload()
             && folded.workload.as_ref() != Some(known)
         {

@@ -6,7 +6,7 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{Engine, Parent};
-use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, Task};
+use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, Task, Workload};
 
 impl Engine {
     /// The living parents of which it is not known from /proc what they run, at most so many. Those that leave most
@@ -47,7 +47,7 @@ impl Engine {
     }
 
     /// /proc was asked about it. An answer without anything says that it has gone: what is known stays.
-    pub(super) fn describe(&mut self, identity: Identity, mut info: ProcessInfo) {
+    pub(super) fn describe(&mut self, identity: Identity, mut info: ProcessInfo, workload: Option<Workload>) {
         let parent = self.parents.get_mut(&identity);
         let process = self.processes.get_mut(&identity);
         let known = parent.as_ref().map(|one| &one.info).or(process.as_ref().map(|one| &one.info)).cloned();
@@ -69,6 +69,10 @@ impl Engine {
         }
         if let Some(parent) = parent {
             parent.is_described = true;
+            // It rarely moves: what it was part of stays when it runs another program.
+            if let Some(workload) = workload {
+                parent.workload = Some(Box::new(workload));
+            }
             if is_known {
                 parent.info = Some(info);
             }
@@ -140,12 +144,11 @@ mod tests {
             command_line: program.split_whitespace().map(|arg| arg.as_bytes().to_vec()).collect(),
             executable: executable.into(),
             unit: unit.into(),
-            workload: None,
         }
     }
 
     fn answer(tgid: u32, info: ProcessInfo) -> Input {
-        Input::ProcessInfo { identity: task(tgid, "").identity, info }
+        Input::ProcessInfo { identity: task(tgid, "").identity, info, workload: None }
     }
 
     fn exec(time_ns: u64, tgid: u32, program: &str) -> Input {

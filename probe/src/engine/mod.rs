@@ -118,7 +118,7 @@ impl Engine {
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.lifecycle(event, enriched);
             }
-            Input::ProcessInfo { identity, info } => self.describe(identity, info),
+            Input::ProcessInfo { identity, info, workload } => self.describe(identity, info, workload),
             Input::Evidence { time_ns, identity, evidence } => self.looked_at(time_ns, identity, evidence),
             Input::ForkSite { time_ns: _, child, creator, site } => self.forked_at(child, creator, site),
             Input::Site { number, site } => self.named_site(number, site),

@@ -25,7 +25,7 @@ impl<'a> Tally<'a> {
 
     /// `None` where it is not known.
     pub fn workload(&self) -> Option<&'a Workload> {
-        self.parent.info.as_deref()?.workload.as_ref()
+        self.parent.workload.as_deref()
     }
 
     /// By the kernel; where the kernel had no room for it, as far as events told.

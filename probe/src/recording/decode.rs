@@ -109,8 +109,7 @@ fn info(from: &mut &[u8]) -> Option<ProcessInfo> {
         room -= arg.len() + 1;
         command_line.push(arg);
     }
-    let (executable, unit) = (bytes(from, TEXT_MAX)?, bytes(from, TEXT_MAX)?);
-    Some(ProcessInfo { command_line, executable, unit, workload: None })
+    Some(ProcessInfo { command_line, executable: bytes(from, TEXT_MAX)?, unit: bytes(from, TEXT_MAX)? })
 }
 
 /// Minimum, maximum and count need not agree with the buckets, because they are read while several CPUs write them.
@@ -230,7 +229,7 @@ fn decode_orphan(from: &mut &[u8]) -> Option<LifecycleEvent> {
 
 fn decode_detail(from: &mut &[u8]) -> Option<Input> {
     let (identity, info) = (identity(from)?, info(from)?);
-    Some(Input::ProcessInfo { identity, info: ProcessInfo { workload: decode_workload(from)?, ..info } })
+    Some(Input::ProcessInfo { identity, info, workload: decode_workload(from)? })
 }
 
 fn decode_snapshot(from: &mut &[u8]) -> Option<Snapshot> {

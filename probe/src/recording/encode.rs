@@ -107,10 +107,10 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             put_task(out, &event.process);
             encode_stage(&event.stage, out)
         }
-        Input::ProcessInfo { identity, info } => {
+        Input::ProcessInfo { identity, info, workload } => {
             put_identity(out, identity);
             put_detail(out, info);
-            put_workload(out, info.workload.as_ref());
+            put_workload(out, workload.as_ref());
             kind::DETAIL
         }
         Input::Evidence { time_ns, identity, evidence } => {

@@ -50,9 +50,8 @@ fn site() -> impl Strategy<Value = Site> {
 }
 
 fn info() -> impl Strategy<Value = ProcessInfo> {
-    (vec(vec(any::<u8>(), 0..9), 0..4), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..9)).prop_map(
-        |(command_line, executable, unit)| ProcessInfo { command_line, executable, unit, workload: None },
-    )
+    (vec(vec(any::<u8>(), 0..9), 0..4), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..9))
+        .prop_map(|(command_line, executable, unit)| ProcessInfo { command_line, executable, unit })
 }
 
 fn workload() -> impl Strategy<Value = Option<Workload>> {
@@ -255,7 +254,8 @@ pub fn input() -> impl Strategy<Value = Input> {
         })),
         (task(), info(), workload()).prop_map(|(task, info, workload)| Input::ProcessInfo {
             identity: task.identity,
-            info: ProcessInfo { workload, ..info },
+            info,
+            workload,
         }),
         (uniform3(time()), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })

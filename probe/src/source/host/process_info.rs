@@ -15,7 +15,7 @@ use super::{
     process_directory::{Directories, bounded, part, stat},
     workload,
 };
-use crate::model::{COMMAND_LINE_MAX, ProcessInfo, Task, Workload};
+use crate::model::{COMMAND_LINE_MAX, Description, ProcessInfo, Task, Workload};
 
 /// Most arguments kept: a command line can be all empty ones.
 const ARGUMENTS_MAX: usize = 128;
@@ -43,8 +43,8 @@ impl Reader {
         Self { directories: Directories::learn(), seen_from }
     }
 
-    /// What this process runs; `None` where it has gone, or is hidden.
-    pub fn read(&self, task: &Task) -> Option<ProcessInfo> {
+    /// What this process runs and is part of; `None` where it has gone, or is hidden.
+    pub fn read(&self, task: &Task) -> Option<Description> {
         let process = self.directories.open(task)?;
         let (command_line, executable) = program(&process);
         let cgroup = part(&process, "cgroup", CGROUP_MAX);
@@ -53,7 +53,8 @@ impl Reader {
             let user = real_user(&part(&process, "status", STATUS_MAX))?;
             Some(Workload::Program { user, executable: known_as(&executable, task) })
         });
-        Some(ProcessInfo { command_line: arguments(&command_line), executable, unit, workload })
+        let info = ProcessInfo { command_line: arguments(&command_line), executable, unit };
+        Some(Description { info, workload })
     }
 
     /// Whether its program is called python.
@@ -127,7 +128,8 @@ mod tests {
     fn a_process_is_known_by_its_start_and_not_by_its_pid_alone() {
         let reader = Reader::open();
         let own = own_task();
-        let info = reader.read(&own).expect("we are here");
+        let Description { info, workload } = reader.read(&own).expect("we are here");
+        assert!(workload.is_some(), "in a cgroup, or a user's");
         let executable = std::env::current_exe().expect("a path");
         assert_eq!(info.executable, executable.as_os_str().as_bytes());
         assert_eq!(
