@@ -8,7 +8,7 @@ use std::io::Write;
 use probe::{
     analysis,
     engine::Engine,
-    model::{COMMAND_LINE_MAX, Input, NAME_MAX, Session, WAIT_CHANNEL_MAX},
+    model::{COMMAND_LINE_MAX, Input, NAME_MAX, Session, WAIT_CHANNEL_MAX, Workload},
     recording::Reader,
     render::{
         event_text, json, report_text, stats_text,
@@ -22,6 +22,7 @@ use probe::{
             fork_site::{mappings, perf_map::PerfMap, python_lines},
             process_directory, process_info,
             tracefs::offset_in,
+            workload,
         },
     },
 };
@@ -181,6 +182,9 @@ pub fn proc(bytes: &[u8]) {
     for seen_from in [Viewpoint::Root, Viewpoint::Below { init: bytes.to_vec() }] {
         let unit = cgroup::unit(bytes, &seen_from);
         assert!(unit.is_empty() || bytes.windows(unit.len()).any(|window| window == unit));
+        if let Some(Workload::Unit(name)) = workload::workload(bytes, &seen_from) {
+            assert_eq!(name.as_bytes(), unit, "one word on the unit");
+        }
     }
 }
 

@@ -16,6 +16,9 @@ _reapwatch() {
             ",$1")
                 cmd="reapwatch"
                 ;;
+            reapwatch,agent)
+                cmd="reapwatch__subcmd__agent"
+                ;;
             reapwatch,doctor)
                 cmd="reapwatch__subcmd__doctor"
                 ;;
@@ -45,6 +48,9 @@ _reapwatch() {
                 ;;
             reapwatch,watch)
                 cmd="reapwatch__subcmd__watch"
+                ;;
+            reapwatch__subcmd__help,agent)
+                cmd="reapwatch__subcmd__help__subcmd__agent"
                 ;;
             reapwatch__subcmd__help,doctor)
                 cmd="reapwatch__subcmd__help__subcmd__doctor"
@@ -83,12 +89,99 @@ _reapwatch() {
 
     case "${cmd}" in
         reapwatch)
-            opts="-h -V --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help --version run trace watch record replay doctor explain profile reap help"
+            opts="-h -V --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help --version run trace watch agent record replay doctor explain profile reap help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --btf)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --hooks)
+                    COMPREPLY=($(compgen -W "auto fentry kprobe tracepoint" -- "${cur}"))
+                    return 0
+                    ;;
+                --ring-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-unreaped)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-parents)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reapwatch__subcmd__agent)
+            opts="-h --config --check-config --print-config --interval --grace --listen --alerts --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alerts)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --btf)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -249,8 +342,22 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__help)
-            opts="run trace watch record replay doctor explain profile reap help"
+            opts="run trace watch agent record replay doctor explain profile reap help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reapwatch__subcmd__help__subcmd__agent)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -39,6 +39,7 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -s V -l version -d 'Pr
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "watch" -d 'Watch the whole host for a given time, then report'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "agent" -d 'Watch the whole host all the time: metrics for Prometheus, alerts as JSON lines'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Write a recording of the events, for \'replay\''
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
@@ -99,6 +100,24 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l max-parent
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l config -d 'Configuration file (TOML) [default: none; every key has a default]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l interval -d 'How often metrics and alerts are brought up to date [default: 10s]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l grace -d 'A dead child left unreaped for longer than this counts against its parent [default: 5s]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l listen -d 'Address and port of the metrics; \'none\' for no metrics [default: 127.0.0.1:9779]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l alerts -d 'File for alerts as JSON lines, - for standard output; \'none\' for no alerts [default: -]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l check-config -d 'Check the configuration, say what is wrong with it, and exit'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l print-config -d 'Print the configuration that would be used, defaults included, as TOML, and exit'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand agent" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l duration -d 'Stop after this time [default: when the command ends or a signal interrupts]' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l output -d 'Write the recording to FILE, - for standard output' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
@@ -201,13 +220,14 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l nudge -d 'S
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch record replay doctor explain profile reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "agent" -d 'Watch the whole host all the time: metrics for Prometheus, alerts as JSON lines'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -259,7 +259,8 @@ impl DeadChildSlot {
     };
 }
 
-/// How many of them there are, a power of two; fewer may be asked for.
+/// How many of them there are, a power of two; fewer may be asked for. As many as stay in the CPU's cache; what dies within as many
+/// pids of an unreaped one goes to the hash.
 pub const LIFE_SLOTS_MAX: u32 = 4_096;
 
 /// Value of the TARGETS map, keyed by tgid.

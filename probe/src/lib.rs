@@ -2,9 +2,11 @@
 //!
 //! Owns only the list of modules. `tests/architecture.rs` enforces who may import whom. Must not contain anything else.
 
+pub mod agent;
 pub mod analysis;
 pub mod cli;
 pub mod command;
+pub mod config;
 pub mod engine;
 pub mod intervention;
 pub mod model;

@@ -46,6 +46,17 @@ pub trait Subscriber {
     }
 }
 
+/// Of whom it is asked in /proc what they run. A recording wants to know it at least of those that leave children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Details {
+    /// Of nobody.
+    None,
+    /// Of parents that leave children unreaped, while they live, and of all at the end.
+    OfLeakers,
+    /// Of every parent, while it lives.
+    OfAll,
+}
+
 /// Why a pipeline ended early.
 #[derive(Debug)]
 pub enum PipelineError {
@@ -65,8 +76,7 @@ pub struct Pipeline {
     order: Order,
     engine: Engine,
     recording: Option<RecordingFile>,
-    /// Whether anybody wants to know what parents run.
-    wants_details: bool,
+    details: Details,
     batch: Batch,
     enriched: Vec<EnrichedEvent>,
     /// The most that the engine kept since memory was last given back.
@@ -77,12 +87,12 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// `wants_details`: whether anybody wants to know what parents run; a recording does in any case.
-    pub fn new(session: &Session, recording: Option<RecordingFile>, wants_details: bool) -> Self {
+    /// `details`: of whom anybody wants to know what they run.
+    pub fn new(session: &Session, recording: Option<RecordingFile>, details: Details) -> Self {
         Self {
             order: Order::default(),
             engine: Engine::new(Bounds::new(session.grace_ns)),
-            wants_details: wants_details || recording.is_some(),
+            details: if recording.is_some() { details.max(Details::OfLeakers) } else { details },
             recording,
             batch: Batch::default(),
             enriched: Vec::new(),
@@ -94,7 +104,7 @@ impl Pipeline {
 
     /// Whether parents are looked up in /proc while they live.
     pub fn wants_details(&self) -> bool {
-        self.wants_details
+        self.details != Details::None
     }
 
     /// The engine, once the window is closed.
@@ -156,7 +166,7 @@ impl Pipeline {
         let mut has_snapshot = false;
         for (time_ns, input) in self.batch.inputs.drain(..) {
             has_snapshot |= matches!(input, Input::Snapshot(_));
-            if self.wants_details {
+            if self.details != Details::None {
                 bereaved.extend(parent_to_look_up(&input, &self.engine));
             }
             self.order.push(time_ns, input);
@@ -178,7 +188,9 @@ impl Pipeline {
                 }
             }
             Moment::Reading => {
-                self.ask_for_descriptions(source, 1, LOOK_UPS_MAX);
+                if self.details != Details::None {
+                    source.describe(&self.to_describe());
+                }
                 self.look_closer(source, complete_to_ns);
                 self.flush();
                 self.show(subscribers, |subscriber, engine| subscriber.reading(engine))?;
@@ -186,7 +198,9 @@ impl Pipeline {
             // Only now is it known which parents leave what behind.
             Moment::LastReading => {
                 self.look_closer(source, complete_to_ns);
-                self.ask_for_descriptions(source, 0, LAST_LOOK_UPS_MAX);
+                if self.details != Details::None {
+                    source.describe(&self.engine.undescribed(0, LAST_LOOK_UPS_MAX));
+                }
             }
             Moment::End => {
                 self.close();
@@ -235,11 +249,15 @@ impl Pipeline {
             .map_err(PipelineError::Subscriber)
     }
 
-    /// Asks for the parents of which it is not known what they run.
-    fn ask_for_descriptions(&self, source: &mut impl Source, least_unreaped: u64, most: usize) {
-        if self.wants_details {
-            source.describe(&self.engine.undescribed(least_unreaped, most));
+    /// The parents of which it is not known what they run and has to be now, each once.
+    fn to_describe(&self) -> Vec<Task> {
+        let mut parents = self.engine.undescribed(1, LOOK_UPS_MAX);
+        if self.details == Details::OfAll {
+            parents.extend(self.engine.eldest_undescribed(LOOK_UPS_MAX));
+            parents.sort_unstable_by_key(|parent| parent.identity);
+            parents.dedup_by_key(|parent| parent.identity);
         }
+        parents
     }
 
     /// A source that was cut off gave no end: the window ends with what there is.

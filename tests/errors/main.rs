@@ -37,6 +37,39 @@ fn bad_usage_is_exit_code_2() {
 }
 
 #[test]
+fn a_configuration_is_checked_and_printed_without_root() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("agent.toml");
+    let with = |text: &str, what: &str| {
+        fs::write(&path, text).expect("a file");
+        ran(&["agent", "--config", path.to_str().expect("UTF-8"), what])
+    };
+    assert_eq!(with("interval = \"5s\"\n", "--check-config").status.code(), Some(0));
+    let wrong = with("interval = \"5s\"\ngrce = \"1s\"\n", "--check-config");
+    fails(&wrong, 2, "agent.toml:2: unknown key `grce`");
+    fails(&with("[workloads]\nmax = 0\n", "--print-config"), 2, "agent.toml:2: max: 0 is not possible");
+    fails(&ran(&["agent", "--config", "/nonexistent"]), 2, "/nonexistent: cannot be read");
+    let printed = with("grace = \"1s\"\n", "--print-config");
+    let printed = String::from_utf8(printed.stdout).expect("UTF-8");
+    assert!(
+        printed.contains("grace = \"1s\"") && printed.contains("listen = \"127.0.0.1:9779\""),
+        "{printed}"
+    );
+    // The environment comes before the file, an option before both.
+    let overridden = reapwatch()
+        .args(["agent", "--interval", "3s", "--print-config"])
+        .env("REAPWATCH_CONFIG", &path)
+        .env("REAPWATCH_INTERVAL", "4s")
+        .env("REAPWATCH_LISTEN", "none")
+        .output()
+        .expect("reapwatch");
+    let overridden = String::from_utf8(overridden.stdout).expect("UTF-8");
+    for line in ["interval = \"3s\"", "grace = \"1s\"", "listen = \"none\""] {
+        assert!(overridden.contains(line), "{line} is not in {overridden}");
+    }
+}
+
+#[test]
 fn help_version_and_the_bare_command_are_good() {
     for arguments in [&["--help"][..], &["--version"], &[], &["run", "--help"]] {
         let output = ran(arguments);

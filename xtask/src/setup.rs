@@ -41,6 +41,8 @@ const PACKAGES: &[&str] = &[
     "supervisor",
     "uwsgi-core",
     "uwsgi-plugin-python3",
+    // What reads the metrics in tests/agent.
+    "prometheus",
     "cpio",
     "qemu-system-x86",
     "qemu-system-arm",

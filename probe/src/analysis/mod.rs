@@ -17,11 +17,13 @@ mod sentence;
 pub mod time;
 mod unreaped;
 mod verdict;
+mod workload;
 
 #[cfg(test)]
 mod tests;
 
 pub use line::event_line;
+pub use workload::workload;
 
 use std::borrow::Cow;
 
@@ -85,6 +87,18 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
     report
 }
 
+/// Some of the parents that are kept one by one, each as a report lists it, the worst first.
+pub fn parents(view: &View<'_>, session: &Session, chosen: impl Fn(Identity) -> bool) -> Vec<Parent> {
+    let is_complete = lost(view.losses()) == Lost::default();
+    let mut parents: Vec<Parent> = view
+        .parents_asked_for()
+        .filter(|known| chosen(known.task.identity))
+        .map(|known| parent(view, session, known, is_complete))
+        .collect();
+    listed::worst(&mut parents, &mut Other::default(), usize::MAX);
+    parents
+}
+
 /// What the tracer itself cost, and how full its maps were.
 pub fn tracer(tracer_stats: &model::TracerStats) -> Tracer {
     let programs = tracer_stats.programs.iter().map(|one| ProgramCost {
@@ -102,6 +116,7 @@ pub fn tracer(tracer_stats: &model::TracerStats) -> Tracer {
     Tracer {
         cpu_ns: tracer_stats.cpu_ns,
         resident_bytes: tracer_stats.resident_bytes,
+        kernel_bytes: tracer_stats.kernel_bytes,
         recursion_misses: tracer_stats.programs.iter().map(|one| one.recursion_misses).sum(),
         programs: programs.collect(),
         maps: maps.collect(),
@@ -138,7 +153,8 @@ fn totals(settled: Ledger, other: Ledger, parents: &[Parent]) -> Ledger {
     totals
 }
 
-fn lost(losses: model::Losses) -> Lost {
+/// What was lost, in its published form.
+pub fn lost(losses: model::Losses) -> Lost {
     let model::Losses { events, map_full, probe_missed, damaged } = losses;
     Lost { events, map_full, probe_missed, damaged }
 }
@@ -152,6 +168,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         pid: known.task.identity.tgid,
         ns_pid: ns_pid(&known.task),
         start_time: time::rfc3339(session, known.task.identity.start_boottime_ns),
+        start_boottime_ns: known.task.identity.start_boottime_ns,
         comm: known.task.comm.text().into_owned(),
         command_line: command_line(&info),
         executable: text(&info.executable).into_owned(),

@@ -3,6 +3,7 @@
 //! Owns every option and its validation; the arguments of each command have a file. Must not know any other module of the
 //! crate. `xtask` makes the man page and the shell completions from these definitions. What is refused here exits with 2.
 
+mod agent;
 mod doctor;
 mod explain;
 mod global;
@@ -18,6 +19,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use agent::AgentArgs;
 pub use doctor::DoctorArgs;
 pub use explain::ExplainArgs;
 pub use global::{DEFAULT_BTF, Global, HookChoice};
@@ -27,7 +29,7 @@ pub use record::RecordArgs;
 pub use replay::{ReplayArgs, ReplayView};
 pub use run::RunArgs;
 pub use trace::TraceArgs;
-pub use value::{Format, Grace};
+pub use value::{Format, Grace, LinesTo, Listen, duration, interval};
 pub use watch::WatchArgs;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
@@ -79,6 +81,14 @@ pub enum Command {
     /// Watch the whole host for a given time, then report
     #[command(after_help = watch::EXAMPLES)]
     Watch(WatchArgs),
+
+    /// Watch the whole host all the time: metrics for Prometheus, alerts as JSON lines
+    ///
+    /// Counts children, reaps and latencies for each workload (systemd unit, container, pod, user session, else user and
+    /// program) as long as it runs, and says once when a parent is found to leak, once when the cause is known, and once when
+    /// it is over. Runs until a signal; SIGHUP has it read its configuration again and reopen its files, and loses no count.
+    #[command(after_help = agent::EXAMPLES)]
+    Agent(AgentArgs),
 
     /// Write a recording of the events, for 'replay'
     ///

@@ -116,6 +116,22 @@ fn replay_and_record() {
 }
 
 #[test]
+fn the_agent_needs_no_option() {
+    let Some(Command::Agent(args)) = parse("agent").expect("valid").command else { panic!() };
+    assert!(args.config.is_none() && args.interval.is_none() && !args.check_config && !args.print_config);
+    assert!(refused("agent --check-config --print-config").contains("--print-config"));
+    assert!(refused("agent --interval 10ms").contains("from 1s to 1h"));
+    assert!(refused("agent --listen 9779").contains("127.0.0.1:9779"));
+    let Some(Command::Agent(args)) = parse("agent --listen [::1]:9 --alerts -").expect("valid").command
+    else {
+        panic!()
+    };
+    assert_eq!(args.listen, Some(Listen::At("[::1]:9".parse().expect("an address"))));
+    assert_eq!(args.alerts, Some(LinesTo::StandardOutput));
+    assert!(refused("agent --duration 5s").contains("--duration"));
+}
+
+#[test]
 fn reap_asks_unless_told() {
     let Some(Command::Reap(args)) = parse("reap --grace 100ms 7").expect("valid").command else { panic!() };
     assert_eq!((args.pid, args.grace.grace), (7, Duration::from_millis(100)));
@@ -141,7 +157,7 @@ fn help_fits_and_shows_examples_and_exit_codes() {
     let long = cli.render_long_help().to_string();
     assert!(long.contains("not permitted or not supported"), "{long}");
     assert!(long.contains("kernel that does not offer its own BTF"), "{long}");
-    for name in ["run", "trace", "watch", "record", "replay", "doctor", "explain", "reap"] {
+    for name in ["run", "trace", "watch", "agent", "record", "replay", "doctor", "explain", "reap"] {
         let error = parse(&format!("{name} --help")).expect_err("help");
         assert_eq!(error.kind(), ErrorKind::DisplayHelp);
         assert_eq!(error.exit_code(), 0);

@@ -2,7 +2,7 @@
 //!
 //! Must not know which command takes which.
 
-use std::time::Duration;
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -21,6 +21,73 @@ pub struct Grace {
     /// A dead child left unreaped for longer than this counts against its parent
     #[arg(long, value_name = "DUR", value_parser = duration, default_value = "5s")]
     pub grace: Duration,
+}
+
+/// Where something is listened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    Nowhere,
+    At(SocketAddr),
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::Nowhere);
+        }
+        text.parse().map(Self::At).map_err(|_| {
+            "not an address and port: write for instance 127.0.0.1:9779 or [::1]:9779, or none".to_owned()
+        })
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nowhere => to.write_str("none"),
+            Self::At(address) => address.fmt(to),
+        }
+    }
+}
+
+/// Where lines are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinesTo {
+    Nowhere,
+    StandardOutput,
+    File(PathBuf),
+}
+
+impl FromStr for LinesTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Err("empty: write the name of a file, - for standard output, or none".to_owned()),
+            "none" => Ok(Self::Nowhere),
+            "-" => Ok(Self::StandardOutput),
+            path => Ok(Self::File(path.into())),
+        }
+    }
+}
+
+impl fmt::Display for LinesTo {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nowhere => to.write_str("none"),
+            Self::StandardOutput => to.write_str("-"),
+            Self::File(path) => path.display().fmt(to),
+        }
+    }
+}
+
+/// How often the agent looks: the counters are read once a second.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    let parsed = duration(text)?;
+    let is_possible = (Duration::from_secs(1)..=Duration::from_secs(3_600)).contains(&parsed);
+    if is_possible { Ok(parsed) } else { Err("not possible: it must be from 1s to 1h".to_owned()) }
 }
 
 /// A duration with its unit, such as `250ms`.

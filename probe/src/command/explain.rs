@@ -59,7 +59,7 @@ pub async fn live(global: &Global, args: ExplainArgs, signals: Signals) -> Resul
     let directories = Directories::learn();
     let task = same_process(&attached.first, args.pid, &looked, directories.tick_ns)
         .ok_or_else(|| not_listed(args.pid))?;
-    let program = process_info::Reader::open().read(&task);
+    let program = process_info::Reader::open().read(&task).map(|description| description.info);
     let mut ends = Ends::default();
     let watching = attached.open(None, Use::Report);
     let watched = watching.until(for_a_while(Some(args.duration), &signals), &mut ends).await?;

@@ -16,7 +16,7 @@ use crate::{
     cli::{Global, HookChoice},
     engine::{Engine, View},
     model::{Identity, Session, Snapshot},
-    pipeline::{Pipeline, Subscriber},
+    pipeline::{Details, Pipeline, Subscriber},
     report::{Report, Tracer},
     source::{
         bpf::{
@@ -44,6 +44,8 @@ pub struct Attached {
 pub enum Use {
     /// Makes a report at the end.
     Report,
+    /// Makes reports as long as it runs, in which every parent is part of a workload.
+    Workloads,
     /// Prints lines as events come, for a person or for a program.
     Lines { for_a_person: bool },
 }
@@ -111,10 +113,15 @@ impl Attached {
         }
         // The kernel's types took room while the programs were loaded.
         self_usage::give_small_pieces_back();
-        let pipeline = Pipeline::new(&session, recording, used_for == Use::Report);
+        let details = match used_for {
+            Use::Report => Details::OfLeakers,
+            Use::Workloads => Details::OfAll,
+            Use::Lines { .. } => Details::None,
+        };
+        let pipeline = Pipeline::new(&session, recording, details);
         let pace = match used_for {
             Use::Lines { for_a_person: false } if !pipeline.wants_details() => Pace::Relaxed,
-            Use::Report | Use::Lines { .. } => Pace::Prompt,
+            Use::Report | Use::Workloads | Use::Lines { .. } => Pace::Prompt,
         };
         let begin = kernel.begin(first.began_ns, root);
         let source = Live::open(ThisHost::new(kernel, wakeups), begin, first, pace);

@@ -2,6 +2,7 @@
 //!
 //! Must not know an option of any command.
 
+mod agent;
 mod child;
 mod doctor;
 mod explain;
@@ -13,7 +14,9 @@ mod profile;
 mod reap;
 mod replay;
 mod run;
+mod service_manager;
 mod signals;
+mod sinks;
 mod status_line;
 mod watch;
 
@@ -87,6 +90,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Run(args)) => block_on(async |signals| run::run(global, args, signals).await),
         Some(Command::Trace(args)) => block_on(async |signals| watch::trace(global, args, signals).await),
         Some(Command::Watch(args)) => block_on(async |signals| watch::watch(global, args, signals).await),
+        Some(Command::Agent(args)) => agent::agent(global, &args),
         Some(Command::Record(args)) => block_on(async |signals| run::record(global, args, signals).await),
         Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::Doctor(args)) => doctor::doctor(global, &args),

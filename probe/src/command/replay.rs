@@ -17,7 +17,7 @@ use crate::{
     cli::{ReplayArgs, ReplayView},
     engine::Engine,
     model::Session,
-    pipeline::{Pipeline, PipelineError, Subscriber},
+    pipeline::{Details, Pipeline, PipelineError, Subscriber},
     recording::{Damage, Reader, RecordingError},
     source::replay::Replay,
 };
@@ -68,7 +68,7 @@ pub fn whole<R: Read>(
     subscribers: &mut [&mut dyn Subscriber],
 ) -> Result<Engine, Failure> {
     let mut source = Replay::new(reader);
-    let mut pipeline = Pipeline::new(session, None, false);
+    let mut pipeline = Pipeline::new(session, None, Details::None);
     // A recording never makes the loop wait. The pipeline is async, so it needs a runtime in name only.
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::other)?;
     runtime.block_on(pipeline.run_to_end(&mut source, subscribers)).map_err(|error| match error {

@@ -1,4 +1,5 @@
-//! INT, TERM and HUP: the first one ends the window, a second one ends the process at once, whatever it is doing.
+//! INT, TERM and HUP: the first one ends the window, a second one ends the process at once, whatever it is doing. For a command
+//! that runs until it is told to end, HUP means to read its configuration again.
 //!
 //! Owns the handlers, the time that is left after a signal, and the signal state that this process started with, which
 //! it restores for a command. Must not know what a report is.
@@ -42,6 +43,11 @@ static FIRST: AtomicU64 = AtomicU64::new(0);
 const NUMBER: u64 = 0x7f;
 const FROM_TERMINAL: u64 = 0x80;
 const TIME_SHIFT: u32 = 8;
+/// What HUP does: ends the window, is to ask for a reload, or has asked for one that is not done yet.
+static HANGUP: AtomicU8 = AtomicU8::new(ENDS);
+const ENDS: u8 = 0;
+const RELOADS: u8 = 1;
+const RELOAD_ASKED: u8 = 2;
 /// The descriptor that wakes the event loop, while there is one.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 /// The signals that were ignored when this process started, one bit each.
@@ -113,6 +119,16 @@ pub fn first() -> Option<First> {
             at_us: seen >> TIME_SHIFT,
         }),
     }
+}
+
+/// From now on HUP does not end the window: it asks for a reload.
+pub fn hangup_asks_for_reload() {
+    HANGUP.store(RELOADS, Ordering::Relaxed);
+}
+
+/// Whether a reload was asked for since the last call.
+pub fn take_reload() -> bool {
+    HANGUP.compare_exchange(RELOAD_ASKED, RELOADS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 /// The rest of the time `within` which something must happen after a signal; `None` while none has come.
@@ -254,6 +270,8 @@ extern "C" fn heard(number: libc::c_int, info: *mut libc::siginfo_t, _context: *
     let errno = Errno::last_raw();
     if number == libc::SIGCHLD {
         wake();
+    } else if number == libc::SIGHUP && HANGUP.load(Ordering::Relaxed) != ENDS {
+        HANGUP.store(RELOAD_ASKED, Ordering::Relaxed);
     } else {
         // SAFETY: with SA_SIGINFO the kernel hands over a valid siginfo.
         let from_terminal = unsafe { (*info).si_code } == libc::SI_KERNEL;

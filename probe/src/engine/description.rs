@@ -6,7 +6,7 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{Engine, Parent};
-use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, Task};
+use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, Task, Workload};
 
 impl Engine {
     /// The living parents of which it is not known from /proc what they run, at most so many. Those that leave most
@@ -28,13 +28,26 @@ impl Engine {
         found.iter().filter_map(|(.., identity)| Some(self.parents.get(identity)?.task)).collect()
     }
 
+    /// The same of those that have lived longest, whatever they leave: however many come and go, each has its turn.
+    pub fn eldest_undescribed(&self, most: usize) -> Vec<Task> {
+        let mut found: Vec<_> = self
+            .parents
+            .values()
+            .filter(|parent| !parent.is_described && parent.died_ns.is_none() && self.is_asked_for(parent))
+            .map(|parent| parent.task)
+            .collect();
+        found.sort_unstable_by_key(|task| (task.identity.start_boottime_ns, task.identity.tgid));
+        found.truncate(most);
+        found
+    }
+
     /// Whether it is not known from /proc what this process, a parent or about to be one, runs.
     pub fn is_undescribed(&self, identity: Identity) -> bool {
         self.parents.get(&identity).is_none_or(|parent| !parent.is_described && parent.died_ns.is_none())
     }
 
     /// /proc was asked about it. An answer without anything says that it has gone: what is known stays.
-    pub(super) fn describe(&mut self, identity: Identity, mut info: ProcessInfo) {
+    pub(super) fn describe(&mut self, identity: Identity, mut info: ProcessInfo, workload: Option<Workload>) {
         let parent = self.parents.get_mut(&identity);
         let process = self.processes.get_mut(&identity);
         let known = parent.as_ref().map(|one| &one.info).or(process.as_ref().map(|one| &one.info)).cloned();
@@ -56,6 +69,10 @@ impl Engine {
         }
         if let Some(parent) = parent {
             parent.is_described = true;
+            // It rarely moves: what it was part of stays when it runs another program.
+            if let Some(workload) = workload {
+                parent.workload = Some(Box::new(workload));
+            }
             if is_known {
                 parent.info = Some(info);
             }
@@ -131,7 +148,7 @@ mod tests {
     }
 
     fn answer(tgid: u32, info: ProcessInfo) -> Input {
-        Input::ProcessInfo { identity: task(tgid, "").identity, info }
+        Input::ProcessInfo { identity: task(tgid, "").identity, info, workload: None }
     }
 
     fn exec(time_ns: u64, tgid: u32, program: &str) -> Input {
@@ -198,6 +215,16 @@ mod tests {
         assert_eq!(asked(&engine, 1, 10), [4, 2, 3]);
         assert_eq!(asked(&engine, 1, 2), [4, 2]);
         assert_eq!(asked(&engine, 0, 10), [4, 2, 3, 5], "at the end, the healthy too");
+    }
+
+    #[test]
+    fn the_eldest_is_asked_for_however_many_younger_ones_leave_more() {
+        let engine = watching([counters(4, 1, 1), counters(9, 8, 0), counters(7, 9, 0)]);
+        let eldest = |most| -> Vec<u32> {
+            engine.eldest_undescribed(most).iter().map(|task| task.identity.tgid).collect()
+        };
+        assert_eq!((eldest(1), eldest(5)), (vec![4], vec![4, 7, 9]));
+        assert_eq!(asked(&engine, 1, 1), [7]);
     }
 
     #[test]

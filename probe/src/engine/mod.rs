@@ -21,6 +21,7 @@ mod slow_reaps;
 mod snapshot;
 mod suspects;
 mod tables;
+mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unfreed;
@@ -40,6 +41,7 @@ pub use process::{LooksDead, Process, State};
 pub use provenance::{Provenance, Provenances};
 use released::Released;
 pub use slow_reaps::{SlowReaps, Waited};
+pub use tally::Tally;
 use unfreed::Unfreed;
 pub use view::View;
 
@@ -116,7 +118,7 @@ impl Engine {
                 self.ended_ns = self.ended_ns.max(event.time_ns);
                 self.lifecycle(event, enriched);
             }
-            Input::ProcessInfo { identity, info } => self.describe(identity, info),
+            Input::ProcessInfo { identity, info, workload } => self.describe(identity, info, workload),
             Input::Evidence { time_ns, identity, evidence } => self.looked_at(time_ns, identity, evidence),
             Input::ForkSite { time_ns: _, child, creator, site } => self.forked_at(child, creator, site),
             Input::Site { number, site } => self.named_site(number, site),
@@ -175,6 +177,11 @@ impl Engine {
     /// When the window ended, or the time of the last input.
     pub fn ended_ns(&self) -> u64 {
         self.ended_ns
+    }
+
+    /// When the last walk of the task list began: what is unreaped is known from then.
+    pub fn walked_ns(&self) -> u64 {
+        self.walked_ns
     }
 
     /// How many parents of those asked for are followed, and how many zombies they have as far as is known.

@@ -13,7 +13,7 @@ use super::{
     provenance::{Provenance, Provenances},
     slow_reaps::SlowReaps,
 };
-use crate::model::{ChildCounts, Counters, Evidence, Identity, Kill, ProcessInfo, Task, WaitCalls};
+use crate::model::{ChildCounts, Counters, Evidence, Identity, Kill, ProcessInfo, Task, WaitCalls, Workload};
 
 /// Room for so many zombies is not worth giving back.
 const ROOM_KEPT: usize = 1_024;
@@ -65,6 +65,8 @@ const UNTOLD_MAX: usize = 4096;
 pub struct Parent {
     pub task: Task,
     pub info: Option<Arc<ProcessInfo>>,
+    /// What it is part of; `None` where that is not known.
+    pub workload: Option<Box<Workload>>,
     /// /proc was asked what it runs, since it runs it.
     pub(super) is_described: bool,
     /// Whether it is a subreaper, as the task list said with the last zombie of its; `None`: it had none then.
@@ -141,6 +143,7 @@ impl Parent {
         Self {
             task,
             info: None,
+            workload: None,
             is_described: false,
             is_subreaper: None,
             program_ns: 0,

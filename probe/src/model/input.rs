@@ -4,7 +4,7 @@
 
 use super::{
     Begin, Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, ProcessInfo,
-    Site, Snapshot, Task, TracerStats,
+    Site, Snapshot, Task, TracerStats, Workload,
 };
 
 /// All the engine is ever told.
@@ -13,10 +13,11 @@ pub enum Input {
     /// The hooks are attached and the window is open.
     Begin(Begin),
     Lifecycle(LifecycleEvent),
-    /// What a process runs, read from /proc.
+    /// What a process runs and is part of, read from /proc.
     ProcessInfo {
         identity: Identity,
         info: ProcessInfo,
+        workload: Option<Workload>,
     },
     /// What a suspect was doing, read from /proc from this time on.
     Evidence {

@@ -17,6 +17,7 @@ mod session;
 mod signals;
 mod snapshot;
 mod tracer_stats;
+mod workload;
 
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
@@ -32,8 +33,9 @@ pub use input::Input;
 pub use kill::{Kill, Killer, SIGNAL_MAX};
 pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;
-pub use process_info::{COMMAND_LINE_MAX, ProcessInfo};
+pub use process_info::{COMMAND_LINE_MAX, Description, ProcessInfo};
 pub use session::{Begin, Coverage, DEFAULT_GRACE_NS, Hooks, Scope, Session, TimeAnchor};
 pub use signals::SignalMasks;
 pub use snapshot::{Snapshot, TaskEntry, TaskState};
 pub use tracer_stats::{MapStats, ProgramStats, TracerStats};
+pub use workload::{Runtime, WORKLOAD_NAME_MAX, Workload, is_workload_name};

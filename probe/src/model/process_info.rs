@@ -2,6 +2,8 @@
 //!
 //! Must not know where this is read.
 
+use super::Workload;
+
 /// Most bytes kept of a command line, the NULs between its arguments included.
 pub const COMMAND_LINE_MAX: usize = 4096;
 
@@ -14,4 +16,12 @@ pub struct ProcessInfo {
     pub executable: Vec<u8>,
     /// systemd unit from the cgroup path; empty when unknown.
     pub unit: Vec<u8>,
+}
+
+/// What /proc says of a process.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Description {
+    pub info: ProcessInfo,
+    /// What it is part of; `None` when unknown.
+    pub workload: Option<Workload>,
 }

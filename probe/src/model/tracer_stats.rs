@@ -9,6 +9,8 @@ pub struct TracerStats {
     pub cpu_ns: u64,
     /// Its resident memory.
     pub resident_bytes: u64,
+    /// What its maps and programs take in the kernel; 0 where the kernel does not say.
+    pub kernel_bytes: u64,
     pub programs: Vec<ProgramStats>,
     pub maps: Vec<MapStats>,
 }

@@ -90,7 +90,7 @@ async fn watched(host: FakeHost, coverage: Coverage, subscriber: &mut Counting) 
     let file = Shared::default();
     let session = Session { grace_ns: 5_000_000_000, ..Session::default() };
     let recording = RecordingFile::begin(Box::new(file.clone()), Path::new("test.rec"), &session);
-    let mut pipeline = Pipeline::new(&session, Some(recording.expect("memory")), true);
+    let mut pipeline = Pipeline::new(&session, Some(recording.expect("memory")), Details::OfLeakers);
     let begin = Begin { time_ns: NOW_NS, scope: Scope::Host, coverage };
     let mut live = Live::open(host, begin, first(), Pace::Prompt);
     let stop = async {
@@ -105,7 +105,7 @@ async fn watched(host: FakeHost, coverage: Coverage, subscriber: &mut Counting) 
 
 async fn replayed(recording: impl Read, subscriber: &mut Counting) -> Engine {
     let mut replay = Replay::new(Reader::open(recording).expect("a recording"));
-    let mut pipeline = Pipeline::new(&Session::default(), None, false);
+    let mut pipeline = Pipeline::new(&Session::default(), None, Details::None);
     pipeline.run_to_end(&mut replay, &mut [subscriber]).await.expect("nothing fails");
     assert!(!replay.is_empty());
     pipeline.into_engine()
@@ -158,7 +158,7 @@ async fn a_recording_that_was_cut_off_ends_with_what_there_is() {
 async fn a_subscriber_that_fails_ends_the_pipeline() {
     let mut host = FakeHost { is_exact: true, ..FakeHost::at(NOW_NS) };
     host.events.push_back((1, exit(NOW_NS + 10, 20, 10)));
-    let mut pipeline = Pipeline::new(&Session::default(), None, false);
+    let mut pipeline = Pipeline::new(&Session::default(), None, Details::None);
     let begin = Begin { time_ns: NOW_NS, ..Begin::default() };
     let mut live = Live::open(host, begin, first(), Pace::Relaxed);
     let stop = async { ((), None) };
@@ -174,7 +174,7 @@ async fn a_window_too_short_for_a_reading_has_evidence_of_the_suspects_that_live
     let tasks = vec![seen(10, 1, TaskState::Running), seen(20, 10, TaskState::Zombie)];
     let host = FakeHost { is_exact: true, tasks: tasks.clone(), ..FakeHost::at(LATER_NS) };
     let session = Session { grace_ns: 5_000_000_000, ..Session::default() };
-    let mut pipeline = Pipeline::new(&session, None, false);
+    let mut pipeline = Pipeline::new(&session, None, Details::None);
     let begin = Begin { time_ns: NOW_NS, ..Begin::default() };
     let mut live = Live::open(host, begin, Snapshot { tasks, ..first() }, Pace::Relaxed);
     pipeline.run_until(&mut live, async { ((), None) }, &mut []).await.expect("a kernel");
@@ -182,4 +182,43 @@ async fn a_window_too_short_for_a_reading_has_evidence_of_the_suspects_that_live
     let view = engine.view();
     let parent = view.parent(task(10).identity).expect("it is a parent");
     assert!(parent.current_evidence().is_some_and(|_| parent.evidence_ns > LATER_NS));
+}
+
+/// One reading of the counters, and the end; remembers who was asked for at the reading.
+struct OneReading {
+    inputs: Vec<(u64, Input)>,
+    is_read: bool,
+    asked: Vec<u32>,
+}
+
+impl Source for OneReading {
+    async fn next(&mut self, batch: &mut Batch) -> Result<(), SetupError> {
+        batch.complete_to_ns = LATER_NS;
+        batch.moment = if std::mem::replace(&mut self.is_read, true) { Moment::End } else { Moment::Reading };
+        batch.inputs.append(&mut self.inputs);
+        Ok(())
+    }
+
+    fn describe(&mut self, parents: &[Task]) {
+        self.asked.extend(parents.iter().map(|parent| parent.identity.tgid));
+    }
+}
+
+#[tokio::test]
+async fn the_healthy_are_asked_for_while_they_live_only_where_all_are_to_be_known() {
+    for (details, expected) in
+        [(Details::None, vec![]), (Details::OfLeakers, vec![11]), (Details::OfAll, vec![10, 11])]
+    {
+        let begin = Begin { time_ns: NOW_NS, scope: Scope::Host, coverage: WATCH };
+        let of = |parent: u32, reaped: u64| {
+            let counts = ChildCounts { exited: 5, reaped, ..ChildCounts::default() };
+            let counters = Counters { time_ns: NOW_NS, parent: task(parent), counts, ..Counters::default() };
+            (NOW_NS, Input::Counters(Box::new(counters)))
+        };
+        let inputs = vec![(NOW_NS, Input::Begin(begin)), of(10, 5), of(11, 3)];
+        let mut source = OneReading { inputs, is_read: false, asked: Vec::new() };
+        let mut pipeline = Pipeline::new(&Session::default(), None, details);
+        pipeline.run_to_end(&mut source, &mut []).await.expect("nothing fails");
+        assert_eq!(source.asked, expected, "{details:?}");
+    }
 }

@@ -11,6 +11,7 @@ use super::{
     fork_site::decode_fork_sites,
     kill::decode_killed,
     kind, tracer_stats,
+    workload::decode_workload,
 };
 use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
@@ -26,7 +27,7 @@ pub const TIME_MAX_NS: u64 = 1 << 62;
 /// overflow.
 pub const COUNT_MAX: u64 = 1 << 44;
 /// Maximum length of a path, of a cgroup unit, and of the name of a hook, program or map.
-const TEXT_MAX: usize = 4096;
+pub(super) const TEXT_MAX: usize = 4096;
 /// Maximum number of pids that are followed: as many as the programs have room for.
 const PIDS_MAX: usize = 32_768;
 
@@ -227,7 +228,8 @@ fn decode_orphan(from: &mut &[u8]) -> Option<LifecycleEvent> {
 }
 
 fn decode_detail(from: &mut &[u8]) -> Option<Input> {
-    Some(Input::ProcessInfo { identity: identity(from)?, info: info(from)? })
+    let (identity, info) = (identity(from)?, info(from)?);
+    Some(Input::ProcessInfo { identity, info, workload: decode_workload(from)? })
 }
 
 fn decode_snapshot(from: &mut &[u8]) -> Option<Snapshot> {

@@ -9,6 +9,7 @@ use super::{
     fork_site::{put_fork_site, put_site},
     kill::put_kill,
     kind,
+    workload::put_workload,
 };
 use crate::model::{
     Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, Readiness, ReapHow,
@@ -106,9 +107,10 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             put_task(out, &event.process);
             encode_stage(&event.stage, out)
         }
-        Input::ProcessInfo { identity, info } => {
+        Input::ProcessInfo { identity, info, workload } => {
             put_identity(out, identity);
             put_detail(out, info);
+            put_workload(out, workload.as_ref());
             kind::DETAIL
         }
         Input::Evidence { time_ns, identity, evidence } => {
@@ -210,6 +212,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
                     out.put_u64_le(value);
                 }
             }
+            out.put_u64_le(tracer_stats.kernel_bytes);
             kind::UPKEEP
         }
         Input::End { time_ns } => {

@@ -18,6 +18,7 @@ mod kill;
 mod kind;
 mod reader;
 mod tracer_stats;
+mod workload;
 mod writer;
 
 pub use reader::{Damage, Reader, RecordingError};
@@ -27,7 +28,7 @@ const MAGIC: &[u8; 8] = b"REAPWREC";
 /// Raised when an old reader could misread a new file.
 const MAJOR: u16 = 3;
 /// Raised when something is added.
-const MINOR: u16 = 4;
+const MINOR: u16 = 5;
 const MARKER: [u8; 4] = [0xf7, b'R', b'W', b'\n'];
 /// Bytes of marker, kind and length.
 const HEAD_LEN: usize = 9;

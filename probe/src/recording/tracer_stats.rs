@@ -34,5 +34,7 @@ pub(super) fn decode_upkeep(from: &mut &[u8]) -> Option<TracerStats> {
             })
         })
         .collect::<Option<_>>()?;
-    Some(TracerStats { cpu_ns, resident_bytes, programs, maps })
+    // Before 3.5 it is not there.
+    let kernel_bytes = if from.is_empty() { 0 } else { tally(from)? };
+    Some(TracerStats { cpu_ns, resident_bytes, kernel_bytes, programs, maps })
 }

@@ -1,4 +1,4 @@
-//! Turns reports into bytes, one file per form: a report, an event line, a doctor's report, the page of `explain` or what `reap` did, for people or as JSON.
+//! Turns reports into bytes, one file per form: a report, an event line, a doctor's report, the page of `explain`, what `reap` did or a page of metrics, for people, as JSON or for Prometheus.
 //!
 //! Must not know the engine or where the bytes go, and must not judge: what a text says is in the report.
 
@@ -8,6 +8,7 @@ pub mod explain_text;
 pub mod folded;
 mod fork_site_text;
 pub mod json;
+pub mod metrics_text;
 pub mod pprof;
 pub mod reap_text;
 pub mod report_text;

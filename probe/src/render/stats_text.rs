@@ -13,9 +13,10 @@ use crate::report::{
 pub fn stats(out: &mut impl Write, tracer: &Tracer) -> io::Result<()> {
     writeln!(
         out,
-        "reapwatch itself: {} of CPU, {:.1} MB resident, {} recursion misses",
+        "reapwatch itself: {} of CPU, {:.1} MB resident, {:.1} MB in the kernel, {} recursion misses",
         duration(tracer.cpu_ns),
         tracer.resident_bytes as f64 / 1e6,
+        tracer.kernel_bytes as f64 / 1e6,
         count(tracer.recursion_misses)
     )?;
     writeln!(out, "{:16} {:>12} {:>12} {:>8} {:>8}", "PROGRAM", "RUNS", "TIME", "NS/RUN", "MISSED")?;

@@ -1,5 +1,5 @@
-//! What reapwatch says: the report, the event line, the doctor's report, what `explain` says and what `reap` did, in the form
-//! that is published (`schemas/`).
+//! What reapwatch says: the report, the event line, the doctor's report, what `explain` says, what `reap` did, and the metrics and
+//! alerts of `agent`, in the form that is published (`schemas/`, docs/agent.md).
 //!
 //! Owns names, order and units of everything a user or a script reads as JSON. Must not know the engine, or how and where
 //! a report is written. Every text in it is valid UTF-8 but unescaped: `render` escapes. Durations are in ns, times in
@@ -7,16 +7,19 @@
 
 #![deny(missing_docs, reason = "users and scripts depend on every field")]
 
+pub mod alert;
 pub mod doctor;
 mod event;
 pub mod explain;
 mod fork_site;
 mod ledger;
+pub mod metrics;
 mod parent;
 pub mod profile;
 pub mod reap;
 mod tracer;
 pub mod words;
+mod workload;
 
 #[cfg(test)]
 pub mod sample;
@@ -30,6 +33,7 @@ pub use parent::{
     Cause, CauseKind, LatencySummary, Note, NoteKind, Parent, SlowPart, SlowReaps, Verdict, Waits,
 };
 pub use tracer::{MapFill, ProgramCost, Tracer};
+pub use workload::{Workload, WorkloadKind};
 
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns names, order and units of its fields. Must not know how a parent is judged.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ForkSite, Ledger, Named, Rfc3339};
 
@@ -16,6 +16,9 @@ pub struct Parent {
     pub ns_pid: Option<u32>,
     /// When it was born.
     pub start_time: Rfc3339,
+    /// The same in ns since boot: with the pid, its identity. JSON does not have it.
+    #[serde(skip)]
+    pub start_boottime_ns: u64,
     /// Its short name; empty where it has none, or where it was gone before it could be read.
     pub comm: String,
     /// The arguments of the program that it runs now, up to 4 KiB or 128 arguments. Empty if they are not known: for
@@ -179,7 +182,7 @@ pub enum NoteKind {
 }
 
 /// The kinds of causes. The names are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CauseKind {
     /// The process started the children, then ran another program that does not know them.

@@ -10,6 +10,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
         pid: 4242,
         ns_pid: None,
         start_time: Rfc3339::from("2026-01-01T00:00:00.000000000Z").expect("it fits"),
+        start_boottime_ns: 4_242,
         comm: comm.into(),
         command_line: vec!["python3".into(), "worker_manager.py".into()],
         executable: "/usr/bin/python3".into(),
@@ -70,5 +71,20 @@ pub fn sample(parents: Vec<Parent>) -> Report {
         parents,
         left_running: Vec::new(),
         look_dead: Vec::new(),
+    }
+}
+
+/// An alert about losses that says this.
+pub fn alert(text: &str) -> alert::Alert {
+    alert::Alert {
+        schema: alert::SCHEMA,
+        time: Rfc3339::from("2026-01-01T00:00:00.000000000Z").expect("it fits"),
+        alert: alert::AlertKind::Loss,
+        state: alert::AlertState::Found,
+        id: "loss-1".into(),
+        text: text.into(),
+        parent: None,
+        lost: Some(Lost::default()),
+        lasted_ns: None,
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    CauseKind, EventKind, Precision,
+    CauseKind, EventKind, Precision, WorkloadKind,
     doctor::{HookStage, Rung},
 };
 
@@ -30,6 +30,16 @@ fn a_kind_has_the_same_name_in_text_and_in_json() {
         HookStage::Snapshot,
     ] {
         is_called(stage, stage.name());
+    }
+    for kind in [
+        WorkloadKind::Unit,
+        WorkloadKind::Container,
+        WorkloadKind::Pod,
+        WorkloadKind::Session,
+        WorkloadKind::Program,
+        WorkloadKind::Other,
+    ] {
+        is_called(kind, kind.name());
     }
     for rung in [Rung::Fentry, Rung::Kprobe, Rung::Tracepoint, Rung::None] {
         is_called(rung, rung.name());

@@ -11,6 +11,8 @@ pub struct Tracer {
     pub cpu_ns: u64,
     /// Resident memory of the collector, in bytes.
     pub resident_bytes: u64,
+    /// What maps and programs take in the kernel, in bytes; 0 where the kernel does not say.
+    pub kernel_bytes: u64,
     /// Hits that the kernel skipped because the program was already running on the CPU: the sum over all programs.
     pub recursion_misses: u64,
     /// One entry per program in the kernel.

@@ -1,31 +1,36 @@
-//! Delivery: where reports and event lines go, and what happens to those that find no room.
+//! Delivery: where metrics, alerts and event lines go, and what happens to those that find no room.
 //!
 //! Owns the boundary between producers and writers: a slow or broken reader loses deliveries, which are counted. `offer`
-//! never blocks; `stdout` says how long its own lines wait. Nothing in the program uses the trait [`Sink`] yet. Must not
-//! judge, and must not know where reports come from.
+//! never blocks; `stdout` says how long its own lines wait. The agent offers to every [`Sink`] that is configured. Must not
+//! judge, and must not know where deliveries come from.
 
 mod batch;
+pub mod json_lines;
 pub mod paced;
+pub mod prometheus;
 pub mod queue;
 pub mod stdout;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use crate::report::Report;
+use crate::report::{alert::Alert, metrics::Metrics};
 
 /// One item that is offered to a sink.
 #[derive(Clone, Debug)]
 pub enum Delivery {
-    /// A report.
-    Report(Arc<Report>),
+    /// Everything that was counted up to now. Only the last one counts.
+    Metrics(Arc<Metrics>),
+    /// An alert.
+    Alert(Arc<Alert>),
     /// An event line, rendered, with its newline.
     Event(Arc<[u8]>),
 }
 
 /// The kinds of deliveries that a sink takes; it ignores the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    pub reports: bool,
+    pub metrics: bool,
+    pub alerts: bool,
     pub events: bool,
 }
 
@@ -53,7 +58,7 @@ pub struct SinkStatus {
 /// The end of a sink.
 pub type Closing = Pin<Box<dyn Future<Output = SinkStatus> + Send>>;
 
-/// Where reports and event lines go.
+/// Where deliveries go.
 pub trait Sink: Send {
     /// The name of the sink in messages.
     fn name(&self) -> &str;
@@ -63,6 +68,8 @@ pub trait Sink: Send {
     fn offer(&mut self, what: &Delivery);
     /// What happened to all deliveries so far.
     fn status(&self) -> SinkStatus;
+    /// Opens anew what it writes to, after a rotation or a change. Loses nothing that was offered.
+    fn reopen(&mut self) {}
     /// Delivers what is queued, and drops what it cannot deliver `within` that time.
     fn close(self: Box<Self>, within: Duration) -> Closing;
 }

@@ -228,16 +228,17 @@ impl Sink for LineWriter {
     }
 
     fn wants(&self) -> Wants {
-        Wants { reports: true, events: true }
+        Wants { alerts: true, events: true, ..Wants::default() }
     }
 
-    /// A report is a line of JSON.
+    /// An alert is a line of JSON.
     fn offer(&mut self, what: &Delivery) {
         match what {
+            Delivery::Metrics(_) => return,
             Delivery::Event(line) => self.batch.extend_from_slice(line),
-            Delivery::Report(report) => {
+            Delivery::Alert(alert) => {
                 let length = self.batch.len();
-                if let Err(error) = render::json::line(&mut self.batch, report.as_ref()) {
+                if let Err(error) = render::json::line(&mut self.batch, alert.as_ref()) {
                     self.batch.truncate(length);
                     self.failure.get_or_insert(error);
                 }

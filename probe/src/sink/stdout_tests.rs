@@ -204,7 +204,7 @@ fn without_a_thread_a_reader_that_has_left_is_an_error() {
 #[test]
 fn a_sink_drops_what_finds_no_room_and_never_blocks() {
     let (mut sink, taken, release) = stuck(true);
-    assert!(sink.wants().events && sink.wants().reports && sink.name() == "standard output");
+    assert!(sink.wants().events && sink.wants().alerts && sink.name() == "standard output");
     let begun = Instant::now();
     let (line, offered) = (event(), 6000);
     for _ in 0..offered {
@@ -251,12 +251,11 @@ fn a_sink_whose_reader_has_left_says_so_and_counts_what_it_drops() {
 }
 
 #[test]
-fn a_report_is_delivered_as_a_line_of_json() {
+fn an_alert_is_delivered_as_a_line_of_json() {
     let (mut sink, taken) = writer(false, || Ok(()));
-    let report = crate::report::sample::sample(Vec::new());
-    sink.offer(&Delivery::Report(Arc::new(report)));
+    sink.offer(&Delivery::Alert(Arc::new(crate::report::sample::alert("x"))));
     assert_eq!(close(sink, Duration::from_secs(60)).delivered, 1);
     let line = taken.lock().expect("no panic").concat();
-    assert_eq!(serde_json::from_slice::<serde_json::Value>(&line).expect("JSON")["complete"], true);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&line).expect("JSON")["text"], "x");
     assert!(line.ends_with(b"}\n"));
 }

@@ -54,6 +54,20 @@ fn info() -> impl Strategy<Value = ProcessInfo> {
         .prop_map(|(command_line, executable, unit)| ProcessInfo { command_line, executable, unit })
 }
 
+fn workload() -> impl Strategy<Value = Option<Workload>> {
+    let name = || "[!-~]{1,40}";
+    prop_oneof![
+        Just(None),
+        name().prop_map(|name| Some(Workload::Unit(name))),
+        (0..Runtime::ALL.len(), name())
+            .prop_map(|(runtime, id)| Some(Workload::Container { runtime: Runtime::ALL[runtime], id })),
+        (name(), option::of(name())).prop_map(|(uid, container)| Some(Workload::Pod { uid, container })),
+        any::<u32>().prop_map(|user| Some(Workload::Session { user })),
+        (any::<u32>(), vec(any::<u8>(), 0..9))
+            .prop_map(|(user, executable)| Some(Workload::Program { user, executable })),
+    ]
+}
+
 fn counts([forked, exited, adopted, reaped, autoreaped, coarse]: [u64; 6]) -> ChildCounts {
     ChildCounts { forked, exited, adopted, reaped, autoreaped, coarse }
 }
@@ -238,7 +252,11 @@ pub fn input() -> impl Strategy<Value = Input> {
             process,
             stage
         })),
-        (task(), info()).prop_map(|(task, info)| Input::ProcessInfo { identity: task.identity, info }),
+        (task(), info(), workload()).prop_map(|(task, info, workload)| Input::ProcessInfo {
+            identity: task.identity,
+            info,
+            workload,
+        }),
         (uniform3(time()), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })
         }),
@@ -305,7 +323,8 @@ pub fn input() -> impl Strategy<Value = Input> {
                     refused: n[2],
                 });
                 let (programs, maps) = (programs.collect(), maps.collect());
-                Input::TracerStats(Box::new(TracerStats { cpu_ns, resident_bytes, programs, maps }))
+                let kernel_bytes = resident_bytes / 2;
+                Input::TracerStats(Box::new(TracerStats { cpu_ns, resident_bytes, kernel_bytes, programs, maps }))
             }
         ),
         time().prop_map(|time_ns| Input::End { time_ns }),

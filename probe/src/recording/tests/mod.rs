@@ -145,6 +145,7 @@ fn what_cannot_be_is_left_out_and_said() {
     let info = |command_line: Vec<Vec<u8>>| Input::ProcessInfo {
         identity: Identity::default(),
         info: ProcessInfo { command_line, ..ProcessInfo::default() },
+        workload: None,
     };
     let counters = |counters: Counters| Input::Counters(Box::new(counters));
     let counted = |buckets: &[(u16, u64)]| {

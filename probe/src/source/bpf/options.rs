@@ -14,8 +14,6 @@ use crate::{
     source::host::release::is_at_least,
 };
 
-/// As many as stay in the CPU's cache; what dies within as many pids of an unreaped one goes to the hash.
-
 /// Parents of a host are hundreds: few find their slot taken.
 const PARENT_SLOTS_MAX: u32 = 4_096;
 

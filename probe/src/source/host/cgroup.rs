@@ -1,8 +1,8 @@
-//! Which systemd unit a process belongs to, by the text of its /proc/PID/cgroup.
+//! The path of a process's cgroup, from the text of its /proc/PID/cgroup, and the systemd unit in it.
 //!
 //! Believes only names that the system's service manager gave: it is followed from the root of the hierarchy down to the
 //! first unit that is no slice. Everything below belongs to whoever that unit is delegated to (a user's own manager, a
-//! container), who may name it as they like. Must not read files.
+//! container), who may name it as they like. Must not read files. `workload` finds containers and pods in the same paths.
 
 /// The hierarchies in which systemd keeps its units, as the second field of a line names them: its own where there is one
 /// (cgroup v1 and hybrid hosts), else the unified one.
@@ -11,6 +11,8 @@ const HIERARCHIES: [&[u8]; 2] = [b"name=systemd", b""];
 const KINDS: [&[u8]; 5] = [b".service", b".scope", b".socket", b".mount", b".swap"];
 /// Longest name of a unit, in bytes (systemd's UNIT_NAME_MAX).
 const UNIT_NAME_MAX: usize = 255;
+/// What the kernel appends to the path of a cgroup that was removed while a process, a zombie, was in it.
+const REMOVED: &[u8] = b" (deleted)";
 
 /// Where the reader of cgroup files stands: the paths in them begin at the root of the reader's cgroup namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,22 +40,51 @@ impl Viewpoint {
 /// The unit of the system's service manager that holds the process with this cgroup file; empty where there is none, or
 /// where it cannot be told.
 pub fn unit(cgroup: &[u8], seen_from: &Viewpoint) -> Vec<u8> {
-    let in_hierarchy = |hierarchy: &&[u8]| {
-        let levels = seen_from.levels_to_root(hierarchy)?;
-        let path = path_in(cgroup, hierarchy)?;
-        let up = parts(path).take_while(|part| *part == b"..").count();
-        // With fewer levels the path begins somewhere in the middle, and what is above it is not known.
-        if up != levels { None } else { unit_from_root(parts(path).skip(levels)) }
-    };
+    let in_hierarchy = |hierarchy: &&[u8]| unit_in(&names_from_root(cgroup, hierarchy, seen_from)?);
     HIERARCHIES.iter().find_map(in_hierarchy).unwrap_or_default().to_vec()
 }
 
-/// The path in a hierarchy. A line is `ID:CONTROLLERS:PATH`, and a path may hold colons; the kernel allows no newline.
+/// The names on the way from the root of each hierarchy down to the cgroup: first those of systemd's hierarchies, then those
+/// of the controllers. A hierarchy of which that cannot be told is left out.
+pub(super) fn paths_from_root<'a>(cgroup: &'a [u8], seen_from: &Viewpoint) -> Vec<Path<'a>> {
+    let others = lines(cgroup).map(|(controllers, _)| controllers);
+    let others = others.filter(|controllers| !HIERARCHIES.contains(controllers));
+    (HIERARCHIES.iter().copied().map(|hierarchy| (hierarchy, true)))
+        .chain(others.map(|hierarchy| (hierarchy, false)))
+        .filter_map(|(hierarchy, is_systemds)| {
+            Some(Path { is_systemds, names: names_from_root(cgroup, hierarchy, seen_from)? })
+        })
+        .collect()
+}
+
+/// The way to a cgroup.
+pub(super) struct Path<'a> {
+    /// It is in a hierarchy in which systemd keeps its units.
+    pub is_systemds: bool,
+    /// From the root down.
+    pub names: Vec<&'a [u8]>,
+}
+
+fn names_from_root<'a>(cgroup: &'a [u8], hierarchy: &[u8], seen_from: &Viewpoint) -> Option<Vec<&'a [u8]>> {
+    let levels = seen_from.levels_to_root(hierarchy)?;
+    let path = path_in(cgroup, hierarchy)?;
+    let up = parts(path).take_while(|part| *part == b"..").count();
+    // With fewer levels the path begins somewhere in the middle, and what is above it is not known.
+    (up == levels).then(|| parts(path).skip(levels).collect())
+}
+
+/// The path in a hierarchy.
 fn path_in<'a>(cgroup: &'a [u8], hierarchy: &[u8]) -> Option<&'a [u8]> {
-    cgroup.split(|byte| *byte == b'\n').find_map(|line| {
+    lines(cgroup).find_map(|(controllers, path)| (controllers == hierarchy).then_some(path))
+}
+
+/// The controllers of each hierarchy, and the path in it. A line is `ID:CONTROLLERS:PATH`, and a path may hold colons; the
+/// kernel allows no newline.
+fn lines(cgroup: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    cgroup.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut fields = line.splitn(3, |byte| *byte == b':');
         let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-        (controllers == hierarchy).then_some(path)
+        Some((controllers, path.strip_suffix(REMOVED).unwrap_or(path)))
     })
 }
 
@@ -61,10 +92,36 @@ fn parts(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').filter(|part| !part.is_empty())
 }
 
-fn unit_from_root<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
-    let mut names = parts.map(|part| part.strip_prefix(b"_").unwrap_or(part));
-    let name = names.find(|name| !is_unit(name, b".slice"))?;
+fn unit_in<'a>(names: &[&'a [u8]]) -> Option<&'a [u8]> {
+    as_unit(below_slices(names)?.name)
+}
+
+/// A path at the first name that is no slice.
+pub(super) struct BelowSlices<'a, 'b> {
+    /// The slices above it.
+    pub slices: &'b [&'a [u8]],
+    pub name: &'a [u8],
+    /// What is below it.
+    pub below: &'b [&'a [u8]],
+}
+
+/// `None` where there are only slices.
+pub(super) fn below_slices<'a, 'b>(names: &'b [&'a [u8]]) -> Option<BelowSlices<'a, 'b>> {
+    let slices = names.iter().take_while(|name| is_unit(unescaped(name), b".slice")).count();
+    let (slices, rest) = names.split_at(slices);
+    let (name, below) = rest.split_first()?;
+    Some(BelowSlices { slices, name, below })
+}
+
+/// The unit that has a cgroup of this name, if it is one that holds processes.
+pub(super) fn as_unit(name: &[u8]) -> Option<&[u8]> {
+    let name = unescaped(name);
     KINDS.iter().any(|kind| is_unit(name, kind)).then_some(name)
+}
+
+/// systemd escapes names that begin as a controller's files do.
+fn unescaped(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"_").unwrap_or(name)
 }
 
 /// Whether it is the name of a unit of that kind, as systemd writes them.
@@ -102,8 +159,8 @@ mod tests {
                 "dbus-:1.2-a@0.service",
             ),
             (r"/system.slice/run-u\x2d7.service", r"run-u\x2d7.service"),
-            // systemd escapes names that begin as a controller's files do.
             ("/system.slice/_memory.service", "memory.service"),
+            ("/system.slice/gone.service (deleted)", "gone.service"),
         ] {
             assert_eq!(unit_at(path), expected, "{path}");
         }

@@ -14,3 +14,4 @@ pub mod process_info;
 pub mod release;
 pub mod self_usage;
 pub mod tracefs;
+pub mod workload;

@@ -13,13 +13,16 @@ use super::{
     cgroup::{self, Viewpoint},
     namespace,
     process_directory::{Directories, bounded, part, stat},
+    workload,
 };
-use crate::model::{COMMAND_LINE_MAX, ProcessInfo, Task};
+use crate::model::{COMMAND_LINE_MAX, Description, ProcessInfo, Task, Workload};
 
 /// Most arguments kept: a command line can be all empty ones.
 const ARGUMENTS_MAX: usize = 128;
 /// Longest cgroup file read: a line for each hierarchy, whose path the kernel keeps under 4 KiB.
 const CGROUP_MAX: usize = 64 * 1_024;
+/// How much of a status file is read to find the user: its tenth line or so.
+const STATUS_MAX: usize = 1_024;
 /// Threads asked where the main one has ended before the others.
 const THREADS_MAX: usize = 8;
 
@@ -40,12 +43,18 @@ impl Reader {
         Self { directories: Directories::learn(), seen_from }
     }
 
-    /// What this process runs; `None` where it has gone, or is hidden.
-    pub fn read(&self, task: &Task) -> Option<ProcessInfo> {
+    /// What this process runs and is part of; `None` where it has gone, or is hidden.
+    pub fn read(&self, task: &Task) -> Option<Description> {
         let process = self.directories.open(task)?;
         let (command_line, executable) = program(&process);
-        let unit = cgroup::unit(&part(&process, "cgroup", CGROUP_MAX), &self.seen_from);
-        Some(ProcessInfo { command_line: arguments(&command_line), executable, unit })
+        let cgroup = part(&process, "cgroup", CGROUP_MAX);
+        let unit = cgroup::unit(&cgroup, &self.seen_from);
+        let workload = workload::workload(&cgroup, &self.seen_from).or_else(|| {
+            let user = real_user(&part(&process, "status", STATUS_MAX))?;
+            Some(Workload::Program { user, executable: known_as(&executable, task) })
+        });
+        let info = ProcessInfo { command_line: arguments(&command_line), executable, unit };
+        Some(Description { info, workload })
     }
 
     /// Whether its program is called python.
@@ -53,6 +62,17 @@ impl Reader {
         let executable = self.directories.open(task).and_then(|process| process.exe().ok());
         executable.is_some_and(|path| path.to_string_lossy().contains("python"))
     }
+}
+
+/// The path of a program, or as `ps` has it the name in brackets: of a kernel thread, or where the path is hidden from us.
+fn known_as(executable: &[u8], task: &Task) -> Vec<u8> {
+    if executable.is_empty() { format!("[{}]", task.comm.text()).into_bytes() } else { executable.to_vec() }
+}
+
+/// The real uid in a status file. A name cannot pretend to be this line: the kernel escapes newlines in it.
+fn real_user(status: &[u8]) -> Option<u32> {
+    let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
+    std::str::from_utf8(line).ok()?.split_whitespace().next()?.parse().ok()
 }
 
 /// Command line, as /proc has it, and path of the executable. A kernel thread has neither, and another user's path is
@@ -108,7 +128,8 @@ mod tests {
     fn a_process_is_known_by_its_start_and_not_by_its_pid_alone() {
         let reader = Reader::open();
         let own = own_task();
-        let info = reader.read(&own).expect("we are here");
+        let Description { info, workload } = reader.read(&own).expect("we are here");
+        assert!(workload.is_some(), "in a cgroup, or a user's");
         let executable = std::env::current_exe().expect("a path");
         assert_eq!(info.executable, executable.as_os_str().as_bytes());
         assert_eq!(
@@ -123,6 +144,13 @@ mod tests {
         is_unknown(tgid, start_boottime_ns.saturating_sub(1_000_000_000));
         is_unknown(u32::MAX, start_boottime_ns);
         is_unknown(0, start_boottime_ns);
+    }
+
+    #[test]
+    fn the_user_is_the_one_who_started_it_and_not_the_one_it_acts_as() {
+        let status = b"Name:\tUid:\\n7\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t5\t5\t5\t5\n";
+        assert_eq!(real_user(status), Some(1000));
+        assert_eq!([&b""[..], b"Uid:", b"Uid:\tx\n"].map(real_user), [None; 3]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What this process itself costs, and what of it can be given back. Must not know anything else.
 
+use std::fs;
+
 use nix::sys::resource::{UsageWho, getrusage};
 use procfs::WithCurrentSystemInfo;
 
@@ -15,6 +17,16 @@ pub fn cost() -> (u64, u64) {
         .and_then(|own| own.stat())
         .map_or(0, |stat| stat.rss_bytes().get());
     (cpu_ns, resident_bytes)
+}
+
+/// What the maps and programs that this process has open take in the kernel, in bytes, as the kernel says of their descriptors;
+/// 0 where it does not.
+pub fn kernel_bytes() -> u64 {
+    let descriptors = fs::read_dir("/proc/self/fdinfo").into_iter().flatten().flatten();
+    descriptors
+        .filter_map(|descriptor| fs::read_to_string(descriptor.path()).ok())
+        .filter_map(|info| info.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse::<u64>().ok()))
+        .sum()
 }
 
 /// Has the allocator give large pieces back as soon as they are freed. Left alone, glibc's keeps those that are as large

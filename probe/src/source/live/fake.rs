@@ -13,9 +13,8 @@ use foldhash::HashMap;
 use super::Host;
 use crate::{
     model::{
-        Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, Precision,
-        ProcessInfo, Readiness, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState, TracerStats,
-        WaitStatus,
+        Counters, DeadChild, Description, Evidence, FinishedParents, Identity, LifecycleEvent, Losses,
+        Precision, Readiness, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState, TracerStats, WaitStatus,
     },
     source::{SetupError, host::evidence::Writers},
 };
@@ -140,7 +139,7 @@ impl Host for FakeHost {
         TracerStats::default()
     }
 
-    fn describe(&self, _task: &Task) -> Option<ProcessInfo> {
+    fn describe(&self, _task: &Task) -> Option<Description> {
         None
     }
 

@@ -12,7 +12,7 @@ use foldhash::HashMap;
 use super::interpreters::Interpreters;
 use crate::{
     model::{
-        Counters, DeadChild, Evidence, FinishedParents, Input, LifecycleEvent, Losses, ProcessInfo, Snapshot,
+        Counters, DeadChild, Description, Evidence, FinishedParents, Input, LifecycleEvent, Losses, Snapshot,
         Task, TaskState, TracerStats,
     },
     source::{
@@ -65,8 +65,8 @@ pub trait Host {
     fn fork_sites(&mut self, _by: Instant, _inputs: &mut Vec<(u64, Input)>) -> bool {
         true
     }
-    /// What a process runs; `None` if it has gone or is hidden.
-    fn describe(&self, task: &Task) -> Option<ProcessInfo>;
+    /// What a process runs and is part of; `None` if it has gone or is hidden.
+    fn describe(&self, task: &Task) -> Option<Description>;
     /// What a process is doing; `None` if it has died or is hidden. The writers of pipes are not named.
     fn evidence(&self, task: &Task) -> Option<Evidence>;
     /// Who could write to these pipes, which these processes read from.
@@ -174,7 +174,7 @@ impl Host for ThisHost {
         }
         let (programs, maps) = self.tracer.tracer_stats();
         let (cpu_ns, resident_bytes) = self_usage::cost();
-        TracerStats { cpu_ns, resident_bytes, programs, maps }
+        TracerStats { cpu_ns, resident_bytes, kernel_bytes: self_usage::kernel_bytes(), programs, maps }
     }
 
     fn watch_begins(&mut self, first: &Snapshot) {
@@ -218,7 +218,7 @@ impl Host for ThisHost {
         none_left && !sites.has_unnamed()
     }
 
-    fn describe(&self, task: &Task) -> Option<ProcessInfo> {
+    fn describe(&self, task: &Task) -> Option<Description> {
         self.proc.read(task)
     }
 

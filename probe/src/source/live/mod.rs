@@ -19,7 +19,7 @@ use super::{
     SetupError,
     input::{Batch, Moment, Source},
 };
-use crate::model::{Begin, Coverage, DeadChild, Input, LifecycleEvent, Losses, Snapshot, Task};
+use crate::model::{Begin, Coverage, DeadChild, Description, Input, LifecycleEvent, Losses, Snapshot, Task};
 use closing::Closing;
 use suspects::{Suspects, Turn};
 
@@ -189,8 +189,8 @@ impl<H: Host> Source for Live<H> {
         for task in parents {
             // The time before the look: a later exec must come after an answer that may be of the program before it.
             let time_ns = self.host.now_ns();
-            let info = self.host.describe(task).unwrap_or_default();
-            self.pending.push((time_ns, Input::ProcessInfo { identity: task.identity, info }));
+            let Description { info, workload } = self.host.describe(task).unwrap_or_default();
+            self.pending.push((time_ns, Input::ProcessInfo { identity: task.identity, info, workload }));
         }
     }
 

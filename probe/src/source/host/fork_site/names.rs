@@ -16,7 +16,10 @@ use blazesym::symbolize::{
 };
 use foldhash::HashMap;
 
-use crate::model::{Frame, FrameKind, NAME_MAX};
+use crate::{
+    model::{Frame, FrameKind, NAME_MAX},
+    source::host::self_usage,
+};
 
 /// Most places whose names are kept.
 const KEPT_MAX: usize = 65_536;
@@ -49,7 +52,9 @@ impl Names {
 
     /// Gives back the memory that looking up takes, if no name was looked up for so long. Names that are known are kept.
     pub fn rest(&mut self, unused_for: Duration) {
-        self.symbolizer = self.symbolizer.take().filter(|(_, used)| used.elapsed() < unused_for);
+        if self.symbolizer.take_if(|(_, used)| used.elapsed() >= unused_for).is_some() {
+            self_usage::give_small_pieces_back();
+        }
     }
 
     fn look_up(&mut self, names: &Path, address: u64, bare: &Frame) -> Option<Vec<Frame>> {

@@ -1,0 +1,128 @@
+//! What the agent knows beside the engine: what each workload has had since the agent began, over the lives of its parents, and
+//! which alerts are open. Readings in; metrics and alerts out.
+//!
+//! Owns both, in bounded memory. Must not read a clock, do I/O, or know where metrics and alerts go. What is to be counted apart
+//! and what is worth an alert is told in [`Limits`] and [`Rules`].
+
+mod alerts;
+mod buckets;
+mod chosen;
+mod flagged;
+mod group;
+mod pace;
+mod pattern;
+mod workloads;
+
+pub use alerts::{Rules, Silence};
+pub use pattern::Pattern;
+
+use alerts::Alerts;
+use workloads::Workloads;
+
+use crate::{
+    analysis::{self, time::rfc3339},
+    engine::Engine,
+    model::{FinishedParents, Session},
+    report::{Parent, Verdict, alert::Alert, metrics::Metrics},
+};
+
+/// How much is counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most workloads with counts of their own.
+    pub workloads: usize,
+    /// Most parents that are named in metrics.
+    pub parents: usize,
+    /// A workload without a living parent for so long makes room for another, if there is no other room.
+    pub idle_ns: u64,
+}
+
+/// What is known since the agent began.
+#[derive(Debug)]
+pub struct Agent {
+    limits: Limits,
+    workloads: Workloads,
+    alerts: Alerts,
+    /// The kernel's sum over finished parents as it was at the last reading.
+    finished: FinishedParents,
+}
+
+/// What a moment gives.
+#[derive(Debug)]
+pub struct Observed {
+    pub metrics: Metrics,
+    pub alerts: Vec<Alert>,
+}
+
+impl Agent {
+    pub fn new(limits: Limits, rules: Rules) -> Self {
+        Self {
+            limits,
+            workloads: Workloads::default(),
+            alerts: Alerts::new(rules),
+            finished: FinishedParents::default(),
+        }
+    }
+
+    /// Goes on with other limits and rules. Nothing that was counted is lost.
+    pub fn reconfigure(&mut self, limits: Limits, rules: Rules) {
+        self.limits = limits;
+        self.alerts.reconfigure(rules);
+    }
+
+    /// The counters were read: takes over what was counted. To be told of each time, because a parent may be gone by the next.
+    ///
+    /// The kernel adds up the finished after it has told of those that are not, so a parent that finished in between is in both.
+    /// With the sum of the reading before it is in neither, and comes with the next: nothing is ever counted twice.
+    pub fn read(&mut self, engine: &Engine) {
+        let finished_before = std::mem::replace(&mut self.finished, engine.finished_in_kernel());
+        self.workloads.fold(engine, &finished_before, self.limits);
+    }
+
+    /// What there is to say of it now. `cost`: CPU time of this process so far in ns, and its resident memory. What sinks
+    /// have dropped, and when the next comes, is left to who knows it.
+    pub fn observe(&mut self, engine: &Engine, session: &Session, cost: (u64, u64)) -> Observed {
+        let view = engine.view();
+        let (began_ns, now_ns) = view.window();
+        let chosen =
+            chosen::chosen(&view, &self.workloads, session.grace_ns, |parent| self.alerts.is_open(parent));
+        let mut parents = analysis::parents(&view, session, |parent| chosen.contains(&parent));
+        let walked_ns = engine.walked_ns();
+        as_of_walk(&mut parents, session.grace_ns, now_ns.saturating_sub(walked_ns));
+        let lost = analysis::lost(view.losses());
+        let alerts = self.alerts.observe(&view, &parents, lost, session, &self.workloads);
+        let (parents, parents_beyond_limit) =
+            flagged::flagged(&parents, &self.workloads, self.limits.parents);
+        let (cpu_ns, resident_bytes) = cost;
+        let metrics = Metrics {
+            since: rfc3339(session, began_ns),
+            stale_after_ns: u64::MAX,
+            workloads: self.workloads.metrics(&view, walked_ns),
+            parents,
+            parents_beyond_limit,
+            lost,
+            alerts: self.alerts.counts(),
+            sinks: Vec::new(),
+            cpu_ns,
+            resident_bytes,
+        };
+        Observed { metrics, alerts }
+    }
+}
+
+/// A zombie that was in the task list when it was walked may have been reaped since, and nobody is told of a reap in time. So
+/// nobody is accused of more than had been so then, `since_ns` ago.
+fn as_of_walk(parents: &mut [Parent], grace_ns: u64, since_ns: u64) {
+    for parent in parents {
+        parent.oldest_unreaped_ns = parent.oldest_unreaped_ns.saturating_sub(since_ns);
+        let rests_on_unreaped =
+            matches!(parent.verdict, Verdict::Held | Verdict::Leaking | Verdict::NeverReaps);
+        if rests_on_unreaped && parent.oldest_unreaped_ns <= grace_ns {
+            parent.verdict = Verdict::Undecided;
+            parent.causes.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! `agent`: the whole host all the time. Every reading of the counters goes into metrics, and what is worth a person's attention
+//! into alerts, until a signal.
+//!
+//! Must not judge, and must not know how a metric or an alert is written.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Failure, block_on,
+    live::{self, Use, for_a_while, nanoseconds},
+    output,
+    service_manager::ServiceManager,
+    signals::{self, Signals},
+    sinks::{PreparedSinks, Sinks},
+};
+use crate::{
+    agent::{Agent, Observed},
+    cli::{AgentArgs, Global},
+    config::{Config, ConfigError},
+    engine::Engine,
+    model::Session,
+    pipeline::Subscriber,
+    report::metrics::Metrics,
+    sink::Delivery,
+    source::{
+        SetupError,
+        bpf::options::{ForkStacks, Kills, Subscription},
+        host::self_usage,
+    },
+};
+
+/// Half of the time between two readings.
+const HALF_A_READING_NS: u64 = 500_000_000;
+
+/// Metrics are out of date when so many looks were missed,
+const LOOKS_MISSED: u32 = 3;
+/// and so much more time has passed: a busy host has other things to do.
+const LATE: Duration = Duration::from_secs(10);
+
+/// `reapwatch agent`.
+pub fn agent(global: &Global, args: &AgentArgs) -> Result<u8, Failure> {
+    let config = Config::load(args).map_err(wrong)?;
+    if args.print_config {
+        output::standard(config.to_toml().as_bytes())?;
+        return Ok(0);
+    }
+    if args.check_config {
+        output::standard(b"the configuration is good\n")?;
+        return Ok(0);
+    }
+    block_on(async |signals| run(global, args, config, signals).await)
+}
+
+async fn run(global: &Global, args: &AgentArgs, config: Config, signals: Signals) -> Result<u8, Failure> {
+    let sinks = PreparedSinks::prepare(&config)?;
+    let subscription = Subscription::counters(nanoseconds(config.grace))
+        .with_kills(Kills::OfSuspects)
+        .with(ForkStacks::OfTargets);
+    let watching = live::attach(global, subscription, config.grace, None)?.open(None, Use::Workloads);
+    signals::hangup_asks_for_reload();
+    let mut running = Running {
+        session: watching.session().clone(),
+        args,
+        agent: Agent::new(config.limits(), config.rules()),
+        sinks: sinks.start()?,
+        config,
+        service_manager: ServiceManager::from_environment(),
+        next_ns: 0,
+        is_ready: false,
+    };
+    let ended = watching.until(for_a_while(None, &signals), &mut running).await;
+    running.service_manager.stopping();
+    running.sinks.close().await;
+    ended?.finish()?;
+    Ok(0)
+}
+
+/// A fault in the configuration is wrong usage.
+fn wrong(error: ConfigError) -> Failure {
+    Failure::Usage(SetupError {
+        what: error.to_string(),
+        remedy: "docs/agent.md describes every key; `reapwatch agent --print-config` prints those that work"
+            .into(),
+    })
+}
+
+/// The agent between two readings.
+struct Running<'a> {
+    session: Session,
+    args: &'a AgentArgs,
+    config: Config,
+    agent: Agent,
+    sinks: Sinks,
+    service_manager: ServiceManager,
+    /// When metrics and alerts are next brought up to date.
+    next_ns: u64,
+    is_ready: bool,
+}
+
+impl Subscriber for Running<'_> {
+    fn reading(&mut self, engine: &Engine) -> std::io::Result<()> {
+        self.agent.read(engine);
+        self.service_manager.alive();
+        if signals::take_reload() {
+            self.reload();
+        }
+        // Readings come about once a second: the nearest one.
+        let now_ns = engine.ended_ns();
+        if now_ns.saturating_add(HALF_A_READING_NS) >= self.next_ns {
+            self.next_ns = now_ns.saturating_add(nanoseconds(self.config.interval));
+            self.observe(engine);
+        }
+        Ok(())
+    }
+}
+
+impl Running<'_> {
+    fn observe(&mut self, engine: &Engine) {
+        let Observed { mut metrics, alerts } = self.agent.observe(engine, &self.session, self_usage::cost());
+        for alert in alerts {
+            self.sinks.offer(&Delivery::Alert(Arc::new(alert)));
+        }
+        metrics.sinks = self.sinks.dropped();
+        metrics.stale_after_ns = nanoseconds(LOOKS_MISSED * self.config.interval + LATE);
+        let status = status(&metrics);
+        self.sinks.offer(&Delivery::Metrics(Arc::new(metrics)));
+        if std::mem::replace(&mut self.is_ready, true) {
+            self.service_manager.status(&status);
+        } else {
+            self.service_manager.ready(&status);
+        }
+    }
+
+    /// Goes on with the configuration as it is now; with the one before, if there is something wrong with it. The counts stay.
+    fn reload(&mut self) {
+        self.service_manager.reloading();
+        match Config::load(self.args) {
+            Err(error) => {
+                output::say(&format!("the configuration stays as it was: {error}"));
+                // Their files may have been rotated all the same.
+                self.sinks.reload(&self.config);
+            }
+            Ok(config) => {
+                if config.grace != self.config.grace {
+                    output::say("the grace stays as it was until the agent is started again");
+                }
+                self.config = Config { grace: self.config.grace, ..config };
+                self.agent.reconfigure(self.config.limits(), self.config.rules());
+                self.sinks.reload(&self.config);
+                self.next_ns = 0;
+            }
+        }
+        // The next observation says how things are.
+        self.service_manager.ready("configuration read");
+    }
+}
+
+/// For `systemctl status`.
+fn status(metrics: &Metrics) -> String {
+    let unreaped: u64 = metrics.workloads.iter().map(|one| one.unreaped).sum();
+    format!(
+        "{} workloads, {} parents not healthy, {unreaped} dead children unreaped",
+        metrics.workloads.len(),
+        metrics.parents.len() as u64 + metrics.parents_beyond_limit
+    )
+}

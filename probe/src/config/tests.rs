@@ -1,0 +1,117 @@
+//! What is accepted, what is refused, and how that is told.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::*;
+
+fn refused(text: &str) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("agent.toml");
+    std::fs::write(&path, text).expect("a file");
+    let args = AgentArgs { config: Some(path.clone()), ..AgentArgs::default() };
+    let said = Config::load(&args).expect_err(text).to_string();
+    said.strip_prefix(&path.display().to_string()).expect("it begins with the file").to_owned()
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(Config::parse(""), Ok(Config::default()));
+    assert_eq!(Config::load(&AgentArgs::default()), Ok(Config::default()));
+}
+
+#[test]
+fn every_key_can_be_set_and_what_is_printed_means_the_same() {
+    let text = "interval = \"5s\"\ngrace = \"250ms\"\n\
+                [prometheus]\nlisten = \"[::1]:9000\"\n\
+                [workloads]\nmax = 7\nmax_parents = 3\nidle_after = \"1m 30s\"\n\
+                [alerts]\noutput = \"/var/log/reapwatch.jsonl\"\nleast_unreaped = 10\nleast_late = 5\n\
+                over_after = \"2m\"\n\
+                [[alerts.silence]]\ncommand = \"cron*\"\ncause = \"never_waits\"\n\
+                [[alerts.silence]]\nworkload = \"*.service\"\nuntil = \"2026-12-31T23:59:59Z\"\n";
+    let config = Config::parse(text).expect("valid");
+    assert_eq!((config.interval, config.grace), (Duration::from_secs(5), Duration::from_millis(250)));
+    assert_eq!(config.prometheus.listen.to_string(), "[::1]:9000");
+    assert_eq!(config.limits(), Limits { workloads: 7, parents: 3, idle_ns: 90_000_000_000 });
+    let rules = config.rules();
+    assert_eq!((rules.least_unreaped, rules.least_late, rules.over_after_ns), (10, 5, 120_000_000_000));
+    assert_eq!(rules.silences[0].cause, Some(CauseKind::NeverWaits));
+    assert_eq!(rules.silences[1].until_ns, Some(1_798_761_599_000_000_000));
+    for config in [config, Config::default()] {
+        assert_eq!(Config::parse(&config.to_toml()), Ok(config));
+    }
+}
+
+#[test]
+fn a_fault_is_told_by_line_key_and_what_is_allowed() {
+    for (text, expected) in [
+        (
+            "interval = \"5s\"\nintervall = \"5s\"\n",
+            ":2: unknown key `intervall`, expected one of `interval`",
+        ),
+        ("[prometheus]\n\nport = 5\n", ":3: unknown key `port`, expected `listen`"),
+        ("[statsd]\n", ":1: unknown key `statsd`"),
+        (
+            "interval = 5\n",
+            ":1: interval: invalid type: integer `5`, expected a duration in quotes from \"1s\" to \"1h\"",
+        ),
+        ("interval = \"5ms\"\n", ":1: interval: \"5ms\" is not possible: it must be from 1s to 1h"),
+        (
+            "grace = \"5 parsecs\"\n",
+            ":1: grace: \"5 parsecs\" is not a duration: write a number with its unit",
+        ),
+        ("[workloads]\nmax = 0\n", ":2: max: 0 is not possible: it must be from 1 to 10000"),
+        ("[workloads]\nmax = -1\n", ":2: max: -1 is not possible"),
+        ("[prometheus]\nlisten = \"9779\"\n", ":2: listen: \"9779\" is not an address and port"),
+        ("[alerts]\noutput = \"\"\n", ":2: output: \"\" is empty: write the name of a file"),
+        (
+            "[[alerts.silence]]\ncause = \"bad_luck\"\n",
+            ":2: cause: unknown variant `bad_luck`, expected one of",
+        ),
+        ("[[alerts.silence]]\nuntil = \"tomorrow\"\n", ":2: until: \"tomorrow\" is not a time"),
+        ("[[alerts.silence]]\n", ":1: a silence must name a command, a workload or a cause"),
+        (
+            "[[alerts.silence]]\ncommand = \"\"\n",
+            ":2: command: \"\" is not a name: it must have 1 to 256 bytes",
+        ),
+        ("interval = \"5s\"\ninterval = \"6s\"\n", ":2:"),
+        ("interval = \n", ":1:"),
+    ] {
+        let said = refused(text);
+        assert!(said.starts_with(expected), "{text:?}: {said}");
+        assert!(!said.contains('\n'), "{said:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let args = AgentArgs { config: Some(PathBuf::from("/nonexistent/agent.toml")), ..AgentArgs::default() };
+    let said = Config::load(&args).expect_err("no such file").to_string();
+    assert!(said.starts_with("/nonexistent/agent.toml: cannot be read: No such file"), "{said}");
+}
+
+#[test]
+fn what_is_given_as_an_option_comes_before_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("agent.toml");
+    std::fs::write(&path, "interval = \"5s\"\ngrace = \"1s\"\n").expect("a file");
+    let args = AgentArgs {
+        config: Some(path),
+        interval: Some(Duration::from_secs(2)),
+        listen: Some(Listen::Nowhere),
+        ..AgentArgs::default()
+    };
+    let config = Config::load(&args).expect("valid");
+    assert_eq!((config.interval, config.grace), (Duration::from_secs(2), Duration::from_secs(1)));
+    assert_eq!(config.prometheus.listen, Listen::Nowhere);
+    assert_eq!(config.alerts, Alerts::default());
+}
+
+#[test]
+fn the_reference_names_every_key_with_its_default() {
+    let page = include_str!("../../../docs/agent.md");
+    for line in Config::default().to_toml().lines().filter(|line| line.contains('=')) {
+        let (key, default) = line.split_once('=').expect("filtered");
+        let row = format!("`{}` | `{}`", key.trim(), default.trim());
+        assert!(page.contains(&row), "docs/agent.md has no row with {row}");
+    }
+}

@@ -1,0 +1,77 @@
+//! What was counted of each parent since the watch began, as it was counted: numbers that only grow, for who sums them up
+//! over the lives of parents.
+//!
+//! Must not reconcile those that live: what is unreaped now, and who is to blame, is in a view.
+
+use super::{Engine, Parent};
+use crate::model::{ChildCounts, Distribution, FinishedParents, Identity, Workload};
+
+/// One parent that is kept one by one, alive or dead.
+#[derive(Clone, Copy, Debug)]
+pub struct Tally<'a> {
+    pub identity: Identity,
+    parent: &'a Parent,
+}
+
+impl<'a> Tally<'a> {
+    pub fn is_alive(&self) -> bool {
+        self.parent.died_ns.is_none()
+    }
+
+    /// Nothing will be added any more.
+    pub fn is_final(&self) -> bool {
+        !self.is_alive() && self.parent.counters.as_deref().is_some_and(|counters| counters.retired)
+    }
+
+    /// `None` where it is not known.
+    pub fn workload(&self) -> Option<&'a Workload> {
+        self.parent.workload.as_deref()
+    }
+
+    /// By the kernel; where the kernel had no room for it, as far as events told.
+    pub fn counts(&self) -> ChildCounts {
+        let counters = self.parent.counters.as_deref();
+        counters.map_or(self.parent.ledger.counts, |counters| counters.counts)
+    }
+
+    /// What it left behind when it died.
+    pub fn abandoned(&self) -> u64 {
+        if self.is_alive() {
+            return 0;
+        }
+        let reconciled = self.parent.reconciled(|_| None);
+        reconciled.map_or(self.parent.ledger.abandoned, |parent| parent.ledger.abandoned)
+    }
+
+    /// `None` where the kernel had no room for it.
+    pub fn reap_latency(&self) -> Option<&'a Distribution> {
+        self.parent.counters.as_deref().map(|counters| &counters.reap_latency)
+    }
+
+    /// The same.
+    pub fn teardown(&self) -> Option<&'a Distribution> {
+        self.parent.counters.as_deref().map(|counters| &counters.teardown)
+    }
+}
+
+impl Engine {
+    /// What parents had that the kernel has forgotten already: its sum when all counters were last read.
+    pub fn finished_in_kernel(&self) -> FinishedParents {
+        self.finished_in_kernel
+    }
+
+    /// Each parent that is kept one by one, in no order; also those that a report does not list.
+    pub fn tallies(&self) -> impl Iterator<Item = Tally<'_>> {
+        self.parents.iter().map(|(identity, parent)| Tally { identity: *identity, parent })
+    }
+
+    /// What those had that are no longer kept one by one: the counts, and what they abandoned. What the kernel has summed up is
+    /// not in it.
+    pub fn given_up(&self) -> (ChildCounts, u64) {
+        let sums = self.finished.sums(self.is_counted());
+        sums.all().fold((ChildCounts::default(), 0), |(mut counts, abandoned), sum| {
+            counts += sum.ledger.counts;
+            (counts, abandoned.saturating_add(sum.ledger.abandoned))
+        })
+    }
+}

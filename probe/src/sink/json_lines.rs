@@ -1,0 +1,206 @@
+//! Alerts as JSON lines, to standard output or to a file that may be rotated.
+//!
+//! Owns when a file is opened: at the start, when asked to, when its name leads to another file, and again after a failure, at
+//! first soon and then ever less often. Must not know what an alert says.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Closing, Delivery, Dropped, Sink, SinkStatus, Wants,
+    stdout::{LineWriter, Patience},
+};
+
+/// After a failure the file is opened again after this time, then after twice as long each time,
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// up to this.
+const TRY_AGAIN_MAX: Duration = Duration::from_secs(60);
+/// Those who may read the file: its owner and its group, because command names can be private.
+const MODE: u32 = 0o640;
+
+/// The sink.
+pub struct JsonLines {
+    name: String,
+    /// `None`: standard output, which cannot be opened again.
+    path: Option<PathBuf>,
+    /// The file that is open: device and inode.
+    opened: Option<(u64, u64)>,
+    writer: Option<LineWriter>,
+    patience: Patience,
+    /// What happened to what was offered to writers that are gone.
+    past: SinkStatus,
+    next_try: Instant,
+    wait: Duration,
+}
+
+impl JsonLines {
+    /// To a stream that is open.
+    pub fn to_stream(name: &str, out: File, patience: Patience) -> io::Result<Self> {
+        let writer = LineWriter::new(out, patience)?;
+        Ok(Self::new(name.into(), None, Some(writer), patience))
+    }
+
+    /// At the end of a file, which is made if there is none.
+    pub fn to_file(path: &Path, patience: Patience) -> io::Result<Self> {
+        let mut sink = Self::new(path.display().to_string(), Some(path.into()), None, patience);
+        sink.open()?;
+        Ok(sink)
+    }
+
+    fn new(name: String, path: Option<PathBuf>, writer: Option<LineWriter>, patience: Patience) -> Self {
+        Self {
+            name,
+            path,
+            opened: None,
+            writer,
+            patience,
+            past: SinkStatus::default(),
+            next_try: Instant::now(),
+            wait: TRY_AGAIN,
+        }
+    }
+
+    /// Opens the file. What was offered before is written to the old one.
+    fn open(&mut self) -> io::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let file = append_to(path)?;
+        let metadata = file.metadata()?;
+        let writer = LineWriter::new(file, self.patience)?;
+        self.opened = Some((metadata.dev(), metadata.ino()));
+        self.let_go();
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Adds up what happened with the writer so far, which writes on what is queued.
+    fn let_go(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            let status = writer.status();
+            self.past.delivered += status.delivered;
+            // Its thread goes on until they are written; where writing has failed, there is none.
+            match status.last_error {
+                None => self.past.delivered += status.queued,
+                Some(_) => self.past.dropped.ended += status.queued,
+            }
+            self.past.dropped = sum(self.past.dropped, status.dropped);
+        }
+    }
+
+    /// Whether the name leads to another file than the one that is open, or to none.
+    fn is_rotated(&self) -> bool {
+        let Some(path) = &self.path else { return false };
+        let there = std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        self.writer.is_some() && there != self.opened
+    }
+
+    /// A writer that failed is given up, and a file is opened again when it is time.
+    fn mend(&mut self) {
+        let failure = self.writer.as_ref().and_then(|writer| writer.status().last_error);
+        if let Some(failure) = failure
+            && self.path.is_some()
+        {
+            tracing::warn!(file = %self.name, error = %failure, "cannot write alerts");
+            self.let_go();
+            self.past.last_error = Some(failure);
+            self.next_try = Instant::now() + self.wait;
+        }
+        let is_due = self.writer.is_none() && Instant::now() >= self.next_try;
+        if is_due || self.is_rotated() {
+            self.try_to_open();
+        }
+    }
+
+    fn try_to_open(&mut self) {
+        match self.open() {
+            Ok(()) => (self.wait, self.past.last_error) = (TRY_AGAIN, None),
+            Err(error) => {
+                tracing::warn!(file = %self.name, %error, "cannot open the file for alerts");
+                self.past.last_error = Some(error.to_string());
+                self.next_try = Instant::now() + self.wait;
+                self.wait = (self.wait * 2).min(TRY_AGAIN_MAX);
+            }
+        }
+    }
+}
+
+impl Sink for JsonLines {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn wants(&self) -> Wants {
+        Wants { alerts: true, ..Wants::default() }
+    }
+
+    fn offer(&mut self, what: &Delivery) {
+        if !matches!(what, Delivery::Alert(_)) {
+            return;
+        }
+        self.mend();
+        match &mut self.writer {
+            Some(writer) => writer.offer(what),
+            None => self.past.dropped.ended += 1,
+        }
+    }
+
+    fn status(&self) -> SinkStatus {
+        let now = self.writer.as_ref().map(Sink::status).unwrap_or_default();
+        SinkStatus {
+            queued: now.queued,
+            delivered: self.past.delivered + now.delivered,
+            dropped: sum(self.past.dropped, now.dropped),
+            last_error: now.last_error.or_else(|| self.past.last_error.clone()),
+        }
+    }
+
+    fn reopen(&mut self) {
+        if self.path.is_some() {
+            self.try_to_open();
+        }
+    }
+
+    fn close(mut self: Box<Self>, within: Duration) -> Closing {
+        let writer = self.writer.take();
+        Box::pin(async move {
+            let past = self.past;
+            let Some(writer) = writer else { return past };
+            let last = Box::new(writer).close(within).await;
+            SinkStatus {
+                delivered: past.delivered + last.delivered,
+                dropped: sum(past.dropped, last.dropped),
+                ..last
+            }
+        })
+    }
+}
+
+fn sum(one: Dropped, other: Dropped) -> Dropped {
+    Dropped {
+        no_room: one.no_room + other.no_room,
+        ended: one.ended + other.ended,
+        not_written: one.not_written + other.not_written,
+    }
+}
+
+/// Does not wait for the reader of a named pipe: without one it fails.
+fn append_to(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(MODE);
+    let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    if !is_pipe {
+        return options.open(path);
+    }
+    let pipe = options.custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    // The thread that writes may block.
+    nix::fcntl::fcntl(&pipe, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_APPEND))?;
+    Ok(pipe)
+}
+
+#[cfg(test)]
+#[path = "json_lines_tests.rs"]
+mod tests;
