@@ -111,8 +111,9 @@ impl Attached {
         if let Err(error) = privileges::drop_to_reading() {
             tracing::warn!(%error, "more privileges are kept than needed");
         }
-        // The kernel's types took room while the programs were loaded.
+        // The kernel's types and the code that reads them took room while the programs were loaded.
         self_usage::give_small_pieces_back();
+        self_usage::give_code_back();
         let details = match used_for {
             Use::Report => Details::OfLeakers,
             Use::Workloads => Details::OfAll,

@@ -324,7 +324,13 @@ pub fn input() -> impl Strategy<Value = Input> {
                 });
                 let (programs, maps) = (programs.collect(), maps.collect());
                 let kernel_bytes = resident_bytes / 2;
-                Input::TracerStats(Box::new(TracerStats { cpu_ns, resident_bytes, kernel_bytes, programs, maps }))
+                Input::TracerStats(Box::new(TracerStats {
+                    cpu_ns,
+                    resident_bytes,
+                    kernel_bytes,
+                    programs,
+                    maps,
+                }))
             }
         ),
         time().prop_map(|time_ns| Input::End { time_ns }),

@@ -1,9 +1,15 @@
 //! What this process itself costs, and what of it can be given back. Must not know anything else.
 
-use std::fs;
+use std::{ffi::c_void, fs, ptr::NonNull};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use procfs::WithCurrentSystemInfo;
+use nix::sys::{
+    mman::{MmapAdvise, madvise},
+    resource::{UsageWho, getrusage},
+};
+use procfs::{
+    WithCurrentSystemInfo,
+    process::{MMPermissions, MMapPath},
+};
 
 /// CPU time so far in ns, user and system, and resident memory in bytes; 0 where it cannot be read.
 pub fn cost() -> (u64, u64) {
@@ -25,8 +31,24 @@ pub fn kernel_bytes() -> u64 {
     let descriptors = fs::read_dir("/proc/self/fdinfo").into_iter().flatten().flatten();
     descriptors
         .filter_map(|descriptor| fs::read_to_string(descriptor.path()).ok())
-        .filter_map(|info| info.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse::<u64>().ok()))
+        .filter_map(|info| {
+            info.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse::<u64>().ok())
+        })
         .sum()
+}
+
+/// Has the kernel take the pages of our code out of our memory: most were needed for the start alone. What is needed again comes
+/// back from the page cache.
+pub fn give_code_back() {
+    let code = MMPermissions::READ | MMPermissions::EXECUTE | MMPermissions::PRIVATE;
+    let maps = procfs::process::Process::myself().and_then(|own| own.maps());
+    for map in maps.iter().flatten().filter(|map| map.perms == code) {
+        let (from, to) = map.address;
+        if let (MMapPath::Path(_), Some(start)) = (&map.pathname, NonNull::new(from as *mut c_void)) {
+            // SAFETY: mapped from a file and never writable, so that it reads the same when it comes back.
+            let _ = unsafe { madvise(start, (to - from) as usize, MmapAdvise::MADV_DONTNEED) };
+        }
+    }
 }
 
 /// Has the allocator give large pieces back as soon as they are freed. Left alone, glibc's keeps those that are as large
