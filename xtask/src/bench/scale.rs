@@ -16,6 +16,7 @@ use super::{
     BenchArgs, Measured,
     load::Talking,
     table::{section, table},
+    targets::Target,
     tracer::{Running, START_S, reapwatch},
 };
 use crate::shell::Outcome;
@@ -34,6 +35,8 @@ struct Situation {
     name: String,
     /// The workload's; empty: nothing.
     arguments: Vec<String>,
+    /// What RSS is promised.
+    most_mb: Option<f64>,
 }
 
 fn situations(args: &BenchArgs) -> Vec<Situation> {
@@ -46,6 +49,15 @@ fn situations(args: &BenchArgs) -> Vec<Situation> {
                 Some(if *argument == "#" { numbers.next()?.to_string() } else { (*argument).to_owned() })
             })
             .collect(),
+        most_mb: None,
+    };
+    let few = Situation {
+        most_mb: Some(16.0),
+        ..situation(
+            format!("{} living parents", parents / 10),
+            &["living-parents", "--count", "#"],
+            &[parents / 10],
+        )
     };
     vec![
         situation("nothing more".to_owned(), &[], &[]),
@@ -54,11 +66,7 @@ fn situations(args: &BenchArgs) -> Vec<Situation> {
             &["leak-all", "--count", "#", "--tell-first", "1", "--hold-ms", "3600000"],
             &[zombies],
         ),
-        situation(
-            format!("{} living parents", parents / 10),
-            &["living-parents", "--count", "#"],
-            &[parents / 10],
-        ),
+        few,
         situation(format!("{parents} living parents"), &["living-parents", "--count", "#"], &[parents]),
         situation(
             format!("{parents} living parents in {cgroups} cgroups"),
@@ -70,10 +78,14 @@ fn situations(args: &BenchArgs) -> Vec<Situation> {
 
 pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
     let _pids = PidMax::raised()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut targets) = (Vec::new(), Vec::new());
     for situation in situations(args) {
         eprintln!("bench: {}", situation.name);
-        rows.push(row(&situation, args)?);
+        let (row, resident_mb) = row(&situation, args)?;
+        rows.push(row);
+        targets.extend(situation.most_mb.map(|most| {
+            Target::new(format!("RSS, watch, beside {}", situation.name), most, "MB", resident_mb)
+        }));
     }
     let mut text = section(
         "What grows with what?",
@@ -93,7 +105,7 @@ pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
         ],
         &rows,
     ));
-    Ok(Measured { text, targets: Vec::new() })
+    Ok(Measured { text, targets })
 }
 
 fn looked_at(args: &BenchArgs) -> u64 {
@@ -107,7 +119,8 @@ pub fn seconds(args: &BenchArgs) -> f64 {
     situations(args).len() as f64 * each + 2.0 * forked / FORKED_PER_S
 }
 
-fn row(situation: &Situation, args: &BenchArgs) -> Outcome<Vec<String>> {
+/// The row of the table, and the RSS.
+fn row(situation: &Situation, args: &BenchArgs) -> Outcome<(Vec<String>, f64)> {
     let mut command = Command::new(reapwatch());
     command
         .args(["--stats", "--max-parents", "131072", "--max-unreaped", "131072"])
@@ -139,7 +152,7 @@ fn row(situation: &Situation, args: &BenchArgs) -> Outcome<Vec<String>> {
     let report = report.join().map_err(|_| "the reader of the report failed")?;
     let report = report.map_err(|error| format!("cannot read the report: {error}"))?;
     let value: Value = serde_json::from_str(&report).map_err(|error| format!("the report: {error}"))?;
-    Ok(vec![
+    let row = vec![
         situation.name.clone(),
         format!("{cpu_ms:.1}"),
         format!("{resident_mb:.1}"),
@@ -147,7 +160,8 @@ fn row(situation: &Situation, args: &BenchArgs) -> Outcome<Vec<String>> {
         format!("{end_ms:.0}"),
         format!("{}", report.len() / 1024),
         value["complete"].to_string(),
-    ])
+    ];
+    Ok((row, resident_mb))
 }
 
 /// What the kernel takes per process of the task list, by the report.
