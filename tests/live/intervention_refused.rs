@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     intervention::{Parent, ran, reap},
-    support::{binary, check_refused, reapwatch, require_root, until},
+    support::{binary, check_refused, reapwatch, require_root, signal, until},
 };
 
 #[track_caller]
@@ -160,6 +160,14 @@ fn without_privileges_it_is_exit_code_3() {
 fn a_nudge_is_refused_where_no_handler_would_run() {
     let mut parent = Parent::start(&["blocked-read"]);
     refuses(&["--yes", "--nudge", &parent.pid()], 3, "no handler for SIGCHLD");
+    parent.tell(b"x");
+    parent.truth();
+    let mut parent = Parent::start(&["blocked-with-late-handler"]);
+    parent.until_state('S');
+    signal(&parent.child, libc::SIGSTOP);
+    parent.until_state('T');
+    refuses(&["--yes", "--nudge", &parent.pid()], 3, "is stopped");
+    signal(&parent.child, libc::SIGCONT);
     parent.tell(b"x");
     parent.truth();
 }

@@ -115,9 +115,16 @@ impl KilledChildren {
     }
 }
 
+/// Signals from this number on (real-time ones) are queued each by itself, and the first one kills. The programs remember who
+/// sent the last: that does not tell.
+const QUEUED_FROM: u32 = 32;
+
 impl Engine {
     /// A process dies of a signal.
     pub(super) fn killed(&mut self, process: Identity, kill: Kill, now: u64) {
+        if kill.signal >= QUEUED_FROM {
+            return;
+        }
         let kills = &mut self.kills.0;
         if kills.len() < KILLS_MAX || kills.contains_key(&process) {
             kills.insert(process, (now, kill));
@@ -209,6 +216,15 @@ mod tests {
             all.add(child, parent, &Kill { signal, by: Killer::Kernel });
         }
         assert_eq!(all.0.len(), KINDS_MAX);
+    }
+
+    #[test]
+    fn nobody_is_told_of_a_real_time_signal() {
+        let mut engine = play_in(Begin { time_ns: 1, ..Begin::default() }, "10 fork 20 2\n");
+        for (signal, is_told) in [(31, true), (34, false)] {
+            engine.killed(task(signal).identity, Kill { signal, by: Killer::Kernel }, 20);
+            assert_eq!(engine.kills.of(task(signal).identity).is_some(), is_told);
+        }
     }
 
     #[test]

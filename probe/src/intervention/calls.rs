@@ -49,8 +49,8 @@ pub fn parse(text: &str) -> Doing {
     }
 }
 
-/// Whether a call that is interrupted may end early with less than was asked for: it has written or received a part by then,
-/// and the kernel does not make it anew. A program that does not look at the result loses the rest.
+/// Whether a call that is interrupted may end early with less than was asked for: it has written, received or begun a part by
+/// then, and the kernel does not make it anew. A program that does not look at the result loses the rest.
 pub fn may_be_cut_short(call: Call) -> bool {
     let [third, fourth] = call.flags;
     let waits_for_all = |flags: u64| flags & libc::MSG_WAITALL as u64 != 0;
@@ -71,6 +71,8 @@ pub fn may_be_cut_short(call: Call) -> bool {
             libc::SYS_vmsplice,
             libc::SYS_sendfile,
             libc::SYS_copy_file_range,
+            // With a timeout of the socket's (SO_SNDTIMEO); it cannot be made a second time.
+            libc::SYS_connect,
         ]
         .contains(&number),
     }
@@ -91,21 +93,25 @@ pub fn ends_with_eintr(number: i64) -> bool {
         libc::SYS_semtimedop,
         libc::SYS_io_getevents,
         libc::SYS_io_uring_enter,
-        // With a timeout of the socket's (SO_RCVTIMEO).
-        libc::SYS_read,
-        libc::SYS_recvfrom,
-        libc::SYS_recvmsg,
-        libc::SYS_accept,
-        libc::SYS_accept4,
     ]
     .contains(&number)
+        || READS.contains(&number)
 }
+
+/// Those that do so only with a timeout of the socket's (SO_RCVTIMEO).
+const READS: [i64; 7] = [
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_preadv2,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+];
 
 /// Those of them that always do: read and its like do so on few descriptors only.
 pub fn is_never_restarted(number: i64) -> bool {
-    ends_with_eintr(number)
-        && ![libc::SYS_read, libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_accept, libc::SYS_accept4]
-            .contains(&number)
+    ends_with_eintr(number) && !READS.contains(&number)
 }
 
 /// The value by which a call asks the kernel to be made anew, unless a signal handler runs (ERESTARTNOHAND,
@@ -143,6 +149,7 @@ mod tests {
         };
         let wait_all = libc::MSG_WAITALL as u64;
         assert!(may_be_cut_short(call(libc::SYS_write, [300_000, 0])));
+        assert!(may_be_cut_short(call(libc::SYS_connect, [0, 0])));
         assert!(may_be_cut_short(call(libc::SYS_recvfrom, [7, wait_all])));
         assert!(may_be_cut_short(call(libc::SYS_recvmsg, [wait_all, 0])));
         for goes_on in [libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_read, libc::SYS_futex] {
@@ -153,7 +160,9 @@ mod tests {
     #[test]
     fn calls_that_are_never_restarted() {
         assert!(is_never_restarted(libc::SYS_epoll_pwait));
-        assert!(ends_with_eintr(libc::SYS_read) && !is_never_restarted(libc::SYS_read));
+        for read in READS {
+            assert!(ends_with_eintr(read) && !is_never_restarted(read));
+        }
         for restarted in [libc::SYS_clock_nanosleep, libc::SYS_ppoll, libc::SYS_futex, libc::SYS_connect] {
             assert!(!ends_with_eintr(restarted));
         }

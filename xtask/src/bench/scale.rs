@@ -63,7 +63,7 @@ fn situations(args: &BenchArgs) -> Vec<Situation> {
         situation("nothing more".to_owned(), &[], &[]),
         situation(
             format!("{zombies} zombies of one parent"),
-            &["leak-all", "--count", "#", "--tell-first", "1", "--hold-ms", "3600000"],
+            &["leak-until-told", "--reaped", "0", "--left", "#"],
             &[zombies],
         ),
         few,

@@ -188,6 +188,17 @@ impl<'a> Case<'a> {
         self.evidence.is_some_and(|evidence| matches!(evidence.blocked, Blocked::Wait(_)))
     }
 
+    /// Whether it may come to those left by itself: it has children that live, and none of those left was born after another one
+    /// had died. So it may have started all of them first, and wait for them in turn: in a wait call, in a read of their output,
+    /// or asleep between two looks at the one whose turn it is.
+    pub fn may_wait_in_turn(&self) -> bool {
+        let counts = &self.parent.ledger.counts;
+        let first_death_ns = self.ended_ns.saturating_sub(self.unreaped.oldest_ns);
+        self.parent.died_ns.is_none()
+            && counts.forked > counts.exited
+            && self.unreaped.youngest_ns <= first_death_ns
+    }
+
     /// Of how many wait calls the arguments are known.
     pub fn calls_read(&self) -> String {
         match self.parent.waits {
@@ -200,9 +211,10 @@ impl<'a> Case<'a> {
 
     /// How to be rid of the zombies at once; empty where there are none any more.
     pub fn free_now(&self) -> String {
-        // Who is in a wait call may come to those left, and would find that they are gone.
         let is_over = self.parent.died_ns.is_some() || self.left == 0;
-        if is_over || self.parent.task.identity.is_init() || self.is_in_wait() {
+        // It may come to those left, and would find that they are gone.
+        let may_come = self.is_in_wait() || self.may_wait_in_turn();
+        if is_over || self.parent.task.identity.is_init() || may_come {
             return String::new();
         }
         format!(

@@ -3,7 +3,10 @@
 //! Confusable with a parent that waits by means that cannot be seen (io_uring), with one that ignores SIGCHLD too late,
 //! and with one whose handler never runs. Must not know the other rules, nor verdicts.
 
-use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
+use super::{
+    Case, Explains, Finding, Fix, Rule,
+    words::{IN_TURN, dead_children},
+};
 use crate::{
     model::{Blocked, Call},
     report::CauseKind,
@@ -57,6 +60,9 @@ fn check(case: &Case) -> Finding {
     };
     if evidence.blocked == Blocked::Call(Call::IoUring) || evidence.wait_channel.starts_with(b"io_cqring") {
         return Finding::CannotTell("it is in io_uring, by which it may wait");
+    }
+    if case.may_wait_in_turn() {
+        return Finding::CannotTell(IN_TURN);
     }
     let counted = case.waits_counted().unwrap_or_default();
     let mut evidence = vec![format!("{counted}, and {}", case.stayed())];

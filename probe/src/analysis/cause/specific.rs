@@ -3,7 +3,7 @@
 //! Confusable with `never_waits`, with `init_does_not_reap_orphans` and with waits for a process group. Must not know the
 //! other rules, nor verdicts.
 
-use super::{Case, Explains, Finding, Fix, Rule};
+use super::{Case, Explains, Finding, Fix, Rule, words::IN_TURN};
 use crate::report::CauseKind;
 
 pub const RULE: Rule = Rule {
@@ -30,6 +30,18 @@ fn check(case: &Case) -> Finding {
         return Finding::CannotTell(
             "it is in a wait call for another child, and may wait for those left after it",
         );
+    }
+    // What the arguments say goes before what the hook says.
+    if waits.read > 0 && waits.group == waits.read {
+        return Finding::CannotTell(
+            "its calls name a process group, and whether those left are in it is not known",
+        );
+    }
+    if waits.read > 0 && waits.peeking == waits.read {
+        return Finding::CannotTell("its calls leave dead children where they are (WNOWAIT)");
+    }
+    if case.may_wait_in_turn() {
+        return Finding::CannotTell(IN_TURN);
     }
     Finding::Yes(case.waits_counted().into_iter().collect())
 }

@@ -2,6 +2,9 @@
 //!
 //! Must not know causes.
 
+/// What cannot be told of a parent that may wait for its children one after the other.
+pub const IN_TURN: &str = "it has children that live, and started none after the first of those left had died: it may wait for all in turn";
+
 /// `1 wait call`, `2 wait calls`.
 pub fn wait_calls(count: u64) -> String {
     format!("{count} wait {}", if count == 1 { "call" } else { "calls" })

@@ -180,6 +180,25 @@ fn the_parents_death_brings_no_other_cause() {
     }
 }
 
+/// With a child that lives it may wait for all in turn; not if it started one of those left after another had died.
+#[test]
+fn who_may_wait_for_all_in_turn_is_not_accused() {
+    let left = dead(20, 30) + &dead(21, 31);
+    for (script, kind, is_said) in [
+        (left.clone() + "40 fork 22 2\n" + &waits(0, 0), Unknown, true),
+        (left.clone() + "40 fork 22 2\n" + &waits(0, 1), Unknown, true),
+        (left.clone() + &dead(40, 41) + "42 fork 22 2\n" + &waits(0, 0), NeverWaits, false),
+        (left + "40 fork 22 2\n" + &waits(0, 0) + "950000 exit 2 1\n", NeverWaits, false),
+    ] {
+        let report = judge(EARLY, &script);
+        let parent = entry(&report, 2);
+        assert_eq!(kinds(parent), [kind], "{script}{parent:#?}");
+        let said = parent.causes[0].evidence.join("; ").contains("it may wait for all in turn");
+        assert_eq!(said, is_said, "{script}{parent:#?}");
+        assert!(!is_said || !parent.causes[0].now.contains("reapwatch reap"), "{parent:#?}");
+    }
+}
+
 #[test]
 fn the_waits_of_the_window_explain_no_zombie_that_is_older() {
     let walked = "101 walk 2 20:2 21:2\n 200 waits 2 0 3\n";
