@@ -24,6 +24,9 @@ const RUNS: usize = 3;
 /// Growth beyond this is to be seen and committed on purpose.
 const GROWTH_MAX_PERCENT: f64 = 3.0;
 
+/// glibc copies and compares by what the CPU can do: the same on all.
+const PLAIN_CPU: &str = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-FSRM";
+
 const COMMITTED: &str = "tests/data/collector_instructions.json";
 
 /// Instructions of the collector.
