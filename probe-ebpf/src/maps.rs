@@ -8,8 +8,8 @@ use probe_common::{
     interpreter::Interpreter,
     sent_signal::SentSignal,
     wire::{
-        DeadChild, DeadChildSlot, FinishedParents, NsPid, ParentClaim, ParentEntry, ParentKey, Target,
-        LIFE_SLOTS_MAX, loss,
+        DeadChild, DeadChildSlot, FinishedParents, LIFE_SLOTS_MAX, NsPid, ParentClaim, ParentEntry,
+        ParentKey, Target, loss,
     },
 };
 

@@ -80,11 +80,11 @@ fn each(bench: &Path, part: &str, times: u64) -> Outcome<u64> {
 
 fn count(bench: &Path, part: &str, times: u64) -> Outcome<u64> {
     let mut callgrind = Command::new("valgrind");
-    callgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(bench).args([
-        "--count",
-        part,
-        &times.to_string(),
-    ]);
+    callgrind
+        .env("GLIBC_TUNABLES", PLAIN_CPU)
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(bench)
+        .args(["--count", part, &times.to_string()]);
     let out = callgrind.output().map_err(|error| format!("{callgrind:?}: {error}"))?;
     let said = String::from_utf8_lossy(&out.stderr);
     collected(&said)

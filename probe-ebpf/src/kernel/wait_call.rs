@@ -23,7 +23,8 @@ pub fn siginfo_of_reaping_waitid() -> Option<u64> {
     let number: i32 = read(registers, offset!(regs_syscall));
     let infop: u64 = read(registers, offset!(regs_third));
     let options: u32 = read(registers, offset!(regs_fourth));
-    (number == setting!(waitid_number) as i32 && infop != 0 && options & (WEXITED | WNOWAIT) == WEXITED).then_some(infop)
+    (number == setting!(waitid_number) as i32 && infop != 0 && options & (WEXITED | WNOWAIT) == WEXITED)
+        .then_some(infop)
 }
 
 bitflags::bitflags! {

@@ -74,7 +74,8 @@ pub fn enter_usual(leader: TypedTask, signal: SignalPtr<Typed>, exit_ns: u64) ->
     }
     let Some(own) = parent_table::find_usual(&process) else { return false };
     let Some(child) = place.claim(process.start_boottime_ns) else { return false };
-    let mut flags = DeadFlags::from_bits_retain(u32::from(parent_process.tgid == 1) * DeadFlags::UNDER_INIT.bits());
+    let mut flags =
+        DeadFlags::from_bits_retain(u32::from(parent_process.tgid == 1) * DeadFlags::UNDER_INIT.bits());
     if !own.is_null() {
         flags = flags.union(DeadFlags::PARENT);
         // SAFETY: a value of our own map.

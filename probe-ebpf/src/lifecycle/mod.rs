@@ -51,8 +51,7 @@ pub fn death_signalled<M: Memory, N: Memory>(
 ) {
     let notified = dying.notified_parent();
     // Opaque, or the compiler would go on with the target, which costs the verifier more.
-    if current.is_exiting() && opaque(notified.0) == target.0 && dying.is_seen_as(nr, notified)
-    {
+    if current.is_exiting() && opaque(notified.0) == target.0 && dying.is_seen_as(nr, notified) {
         let tgid = dying.tgid();
         if !merged && notified_as_usual(dying, tgid, UNKNOWN, true) {
             return;
