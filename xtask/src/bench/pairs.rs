@@ -169,7 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn without_peers_nothing_is_said_of_them() {
-        assert_eq!(targets(&[pairs(WATCH, false, 1.0)]).len(), 2);
+    fn without_peers_nothing_is_said_of_them_nor_without_a_control() {
+        let watch = || pairs(WATCH, false, 1.0);
+        assert_eq!(targets(&[watch()]).len(), 1);
+        let beside = targets(&[watch(), pairs(CONTROL, false, 1.01)]);
+        assert_eq!(beside.len(), 2);
+        assert_eq!((beside[1].most, beside[1].measured), (1.01, 1.0));
     }
 }
