@@ -36,23 +36,23 @@ impl ForkStackRing {
         };
         let mut ring = Self::Unmapped(map);
         if wanted == ForkStacks::OfAll {
-            ring.map();
+            ring.map()?;
         }
         Ok(ring)
     }
 
-    /// Maps it, if it is not. Where that fails no stack is received.
-    pub fn map(&mut self) {
-        *self = match std::mem::replace(self, Self::None) {
-            Self::Unmapped(map) => match RingBuf::try_from(Map::RingBuf(map)) {
-                Ok(ring) => Self::Mapped(ring),
-                Err(error) => {
-                    tracing::warn!(%error, "where processes fork is not shown");
-                    Self::None
-                }
-            },
-            as_it_is => as_it_is,
-        };
+    /// Maps it, if it is not. Where that fails no stack is received from then on.
+    pub fn map(&mut self) -> Result<(), BpfError> {
+        match std::mem::replace(self, Self::None) {
+            Self::Unmapped(map) => {
+                let ring = RingBuf::try_from(Map::RingBuf(map));
+                *self = Self::Mapped(ring.map_err(|error| {
+                    broken_object(format!("the map FORK_STACKS cannot be mapped: {error}"))
+                })?);
+            }
+            as_it_is => *self = as_it_is,
+        }
+        Ok(())
     }
 
     /// The descriptor that becomes readable when stacks wait.

@@ -198,8 +198,10 @@ impl Tracer {
     /// Has more sent of these processes than of others, where that was asked for: the stacks of their forks, and who killed
     /// their children.
     pub fn look_closer(&mut self, suspects: &[Task]) {
-        if !suspects.is_empty() {
-            self.stacks.map();
+        if !suspects.is_empty()
+            && let Err(error) = self.stacks.map()
+        {
+            tracing::warn!(%error, "where suspects fork is not shown");
         }
         self.suspects.set(&mut self.ebpf, suspects);
     }
