@@ -12,7 +12,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::shell::{Outcome, cargo, output, root};
+use crate::{
+    growth,
+    shell::{Outcome, cargo, output, root},
+};
 
 /// Parts of the bench `hot_path`, and how often each is done in the second of two runs; the difference is what one costs.
 const PARTS: [(&str, u64); 4] =
@@ -106,15 +109,11 @@ fn grown(committed: &Counted, now: &Counted) -> Vec<String> {
             committed.rustc, now.rustc
         )];
     }
-    let most = |before: u64| before as f64 * (1.0 + GROWTH_MAX_PERCENT / 100.0);
     now.each
         .iter()
-        .filter(|(part, each)| **each as f64 > committed.each.get(*part).map_or(0.0, |before| most(*before)))
-        .map(|(part, each)| {
-            let before = committed.each.get(part).map_or("none".to_owned(), u64::to_string);
-            format!(
-                "{part}: {each} instructions, committed are {before}: `cargo xtask instructions --freeze` if that is right"
-            )
+        .filter_map(|(part, each)| {
+            let before = committed.each.get(part).map(|before| *before as f64);
+            growth::fault(part, before, *each as f64, GROWTH_MAX_PERCENT, "cargo xtask instructions --freeze")
         })
         .collect()
 }

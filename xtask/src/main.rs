@@ -5,6 +5,7 @@ mod build_ebpf;
 mod demo;
 mod docs;
 mod goldens;
+mod growth;
 mod instructions;
 mod setup;
 mod shell;

@@ -17,6 +17,7 @@ mod spinner;
 mod spread;
 mod startup;
 mod stats;
+mod sysctl;
 mod table;
 mod targets;
 mod tracer;

@@ -8,7 +8,7 @@ use super::{
     BenchArgs, Measured,
     load::{FORK, FORK_EXEC},
     spread::Spread,
-    stats::StatsOff,
+    stats,
     table::{section, table},
     targets::Target,
     tracer::{Running, START_S, TRACE, Tracer, WATCH},
@@ -42,7 +42,7 @@ pub fn seconds(tracers: &[Tracer], args: &BenchArgs) -> f64 {
 }
 
 pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Measured> {
-    let _off = StatsOff::now()?;
+    let _off = stats::off()?;
     let mut all = Vec::new();
     for tracer in tracers {
         eprintln!("bench: its own cost: {}", tracer.name);

@@ -7,7 +7,7 @@ use super::{
     BenchArgs, Measured,
     load::{self, FORK_EXEC, FORK_EXEC_ONE_CPU, Load, VFORK, VFORK_ONE_CPU, pass},
     spread::Spread,
-    stats::StatsOff,
+    stats,
     table::{section, table},
     targets::Target,
     tracer::{CONTROL, Running, START_S, TRACE, Tracer, WATCH},
@@ -34,7 +34,7 @@ impl Pairs {
 }
 
 pub fn measure(tracers: &[Tracer], args: &BenchArgs) -> Outcome<Measured> {
-    let _off = StatsOff::now()?;
+    let _off = stats::off()?;
     let mut pairs: Vec<(&Tracer, Vec<Vec<f64>>)> =
         tracers.iter().map(|tracer| (tracer, Vec::new())).collect();
     let mut alone: Vec<Vec<f64>> = Vec::new();

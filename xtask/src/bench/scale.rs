@@ -3,7 +3,6 @@
 //! Must not know the other parts of the bench.
 
 use std::{
-    fs,
     io::Read,
     process::{Command, Stdio},
     thread,
@@ -15,6 +14,7 @@ use serde_json::Value;
 use super::{
     BenchArgs, Measured,
     load::Talking,
+    sysctl::Sysctl,
     table::{section, table},
     targets::Target,
     tracer::{Running, START_S, reapwatch},
@@ -78,7 +78,7 @@ fn situations(args: &BenchArgs) -> Vec<Situation> {
 }
 
 pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
-    let _pids = PidMax::raised()?;
+    let _pids = Sysctl::set(PID_MAX, "4194304")?;
     let (mut rows, mut targets) = (Vec::new(), Vec::new());
     for situation in situations(args) {
         eprintln!("bench: {}", situation.name);
@@ -172,21 +172,4 @@ fn walk_ns(report: &Value) -> Outcome<f64> {
         Some(program["run_time_ns"].as_f64()? / program["runs"].as_f64().filter(|runs| *runs > 0.0)?)
     });
     walk.ok_or_else(|| "the report has no task_snapshot".to_owned())
-}
-
-/// The highest number of pids, until dropped.
-struct PidMax(String);
-
-impl PidMax {
-    fn raised() -> Outcome<Self> {
-        let found = fs::read_to_string(PID_MAX).map_err(|error| format!("cannot read {PID_MAX}: {error}"))?;
-        fs::write(PID_MAX, "4194304").map_err(|error| format!("cannot write {PID_MAX}: {error}"))?;
-        Ok(Self(found))
-    }
-}
-
-impl Drop for PidMax {
-    fn drop(&mut self) {
-        let _ = fs::write(PID_MAX, &self.0);
-    }
 }

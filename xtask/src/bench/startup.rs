@@ -16,7 +16,7 @@ use super::{
     BenchArgs, Measured,
     child::{dies_with_us, end},
     spread::Spread,
-    stats::StatsOff,
+    stats,
     table::{section, table},
     targets::Target,
     tracer::reapwatch,
@@ -31,7 +31,7 @@ pub fn seconds(args: &BenchArgs) -> f64 {
 }
 
 pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
-    let _off = StatsOff::now()?;
+    let _off = stats::off()?;
     eprintln!("bench: start-up");
     let (mut first_event, mut first_line) = (Vec::new(), Vec::new());
     for _ in 0..args.pairs.min(STARTS_MAX) {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs,
     os::fd::OwnedFd,
     process::Command,
 };
@@ -10,25 +9,12 @@ use std::{
 use aya::sys::{Stats, enable_stats};
 use serde_json::Value;
 
+use super::sysctl::Sysctl;
 use crate::shell::{Outcome, output};
 
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
 /// Counting costs time itself: off until dropped, whatever it was.
-pub struct StatsOff(String);
-
-impl StatsOff {
-    pub fn now() -> Outcome<Self> {
-        let found = fs::read_to_string(SWITCH).map_err(|error| format!("cannot read {SWITCH}: {error}"))?;
-        fs::write(SWITCH, "0").map_err(|error| format!("cannot write {SWITCH}: {error}"))?;
-        Ok(Self(found.trim().to_owned()))
-    }
-}
-
-impl Drop for StatsOff {
-    fn drop(&mut self) {
-        let _ = fs::write(SWITCH, &self.0);
-    }
+pub fn off() -> Outcome<Sysctl> {
+    Sysctl::set("/proc/sys/kernel/bpf_stats_enabled", "0")
 }
 
 /// On as long as the descriptor is open: the kernel sees to the off.

@@ -11,7 +11,7 @@ use super::{
     boot_all, cost_page, initramfs_of, kernels,
 };
 use crate::{
-    build_ebpf,
+    build_ebpf, growth,
     shell::{Outcome, root},
 };
 
@@ -30,6 +30,8 @@ const BY_TURNS: &str = "four-threads";
 
 /// Growth beyond this is to be seen and committed on purpose.
 const GROWTH_MAX_PERCENT: f64 = 3.0;
+
+const FREEZE: &str = "cargo xtask vm --cost --freeze";
 
 const COMMITTED: &str = "tests/data/instructions.json";
 
@@ -148,13 +150,8 @@ fn grown(committed: &Kernels, now: &Kernels) -> Vec<String> {
                         .and_then(|kernel| kernel.rungs.get(rung)?.get(mode)?.get(load))
                         .map(|programs| programs.values().sum::<f64>());
                     let sum: f64 = programs.values().sum();
-                    if sum > before.unwrap_or(0.0) * (1.0 + GROWTH_MAX_PERCENT / 100.0) {
-                        grown.push(format!(
-                            "{name}, {rung}, {mode}, {load}: {sum:.0} instructions a life, committed are {}: `cargo xtask \
-                             vm --cost --freeze` if that is right",
-                            before.map_or("none".to_owned(), |before| format!("{before:.0}"))
-                        ));
-                    }
+                    let what = format!("{name}, {rung}, {mode}, {load}");
+                    grown.extend(growth::fault(&what, before, sum, GROWTH_MAX_PERCENT, FREEZE));
                 }
             }
         }
