@@ -142,6 +142,11 @@ fn lines(criterion: &mut Criterion) {
 
 criterion_group!(hot_path, decoding, engine, lines);
 
+/// The engine sees the n-th life.
+fn live(engine: &mut Engine, n: u64, enriched: &mut Vec<EnrichedEvent>) {
+    inputs(n).into_iter().for_each(|input| engine.apply(input, enriched));
+}
+
 /// Does one part `times` times. The names are those that `cargo xtask instructions` counts.
 fn repeat(part: &str, times: u64) -> Option<()> {
     let (mut engine, mut enriched, mut out) = (Engine::default(), Vec::new(), Vec::new());
@@ -154,11 +159,11 @@ fn repeat(part: &str, times: u64) -> Option<()> {
         }),
         "decode+engine" => (0..times).for_each(|n| {
             enriched.clear();
-            inputs(n).into_iter().for_each(|input| engine.apply(input, &mut enriched));
+            live(&mut engine, n, &mut enriched);
         }),
         "decode+engine+JSON line" => (0..times).for_each(|n| {
             enriched.clear();
-            inputs(n).into_iter().for_each(|input| engine.apply(input, &mut enriched));
+            live(&mut engine, n, &mut enriched);
             out.clear();
             enriched.iter().filter_map(|event| event_line(event, &session)).for_each(|line| {
                 let _ = json::line(&mut out, &line);
@@ -166,7 +171,7 @@ fn repeat(part: &str, times: u64) -> Option<()> {
         }),
         "report+JSON" => {
             (0..REPORTED).for_each(|n| {
-                inputs(n).into_iter().for_each(|input| engine.apply(input, &mut enriched));
+                live(&mut engine, n, &mut enriched);
             });
             (0..times).for_each(|_| {
                 out.clear();

@@ -11,7 +11,10 @@ use super::{
     workloads::{Workloads, identity},
 };
 use crate::{
-    analysis::{self, time::rfc3339},
+    analysis::{
+        self,
+        time::{epoch_ns, rfc3339},
+    },
     engine::View,
     model::{Identity, Session},
     report::{
@@ -142,11 +145,8 @@ impl Alerts {
         workloads: &Workloads,
     ) -> Vec<Alert> {
         let (_, now_ns) = view.window();
-        let now = Now {
-            boottime_ns: now_ns,
-            epoch_ns: i128::from(now_ns) + i128::from(session.anchor.realtime_minus_boottime_ns),
-            text: rfc3339(session, now_ns),
-        };
+        let now =
+            Now { boottime_ns: now_ns, epoch_ns: epoch_ns(session, now_ns), text: rfc3339(session, now_ns) };
         // Whatever a dead one left has another parent now; one that is no longer kept has died and left nothing.
         let is_gone = |parent: &Identity| view.parent(*parent).is_none_or(|known| known.died_ns.is_some());
         self.late.retain(|parent, _| !is_gone(parent));
@@ -270,7 +270,7 @@ impl Alerts {
             time: now.text,
             alert: AlertKind::Loss,
             state,
-            id: format!("loss-{since_ns}"),
+            id: format!("{}-{since_ns}", AlertKind::Loss.name()),
             text,
             parent: None,
             lost,
@@ -332,12 +332,7 @@ fn alert((kind, whose): (AlertKind, Identity), state: AlertState, open: &Open, n
         time: now.text,
         alert: kind,
         state,
-        id: format!(
-            "{}-{}-{}",
-            if kind == AlertKind::Leak { "leak" } else { "slow" },
-            whose.tgid,
-            whose.start_boottime_ns
-        ),
+        id: format!("{}-{}-{}", kind.name(), whose.tgid, whose.start_boottime_ns),
         text: text(kind, state, &open.parent),
         parent: Some(open.parent.clone()),
         lost: None,

@@ -15,9 +15,14 @@ thread_local! {
     static LAST: Cell<(i64, [u8; TO_THE_SECOND])> = const { Cell::new((i64::MIN, [0; TO_THE_SECOND])) };
 }
 
+/// The same time in ns since the epoch.
+pub fn epoch_ns(session: &Session, boottime_ns: u64) -> i128 {
+    i128::from(boottime_ns) + i128::from(session.anchor.realtime_minus_boottime_ns)
+}
+
 /// RFC 3339, UTC, with ns; empty if it lies beyond the calendar.
 pub fn rfc3339(session: &Session, boottime_ns: u64) -> Rfc3339 {
-    let epoch_ns = i128::from(boottime_ns) + i128::from(session.anchor.realtime_minus_boottime_ns);
+    let epoch_ns = epoch_ns(session, boottime_ns);
     // Nearly every time fits 64 bits, which a processor divides fast.
     let second = match i64::try_from(epoch_ns) {
         Ok(epoch_ns) => Some(epoch_ns.div_euclid(SECOND_NS as i64)),

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Failure, block_on,
-    live::{self, Use, for_a_while, nanoseconds},
+    live::{self, Use, for_a_while},
     output,
     service_manager::ServiceManager,
     signals::{self, Signals},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     agent::{Agent, Observed},
-    cli::{AgentArgs, Global},
+    cli::{AgentArgs, Global, nanoseconds},
     config::{Config, ConfigError},
     engine::Engine,
     model::Session,

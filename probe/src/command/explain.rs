@@ -13,14 +13,14 @@ use foldhash::HashMap;
 
 use super::{
     Failure,
-    live::{self, Use, for_a_while, nanoseconds},
+    live::{self, Use, for_a_while},
     output, replay,
     signals::Signals,
     unreadable,
 };
 use crate::{
     analysis::explain::{Looks, explain, find},
-    cli::{ExplainArgs, Format, Global},
+    cli::{ExplainArgs, Format, Global, nanoseconds},
     engine::EnrichedEvent,
     model::{Identity, Snapshot, Stage, Task, TaskState, WaitStatus},
     pipeline::Subscriber,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     analysis,
-    cli::{Global, HookChoice},
+    cli::{Global, HookChoice, nanoseconds},
     engine::{Engine, View},
     model::{Identity, Session, Snapshot},
     pipeline::{Details, Pipeline, Subscriber},
@@ -188,10 +188,6 @@ impl<T> Watched<T> {
             None => Ok(self.ended),
         }
     }
-}
-
-pub fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Waits for `duration` or a signal. After a signal, returns the deadline for closing the window.

@@ -8,13 +8,12 @@ use super::{
     Failure,
     file::Name,
     lines::Lines,
-    live::nanoseconds,
     output::{self, Target},
     unreadable,
 };
 use crate::{
     analysis,
-    cli::{ReplayArgs, ReplayView},
+    cli::{ReplayArgs, ReplayView, nanoseconds},
     engine::Engine,
     model::Session,
     pipeline::{Details, Pipeline, PipelineError, Subscriber},

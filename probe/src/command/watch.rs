@@ -10,12 +10,12 @@ use std::{
 use super::{
     Failure,
     lines::Lines,
-    live::{self, Use, for_a_while, nanoseconds},
+    live::{self, Use, for_a_while},
     output::{self, Target},
     signals::Signals,
 };
 use crate::{
-    cli::{Global, TraceArgs, WatchArgs},
+    cli::{Global, TraceArgs, WatchArgs, nanoseconds},
     model::DEFAULT_GRACE_NS,
     source::bpf::options::{ForkStacks, Kills, Subscription},
 };

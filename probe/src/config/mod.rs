@@ -18,7 +18,7 @@ pub use error::ConfigError;
 
 use crate::{
     agent::{Limits, Pattern, Rules, Silence},
-    cli::{AgentArgs, LinesTo, Listen},
+    cli::{AgentArgs, LinesTo, Listen, nanoseconds},
     report::CauseKind,
 };
 
@@ -227,8 +227,4 @@ impl Config {
             silences: self.alerts.silence.iter().map(silence).collect(),
         }
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

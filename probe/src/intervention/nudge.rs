@@ -28,15 +28,16 @@ pub fn check(process: &Process) -> Result<(), SetupError> {
             "process {pid} has no handler for SIGCHLD: whether it would notice the signal, by signalfd or sigwait, is not known"
         )));
     }
-    let statuses: Vec<String> =
-        process.threads().into_iter().map(|thread| process.thread_status(thread)).collect();
-    if statuses.iter().any(|status| is_in_state(status, 'T')) {
+    let threads: Vec<(char, String)> = (process.threads().into_iter())
+        .filter_map(|thread| Some((process.thread_stat(thread)?.state, process.thread_status(thread))))
+        .collect();
+    if threads.iter().any(|(state, _)| *state == 'T') {
         return Err(SetupError {
             what: format!("process {pid} is stopped, so its handler would run only when it goes on"),
             remedy: format!("let it go on first: kill -CONT {pid}"),
         });
     }
-    if !some_thread_hears(&statuses) {
+    if !some_thread_hears(&threads) {
         return Err(refusal(format!(
             "every thread of process {pid} blocks SIGCHLD, so its handler would not run"
         )));
@@ -44,18 +45,12 @@ pub fn check(process: &Process) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// A thread that has ended hears nothing.
-fn some_thread_hears(statuses: &[String]) -> bool {
-    statuses
+/// Of each thread its state and its status file. One that has ended hears nothing.
+fn some_thread_hears(threads: &[(char, String)]) -> bool {
+    threads
         .iter()
-        .filter(|status| !is_in_state(status, 'Z') && !is_in_state(status, 'X'))
-        .any(|status| mask(status, "SigBlk:").is_some_and(|blocked| blocked & SIGCHLD_BIT == 0))
-}
-
-/// `state`: as /proc has it, T for stopped by a signal.
-fn is_in_state(status: &str, state: char) -> bool {
-    let line = status.lines().find_map(|line| line.strip_prefix("State:"));
-    line.is_some_and(|line| line.trim_start().starts_with(state))
+        .filter(|(state, _)| !matches!(state, 'Z' | 'X'))
+        .any(|(_, status)| mask(status, "SigBlk:").is_some_and(|blocked| blocked & SIGCHLD_BIT == 0))
 }
 
 /// Sends it to this very process.
@@ -91,9 +86,9 @@ mod tests {
 
     #[test]
     fn one_thread_that_does_not_block_it_is_enough() {
-        let blocks = "State:\tS (sleeping)\nSigBlk:\t0000000000010000\n".to_owned();
-        let hears = "State:\tS (sleeping)\nSigBlk:\t0000000000000000\n".to_owned();
-        let has_ended = "State:\tZ (zombie)\nSigBlk:\t0000000000000000\n".to_owned();
+        let blocks = ('S', "SigBlk:\t0000000000010000\n".to_owned());
+        let hears = ('S', "SigBlk:\t0000000000000000\n".to_owned());
+        let has_ended = ('Z', hears.1.clone());
         assert!(some_thread_hears(&[blocks.clone(), hears]));
         assert!(!some_thread_hears(&[has_ended, blocks]));
         assert!(!some_thread_hears(&[]));

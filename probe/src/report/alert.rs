@@ -74,6 +74,17 @@ pub enum AlertKind {
     Loss,
 }
 
+impl AlertKind {
+    /// Its name in JSON and in the id of an alert.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leak => "leak",
+            Self::Slow => "slow",
+            Self::Loss => "loss",
+        }
+    }
+}
+
 /// What has happened to what an alert is about. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
