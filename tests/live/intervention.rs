@@ -10,12 +10,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::support::{reapwatch, require_root, signal, until, validate, workload};
+use super::support::{is_emulated, reapwatch, require_root, signal, until, validate, workload};
 
 /// How long the parents' calls last; emulation is slow, and `reap` is to come before their end.
 fn lasts() -> Duration {
-    let emulated = std::env::var_os("REAPWATCH_CYCLES").is_some();
-    Duration::from_secs(if emulated { 16 } else { 4 })
+    Duration::from_secs(if is_emulated() { 16 } else { 4 })
 }
 
 /// `--ms` of the workload.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::{HOLD_MS, LOOK_MS, Telling, Watching, parent_in, workload};
+use super::support::{HOLD_MS, LOOK_MS, Telling, Watching, is_emulated, parent_in, workload};
 
 /// The report of a `watch` during which the workload ran, and the workload's truth.
 fn watch(scenario: &[&str]) -> (Value, Value) {
@@ -108,7 +108,7 @@ fn watching_ignored_sigchld_is_autoreap() {
 #[test]
 fn watching_ends_in_the_middle_of_batches_of_reaps_and_counts_each_death_once() {
     // Under emulation a batch takes seconds: fewer tries find as many points of it.
-    let tries = if std::env::var_os("REAPWATCH_CYCLES").is_some() { 3 } else { 8 };
+    let tries = if is_emulated() { 3 } else { 8 };
     for duration_ms in (0..tries).map(|number| 37 * number) {
         let watching = Watching::start(&[]);
         let mut parent = Telling::start(&["batches", "--count", "200", "--ms", "30"]);

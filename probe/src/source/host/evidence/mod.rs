@@ -35,7 +35,9 @@ const STATUS_MAX: usize = 1 << 20;
 const CGROUP_MAX: usize = 64 * 1_024;
 /// Longest syscall file read: nine numbers.
 const SYSCALL_MAX: usize = 256;
-/// How long the threads of one process are read, at most.
+/// So many threads of one process are read however long that takes: who is preempted here still knows a small process whole.
+const THREADS_READ_LEAST: u32 = 8;
+/// How long more threads than those are read, at most.
 const THREADS_TAKE: Duration = Duration::from_millis(20);
 /// Where the parent of a vfork sleeps.
 const CHANNELS_OF_VFORK: [&[u8]; 2] = [b"kernel_clone", b"wait_for_vfork_done"];
@@ -117,7 +119,8 @@ impl Reader {
                 if tid == Some(pid) {
                     continue;
                 }
-                if threads.read as usize >= THREADS_READ_MAX || Instant::now() >= ends {
+                let is_late = threads.read >= THREADS_READ_LEAST && Instant::now() >= ends;
+                if is_late || threads.read as usize >= THREADS_READ_MAX {
                     threads.is_whole = false;
                     break;
                 }
