@@ -31,6 +31,7 @@ const PROGRAM_LAYERS: &[&str] = &[
     "fork_site",
     "ledger",
     "parent_table",
+    "cgroup_table",
     "dead_child_table",
     "filter",
     "kernel",

@@ -41,6 +41,17 @@ pub mod kills {
     pub const OF_ALL: u32 = 2;
 }
 
+/// [`Settings::cgroup_level`] and [`Settings::cgroup_level_deep`].
+pub mod cgroup_level {
+    /// Finished parents are not summed up by cgroup.
+    pub const NONE: u32 = 0;
+    /// In a hierarchy as systemd makes it, nobody but root makes cgroups on this level or above it: a unit's or a container's,
+    /// in a slice of a slice.
+    pub const USUAL: u32 = 3;
+    /// The same where the slices of pods are: a container of a pod.
+    pub const DEEP: u32 = 4;
+}
+
 /// As the programs find it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +83,11 @@ pub struct Settings {
     pub kills: u32,
     /// 1: every process is in the scope, and of what is usual nothing is streamed.
     pub counts_usual: u32,
+    /// [`cgroup_level`]: what finished parents had is summed up by cgroup too, by theirs or by the one above it on this level,
+    /// where theirs is deeper. The root is level 0.
+    pub cgroup_level: u32,
+    /// The same level, in the cgroups of the DEEP_CGROUPS map.
+    pub cgroup_level_deep: u32,
 }
 
 impl Settings {
@@ -91,5 +107,7 @@ impl Settings {
         fork_stacks: fork_stacks::NONE,
         kills: kills::NONE,
         counts_usual: 0,
+        cgroup_level: cgroup_level::NONE,
+        cgroup_level_deep: cgroup_level::NONE,
     };
 }

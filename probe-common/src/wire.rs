@@ -279,6 +279,45 @@ pub struct FinishedParents {
     pub counts: ChildCounts,
 }
 
+/// Value of the FINISHED_IN_CGROUPS map, keyed by [`ParentEntry::cgroup_id`]: what of [`FinishedParents`] was there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FinishedInCgroup {
+    pub finished: FinishedParents,
+    pub reap_latency: WideHistogram,
+    pub teardown: WideHistogram,
+}
+
+/// A histogram with buckets that each span [`WIDE`] of those of [`crate::bucket`], but for the first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WideHistogram {
+    pub sum_ns: u64,
+    /// The first [`WIDE_BUCKETS`] are used.
+    pub buckets: [u64; WIDE_ROOM],
+}
+
+/// Two octaves.
+pub const WIDE: usize = 16;
+/// The first wide bucket has all that is below the bucket of this index.
+pub const WIDE_FROM: usize = 32;
+pub const WIDE_BUCKETS: usize = 1 + (crate::bucket::LAST + 1 - WIDE_FROM) / WIDE;
+/// A power of two, so that the verifier accepts `index & (WIDE_ROOM - 1)`.
+pub const WIDE_ROOM: usize = WIDE_BUCKETS.next_power_of_two();
+
+/// Value of the DEEP_CGROUPS map: cgroups directly below the root that have workloads one level further down than others
+/// ([`Settings::cgroup_level_deep`]); 0: none.
+///
+/// [`Settings::cgroup_level_deep`]: crate::settings::Settings::cgroup_level_deep
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeepCgroups {
+    pub ids: [u64; DEEP_CGROUPS_MAX],
+}
+
+/// [`DeepCgroups`].
+pub const DEEP_CGROUPS_MAX: usize = 4;
+
 /// Key of the PARENTS map: an identity.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -371,8 +410,12 @@ pub struct ParentEntry {
     pub _pad_to_cache_line: [u64; 6],
 
     pub calls: WaitArguments,
-    /// Pads the entry to an odd number of cache lines, so that consecutive slots do not fall into the same cache sets.
-    pub _pad_to_odd_cache_lines: [u64; 1],
+    /// The cgroup it was in when its entry was begun, or one above it ([`Settings::cgroup_level`]); 0: not asked for, or not
+    /// known. It also fills the entry up to an odd number of cache lines, so that consecutive slots do not fall into the same
+    /// cache sets.
+    ///
+    /// [`Settings::cgroup_level`]: crate::settings::Settings::cgroup_level
+    pub cgroup_id: u64,
 }
 
 /// What the arguments of a parent's wait calls say, of the calls whose arguments were looked at: its first

@@ -1,7 +1,7 @@
 //! The programs that run in the kernel. `hook`: one file a hook, from its context to one call; `lifecycle`: from death to
-//! release; `ledger`: what is counted; `event`: what is sent; `killer`: who killed whom; `filter`: for whom; `dead_child_table` and `parent_table` (on
-//! `slot_table`): what is kept; `kernel`: the only folder that reads kernel memory; below them `maps`, `loss`, `atomic`,
-//! `settings` and `verifier`, which explains the techniques.
+//! release; `ledger`: what is counted; `event`: what is sent; `killer`: who killed whom; `filter`: for whom;
+//! `dead_child_table` and `parent_table` (on `slot_table`), `cgroup_table`: what is kept; `kernel`: the only folder that reads
+//! kernel memory; below them `maps`, `loss`, `atomic`, `settings` and `verifier`, which explains the techniques.
 //!
 //! Must not know what the collector concludes. Every event that could not be sent is counted.
 #![no_std]
@@ -9,6 +9,7 @@
 #![feature(asm_experimental_arch)]
 
 mod atomic;
+mod cgroup_table;
 mod dead_child_table;
 mod event;
 mod filter;

@@ -8,8 +8,8 @@ use probe_common::{
     interpreter::Interpreter,
     sent_signal::SentSignal,
     wire::{
-        DeadChild, DeadChildSlot, FinishedParents, LIFE_SLOTS_MAX, NsPid, ParentClaim, ParentEntry,
-        ParentKey, Target, loss,
+        DeadChild, DeadChildSlot, DeepCgroups, FinishedInCgroup, FinishedParents, LIFE_SLOTS_MAX, NsPid,
+        ParentClaim, ParentEntry, ParentKey, Target, loss,
     },
 };
 
@@ -46,6 +46,15 @@ pub static BLANK_PARENT: Array<ParentEntry> = Array::with_max_entries(1, 0);
 /// What parents had that are gone and left nothing to tell.
 #[map]
 pub static FINISHED_PARENTS: PerCpuArray<FinishedParents> = PerCpuArray::with_max_entries(1, 0);
+/// The same by the cgroup that they were in. Holds nothing where that is not asked for.
+#[map]
+pub static FINISHED_IN_CGROUPS: HashMap<u64, FinishedInCgroup> = HashMap::with_max_entries(1, 0);
+/// Never written: the zeroed sum that new ones are copied from (too big for the stack).
+#[map]
+pub static BLANK_CGROUP: Array<FinishedInCgroup> = Array::with_max_entries(1, 0);
+/// Written by the collector.
+#[map]
+pub static DEEP_CGROUPS: Array<DeepCgroups> = Array::with_max_entries(1, 0);
 /// Stacks of forks. Holds nothing where none are asked for.
 #[map]
 pub static FORK_STACKS: RingBuf = RingBuf::with_byte_size(4096, 0);

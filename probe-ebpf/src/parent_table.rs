@@ -5,6 +5,7 @@
 use probe_common::wire::{CLAIM_BUSY, ParentClaim, ParentEntry, ParentKey, loss};
 
 use crate::{
+    cgroup_table,
     kernel::{
         clock::now_ns,
         task::TaskPtr,
@@ -155,6 +156,7 @@ fn describe(entry: *mut ParentEntry, key: &ParentKey, task: TaskPtr<Untyped>) {
         (*entry).comm = name.comm;
         (*entry).ns_pid = name.ns_pid;
         (*entry).process = *key;
+        (*entry).cgroup_id = cgroup_table::of_parent(key.tgid);
         // The dying PID 1 of a namespace has its last children killed and reaped by the kernel: they are none of its reaps.
         if !task.is_null() && task.signal().live_threads() == 0 {
             (*entry).dead_ns = now_ns();

@@ -11,7 +11,7 @@
 //! | [`as_scalar`] | A global function takes numbers only, and arithmetic on a typed pointer is refused. | `TaskPtr::address`, `SignalPtr::number_at` |
 //! | Global functions (`#[unsafe(no_mangle)] extern "C"`) | The verifier checks such a function once, for any arguments, not once for every state it is called with; afterwards it has forgotten what it learnt inside. They take and return numbers only. | rare paths: `create_parent`, `count_zombie`, `count_release`, `release_reused_pid`, `enter_unseen_death`, `notified_rarely`, `death_of_other_task`, `look_at_waiters`, `look_at_call`, `signal_merged`, `count_if_merged` |
 //! | Leaf functions (`#[inline(never)]`) | A whole call chain shares 512 bytes of stack. Large locals go into functions that are called one after the other, never one inside the other. | `enter_seen`, `send_zombie_event`, `released_by_kernel`, `describe_process` |
-//! | [`opaque`] | The compiler replaces a value by an equal one that costs the verifier more. | `death_signalled`, `ledger::record_duration` |
+//! | [`opaque`] | The compiler replaces a value by an equal one that costs the verifier more. | `death_signalled`, `ledger::record_duration`, `cgroup_table` |
 //! | `intersects` for one flag, not `contains` | `contains` compares with the flag, `intersects` with zero; from the latter the verifier learns less, and paths merge. | wherever flags are tested |
 //! | Reads without a branch | A read that can fail yields zero. A branch for each failure would double the paths. | `kernel/memory.rs` |
 //! | Few typed pointers | For each pointer that is loaded through an argument the verifier searches the names of all kernel types. | `kernel/typed.rs` |

@@ -8,35 +8,42 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A cgroup, which is removed when dropped, if nobody is in it.
+/// Where hierarchies may be mounted in which systemd keeps its units: its own, and the unified one beside it or alone.
+const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+
+/// A cgroup in each hierarchy in which systemd would make it. Removed when dropped, if nobody is in it.
 pub struct Cgroup {
-    directory: PathBuf,
+    directories: Vec<PathBuf>,
     /// Directories that were made for it, the outermost first.
     made: Vec<PathBuf>,
 }
 
 impl Cgroup {
-    /// In the hierarchy in which systemd keeps its units.
     pub fn new(path: &str) -> Self {
-        let mounted = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
-        let root = mounted.iter().map(Path::new).find(|root| root.join("cgroup.procs").exists());
-        let mut directory = root.expect("a cgroup hierarchy is mounted").to_owned();
-        let mut made = Vec::new();
-        for part in path.split('/') {
-            directory.push(part);
-            if !directory.exists() {
-                fs::create_dir(&directory).expect("a cgroup");
-                made.push(directory.clone());
+        let is_mounted = |root: &&Path| root.join("cgroup.procs").exists();
+        let roots: Vec<&Path> = HIERARCHIES.iter().map(Path::new).filter(is_mounted).collect();
+        assert!(!roots.is_empty(), "a cgroup hierarchy is mounted");
+        let (mut directories, mut made) = (Vec::new(), Vec::new());
+        for root in roots {
+            let mut directory = root.to_owned();
+            for part in path.split('/') {
+                directory.push(part);
+                if !directory.exists() {
+                    fs::create_dir(&directory).expect("a cgroup");
+                    made.push(directory.clone());
+                }
             }
+            directories.push(directory);
         }
-        Self { directory, made }
+        Self { directories, made }
     }
 
     /// A command that runs in it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("sh");
-        let enter = format!("echo $$ > {}/cgroup.procs; exec \"$0\" \"$@\"", self.directory.display());
-        command.args(["-c", &enter]).arg(program);
+        let enter = |directory: &PathBuf| format!("echo $$ > {}/cgroup.procs; ", directory.display());
+        let enter: String = self.directories.iter().map(enter).collect();
+        command.args(["-c", &format!("{enter}exec \"$0\" \"$@\"")]).arg(program);
         command
     }
 }

@@ -93,6 +93,35 @@ fn the_children_of_parents_that_were_gone_at_once_are_in_the_sum_and_said_to_be(
     assert_eq!(agent.value("reapwatch_reap_latency_seconds_count", &short_lived), None, "{}", agent.page());
 }
 
+/// They live for a millisecond each, far too short to be asked what they are part of.
+#[test]
+fn what_parents_had_that_were_gone_at_once_is_their_cgroups_and_exact() {
+    let name = |number: usize| format!("reapwatch-test-short-{number}.service");
+    let cgroups: Vec<_> =
+        (0..20).map(|number| Cgroup::new(&format!("system.slice/{}", name(number)))).collect();
+    let agent = Agent::start("");
+    // A parent of 200 and 200 parents of one in each, and in the last one deep below.
+    let below = Cgroup::new(&format!("system.slice/{}/a/b/c", name(19)));
+    for cgroup in cgroups[..19].iter().chain([&below]) {
+        let truth = run_in(cgroup, &["load", "--parents", "1", "--count", "200"]);
+        assert_eq!(truth["deaths"], 400);
+    }
+    for number in 0..20 {
+        let name = name(number);
+        let unit = [("kind", "unit"), ("workload", name.as_str())];
+        for (metric, expected) in [
+            ("reapwatch_children_forked_total", 400.0),
+            ("reapwatch_children_exited_total", 400.0),
+            ("reapwatch_children_reaped_total", 400.0),
+            ("reapwatch_reap_latency_seconds_count", 400.0),
+            ("reapwatch_teardown_seconds_count", 400.0),
+            ("reapwatch_children_abandoned_total", 0.0),
+        ] {
+            agent.until_value(metric, &unit, expected);
+        }
+    }
+}
+
 #[test]
 fn a_container_is_told_by_its_id_and_what_lies_below_it_is_not_believed() {
     let id = "ee40841f79d52f66f4958c8a484bd2dfb453228874dcca1a3f2ec6e8420ec87c";

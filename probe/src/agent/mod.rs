@@ -6,11 +6,13 @@
 
 mod alerts;
 mod buckets;
+mod cgroups;
 mod chosen;
 mod flagged;
 mod group;
 mod pace;
 mod pattern;
+mod tallied;
 mod workloads;
 
 pub use alerts::{Rules, Silence};
@@ -22,7 +24,7 @@ use workloads::Workloads;
 use crate::{
     analysis::{self, time::rfc3339},
     engine::Engine,
-    model::{FinishedParents, Session},
+    model::{FinishedInCgroup, FinishedParents, Session},
     report::{Parent, Verdict, alert::Alert, metrics::Metrics},
 };
 
@@ -37,14 +39,22 @@ pub struct Limits {
     pub idle_ns: u64,
 }
 
+/// What parents had that the kernel has forgotten.
+#[derive(Debug, Default)]
+struct Finished {
+    in_all: FinishedParents,
+    /// Where it was, as far as is known.
+    in_cgroups: Vec<FinishedInCgroup>,
+}
+
 /// What is known since the agent began.
 #[derive(Debug)]
 pub struct Agent {
     limits: Limits,
     workloads: Workloads,
     alerts: Alerts,
-    /// The kernel's sum over finished parents as it was at the last reading.
-    finished: FinishedParents,
+    /// The kernel's sums over finished parents as they were at the last reading.
+    finished: Finished,
 }
 
 /// What a moment gives.
@@ -60,7 +70,7 @@ impl Agent {
             limits,
             workloads: Workloads::default(),
             alerts: Alerts::new(rules),
-            finished: FinishedParents::default(),
+            finished: Finished::default(),
         }
     }
 
@@ -75,8 +85,12 @@ impl Agent {
     /// The kernel adds up the finished after it has told of those that are not, so a parent that finished in between is in both.
     /// With the sum of the reading before it is in neither, and comes with the next: nothing is ever counted twice.
     pub fn read(&mut self, engine: &Engine) {
-        let finished_before = std::mem::replace(&mut self.finished, engine.finished_in_kernel());
-        self.workloads.fold(engine, &finished_before, self.limits);
+        let finished = Finished {
+            in_all: engine.finished_in_kernel(),
+            in_cgroups: engine.finished_in_cgroups().to_vec(),
+        };
+        let before = std::mem::replace(&mut self.finished, finished);
+        self.workloads.fold(engine, &before, self.limits);
     }
 
     /// What there is to say of it now. `cost`: CPU time of this process so far in ns, and its resident memory. What sinks

@@ -6,9 +6,9 @@ use super::*;
 use crate::{
     engine::EnrichedEvent,
     model::{
-        Begin, ChildCounts, Comm, Counters, Coverage, Distribution, Evidence, Identity, Input,
-        LifecycleEvent, Losses, Precision, ProcessInfo, Readiness, ReapHow, Scope, Snapshot, Stage, Task,
-        TaskEntry, TaskState, TaskTraits, Workload,
+        Begin, CgroupWorkload, ChildCounts, Comm, Counters, Coverage, Distribution, Evidence,
+        FinishedInCgroup, FinishedParents, Identity, Input, LifecycleEvent, Losses, Precision, ProcessInfo,
+        Readiness, ReapHow, Scope, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, Workload,
     },
     report::{
         CauseKind, WorkloadKind,
@@ -50,6 +50,7 @@ struct Host {
     agent: Agent,
     now_ns: u64,
     finished: FinishedParents,
+    in_cgroups: Vec<FinishedInCgroup>,
     losses: Losses,
 }
 
@@ -60,6 +61,7 @@ impl Host {
             agent: Agent::new(limits, rules),
             now_ns: SECOND_NS,
             finished: FinishedParents::default(),
+            in_cgroups: Vec::new(),
             losses: Losses::default(),
         };
         let coverage = Coverage::Exceptions { slow_ns: GRACE_NS };
@@ -111,6 +113,7 @@ impl Host {
         }
         let (time_ns, losses) = (self.now_ns, self.losses);
         self.tell(Input::Losses { time_ns, losses });
+        self.tell(Input::FinishedInCgroups(self.in_cgroups.clone()));
         self.tell(Input::FinishedParents(self.finished));
         self.tell(Input::End { time_ns });
         self.agent.read(&self.engine);
@@ -121,6 +124,39 @@ impl Host {
         self.finished.parents += 1;
         self.finished.counts +=
             ChildCounts { forked: reaped, exited: reaped, reaped, ..ChildCounts::default() };
+    }
+
+    /// The same of one that was in a cgroup.
+    fn finish_in(&mut self, cgroup_id: u64, reaped: u64) {
+        self.finish(reaped);
+        if !self.in_cgroups.iter().any(|sum| sum.cgroup_id == cgroup_id) {
+            self.in_cgroups.push(FinishedInCgroup { cgroup_id, ..FinishedInCgroup::default() });
+        }
+        let reap_latency = self.counters(1, reaped, reaped).reap_latency;
+        for sum in self.in_cgroups.iter_mut().filter(|sum| sum.cgroup_id == cgroup_id) {
+            sum.finished.parents += 1;
+            sum.finished.counts +=
+                ChildCounts { forked: reaped, exited: reaped, reaped, ..ChildCounts::default() };
+            let before = sum.reap_latency.count;
+            sum.reap_latency = Distribution {
+                count: before + reaped,
+                sum_ns: sum.reap_latency.sum_ns + reap_latency.sum_ns,
+                buckets: vec![(0, before + reaped)],
+                ..Distribution::default()
+            };
+        }
+    }
+
+    /// The cgroup was looked up.
+    fn look_up(&mut self, cgroup_id: u64, workload: CgroupWorkload) {
+        for sum in self.in_cgroups.iter_mut().filter(|sum| sum.cgroup_id == cgroup_id) {
+            sum.workload = workload.clone();
+        }
+    }
+
+    /// The counters of a parent in a cgroup.
+    fn counters_in(&self, cgroup_id: u64, tgid: u32, reaped: u64) -> Counters {
+        Counters { cgroup_id, ..self.counters(tgid, reaped, reaped) }
     }
 
     /// The task list: zombies with their parents, and who lives.
@@ -200,6 +236,56 @@ fn who_is_not_known_yet_is_in_no_workload_and_is_short_lived_only_once_it_has_go
     host.reading(&[(4, 10)]);
     host.reading(&[(4, 10)]);
     assert_eq!(host.reaped(), named(&[("a.service", 10), ("short_lived", 6)]));
+}
+
+#[test]
+fn what_short_parents_of_a_cgroup_had_is_its_workloads_once_it_was_looked_up() {
+    let mut host = Host::new(LIMITS, rules());
+    host.finish_in(70, 5);
+    host.finish(1);
+    host.reading(&[]);
+    host.reading(&[]);
+    assert_eq!(host.reaped(), named(&[("short_lived", 1)]), "the others are waited for");
+    host.look_up(70, CgroupWorkload::Is(unit("a.service")));
+    host.reading(&[]);
+    host.finish_in(70, 2);
+    host.finish_in(71, 3);
+    host.look_up(71, CgroupWorkload::None);
+    host.reading(&[]);
+    assert_eq!(host.reaped(), named(&[("a.service", 5), ("short_lived", 1)]));
+    host.reading(&[]);
+    assert_eq!(host.reaped(), named(&[("a.service", 7), ("short_lived", 4)]));
+    let latencies: Vec<u64> = host.workloads().iter().map(|one| one.reap_latency.count()).collect();
+    assert_eq!(latencies, [7, 0]);
+}
+
+#[test]
+fn of_a_parent_that_was_counted_one_by_one_only_the_rest_comes_from_its_cgroup() {
+    let mut host = Host::new(LIMITS, rules());
+    let counters = host.counters_in(70, 4, 10);
+    host.reading_of(vec![counters]);
+    host.describe(4, unit("a.service"));
+    let counters = host.counters_in(70, 4, 12);
+    host.reading_of(vec![counters]);
+    host.finish_in(70, 15);
+    host.look_up(70, CgroupWorkload::Is(unit("a.service")));
+    for reaped in [12, 15, 15] {
+        host.reading(&[]);
+        assert_eq!(host.reaped(), named(&[("a.service", reaped)]));
+    }
+    assert_eq!(host.workloads()[0].reap_latency.count(), 15);
+    // The cgroup goes, and another one of the same id comes.
+    host.in_cgroups[0].is_last = true;
+    host.reading(&[]);
+    host.in_cgroups.clear();
+    host.reading(&[]);
+    host.reading(&[]);
+    assert_eq!(host.agent.workloads.cgroups_remembered(), 0);
+    host.finish_in(70, 3);
+    host.look_up(70, CgroupWorkload::Is(unit("b.service")));
+    host.reading(&[]);
+    host.reading(&[]);
+    assert_eq!(host.reaped(), named(&[("a.service", 15), ("b.service", 3)]));
 }
 
 #[test]
@@ -291,9 +377,15 @@ enum Step {
         place: usize,
         workload: u8,
     },
-    /// It ends; the kernel adds it up.
+    /// It ends; the kernel adds it up, after a reading of the counters if `late`.
     End {
         place: usize,
+        late: bool,
+    },
+    /// Its cgroup is looked up.
+    LookUp {
+        place: usize,
+        workload: Option<u8>,
     },
     Read,
     Observe,
@@ -303,7 +395,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..8usize, 1..50u64).prop_map(|(place, more)| Step::Reap { place, more }),
         2 => (0..8usize, 0..6u8).prop_map(|(place, workload)| Step::Describe { place, workload }),
-        1 => (0..8usize).prop_map(|place| Step::End { place }),
+        1 => (0..8usize, any::<bool>()).prop_map(|(place, late)| Step::End { place, late }),
+        1 => (0..8usize, proptest::option::of(0..6u8)).prop_map(|(place, workload)| Step::LookUp { place, workload }),
         3 => Just(Step::Read),
         2 => Just(Step::Observe),
     ]
@@ -325,6 +418,17 @@ proptest! {
         let mut next = 10;
         let mut truth = 0;
         let mut before = WorkloadCounts::default();
+        // Of the eight, two are in each cgroup, and the last two in none that is known.
+        let cgroup_of = |place: usize| if place < 6 { 70 + place as u64 / 2 } else { 0 };
+        let (mut looked_up, mut found_at) = (std::collections::HashSet::new(), Vec::new());
+        let read = |host: &Host, alive: &[Option<(u32, u64)>; 8]| -> Vec<Counters> {
+            let there = alive.iter().enumerate().filter_map(|(place, one)| Some((place, (*one)?)));
+            there.map(|(place, (tgid, reaped))| host.counters_in(cgroup_of(place), tgid, reaped)).collect()
+        };
+        let end = |host: &mut Host, place: usize, reaped: u64| match cgroup_of(place) {
+            0 => host.finish(reaped),
+            id => host.finish_in(id, reaped),
+        };
         let mut observe = |host: &mut Host, truth: u64| {
             let now = total(&host.workloads());
             assert!(now.reaped >= before.reaped && now.exited >= before.exited, "{now:?} after {before:?}");
@@ -343,21 +447,44 @@ proptest! {
                         host.describe(tgid, unit(&format!("{workload}.service")));
                     }
                 }
-                Step::End { place } => {
-                    if let Some((_, reaped)) = alive[place].take() {
-                        host.finish(reaped);
+                Step::End { place, late } => {
+                    if let Some((tgid, reaped)) = alive[place].take() {
+                        // The counters were read, and then it ended before the sums were.
+                        let mut counters = read(&host, &alive);
+                        counters.push(host.counters_in(cgroup_of(place), tgid, reaped));
+                        end(&mut host, place, reaped);
+                        if late {
+                            host.reading_of(counters);
+                        }
                     }
                 }
+                Step::LookUp { place, workload } => {
+                    let found = workload.map_or(CgroupWorkload::None, |number| {
+                        CgroupWorkload::Is(unit(&format!("{number}.service")))
+                    });
+                    if looked_up.insert(cgroup_of(place)) {
+                        found_at.push((cgroup_of(place), found));
+                    }
+                    found_at.iter().for_each(|(id, found)| host.look_up(*id, found.clone()));
+                }
                 Step::Read => {
-                    let parents: Vec<_> = alive.iter().flatten().copied().collect();
-                    host.reading(&parents);
+                    let counters = read(&host, &alive);
+                    host.reading_of(counters);
                 }
                 Step::Observe => observe(&mut host, truth),
             }
         }
-        for (_, reaped) in alive.iter_mut().filter_map(Option::take) {
-            host.finish(reaped);
+        for (place, one) in alive.iter_mut().enumerate() {
+            if let Some((_, reaped)) = one.take() {
+                end(&mut host, place, reaped);
+            }
         }
+        for place in 0..8 {
+            if looked_up.insert(cgroup_of(place)) {
+                host.look_up(cgroup_of(place), CgroupWorkload::None);
+            }
+        }
+        found_at.iter().for_each(|(id, found)| host.look_up(*id, found.clone()));
         host.reading(&[]);
         host.reading(&[]);
         observe(&mut host, truth);

@@ -1,21 +1,22 @@
 //! What each workload has had: counts that stay when the parents have gone, and never go down.
 //!
 //! Of each parent that is kept one by one it is remembered how much of its counts is in a workload already; only what is more
-//! goes in. What is counted and not in any workload belongs to parents that were gone before it was known what they are part of:
-//! it is the difference to the sum of everything, so that all workloads together always have the sum of everything.
+//! goes in. What parents had that were gone too soon comes by cgroup. What is counted and not in any workload belongs to parents
+//! of which not even that is known: it is the difference to the sum of everything, so that all workloads together always have
+//! the sum of everything.
 //!
 //! Must not judge.
 
 use foldhash::HashMap;
 
-use super::{Limits, buckets::buckets, group::Group};
+use super::{Finished, Limits, buckets::buckets, cgroups::Cgroups, group::Group, tallied::Tallied};
 use crate::{
     analysis,
     engine::{Engine, State, Tally, View},
-    model::{ChildCounts, FinishedParents, Identity, Workload},
+    model::{CgroupWorkload, ChildCounts, Identity, Workload},
     report::{
         self, Parent,
-        metrics::{Buckets, WorkloadCounts, WorkloadMetrics},
+        metrics::{WorkloadCounts, WorkloadMetrics},
     },
 };
 
@@ -28,30 +29,21 @@ const ROOM_KEPT: usize = 1_024;
 /// All workloads since the agent began.
 #[derive(Debug, Default)]
 pub struct Workloads {
-    named: HashMap<Workload, Tallied>,
+    named: HashMap<Workload, Named>,
     /// The sum over workloads for which there is no room, and over those that made room.
     beyond_limit: Tallied,
     has_beyond_limit: bool,
     short_lived: WorkloadCounts,
     parents: HashMap<Identity, Folded>,
+    cgroups: Cgroups,
 }
 
-/// What one workload has had.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tallied {
-    counts: WorkloadCounts,
-    reap_latency: Buckets,
-    teardown: Buckets,
+/// One with a name.
+#[derive(Debug, Default)]
+struct Named {
+    tallied: Tallied,
     /// When it last had a living parent, or anything more.
     active_ns: u64,
-}
-
-impl Tallied {
-    fn add(&mut self, more: &Self) {
-        self.counts += more.counts;
-        self.reap_latency += more.reap_latency;
-        self.teardown += more.teardown;
-    }
 }
 
 /// What is remembered of a parent.
@@ -62,18 +54,19 @@ struct Folded {
     tallied: Option<Box<Tallied>>,
     /// Everything that it has had.
     counts: WorkloadCounts,
+    cgroup_id: u64,
     is_final: bool,
     is_there: bool,
 }
 
 impl Workloads {
-    /// Takes over what was counted. `finished`: the kernel's sum over finished parents, as it was before these counters were
+    /// Takes over what was counted. `finished`: what the kernel had summed up over finished parents before these counters were
     /// read.
-    pub fn fold(&mut self, engine: &Engine, finished: &FinishedParents, limits: Limits) {
+    pub fn fold(&mut self, engine: &Engine, finished: &Finished, limits: Limits) {
         let now_ns = engine.ended_ns();
         self.keep_to(limits, now_ns);
         let (given_up, abandoned) = engine.given_up();
-        let mut everything = counts(finished.counts, 0);
+        let mut everything = counts(finished.in_all.counts, 0);
         everything += counts(given_up, abandoned);
         // What is in a workload, or may still come into one.
         let mut told = WorkloadCounts::default();
@@ -86,15 +79,65 @@ impl Workloads {
             }
             self.parents.insert(tally.identity, folded);
         }
-        self.parents.retain(|_, folded| std::mem::take(&mut folded.is_there));
-        if self.parents.capacity() > ROOM_KEPT && self.parents.len() < self.parents.capacity() / 8 {
-            self.parents.shrink_to(2 * self.parents.len());
-        }
-        for tallied in self.named.values().chain([&self.beyond_limit]) {
+        self.forget_parents();
+        told += self.fold_cgroups(finished, limits, now_ns);
+        self.cgroups.keep(&finished.in_cgroups, engine.finished_in_cgroups());
+        for tallied in self.named.values().map(|named| &named.tallied).chain([&self.beyond_limit]) {
             told += tallied.counts;
         }
         let more = everything.more_than(&told).more_than(&self.short_lived);
         self.short_lived += more;
+    }
+
+    /// Those that were not there this time are forgotten; the kernel has summed up those that were not final.
+    fn forget_parents(&mut self) {
+        let cgroups = &mut self.cgroups;
+        self.parents.retain(|_, folded| {
+            let is_there = std::mem::take(&mut folded.is_there);
+            if let Some(tallied) = folded.tallied.as_deref()
+                && !is_there
+                && !folded.is_final
+            {
+                cgroups.forgotten(folded.cgroup_id, tallied);
+            }
+            is_there
+        });
+        if self.parents.capacity() > ROOM_KEPT && self.parents.len() < self.parents.capacity() / 8 {
+            self.parents.shrink_to(2 * self.parents.len());
+        }
+    }
+
+    /// Takes over what was summed up by cgroup. Returns what may still come into a workload.
+    fn fold_cgroups(&mut self, finished: &Finished, limits: Limits, now_ns: u64) -> WorkloadCounts {
+        let mut pending = WorkloadCounts::default();
+        for sum in &finished.in_cgroups {
+            let news = self.cgroups.news(sum);
+            match &sum.workload {
+                CgroupWorkload::Pending => pending += news.counts,
+                CgroupWorkload::None => {}
+                CgroupWorkload::Is(workload) => {
+                    if news != Tallied::default() {
+                        self.add(workload, &news, limits, now_ns);
+                    }
+                    self.cgroups.told(sum, &news);
+                }
+            }
+        }
+        pending
+    }
+
+    /// A workload has had so much more.
+    fn add(&mut self, workload: &Workload, more: &Tallied, limits: Limits, now_ns: u64) {
+        match self.named(workload, limits, now_ns) {
+            Some(named) => {
+                named.tallied.add(more);
+                named.active_ns = now_ns;
+            }
+            None => {
+                self.beyond_limit.add(more);
+                self.has_beyond_limit = true;
+            }
+        }
     }
 
     fn fold_parent(&mut self, mut folded: Folded, tally: &Tally<'_>, limits: Limits, now_ns: u64) -> Folded {
@@ -103,6 +146,7 @@ impl Workloads {
             return folded;
         }
         folded.is_final = tally.is_final();
+        folded.cgroup_id = tally.cgroup_id();
         folded.counts = counts(tally.counts(), tally.abandoned());
         if let Some(known) = tally.workload()
             && folded.workload.as_ref() != Some(known)
@@ -110,36 +154,23 @@ impl Workloads {
             folded.workload = Some(known.clone());
         }
         let Some(workload) = &folded.workload else { return folded };
-        let before = folded.tallied.get_or_insert_default();
-        let more = Tallied {
-            counts: folded.counts.more_than(&before.counts),
-            reap_latency: tally
-                .reap_latency()
-                .map(buckets)
-                .unwrap_or_default()
-                .more_than(&before.reap_latency),
-            teardown: tally.teardown().map(buckets).unwrap_or_default().more_than(&before.teardown),
-            active_ns: now_ns,
+        let now = Tallied {
+            counts: folded.counts,
+            reap_latency: tally.reap_latency().map(buckets).unwrap_or_default(),
+            teardown: tally.teardown().map(buckets).unwrap_or_default(),
         };
+        let before = folded.tallied.get_or_insert_default();
+        let more = now.more_than(before);
         before.add(&more);
         // A dead one alone makes no workload active.
         if tally.is_alive() || more.counts != WorkloadCounts::default() {
-            match self.tallied(workload, limits, now_ns) {
-                Some(tallied) => {
-                    tallied.add(&more);
-                    tallied.active_ns = now_ns;
-                }
-                None => {
-                    self.beyond_limit.add(&more);
-                    self.has_beyond_limit = true;
-                }
-            }
+            self.add(workload, &more, limits, now_ns);
         }
         folded
     }
 
     /// Where the counts of a workload go, if there is room for it.
-    fn tallied(&mut self, workload: &Workload, limits: Limits, now_ns: u64) -> Option<&mut Tallied> {
+    fn named(&mut self, workload: &Workload, limits: Limits, now_ns: u64) -> Option<&mut Named> {
         if !self.named.contains_key(workload) {
             let group = Group::of(workload);
             let of_group = || self.named.keys().filter(|other| Group::of(other) == group).count();
@@ -149,15 +180,15 @@ impl Workloads {
             if self.named.len() >= limits.workloads && !self.make_room(limits, now_ns) {
                 return None;
             }
-            self.named.insert(workload.clone(), Tallied { active_ns: now_ns, ..Tallied::default() });
+            self.named.insert(workload.clone(), Named { active_ns: now_ns, ..Named::default() });
         }
         self.named.get_mut(workload)
     }
 
     /// The workload that has been idle for longest makes room, if it was for long enough.
     fn make_room(&mut self, limits: Limits, now_ns: u64) -> bool {
-        let idlest = self.named.iter().min_by_key(|(workload, tallied)| (tallied.active_ns, *workload));
-        match idlest.map(|(workload, tallied)| (workload.clone(), tallied.active_ns)) {
+        let idlest = self.named.iter().min_by_key(|(workload, named)| (named.active_ns, *workload));
+        match idlest.map(|(workload, named)| (workload.clone(), named.active_ns)) {
             Some((workload, active_ns)) if now_ns.saturating_sub(active_ns) >= limits.idle_ns => {
                 self.give_up(&workload);
                 true
@@ -168,8 +199,8 @@ impl Workloads {
 
     /// Its counts go into the sum over those without room.
     fn give_up(&mut self, workload: &Workload) {
-        if let Some(tallied) = self.named.remove(workload) {
-            self.beyond_limit.add(&tallied);
+        if let Some(named) = self.named.remove(workload) {
+            self.beyond_limit.add(&named.tallied);
             self.has_beyond_limit = true;
         }
     }
@@ -179,6 +210,12 @@ impl Workloads {
         while self.named.len() > limits.workloads {
             self.make_room(Limits { idle_ns: 0, ..limits }, now_ns);
         }
+    }
+
+    /// How many cgroups are remembered.
+    #[cfg(test)]
+    pub fn cgroups_remembered(&self) -> usize {
+        self.cgroups.len()
     }
 
     /// How many parents are remembered, and how many more there is room for beyond what is not worth giving back.
@@ -209,7 +246,7 @@ impl Workloads {
             (report::Workload::BEYOND_LIMIT, Some(&self.beyond_limit).filter(|_| self.has_beyond_limit)),
         ];
         let mut all: Vec<_> = (self.named.iter())
-            .map(|(workload, tallied)| metrics(analysis::workload(workload), tallied))
+            .map(|(workload, named)| metrics(analysis::workload(workload), &named.tallied))
             .chain(others.into_iter().filter_map(|(workload, tallied)| Some(metrics(workload, tallied?))))
             .collect();
         all.sort_unstable_by(|one, other| one.workload.cmp(&other.workload));
@@ -242,7 +279,7 @@ pub fn identity(parent: &Parent) -> Identity {
     Identity { tgid: parent.pid, start_boottime_ns: parent.start_boottime_ns }
 }
 
-fn counts(counted: ChildCounts, abandoned: u64) -> WorkloadCounts {
+pub(super) fn counts(counted: ChildCounts, abandoned: u64) -> WorkloadCounts {
     let ChildCounts { forked, exited, adopted, reaped, autoreaped, coarse: _ } = counted;
     WorkloadCounts { forked, exited, reaped, autoreaped, adopted, abandoned }
 }

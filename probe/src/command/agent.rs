@@ -55,7 +55,8 @@ async fn run(global: &Global, args: &AgentArgs, config: Config, signals: Signals
     let sinks = PreparedSinks::prepare(&config)?;
     let subscription = Subscription::counters(nanoseconds(config.grace))
         .with_kills(Kills::OfSuspects)
-        .with(ForkStacks::OfTargets);
+        .with(ForkStacks::OfTargets)
+        .with_cgroups();
     let watching = live::attach(global, subscription, config.grace, None)?.open(None, Use::Workloads);
     signals::hangup_asks_for_reload();
     let mut running = Running {

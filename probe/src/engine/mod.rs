@@ -46,7 +46,8 @@ use unfreed::Unfreed;
 pub use view::View;
 
 use crate::model::{
-    Begin, Coverage, FinishedParents, Identity, Input, LifecycleEvent, Losses, Scope, Stage, TracerStats,
+    Begin, Coverage, FinishedInCgroup, FinishedParents, Identity, Input, LifecycleEvent, Losses, Scope,
+    Stage, TracerStats,
 };
 
 /// What the engine makes of an input: the stage with names and latencies filled in.
@@ -80,6 +81,7 @@ pub struct Engine {
     losses: Losses,
     /// What parents had that the kernel has forgotten already.
     finished_in_kernel: FinishedParents,
+    finished_in_cgroups: Vec<FinishedInCgroup>,
     tracer_stats: TracerStats,
     not_followed: u64,
     /// When all counters were last read.
@@ -129,6 +131,7 @@ impl Engine {
                 self.unfreed.add_to(&mut counters);
                 self.counters(*counters);
             }
+            Input::FinishedInCgroups(sums) => self.finished_in_cgroups = sums,
             Input::FinishedParents(finished_in_kernel) => self.counters_end(finished_in_kernel),
             Input::Losses { time_ns, losses } => {
                 if losses != self.losses {

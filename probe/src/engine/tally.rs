@@ -4,7 +4,7 @@
 //! Must not reconcile those that live: what is unreaped now, and who is to blame, is in a view.
 
 use super::{Engine, Parent};
-use crate::model::{ChildCounts, Distribution, FinishedParents, Identity, Workload};
+use crate::model::{ChildCounts, Distribution, FinishedInCgroup, FinishedParents, Identity, Workload};
 
 /// One parent that is kept one by one, alive or dead.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,11 @@ impl<'a> Tally<'a> {
     /// `None` where it is not known.
     pub fn workload(&self) -> Option<&'a Workload> {
         self.parent.workload.as_deref()
+    }
+
+    /// The cgroup whose sum will have it; 0: none.
+    pub fn cgroup_id(&self) -> u64 {
+        self.parent.counters.as_deref().map_or(0, |counters| counters.cgroup_id)
     }
 
     /// By the kernel; where the kernel had no room for it, as far as events told.
@@ -58,6 +63,11 @@ impl Engine {
     /// What parents had that the kernel has forgotten already: its sum when all counters were last read.
     pub fn finished_in_kernel(&self) -> FinishedParents {
         self.finished_in_kernel
+    }
+
+    /// The same by cgroup, as far as is known.
+    pub fn finished_in_cgroups(&self) -> &[FinishedInCgroup] {
+        &self.finished_in_cgroups
     }
 
     /// Each parent that is kept one by one, in no order; also those that a report does not list.

@@ -4,7 +4,7 @@
 
 use probe_common::child_counts::ChildCounts;
 
-use super::{Identity, Task};
+use super::{Identity, Task, Workload};
 
 /// A latency distribution: exact count, sum, extremes; buckets by [`probe_common::bucket`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -72,6 +72,8 @@ pub struct Counters {
     pub coalesced: Option<u64>,
     pub reap_latency: Distribution,
     pub teardown: Distribution,
+    /// The cgroup that [`FinishedInCgroup`] will have it in; 0: none.
+    pub cgroup_id: u64,
 }
 
 /// The sum over parents that ended with nothing to report, whose entries the kernel programs have freed.
@@ -86,4 +88,29 @@ impl std::ops::AddAssign for FinishedParents {
         self.parents = self.parents.saturating_add(other.parents);
         self.counts += other.counts;
     }
+}
+
+/// Of [`FinishedParents`]: those that were in one cgroup, or further down in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FinishedInCgroup {
+    /// The inode of its directory; never 0.
+    pub cgroup_id: u64,
+    pub workload: CgroupWorkload,
+    /// The cgroup has gone: the kernel has forgotten this sum, and begins anew should anything more come.
+    pub is_last: bool,
+    pub finished: FinishedParents,
+    /// Buckets as wide as metrics have them, each told by the first bucket in it. No extremes are known.
+    pub reap_latency: Distribution,
+    pub teardown: Distribution,
+}
+
+/// What a cgroup is part of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CgroupWorkload {
+    /// Not looked up so far.
+    #[default]
+    Pending,
+    /// Nothing that has a name, or it was gone before anybody looked.
+    None,
+    Is(Workload),
 }

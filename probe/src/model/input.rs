@@ -3,8 +3,8 @@
 //! Must not know who gives them.
 
 use super::{
-    Begin, Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, ProcessInfo,
-    Site, Snapshot, Task, TracerStats, Workload,
+    Begin, Counters, DeadChild, Evidence, FinishedInCgroup, FinishedParents, Identity, LifecycleEvent,
+    Losses, ProcessInfo, Site, Snapshot, Task, TracerStats, Workload,
 };
 
 /// All the engine is ever told.
@@ -44,6 +44,8 @@ pub enum Input {
     /// read after this.
     Unfreed(Vec<DeadChild>),
     Counters(Box<Counters>),
+    /// What of the next [`Input::FinishedParents`] was in which cgroup, where that is asked for: at least as much as that has.
+    FinishedInCgroups(Vec<FinishedInCgroup>),
     /// The books of parents that the kernel has already forgotten. It ends a reading of all counters: a parent whose
     /// counters were told before, and now are not, nor were retired, is among the forgotten.
     FinishedParents(FinishedParents),

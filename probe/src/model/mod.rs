@@ -22,7 +22,9 @@ mod workload;
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
 pub use condition::Condition;
-pub use counters::{Counters, DeadChild, Distribution, FinishedParents, WaitCalls};
+pub use counters::{
+    CgroupWorkload, Counters, DeadChild, Distribution, FinishedInCgroup, FinishedParents, WaitCalls,
+};
 pub use evidence::{
     Blocked, Call, Evidence, PipeRead, SUSPECTS_MAX, THREADS_READ_MAX, Tracer, WAIT_CHANNEL_MAX, WRITERS_MAX,
     Wait, WaitTarget,

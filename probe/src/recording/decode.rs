@@ -7,6 +7,7 @@ use bytes::Buf;
 use probe_common::bucket;
 
 use super::{
+    cgroups::decode_finished_in_cgroups,
     evidence::{decode_evidence, decode_signal_masks},
     fork_site::decode_fork_sites,
     kill::decode_killed,
@@ -113,7 +114,7 @@ fn info(from: &mut &[u8]) -> Option<ProcessInfo> {
 }
 
 /// Minimum, maximum and count need not agree with the buckets, because they are read while several CPUs write them.
-fn distribution(from: &mut &[u8]) -> Option<Distribution> {
+pub(super) fn distribution(from: &mut &[u8]) -> Option<Distribution> {
     let (all, sum_ns, min_ns, max_ns) = (tally(from)?, number(from, u64::MAX)?, time(from)?, time(from)?);
     let mut buckets: Vec<(u16, u64)> = Vec::new();
     for _ in 0..count(from, 10)? {
@@ -201,6 +202,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::SNAPSHOT => decode_snapshot(from).map(Input::Snapshot),
         kind::COUNTERS => decode_counters(from).map(|counters| Input::Counters(Box::new(counters))),
         kind::UNFREED => decode_unfreed(from),
+        kind::FINISHED_IN_CGROUPS => decode_finished_in_cgroups(from),
         kind::FINISHED_PARENTS => decode_finished_parents(from).map(Input::FinishedParents),
         kind::LOSSES => decode_losses(from),
         kind::UPKEEP => {
@@ -257,12 +259,15 @@ fn decode_counters(from: &mut &[u8]) -> Option<Counters> {
         reap_latency: distribution(from)?,
         teardown: distribution(from)?,
         retired: flag(from)?,
+        cgroup_id: 0,
     };
     // Appended in 3.2.
     if !from.is_empty() {
         counters.waits = wait_arguments(from, counters.waits)?;
         let known = flag(from)?;
         counters.coalesced = Some(tally(from)?).filter(|_| known);
+        // Since 3.6.
+        counters.cgroup_id = from.try_get_u64_le().unwrap_or(0);
     }
     Some(counters)
 }
@@ -301,7 +306,7 @@ fn child_counts(from: &mut &[u8]) -> Option<ChildCounts> {
     })
 }
 
-fn decode_finished_parents(from: &mut &[u8]) -> Option<FinishedParents> {
+pub(super) fn decode_finished_parents(from: &mut &[u8]) -> Option<FinishedParents> {
     Some(FinishedParents { parents: tally(from)?, counts: child_counts(from)? })
 }
 

@@ -5,6 +5,7 @@
 use bytes::BufMut;
 
 use super::{
+    cgroups::put_finished_in_cgroups,
     evidence::put_evidence,
     fork_site::{put_fork_site, put_site},
     kill::put_kill,
@@ -12,8 +13,8 @@ use super::{
     workload::put_workload,
 };
 use crate::model::{
-    Begin, ChildCounts, Coverage, Distribution, Identity, Input, Precision, ProcessInfo, Readiness, ReapHow,
-    Scope, Session, Stage, Task, TaskState, WaitCalls,
+    Begin, ChildCounts, Coverage, Distribution, FinishedParents, Identity, Input, Precision, ProcessInfo,
+    Readiness, ReapHow, Scope, Session, Stage, Task, TaskState, WaitCalls,
 };
 
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -48,7 +49,7 @@ fn put_detail(out: &mut Vec<u8>, info: &ProcessInfo) {
     put_bytes(out, &info.unit);
 }
 
-fn put_distribution(out: &mut Vec<u8>, distribution: &Distribution) {
+pub(super) fn put_distribution(out: &mut Vec<u8>, distribution: &Distribution) {
     for value in [distribution.count, distribution.sum_ns, distribution.min_ns, distribution.max_ns] {
         out.put_u64_le(value);
     }
@@ -172,6 +173,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             put_wait_arguments(out, &counters.waits);
             out.put_u8(counters.coalesced.is_some().into());
             out.put_u64_le(counters.coalesced.unwrap_or_default());
+            out.put_u64_le(counters.cgroup_id);
             kind::COUNTERS
         }
         Input::Unfreed(deaths) => {
@@ -184,9 +186,12 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             }
             kind::UNFREED
         }
+        Input::FinishedInCgroups(sums) => {
+            put_finished_in_cgroups(out, sums);
+            kind::FINISHED_IN_CGROUPS
+        }
         Input::FinishedParents(finished) => {
-            out.put_u64_le(finished.parents);
-            put_child_counts(out, &finished.counts);
+            put_finished_parents(out, finished);
             kind::FINISHED_PARENTS
         }
         Input::Losses { time_ns, losses } => {
@@ -220,6 +225,11 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             kind::END
         }
     }
+}
+
+pub(super) fn put_finished_parents(out: &mut Vec<u8>, finished: &FinishedParents) {
+    out.put_u64_le(finished.parents);
+    put_child_counts(out, &finished.counts);
 }
 
 /// Appended to the counters in 3.2.

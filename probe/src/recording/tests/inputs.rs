@@ -240,6 +240,24 @@ fn wait_calls() -> impl Strategy<Value = WaitCalls> {
     )
 }
 
+fn finished_in_cgroup() -> impl Strategy<Value = FinishedInCgroup> {
+    let cgroup = (1..u64::MAX, option::of(workload()), any::<bool>());
+    (cgroup, tally(), uniform6(tally()), distribution(), distribution()).prop_map(
+        |((cgroup_id, workload, is_last), parents, n, reap_latency, teardown)| FinishedInCgroup {
+            cgroup_id,
+            workload: match workload {
+                None => CgroupWorkload::Pending,
+                Some(None) => CgroupWorkload::None,
+                Some(Some(workload)) => CgroupWorkload::Is(workload),
+            },
+            is_last,
+            finished: FinishedParents { parents, counts: counts(n) },
+            reap_latency,
+            teardown,
+        },
+    )
+}
+
 pub fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         (time(), scope(), coverage()).prop_map(|(time_ns, scope, coverage)| Input::Begin(Begin {
@@ -275,6 +293,7 @@ pub fn input() -> impl Strategy<Value = Input> {
                     retired: n[12] % 2 == 1,
                     reap_latency,
                     teardown,
+                    cgroup_id: n[11],
                 }))
             }
         ),
@@ -304,6 +323,7 @@ pub fn input() -> impl Strategy<Value = Input> {
         (tally(), uniform6(tally())).prop_map(|(parents, n)| {
             Input::FinishedParents(FinishedParents { parents, counts: counts(n) })
         }),
+        vec(finished_in_cgroup(), 0..3).prop_map(Input::FinishedInCgroups),
         (time(), uniform3(tally())).prop_map(|(time_ns, [events, map_full, probe_missed])| Input::Losses {
             time_ns,
             losses: Losses { events, map_full, probe_missed, damaged: 0 }

@@ -221,7 +221,7 @@ fn counters_of_3_1_say_nothing_of_arguments_nor_of_merged_signals() {
     let counters = Counters { time_ns: 5, waits, coalesced: Some(6), ..Counters::default() };
     let written = write(&[Input::Counters(Box::new(counters.clone()))]);
     let payload = &written[write(&[]).len() + HEAD_LEN..written.len() - size_of::<u32>()];
-    let appended = size_of::<[u64; 8]>() + 1;
+    let appended = size_of::<[u64; 9]>() + 1;
     let (read, damage) = read(&[write(&[]), frame(5, &payload[..payload.len() - appended])].concat());
     let waits = WaitCalls { any: 3, specific: 4, ..WaitCalls::default() };
     assert_eq!(read, [Input::Counters(Box::new(Counters { waits, coalesced: None, ..counters }))]);

@@ -13,8 +13,9 @@ use probe_common::{
 
 use crate::{
     model::{
-        Comm, Counters, DeadChild, Distribution, FinishedParents, Identity, Kill, Killer, LifecycleEvent,
-        Precision, ProcessInfo, Readiness, ReapHow, Stage, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
+        Comm, Counters, DeadChild, Distribution, FinishedInCgroup, FinishedParents, Identity, Kill, Killer,
+        LifecycleEvent, Precision, ProcessInfo, Readiness, ReapHow, Stage, Task, TaskEntry, TaskState,
+        WaitCalls, WaitStatus,
     },
     source::host::{fork_site::Stack, process_info::split_args},
 };
@@ -32,6 +33,8 @@ unsafe impl Wire for ExecEvent {}
 unsafe impl Wire for wire::TaskEntry {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::ParentEntry {}
+// SAFETY: integers only.
+unsafe impl Wire for wire::FinishedInCgroup {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::DeadChild {}
 // SAFETY: integers and byte arrays only.
@@ -228,6 +231,30 @@ pub fn counters(time_ns: u64, record: &wire::ParentEntry) -> Counters {
         coalesced: Some(record.coalesced),
         reap_latency: distribution(&record.reap_latency),
         teardown: distribution(&record.teardown),
+        cgroup_id: record.cgroup_id,
+    }
+}
+
+/// What finished parents of a cgroup had; what it is part of is not known yet.
+pub fn finished_in_cgroup(cgroup_id: u64, bytes: &[u8]) -> Option<FinishedInCgroup> {
+    let sum: wire::FinishedInCgroup = read(bytes)?;
+    Some(FinishedInCgroup {
+        cgroup_id,
+        finished: finished_parents(&sum.finished),
+        reap_latency: wide_distribution(&sum.reap_latency),
+        teardown: wide_distribution(&sum.teardown),
+        ..FinishedInCgroup::default()
+    })
+}
+
+fn wide_distribution(histogram: &wire::WideHistogram) -> Distribution {
+    let first_index = |wide: usize| if wide == 0 { 0 } else { wire::WIDE_FROM + (wide - 1) * wire::WIDE };
+    let buckets = histogram.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
+    Distribution {
+        count: histogram.buckets.iter().sum(),
+        sum_ns: histogram.sum_ns,
+        buckets: buckets.map(|(wide, count)| (first_index(wide) as u16, *count)).collect(),
+        ..Distribution::default()
     }
 }
 

@@ -69,6 +69,7 @@ pub fn load_object(options: &TracerOptions, found: &Offsets) -> Result<Ebpf, Bpf
         .map_max_entries("FORK_STACKS", stacks_bytes)
         .map_max_entries("SUSPECTS", suspects)
         .map_max_entries("INTERPRETERS", interpreters)
+        .map_max_entries("FINISHED_IN_CGROUPS", options.subscription.cgroups_room())
         .map_max_entries("SENT_SIGNALS", options.subscription.kills.room())
         .map_max_entries("DEAD_CHILDREN", options.lives)
         .map_max_entries("NS_PIDS", options.lives)

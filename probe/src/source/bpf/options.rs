@@ -5,7 +5,7 @@
 use nix::libc;
 use probe_common::{
     offsets::{MISSING, Offsets},
-    settings::{Settings, fork_stacks, kills, scope, user_registers},
+    settings::{Settings, cgroup_level, fork_stacks, kills, scope, user_registers},
     wire::LIFE_SLOTS_MAX,
 };
 
@@ -38,6 +38,9 @@ const INTERPRETERS: u32 = 1_024;
 /// Most living processes that the last signal to them is known of which they can die of: 0.5 MB. The kernel gives up the one
 /// that was signalled the longest ago.
 const SENT_SIGNALS: u32 = 4_096;
+
+/// Most cgroups with a sum of what finished parents in them had: 3 MB.
+const CGROUPS: u32 = 8_192;
 
 /// Which hooks may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +88,8 @@ pub struct Subscription {
     pub coverage: Coverage,
     pub fork_stacks: ForkStacks,
     pub kills: Kills,
+    /// What finished parents had is wanted by cgroup.
+    pub by_cgroup: bool,
 }
 
 /// Of which forks the stack is wanted.
@@ -131,6 +136,16 @@ impl Subscription {
     /// The same, with the stacks of these forks.
     pub fn with(self, fork_stacks: ForkStacks) -> Self {
         Self { fork_stacks, ..self }
+    }
+
+    /// The same, with what finished parents had by cgroup.
+    pub fn with_cgroups(self) -> Self {
+        Self { by_cgroup: true, ..self }
+    }
+
+    /// Entries of the FINISHED_IN_CGROUPS map.
+    pub fn cgroups_room(&self) -> u32 {
+        if self.by_cgroup { CGROUPS } else { 1 }
     }
 
     /// The same, with who killed these children.
@@ -205,6 +220,10 @@ pub fn settings(options: &TracerOptions) -> Settings {
         Coverage::LateReaps { min_latency_ns } => settings.min_latency_ns = min_latency_ns,
     }
     settings.counts_usual = u32::from(settings.stream_all == 0 && settings.scope != scope::TREE);
+    // The helper that finds a cgroup above is known to all our programs from 5.14 on.
+    if options.subscription.by_cgroup && is_at_least(5, 14) {
+        (settings.cgroup_level, settings.cgroup_level_deep) = (cgroup_level::USUAL, cgroup_level::DEEP);
+    }
     settings.fork_stacks = match options.subscription.fork_stacks {
         ForkStacks::None => fork_stacks::NONE,
         ForkStacks::OfTargets => fork_stacks::OF_TARGETS,

@@ -18,7 +18,7 @@ use super::{
     error::broken_object,
     fork_stacks::ForkStackRing,
     load,
-    map::{dead_children, finished_parents, parents::Parents, targets},
+    map::{dead_children, finished_in_cgroups, finished_parents, parents::Parents, targets},
     object::{self, Located},
     options::{ForkStacks, Subscription, TracerOptions, followed_max, parent_slots},
     programs::{self, HookStage},
@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     model::{
-        Begin, Counters, DeadChild, FinishedParents, Hooks, Identity, LifecycleEvent, Losses, MapStats,
-        ProgramStats, Scope, Snapshot, Task,
+        Begin, Counters, DeadChild, FinishedInCgroup, FinishedParents, Hooks, Identity, LifecycleEvent,
+        Losses, MapStats, ProgramStats, Scope, Snapshot, Task,
     },
     source::{
         SetupError,
@@ -256,6 +256,27 @@ impl Tracer {
     /// The sum over parents that ended with nothing to report.
     pub fn finished_parents(&self) -> FinishedParents {
         finished_parents::sum(&self.ebpf)
+    }
+
+    /// Whether what finished parents had is asked for by cgroup.
+    pub fn is_by_cgroup(&self) -> bool {
+        self.subscription.by_cgroup
+    }
+
+    /// The same by cgroup, `None` where that is not asked for or cannot be read. To be read after the sum of all, so that it has
+    /// all that is in that.
+    pub fn finished_in_cgroups(&self) -> Option<Vec<FinishedInCgroup>> {
+        if self.subscription.by_cgroup { finished_in_cgroups::all(&self.ebpf) } else { None }
+    }
+
+    /// Has the programs forget the sum of a cgroup that has gone.
+    pub fn forget_cgroup(&mut self, cgroup_id: u64) {
+        finished_in_cgroups::forget(&mut self.ebpf, cgroup_id);
+    }
+
+    /// Says which cgroups directly below the root have workloads one level further down than others.
+    pub fn set_deep_cgroups(&mut self, ids: &[u64]) {
+        finished_in_cgroups::set_deep(&mut self.ebpf, ids);
     }
 
     /// The dead children whose release no hook has seen yet.

@@ -3,6 +3,7 @@
 //! Must not know eBPF: `bpf` may ask this room, not the other way round.
 
 pub mod cgroup;
+pub mod cgroup_tree;
 pub mod clock;
 pub mod condition;
 pub mod evidence;

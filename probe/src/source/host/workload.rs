@@ -44,6 +44,11 @@ pub fn workload(cgroup: &[u8], seen_from: &Viewpoint) -> Option<Workload> {
     cgroup::paths_from_root(cgroup, seen_from).iter().find_map(in_path)
 }
 
+/// The same of a cgroup in the unified hierarchy, by the names on the way from the root down to it.
+pub fn workload_in(names: Vec<&[u8]>) -> Option<Workload> {
+    in_path(&Path { is_systemds: true, names })
+}
+
 fn in_path(path: &Path<'_>) -> Option<Workload> {
     let Some(BelowSlices { slices, name, below }) = cgroup::below_slices(&path.names) else {
         // In a slice itself: of a pod, kubelet and the runtime put processes there while they start and stop it.

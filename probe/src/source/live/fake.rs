@@ -13,10 +13,14 @@ use foldhash::HashMap;
 use super::Host;
 use crate::{
     model::{
-        Counters, DeadChild, Description, Evidence, FinishedParents, Identity, LifecycleEvent, Losses,
-        Precision, Readiness, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState, TracerStats, WaitStatus,
+        Counters, DeadChild, Description, Evidence, FinishedInCgroup, FinishedParents, Identity,
+        LifecycleEvent, Losses, Precision, Readiness, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState,
+        TracerStats, WaitStatus,
     },
-    source::{SetupError, host::evidence::Writers},
+    source::{
+        SetupError,
+        host::{cgroup_tree::Cgroups, evidence::Writers},
+    },
 };
 
 /// What was read, in order; drains are left out.
@@ -52,6 +56,11 @@ pub(crate) struct FakeHost {
     pub drains: u32,
     pub snapshots: u32,
     pub looks: Cell<u32>,
+    /// Sums of cgroups, the cgroups that there are, how often they were walked, and which were forgotten.
+    pub sums: Option<Vec<FinishedInCgroup>>,
+    pub tree: Cgroups,
+    pub tree_walks: u32,
+    pub forgotten: Vec<u64>,
     pub reads: RefCell<Vec<Read>>,
 }
 
@@ -128,6 +137,20 @@ impl Host for FakeHost {
 
     fn finished_parents(&self) -> FinishedParents {
         FinishedParents::default()
+    }
+
+    fn finished_in_cgroups(&self) -> Option<Vec<FinishedInCgroup>> {
+        self.sums.clone()
+    }
+
+    fn cgroups(&mut self) -> Cgroups {
+        self.tree_walks += 1;
+        let Cgroups { workloads, deep, is_whole } = &self.tree;
+        Cgroups { workloads: workloads.clone(), deep: deep.clone(), is_whole: *is_whole }
+    }
+
+    fn forget_cgroup(&mut self, cgroup_id: u64) {
+        self.forgotten.push(cgroup_id);
     }
 
     fn losses(&mut self) -> Losses {

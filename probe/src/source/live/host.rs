@@ -12,13 +12,14 @@ use foldhash::HashMap;
 use super::interpreters::Interpreters;
 use crate::{
     model::{
-        Counters, DeadChild, Description, Evidence, FinishedParents, Input, LifecycleEvent, Losses, Snapshot,
-        Task, TaskState, TracerStats,
+        Counters, DeadChild, Description, Evidence, FinishedInCgroup, FinishedParents, Input, LifecycleEvent,
+        Losses, Snapshot, Task, TaskState, TracerStats,
     },
     source::{
         SetupError,
         bpf::{options::ForkStacks, tracer::Tracer},
         host::{
+            cgroup_tree::{CgroupTree, Cgroups},
             clock,
             evidence::{self, Writers},
             fork_site::{Sites, Stack},
@@ -53,6 +54,16 @@ pub trait Host {
     fn counters(&mut self, all: bool, closing: bool, take: impl FnMut(Counters)) -> bool;
     /// The summed counters of parents that the kernel has forgotten.
     fn finished_parents(&self) -> FinishedParents;
+    /// The same by cgroup, read after it; `None` where that is not asked for or cannot be had.
+    fn finished_in_cgroups(&self) -> Option<Vec<FinishedInCgroup>> {
+        None
+    }
+    /// Which cgroups there are, and what they are part of.
+    fn cgroups(&mut self) -> Cgroups {
+        Cgroups::default()
+    }
+    /// Has the programs forget the sum of a cgroup.
+    fn forget_cgroup(&mut self, _cgroup_id: u64) {}
     /// Everything lost so far.
     fn losses(&mut self) -> Losses;
     /// What the tracer costs and holds.
@@ -83,10 +94,13 @@ pub struct ThisHost {
     sites: Option<Sites>,
     sites_missed: u64,
     interpreters: Interpreters,
+    /// `None` where the hierarchy is not seen from its root, or is not asked about.
+    cgroup_tree: Option<CgroupTree>,
 }
 
 impl ThisHost {
     pub fn new(tracer: Tracer, wakeups: Wakeups) -> Self {
+        let cgroup_tree = if tracer.is_by_cgroup() { CgroupTree::open() } else { None };
         Self {
             tracer,
             wakeups,
@@ -95,6 +109,7 @@ impl ThisHost {
             sites: None,
             sites_missed: 0,
             interpreters: Interpreters::default(),
+            cgroup_tree,
         }
     }
 }
@@ -161,6 +176,24 @@ impl Host for ThisHost {
 
     fn finished_parents(&self) -> FinishedParents {
         self.tracer.finished_parents()
+    }
+
+    fn finished_in_cgroups(&self) -> Option<Vec<FinishedInCgroup>> {
+        self.cgroup_tree.as_ref()?;
+        self.tracer.finished_in_cgroups()
+    }
+
+    fn cgroups(&mut self) -> Cgroups {
+        let Some(tree) = &self.cgroup_tree else { return Cgroups::default() };
+        let found = tree.walk();
+        if found.is_whole {
+            self.tracer.set_deep_cgroups(&found.deep);
+        }
+        found
+    }
+
+    fn forget_cgroup(&mut self, cgroup_id: u64) {
+        self.tracer.forget_cgroup(cgroup_id);
     }
 
     fn losses(&mut self) -> Losses {

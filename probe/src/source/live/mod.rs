@@ -2,6 +2,7 @@
 //!
 //! Owns the intervals, and in `closing` the order of the last readings. Must not know the engine or print.
 
+mod cgroups;
 mod closing;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -20,6 +21,7 @@ use super::{
     input::{Batch, Moment, Source},
 };
 use crate::model::{Begin, Coverage, DeadChild, Description, Input, LifecycleEvent, Losses, Snapshot, Task};
+use cgroups::Cgroups;
 use closing::Closing;
 use suspects::{Suspects, Turn};
 
@@ -67,6 +69,7 @@ pub struct Live<H> {
     not_before: Instant,
     next_snapshot: Instant,
     suspects: Suspects,
+    cgroups: Cgroups,
     /// Set once the window is to be closed.
     closing: Option<Closing>,
 }
@@ -94,6 +97,7 @@ impl<H: Host> Live<H> {
             not_before: now + COUNTERS_EVERY_WHEN_CROWDED,
             next_snapshot: now + SNAPSHOT_EVERY,
             suspects: Suspects::default(),
+            cgroups: Cgroups::default(),
             closing: None,
         }
     }
@@ -154,7 +158,11 @@ impl<H: Host> Live<H> {
         });
         let time_ns = self.host.now_ns();
         if self.is_counting && complete {
-            batch.inputs.push((time_ns, Input::FinishedParents(self.host.finished_parents())));
+            let finished = self.host.finished_parents();
+            if let Some(sums) = self.cgroups.read(&mut self.host, Instant::now()) {
+                batch.inputs.push((time_ns, Input::FinishedInCgroups(sums)));
+            }
+            batch.inputs.push((time_ns, Input::FinishedParents(finished)));
         }
         let mut losses = self.host.losses();
         losses.probe_missed += frees_missed.unwrap_or(0);

@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod dead_children;
+pub mod finished_in_cgroups;
 pub mod finished_parents;
 pub mod parents;
 pub mod targets;
@@ -13,7 +14,7 @@ use probe_common::{
     offsets::Offsets,
     sent_signal::SentSignal,
     settings::Settings,
-    wire::{FinishedParents, ParentEntry, ParentKey, Target},
+    wire::{DeepCgroups, FinishedInCgroup, FinishedParents, ParentEntry, ParentKey, Target},
 };
 
 /// A wire type as aya wants it: any bytes are a value of it.
@@ -32,6 +33,10 @@ unsafe impl aya::Pod for Plain<Interpreter> {}
 unsafe impl aya::Pod for Plain<SentSignal> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<FinishedParents> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<FinishedInCgroup> {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Plain<DeepCgroups> {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Plain<ParentKey> {}
 // SAFETY: integers and byte arrays without padding; the wrapper is transparent.

@@ -204,6 +204,9 @@ fn add(record: &mut ParentEntry, twin: &ParentEntry) {
     if record.comm[0] == 0 {
         (record.comm, record.ns_pid) = (twin.comm, twin.ns_pid);
     }
+    if record.cgroup_id == 0 {
+        record.cgroup_id = twin.cgroup_id;
+    }
     record.dead_ns = record.dead_ns.max(twin.dead_ns);
     record.exec_ns = record.exec_ns.max(twin.exec_ns);
     for (sum, more) in [

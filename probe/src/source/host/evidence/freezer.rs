@@ -33,6 +33,11 @@ impl Freezers {
         Self { sees_root, ..Self::parse(&bounded(Path::new("/proc/self/mountinfo"), MOUNTINFO_MAX)) }
     }
 
+    /// Where the unified hierarchy is mounted, if from its root on.
+    pub fn unified(&self) -> Option<&Path> {
+        self.unified.as_deref()
+    }
+
     /// The first mount of each kind that shows the hierarchy from its root on.
     pub fn parse(mountinfo: &[u8]) -> Self {
         let mut found = Self::default();

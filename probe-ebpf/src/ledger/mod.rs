@@ -2,6 +2,10 @@
 //!
 //! Most of it is in global functions (see `verifier`). Must not know which events are sent, nor read kernel memory.
 
+mod finished;
+
+use finished::count_after_fold;
+pub use finished::fold_finished_parent;
 use probe_common::{
     bucket,
     wire::{COMM_LEN, EventFlags, Histogram, ParentEntry, ParentKey, WAITS_READ_FIRST, WAITS_READ_ONE_IN},
@@ -15,7 +19,6 @@ use crate::{
         wait_call::WaitCall,
         zero,
     },
-    maps::FINISHED_PARENTS,
     parent_table,
     settings::setting,
     verifier::opaque,
@@ -279,62 +282,6 @@ fn record_duration(histogram: *mut Histogram, duration_ns: u64) {
         }
         if (*histogram).min_ns == 0 || duration_ns < (*histogram).min_ns {
             (*histogram).min_ns = duration_ns;
-        }
-    }
-}
-
-/// A parent has left the process table, after its children were handed on. If nothing is left to report of it, its counts
-/// are added to the sum of finished parents and its entry is freed, so any number of short-lived parents fit.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn fold_finished_parent(tgid: u32, start_boottime_ns: u64) -> i32 {
-    if setting!(stream_all) == 0 {
-        let key = &ParentKey { tgid, start_boottime_ns, reserved: 0 };
-        parent_table::take_out_if(key, is_finished, add_to_finished);
-    }
-    0
-}
-
-/// Whether nothing is left to report of it.
-#[inline(always)]
-fn is_finished(entry: *mut ParentEntry) -> bool {
-    // SAFETY: a value of our own map.
-    let entry = unsafe { &*entry };
-    entry.exited + entry.adopted == entry.reaped + entry.autoreaped
-        && entry.reap_latency.max_ns < setting!(slow_ns)
-}
-
-#[inline(always)]
-fn add_to_finished(entry: *mut ParentEntry) {
-    let Some(sum) = FINISHED_PARENTS.get_ptr_mut(0) else { return };
-    // SAFETY: values of our own maps; the sum is this CPU's, but a program that is preempted may share it: atomic.
-    unsafe {
-        add(&raw mut (*sum).parents, 1);
-        add(&raw mut (*sum).counts.forked, (*entry).forked);
-        add(&raw mut (*sum).counts.exited, (*entry).exited);
-        add(&raw mut (*sum).counts.adopted, (*entry).adopted);
-        add(&raw mut (*sum).counts.reaped, (*entry).reaped);
-        add(&raw mut (*sum).counts.autoreaped, (*entry).autoreaped);
-        add(&raw mut (*sum).counts.coarse, (*entry).coarse);
-    }
-}
-
-/// The death of a child, not counted so far, and its release (`autoreap`: by the kernel) are seen after the parent's entry was
-/// folded.
-#[inline(always)]
-fn count_after_fold(autoreap: bool) {
-    if setting!(stream_all) != 0 {
-        return;
-    }
-    let Some(sum) = FINISHED_PARENTS.get_ptr_mut(0) else { return };
-    // SAFETY: a value of our own map; this CPU's, but a program that is preempted may share it: atomic.
-    unsafe {
-        add(&raw mut (*sum).counts.exited, 1);
-        if autoreap {
-            add(&raw mut (*sum).counts.autoreaped, 1);
-        } else {
-            add(&raw mut (*sum).counts.reaped, 1);
-            add(&raw mut (*sum).counts.coarse, 1);
         }
     }
 }
