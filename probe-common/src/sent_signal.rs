@@ -33,7 +33,8 @@ pub struct SentSignal {
     pub sender: TaskRef,
     /// 1: with it the process began to die, of this signal.
     pub is_final: u32,
-    pub reserved: u32,
+    /// The signals below 32 that were sent to it so far, a bit each.
+    pub sent_before: u32,
 }
 
 const _: () = assert!(size_of::<SentSignal>() == 56);

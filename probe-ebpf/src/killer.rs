@@ -50,33 +50,38 @@ pub fn signal_sent(signal: u32, info: u64, target: TaskPtr<Untyped>) {
     if is_dying && !is_final {
         return;
     }
-    let known = SENT_SIGNALS.get_ptr(&process.tgid);
-    // SAFETY: a value of our own map.
-    if known.is_some_and(|known| unsafe {
-        (*known).start_boottime_ns == process.start_boottime_ns && (*known).is_final != 0
-    }) {
+    let known = SENT_SIGNALS.get_ptr(&process.tgid).filter(|known| {
+        // SAFETY: a value of our own map.
+        unsafe { (**known).start_boottime_ns == process.start_boottime_ns }
+    });
+    // SAFETY: as above.
+    if known.is_some_and(|known| unsafe { (*known).is_final != 0 }) {
         return;
     }
+    let its_bit = if signal < 32 { 1 << signal } else { 0 };
+    // SAFETY: as above.
+    let sent_before = known.map_or(0, |known| unsafe { (*known).sent_before });
     let mut sent = SentSignal {
         start_boottime_ns: process.start_boottime_ns,
         signal,
         sender_kind: sender_kind(signal, info, process.tgid),
         sender: TaskRef::NONE,
         is_final: u32::from(is_final),
-        reserved: 0,
+        sent_before: sent_before | its_bit,
     };
     if sent.sender_kind == sender::PROCESS || sent.sender_kind == sender::NAMESPACE_END {
         describe_process(TaskPtr::current(), &mut sent.sender);
     }
-    // Two of one number, of different senders: which of them the process dies of depends on queues and masks.
+    // Two of one number: which of them the process dies of depends on queues and masks. So they have to be of one sender, which
+    // is known while nothing else came in between.
     // SAFETY: a value of our own map.
-    let is_another = known.is_some_and(|known| unsafe {
-        (*known).start_boottime_ns == process.start_boottime_ns
-            && (*known).signal == signal
-            && ((*known).sender.tgid != sent.sender.tgid
-                || (*known).sender.start_boottime_ns != sent.sender.start_boottime_ns)
+    let is_same_sender = known.is_some_and(|known| unsafe {
+        (*known).signal == signal
+            && (*known).sender_kind == sent.sender_kind
+            && (*known).sender.tgid == sent.sender.tgid
+            && (*known).sender.start_boottime_ns == sent.sender.start_boottime_ns
     });
-    if is_another && !is_final {
+    if sent_before & its_bit != 0 && !is_same_sender && !is_final {
         sent.sender_kind = sender::UNKNOWN;
     }
     let _ = SENT_SIGNALS.insert(&process.tgid, &sent, 0);

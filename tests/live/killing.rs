@@ -50,6 +50,7 @@ fn each_killer_of_abandoned_children_is_told_and_no_other() {
         assert!(note.replace(". Killing", ";. Killing").contains(part), "{part}: {note}");
     }
     assert!(!note.contains("SIGUSR1"), "its sender is forged: {note}");
+    assert!(!note.contains("SIGINT"), "which of two it took is not known: {note}");
     assert_eq!(note.matches("SIGTERM").count(), 1, "one was handled: {note}");
 }
 

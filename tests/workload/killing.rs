@@ -12,10 +12,16 @@ use crate::{
 
 /// A child that says when it is ready to be killed: it has run `prepare`, and sleeps.
 fn prepared(prepare: impl FnOnce()) -> Pid {
+    prepared_then(prepare, || ())
+}
+
+/// The same, with what it does before it sleeps.
+fn prepared_then(prepare: impl FnOnce(), then: impl FnOnce()) -> Pid {
     let (ready_read, ready_write) = pipe();
     let pid = fork(|| {
         prepare();
         send(ready_write, 1);
+        then();
         loop {
             // SAFETY: no arguments.
             unsafe { libc::pause() };
@@ -25,6 +31,41 @@ fn prepared(prepare: impl FnOnce()) -> Pid {
     assert_eq!(receive(ready_read), Some(1));
     close(ready_read);
     pid
+}
+
+/// A child that gets a SIGINT from us, then a signal that it handles and a SIGINT from a stranger, and takes a SIGINT only then:
+/// the one to its thread, which is ours.
+fn interrupted_twice() -> Pid {
+    let (go_on_read, go_on_write) = pipe();
+    let pid = prepared_then(
+        || {
+            handle(libc::SIGUSR1, does_nothing);
+            mask(libc::SIG_BLOCK, libc::SIGINT);
+        },
+        || {
+            while receive(go_on_read).is_none() {}
+            mask(libc::SIG_UNBLOCK, libc::SIGINT);
+        },
+    );
+    // SAFETY: plain numbers.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, libc::SIGINT) }, 0);
+    by_stranger(|| {
+        kill(pid, libc::SIGUSR1);
+        kill(pid, libc::SIGINT);
+    });
+    send(go_on_write, 1);
+    close(go_on_read);
+    close(go_on_write);
+    pid
+}
+
+fn mask(how: i32, signal: i32) {
+    // SAFETY: a set of signals may be zeroes; it is alive, and nothing is read back.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&raw mut set, signal);
+        assert_eq!(libc::sigprocmask(how, &raw const set, std::ptr::null_mut()), 0);
+    }
 }
 
 extern "C" fn exits_with_3(_: i32) {
@@ -118,8 +159,9 @@ pub fn killed(flags: &Flags) -> Value {
     let pid = fork_sleeper();
     forge(pid, libc::SIGUSR1);
     left.push(pid);
+    left.push(interrupted_twice());
     left.iter().for_each(|pid| until_dead_unasked(*pid));
-    let truth = json!({"pid": own_pid(), "left": left.len(), "killed": left.len() - 3, "strangers": strangers,
+    let truth = json!({"pid": own_pid(), "left": left.len(), "killed": left.len() - 4, "strangers": strangers,
                        "of_group": of_group});
     if flags.get("wait-first", 0) != 0 {
         println!("{truth}");
