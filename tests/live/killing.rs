@@ -45,11 +45,14 @@ fn each_killer_of_abandoned_children_is_told_and_no_other() {
         "1 by SIGABRT from the child itself",
         "1 by SIGSEGV from the kernel, for a fault of the child",
         "1 by SIGALRM from the kernel;",
+        "1 by SIGPIPE from the kernel;",
         "Killing a child does not reap it",
     ] {
         assert!(note.replace(". Killing", ";. Killing").contains(part), "{part}: {note}");
     }
-    assert!(!note.contains("SIGUSR1"), "its sender is forged: {note}");
+    for forged in ["SIGUSR1", "SIGVTALRM"] {
+        assert!(!note.contains(forged), "its sender is forged: {note}");
+    }
     assert!(!note.contains("SIGINT"), "which of two it took is not known: {note}");
     assert_eq!(note.matches("SIGTERM").count(), 1, "one was handled: {note}");
 }
@@ -100,6 +103,7 @@ fn each_unreaped_child_has_its_killer() {
     assert_eq!(count(libc::SIGABRT, "process itself"), 1, "{told:?}");
     assert_eq!(count(libc::SIGSEGV, "fault "), 1, "{told:?}");
     assert_eq!(count(libc::SIGALRM, "kernel "), 1, "{told:?}");
+    assert_eq!(count(libc::SIGPIPE, "kernel "), 1, "{told:?}");
     assert_eq!(told.len() as u64, truth["killed"], "{told:?}");
 }
 

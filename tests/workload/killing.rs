@@ -91,11 +91,11 @@ fn by_stranger(act: impl FnOnce()) -> Pid {
     stranger
 }
 
-/// Sends a signal that says of itself that a timer sent it.
-fn forge(pid: Pid, signal: i32) {
+/// Sends a signal that says of itself that something else sent it.
+fn forge(pid: Pid, signal: i32, code: i32) {
     let mut info = [0i32; 32];
     info[0] = signal;
-    info[2] = libc::SI_TIMER;
+    info[2] = code;
     // SAFETY: as long as a siginfo.
     let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, info.as_ptr()) };
     assert_eq!(sent, 0);
@@ -144,6 +144,14 @@ pub fn killed(flags: &Flags) -> Value {
         0
     }));
     left.push(fork(|| {
+        let (read_end, write_end) = pipe();
+        close(read_end);
+        // SAFETY: plain numbers.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        send(write_end, 1);
+        0
+    }));
+    left.push(fork(|| {
         let soon = libc::timeval { tv_sec: 0, tv_usec: 1_000 };
         let once = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, it_value: soon };
         // SAFETY: once is alive; nothing is written.
@@ -157,11 +165,15 @@ pub fn killed(flags: &Flags) -> Value {
     left.push(pid);
     left.push(fork(|| 0));
     let pid = fork_sleeper();
-    forge(pid, libc::SIGUSR1);
+    forge(pid, libc::SIGUSR1, libc::SI_TIMER);
     left.push(pid);
+    left.push(fork(|| {
+        forge(own_pid(), libc::SIGVTALRM, libc::SI_KERNEL);
+        0
+    }));
     left.push(interrupted_twice());
     left.iter().for_each(|pid| until_dead_unasked(*pid));
-    let truth = json!({"pid": own_pid(), "left": left.len(), "killed": left.len() - 4, "strangers": strangers,
+    let truth = json!({"pid": own_pid(), "left": left.len(), "killed": left.len() - 5, "strangers": strangers,
                        "of_group": of_group});
     if flags.get("wait-first", 0) != 0 {
         println!("{truth}");

@@ -6,6 +6,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use crate::{
     kernel::task::{TaskPtr, TypedTask},
     killer,
+    verifier::as_scalar,
 };
 
 /// TRACE_SIGNAL_DELIVERED, include/trace/events/signal.h.
@@ -19,7 +20,9 @@ pub fn signal_sent(ctx: BtfTracePointContext) -> i32 {
     let signal = ctx.arg::<u64>(0) as u32;
     let result = ctx.arg::<u64>(4) as i32;
     if killer::can_kill(signal) && result == DELIVERED {
-        killer::signal_sent(signal, ctx.arg::<u64>(1), TaskPtr::at(ctx.arg::<u64>(2)));
+        // The verifier takes a typed argument for no null pointer, and removes what is done for one.
+        let info = as_scalar(ctx.arg::<u64>(1));
+        killer::signal_sent(signal, info, TaskPtr::at(ctx.arg::<u64>(2)));
     }
     0
 }

@@ -46,6 +46,8 @@ pub fn sender_kind(signal: u32, info: u64, target: u32) -> u32 {
         SI_USER | SI_QUEUE | SI_TKILL => sender::PROCESS,
         ..SI_USER => sender::UNKNOWN,
         _ if is_own && FAULTS >> (signal & 63) & 1 != 0 => sender::FAULT,
+        // A process may say so of a signal to itself.
+        _ if is_own => sender::UNKNOWN,
         _ => sender::KERNEL,
     }
 }
