@@ -96,6 +96,18 @@ pub fn ends_with_eintr(number: i64) -> bool {
     ]
     .contains(&number)
         || READS.contains(&number)
+        || SELECTS.contains(&number)
+}
+
+/// Those that do so only where their timeout cannot be written to.
+#[cfg(target_arch = "x86_64")]
+const SELECTS: [i64; 2] = [libc::SYS_select, libc::SYS_pselect6];
+#[cfg(not(target_arch = "x86_64"))]
+const SELECTS: [i64; 1] = [libc::SYS_pselect6];
+
+/// Whether it reads or receives from the descriptor that is its first argument.
+pub fn reads(number: i64) -> bool {
+    READS.contains(&number) && ![libc::SYS_accept, libc::SYS_accept4].contains(&number)
 }
 
 /// Those that do so only with a timeout of the socket's (SO_RCVTIMEO).
@@ -109,9 +121,9 @@ const READS: [i64; 7] = [
     libc::SYS_accept4,
 ];
 
-/// Those of them that always do: read and its like do so on few descriptors only.
+/// Those of them that always do: the others go on by themselves as a rule.
 pub fn is_never_restarted(number: i64) -> bool {
-    ends_with_eintr(number) && !READS.contains(&number)
+    ends_with_eintr(number) && !READS.contains(&number) && !SELECTS.contains(&number)
 }
 
 /// The value by which a call asks the kernel to be made anew, unless a signal handler runs (ERESTARTNOHAND,

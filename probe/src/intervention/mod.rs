@@ -12,6 +12,7 @@ mod architecture;
 #[path = "x86_64.rs"]
 mod architecture;
 mod calls;
+mod descriptor;
 mod memory;
 pub mod nudge;
 pub mod process;

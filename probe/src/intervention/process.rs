@@ -92,6 +92,12 @@ impl Process {
         !self.read(&format!("task/{thread}/children"), 1).is_empty()
     }
 
+    /// What one of its descriptors is, as /proc names it; `None` where it is none.
+    pub fn descriptor_link(&self, fd: i32) -> Option<String> {
+        let link = fs::read_link(format!("/proc/{}/fd/{fd}", self.pid)).ok()?;
+        Some(link.to_string_lossy().into_owned())
+    }
+
     /// Ids of its threads, the main one first; empty once it has gone.
     pub fn threads(&self) -> Vec<u32> {
         let entries = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();

@@ -3,7 +3,8 @@
 //! Owns the order of preference and the reasons against a thread. Must not touch the thread.
 
 use super::{
-    calls::{self, Doing},
+    calls::{self, Call, Doing},
+    descriptor::read_waits_for_more,
     process::{Process, number},
 };
 
@@ -56,7 +57,7 @@ pub fn candidates(process: &Process) -> Result<Vec<Candidate>, NoThread> {
             'D' => against = NoThread::Uninterruptible,
             state => {
                 let doing = calls::parse(&process.thread_call(thread));
-                if matches!(doing, Doing::Blocked(call) if calls::may_be_cut_short(call)) {
+                if matches!(doing, Doing::Blocked(call) if may_be_cut_short(process, call)) {
                     against = NoThread::Writing;
                     continue;
                 }
@@ -76,6 +77,11 @@ pub fn candidates(process: &Process) -> Result<Vec<Candidate>, NoThread> {
     if found.is_empty() { Err(against) } else { Ok(found) }
 }
 
+fn may_be_cut_short(process: &Process, call: Call) -> bool {
+    calls::may_be_cut_short(call)
+        || calls::reads(call.number) && read_waits_for_more(process, call.first_argument)
+}
+
 fn rank(candidate: &Candidate) -> u8 {
     match (candidate.state, candidate.doing) {
         (_, Doing::Blocked(call)) if calls::is_never_restarted(call.number) => 3,
@@ -90,7 +96,6 @@ mod tests {
     use nix::libc;
 
     use super::*;
-    use crate::intervention::calls::Call;
 
     fn candidate(state: char, number: Option<i64>) -> Candidate {
         let call = |number| Call {

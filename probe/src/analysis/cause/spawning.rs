@@ -4,8 +4,8 @@
 //! Confusable with a parent that reaps late for other reasons: here each late reap came with a birth. Must not know the
 //! other rules, nor verdicts.
 
-use super::{Case, Explains, Finding, Fix, Rule, runtime::Runtime, words::dead_children};
-use crate::report::CauseKind;
+use super::{Case, Explains, Finding, Fix, Rule, runtime::Runtime, sigchld::SIGCHLD, words::dead_children};
+use crate::{model::Evidence, report::CauseKind};
 
 /// Fewer may be chance.
 const REAPS_MIN: u64 = 2;
@@ -34,6 +34,13 @@ fn check(case: &Case) -> Finding {
     // for another reason: a busy host, or work that starts children.
     if late < REAPS_MIN || at_spawn < late || case.left > 1 || 2 * late < case.reaped() {
         return Finding::No;
+    }
+    let hears_of_deaths =
+        |evidence: &Evidence| (evidence.signals.caught | evidence.signals.blocked) & SIGCHLD != 0;
+    if case.evidence.is_some_and(hears_of_deaths) {
+        return Finding::CannotTell(
+            "it handles SIGCHLD or takes it otherwise, so it may have been too busy to reap and to start children alike",
+        );
     }
     Finding::Yes(vec![format!(
         "it reaped {} late, each within {} ms of starting another child",
