@@ -20,7 +20,31 @@ impl Cgroup {
     pub fn new(path: &str) -> Self {
         let mounted = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
         let root = mounted.iter().map(Path::new).find(|root| root.join("cgroup.procs").exists());
-        let mut directory = root.expect("a cgroup hierarchy is mounted").to_owned();
+        Self::in_hierarchy(root.expect("a cgroup hierarchy is mounted"), path)
+    }
+
+    /// In the hierarchy with the pids controller, with a limit for each of these cgroups, which are below the first part of the
+    /// path.
+    pub fn with_pids_max(path: &str, limits: &[(&str, &str)]) -> Self {
+        let v1 = Path::new("/sys/fs/cgroup/pids");
+        let is_v1 = v1.join("cgroup.procs").exists();
+        let root = if is_v1 { v1 } else { Path::new("/sys/fs/cgroup") };
+        let cgroup = Self::in_hierarchy(root, path);
+        let first = root.join(path.split('/').next().expect("a name"));
+        if !is_v1 {
+            let has_inner = first != cgroup.directory;
+            for parent in [root, &first].into_iter().take(1 + usize::from(has_inner)) {
+                fs::write(parent.join("cgroup.subtree_control"), "+pids").expect("the pids controller");
+            }
+        }
+        for (below, limit) in limits {
+            fs::write(first.join(below).join("pids.max"), limit).expect("a limit");
+        }
+        cgroup
+    }
+
+    fn in_hierarchy(root: &Path, path: &str) -> Self {
+        let mut directory = root.to_owned();
         let mut made = Vec::new();
         for part in path.split('/') {
             directory.push(part);

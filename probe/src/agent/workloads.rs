@@ -8,11 +8,11 @@
 
 use foldhash::HashMap;
 
-use super::{Limits, buckets::buckets, group::Group};
+use super::{Limits, buckets::buckets};
 use crate::{
     analysis,
     engine::{Engine, State, Tally, View},
-    model::{ChildCounts, FinishedParents, Identity, Workload},
+    model::{ChildCounts, FinishedParents, Group, Identity, Workload},
     report::{
         self, Parent,
         metrics::{Buckets, WorkloadCounts, WorkloadMetrics},

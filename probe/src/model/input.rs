@@ -3,8 +3,8 @@
 //! Must not know who gives them.
 
 use super::{
-    Begin, Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, ProcessInfo,
-    Site, Snapshot, Task, TracerStats, Workload,
+    Begin, Counters, DeadChild, Evidence, FinishedParents, Identity, LifecycleEvent, Losses, PidLimits,
+    ProcessInfo, Site, Snapshot, Task, TracerStats, Workload,
 };
 
 /// All the engine is ever told.
@@ -51,6 +51,8 @@ pub enum Input {
         time_ns: u64,
         losses: Losses,
     },
+    /// Limits on how many processes there can be, and what is used of them.
+    PidLimits(Box<PidLimits>),
     TracerStats(Box<TracerStats>),
     /// The window is closed.
     End {

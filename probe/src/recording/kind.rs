@@ -21,3 +21,4 @@ pub const FORK_SITE: u8 = 15;
 pub const SITE: u8 = 16;
 pub const FORK_SITES_MISSED: u8 = 17;
 pub const KILLED: u8 = 18;
+pub const PID_LIMITS: u8 = 19;

@@ -31,6 +31,8 @@ fn metrics(workloads: Vec<WorkloadMetrics>, parents: Vec<FlaggedParent>) -> Arc<
         workloads,
         parents,
         parents_beyond_limit: 4,
+        pids: Vec::new(),
+        pids_beyond_limit: 0,
         lost: Lost { events: 7, ..Lost::default() },
         alerts: AlertCounts { sent: 9, ..AlertCounts::default() },
         sinks: vec![SinkDrops { sink: "/a".into(), no_room: 3, failed: 0 }],

@@ -12,8 +12,8 @@ use foldhash::HashMap;
 use super::interpreters::Interpreters;
 use crate::{
     model::{
-        Counters, DeadChild, Description, Evidence, FinishedParents, Input, LifecycleEvent, Losses, Snapshot,
-        Task, TaskState, TracerStats,
+        Counters, DeadChild, Description, Evidence, FinishedParents, Input, LifecycleEvent, Losses,
+        PidLimits, Snapshot, Task, TaskState, TracerStats,
     },
     source::{
         SetupError,
@@ -22,7 +22,7 @@ use crate::{
             clock,
             evidence::{self, Writers},
             fork_site::{Sites, Stack},
-            process_info, self_usage,
+            pid_limits, process_info, self_usage,
         },
         wakeups::Wakeups,
     },
@@ -71,6 +71,8 @@ pub trait Host {
     fn evidence(&self, task: &Task) -> Option<Evidence>;
     /// Who could write to these pipes, which these processes read from.
     fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers>;
+    /// How many processes there may be, of the host and of these processes, and how many there are.
+    fn pid_limits(&mut self, of: &[Task]) -> PidLimits;
 }
 
 /// The host that we run on.
@@ -79,6 +81,7 @@ pub struct ThisHost {
     wakeups: Wakeups,
     proc: process_info::Reader,
     suspects: evidence::Reader,
+    pid_limits: pid_limits::Reader,
     /// `None` until the first stack comes.
     sites: Option<Sites>,
     sites_missed: u64,
@@ -92,6 +95,7 @@ impl ThisHost {
             wakeups,
             proc: process_info::Reader::open(),
             suspects: evidence::Reader::open(),
+            pid_limits: pid_limits::Reader::open(),
             sites: None,
             sites_missed: 0,
             interpreters: Interpreters::default(),
@@ -228,5 +232,9 @@ impl Host for ThisHost {
 
     fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers> {
         self.suspects.pipe_writers(pipes, readers)
+    }
+
+    fn pid_limits(&mut self, of: &[Task]) -> PidLimits {
+        self.pid_limits.read(of)
     }
 }
