@@ -31,7 +31,8 @@ pub fn exhausting(flags: &Flags) {
         std::thread::sleep((pause * forked as u32).saturating_sub(began.elapsed()));
     }
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    let truth = json!({"pid": own_pid(), "forked": forked, "errno": errno, "unix_s": since_epoch.as_secs_f64()});
+    let truth =
+        json!({"pid": own_pid(), "forked": forked, "errno": errno, "unix_s": since_epoch.as_secs_f64()});
     println!("{truth}");
     hold(flags.get("hold-ms", 0));
 }

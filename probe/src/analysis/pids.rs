@@ -6,7 +6,10 @@ use super::{growth::growth, owned, text};
 use crate::{
     engine::{PidUse, PidZombies, View},
     model::{self, Identity},
-    report::pids::{ExhaustedIn, Growth, PidLimit, PidPressure, PidScope, ZombieHolder},
+    report::pids::{
+        ExhaustedIn, Growth, PRESSING_PERCENT, PRESSING_WITHIN_NS, PidLimit, PidPressure, PidScope,
+        ZombieHolder,
+    },
 };
 
 /// Most limits in a report.
@@ -44,12 +47,22 @@ fn limits(view: &View<'_>, is_wanted: impl Fn(&model::PidScope) -> bool) -> Vec<
     let wanted = uses.into_iter().filter(|(known, _)| is_wanted(&known.limit.scope));
     let mut limits: Vec<PidLimit> = wanted.map(|(known, zombies)| limit(known, zombies)).collect();
     limits.sort_by(|one, other| {
-        let urgency = |limit: &PidLimit| limit.exhausted_in.map_or(u64::MAX, |ends| ends.earliest_ns);
         (urgency(one).cmp(&urgency(other)))
             .then_with(|| other.percent().cmp(&one.percent()))
             .then_with(|| (one.scope, &one.name).cmp(&(other.scope, &other.name)))
     });
     limits
+}
+
+/// The lower, the sooner forks may fail: first those that are foretold to be reached soon, then those that are nearly full, where one
+/// more burst is enough, then the others.
+fn urgency(limit: &PidLimit) -> (u8, u64) {
+    let earliest_ns = limit.exhausted_in.map_or(u64::MAX, |ends| ends.earliest_ns);
+    match () {
+        () if earliest_ns <= PRESSING_WITHIN_NS => (0, earliest_ns),
+        () if limit.percent() > PRESSING_PERCENT => (1, 0),
+        () => (2, earliest_ns),
+    }
 }
 
 fn limit(known: &PidUse, zombies: PidZombies) -> PidLimit {

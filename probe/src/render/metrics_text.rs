@@ -172,9 +172,9 @@ fn pids(to: &mut DescriptorEncoder<'_>, limits: &[PidLimit], beyond_limit: u64) 
         "Zombies among them; of a cgroup and of a user, those of the parents that were looked at",
         limits.iter().filter_map(|limit| Some((of(limit), limit.zombies?))),
     )?;
-    gauge(
+    counter(
         to,
-        ("reapwatch_pids_forks_refused", None),
+        "reapwatch_pids_forks_refused",
         "Forks that the limit of a cgroup has made fail since the cgroup was made",
         limits.iter().filter_map(|limit| Some((of(limit), limit.refused?))),
     )?;

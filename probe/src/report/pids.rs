@@ -104,7 +104,7 @@ impl PidScope {
 impl PidLimit {
     /// What part of it is in use, in percent, rounded down.
     pub fn percent(&self) -> u64 {
-        if self.limit == 0 { 100 } else { self.used.saturating_mul(100) / self.limit }
+        self.used.saturating_mul(100).checked_div(self.limit).unwrap_or(100)
     }
 
     /// Whether more than this part of it is in use, or forks will fail within this time even at the slowest growth.

@@ -61,6 +61,7 @@ impl Reader {
                 continue;
             }
             let Some(process) = self.directories.open(task) else { continue };
+            found.under.entry(task.identity).or_default();
             for limit in self.cgroups.of(&part(&process, "cgroup", CGROUP_MAX)) {
                 found.add(task.identity, limit);
             }
