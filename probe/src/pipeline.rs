@@ -23,6 +23,13 @@ const MANY_GONE: usize = 1_024;
 const FEW: usize = 4_096;
 /// How often, then.
 const LOOK_EVERY_NS: u64 = 250_000_000;
+/// How often limits on processes are read: growth shows the sooner, the more often they are,
+const PID_LIMITS_EVERY_NS: u64 = 5_000_000_000;
+/// and in the beginning nothing is known of it.
+const PID_LIMITS_AT_FIRST_EVERY_NS: u64 = 1_000_000_000;
+const AT_FIRST_NS: u64 = 30_000_000_000;
+/// Readings come about once a second: the nearest one.
+const HALF_A_READING_NS: u64 = 500_000_000;
 /// Most parents looked up in /proc at a time, in some 10 ms.
 const LOOK_UPS_MAX: usize = 200;
 /// The same at the end: as many as a report has rows, in some 200 ms.
@@ -83,6 +90,8 @@ pub struct Pipeline {
     most: usize,
     /// When suspects are looked for again between two readings.
     next_look_ns: u64,
+    /// When limits on processes are read again.
+    next_pid_limits_ns: u64,
     is_closed: bool,
 }
 
@@ -98,6 +107,7 @@ impl Pipeline {
             enriched: Vec::new(),
             most: 0,
             next_look_ns: 0,
+            next_pid_limits_ns: 0,
             is_closed: false,
         }
     }
@@ -192,12 +202,16 @@ impl Pipeline {
                     source.describe(&self.to_describe());
                 }
                 self.look_closer(source, complete_to_ns);
+                if complete_to_ns.saturating_add(HALF_A_READING_NS) >= self.next_pid_limits_ns {
+                    self.read_pid_limits(source, complete_to_ns);
+                }
                 self.flush();
                 self.show(subscribers, |subscriber, engine| subscriber.reading(engine))?;
             }
             // Only now is it known which parents leave what behind.
             Moment::LastReading => {
                 self.look_closer(source, complete_to_ns);
+                self.read_pid_limits(source, complete_to_ns);
                 if self.details != Details::None {
                     source.describe(&self.engine.undescribed(0, LAST_LOOK_UPS_MAX));
                 }
@@ -215,6 +229,18 @@ impl Pipeline {
     fn look_closer(&mut self, source: &mut impl Source, now_ns: u64) {
         self.next_look_ns = now_ns.saturating_add(LOOK_EVERY_NS);
         source.look_closer(&self.engine.suspects(now_ns));
+    }
+
+    /// Has the source read limits on processes, where anybody wants to know of processes more than their events.
+    fn read_pid_limits(&mut self, source: &mut impl Source, now_ns: u64) {
+        if self.details == Details::None {
+            return;
+        }
+        let (began_ns, _) = self.engine.window();
+        let is_first = now_ns.saturating_sub(began_ns) < AT_FIRST_NS;
+        let every_ns = if is_first { PID_LIMITS_AT_FIRST_EVERY_NS } else { PID_LIMITS_EVERY_NS };
+        self.next_pid_limits_ns = now_ns.saturating_add(every_ns);
+        source.read_pid_limits(&self.engine.under_pid_limits());
     }
 
     fn apply(

@@ -23,9 +23,33 @@ impl Cgroup {
         let is_mounted = |root: &&Path| root.join("cgroup.procs").exists();
         let roots: Vec<&Path> = HIERARCHIES.iter().map(Path::new).filter(is_mounted).collect();
         assert!(!roots.is_empty(), "a cgroup hierarchy is mounted");
+        Self::in_hierarchies(&roots, path)
+    }
+
+    /// In the hierarchy with the pids controller, with a limit for each of these cgroups, which are below the first part of the
+    /// path.
+    pub fn with_pids_max(path: &str, limits: &[(&str, &str)]) -> Self {
+        let v1 = Path::new("/sys/fs/cgroup/pids");
+        let is_v1 = v1.join("cgroup.procs").exists();
+        let root = if is_v1 { v1 } else { Path::new("/sys/fs/cgroup") };
+        let cgroup = Self::in_hierarchies(&[root], path);
+        let first = root.join(path.split('/').next().expect("a name"));
+        if !is_v1 {
+            let has_inner = first != cgroup.directories[0];
+            for parent in [root, &first].into_iter().take(1 + usize::from(has_inner)) {
+                fs::write(parent.join("cgroup.subtree_control"), "+pids").expect("the pids controller");
+            }
+        }
+        for (below, limit) in limits {
+            fs::write(first.join(below).join("pids.max"), limit).expect("a limit");
+        }
+        cgroup
+    }
+
+    fn in_hierarchies(roots: &[&Path], path: &str) -> Self {
         let (mut directories, mut made) = (Vec::new(), Vec::new());
         for root in roots {
-            let mut directory = root.to_owned();
+            let mut directory = root.to_path_buf();
             for part in path.split('/') {
                 directory.push(part);
                 if !directory.exists() {

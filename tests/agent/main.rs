@@ -6,6 +6,7 @@
 mod alerts;
 mod cgroup;
 mod metrics;
+mod pids;
 mod prometheus;
 mod running;
 mod service;

@@ -4,6 +4,7 @@
 //! bookkeeping and clock. Must not know reapwatch.
 
 mod blocked;
+mod exhausting;
 mod fork_site;
 mod hold;
 mod holding;
@@ -85,6 +86,10 @@ fn main() {
         "fork-places" => fork_site::places(&flags),
         "fork-in-handler" => fork_site::in_handler(&flags),
         "fork-leak-for-ever" => fork_site::for_ever(&flags),
+        "exhausting" => {
+            exhausting::exhausting(&flags);
+            return;
+        }
         "leak-all" => leak::all(&flags),
         "leak-without-leader" => leak::without_leader(&flags),
         "leak-some" => leak::some(&flags),

@@ -6,8 +6,8 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::{
     Pattern,
-    group::Group,
     pace::Pace,
+    pressure::{PidRules, Pressure},
     workloads::{Workloads, identity},
 };
 use crate::{
@@ -16,11 +16,12 @@ use crate::{
         time::{epoch_ns, rfc3339},
     },
     engine::View,
-    model::{Identity, Session},
+    model::{Group, Identity, Session},
     report::{
         Cause, CauseKind, Lost, Parent, Rfc3339, SlowReaps, Verdict,
         alert::{Alert, AlertKind, AlertParent, AlertState, SCHEMA},
         metrics::AlertCounts,
+        pids::PidLimit,
         words,
     },
 };
@@ -39,6 +40,7 @@ pub struct Rules {
     pub least_late: u64,
     /// A thing is over when it has not been seen for so long.
     pub over_after_ns: u64,
+    pub pids: PidRules,
     pub silences: Vec<Silence>,
 }
 
@@ -47,7 +49,7 @@ pub struct Rules {
 pub struct Silence {
     /// The short name of the parent.
     pub command: Option<Pattern>,
-    /// The name of the workload.
+    /// The name of the workload; of a limit on processes, its own: the path of a cgroup, the number of a user, or the kind.
     pub workload: Option<Pattern>,
     /// The strongest cause, as JSON has it.
     pub cause: Option<CauseKind>,
@@ -63,6 +65,15 @@ impl Silence {
             && self.workload.as_ref().is_none_or(|pattern| pattern.matches(workload))
             && self.cause.is_none_or(|kind| parent.cause.as_ref().is_some_and(|cause| cause.kind == kind))
     }
+
+    /// A limit has a name, and neither command nor cause.
+    fn covers_limit(&self, limit: &PidLimit, time_ns: i128) -> bool {
+        let name = if limit.name.is_empty() { limit.scope.name() } else { &limit.name };
+        self.until_ns.is_none_or(|until_ns| time_ns < until_ns)
+            && self.command.is_none()
+            && self.cause.is_none()
+            && self.workload.as_ref().is_some_and(|pattern| pattern.matches(name))
+    }
 }
 
 /// The open alerts.
@@ -73,6 +84,7 @@ pub struct Alerts {
     /// How many children each parent had reaped late when it was last seen.
     late: HashMap<Identity, u64>,
     pace: Pace<Option<Group>>,
+    pressure: Pressure,
     /// What had been lost when it was last looked at.
     lost: Lost,
     /// What was lost since, and when it began and last grew.
@@ -102,10 +114,10 @@ struct Loss {
 
 /// The time in the forms that are needed.
 #[derive(Clone, Copy)]
-struct Now {
-    boottime_ns: u64,
-    epoch_ns: i128,
-    text: Rfc3339,
+pub(super) struct Now {
+    pub boottime_ns: u64,
+    pub epoch_ns: i128,
+    pub text: Rfc3339,
 }
 
 impl Alerts {
@@ -115,6 +127,7 @@ impl Alerts {
             open: HashMap::new(),
             late: HashMap::new(),
             pace: Pace::default(),
+            pressure: Pressure::default(),
             lost: Lost::default(),
             loss: None,
             counts: AlertCounts::default(),
@@ -135,11 +148,12 @@ impl Alerts {
         [AlertKind::Leak, AlertKind::Slow].iter().any(|kind| self.open.contains_key(&(*kind, parent)))
     }
 
-    /// What there is to tell of these parents, which live, and of what was lost so far.
+    /// What there is to tell of these parents, which live, of these limits on processes, and of what was lost so far.
     pub fn observe(
         &mut self,
         view: &View<'_>,
         parents: &[Parent],
+        limits: &[PidLimit],
         lost: Lost,
         session: &Session,
         workloads: &Workloads,
@@ -179,6 +193,16 @@ impl Alerts {
         }
         alerts.extend(self.close_what_is_over(now));
         alerts.extend(self.loss(lost, now));
+        let Rules { pids, over_after_ns, silences, .. } = &self.rules;
+        let is_silenced = |limit: &PidLimit| silences.iter().any(|one| one.covers_limit(limit, now.epoch_ns));
+        alerts.extend(self.pressure.observe(
+            limits,
+            *pids,
+            *over_after_ns,
+            now,
+            is_silenced,
+            &mut self.counts,
+        ));
         self.counts.sent += alerts.len() as u64;
         alerts
     }
@@ -273,6 +297,7 @@ impl Alerts {
             id: format!("{}-{since_ns}", AlertKind::Loss.name()),
             text,
             parent: None,
+            pid_limit: None,
             lost,
             lasted_ns: (state == AlertState::Over).then(|| now.boottime_ns.saturating_sub(since_ns)),
         };
@@ -335,6 +360,7 @@ fn alert((kind, whose): (AlertKind, Identity), state: AlertState, open: &Open, n
         id: format!("{}-{}-{}", kind.name(), whose.tgid, whose.start_boottime_ns),
         text: text(kind, state, &open.parent),
         parent: Some(open.parent.clone()),
+        pid_limit: None,
         lost: None,
         lasted_ns: (state == AlertState::Over).then(|| open.seen_ns.saturating_sub(open.since_ns)),
     }

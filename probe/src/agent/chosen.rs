@@ -6,8 +6,11 @@ use std::cmp::Reverse;
 
 use foldhash::{HashMap, HashMapExt, HashSet};
 
-use super::{group::Group, workloads::Workloads};
-use crate::{engine::View, model::Identity};
+use super::workloads::Workloads;
+use crate::{
+    engine::View,
+    model::{Group, Identity},
+};
 
 /// Most parents of one workload, or of those that one user can make up.
 const OF_ONE_GROUP_MAX: usize = 64;

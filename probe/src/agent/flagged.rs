@@ -4,11 +4,11 @@
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::{
-    group::Group,
-    workloads::{Workloads, identity},
+use super::workloads::{Workloads, identity};
+use crate::{
+    model::Group,
+    report::{CauseKind, Parent, Verdict, metrics::FlaggedParent},
 };
-use crate::report::{CauseKind, Parent, Verdict, metrics::FlaggedParent};
 
 /// One workload, or those that one user can make up, get no more than this part of the room: hundreds of theirs do not hide those of
 /// the others.

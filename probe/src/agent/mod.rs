@@ -9,14 +9,15 @@ mod buckets;
 mod cgroups;
 mod chosen;
 mod flagged;
-mod group;
 mod pace;
 mod pattern;
+mod pressure;
 mod tallied;
 mod workloads;
 
 pub use alerts::{Rules, Silence};
 pub use pattern::Pattern;
+pub use pressure::PidRules;
 
 use alerts::Alerts;
 use workloads::Workloads;
@@ -35,6 +36,8 @@ pub struct Limits {
     pub workloads: usize,
     /// Most parents that are named in metrics.
     pub parents: usize,
+    /// Most limits on processes in metrics.
+    pub pid_limits: usize,
     /// A workload without a living parent for so long makes room for another, if there is no other room.
     pub idle_ns: u64,
 }
@@ -104,7 +107,11 @@ impl Agent {
         let walked_ns = engine.walked_ns();
         as_of_walk(&mut parents, session.grace_ns, now_ns.saturating_sub(walked_ns));
         let lost = analysis::lost(view.losses());
-        let alerts = self.alerts.observe(&view, &parents, lost, session, &self.workloads);
+        let mut pids = analysis::pids::all(&view);
+        let alerts = self.alerts.observe(&view, &parents, &pids, lost, session, &self.workloads);
+        let pids_beyond_limit =
+            pids.len().saturating_sub(self.limits.pid_limits) as u64 + view.pids_left_out();
+        pids.truncate(self.limits.pid_limits);
         let (parents, parents_beyond_limit) =
             flagged::flagged(&parents, &self.workloads, self.limits.parents);
         let (cpu_ns, resident_bytes) = cost;
@@ -114,6 +121,8 @@ impl Agent {
             workloads: self.workloads.metrics(&view, walked_ns),
             parents,
             parents_beyond_limit,
+            pids,
+            pids_beyond_limit,
             lost,
             alerts: self.alerts.counts(),
             sinks: Vec::new(),

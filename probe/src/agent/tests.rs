@@ -19,10 +19,11 @@ use crate::{
 
 const SECOND_NS: u64 = 1_000_000_000;
 const GRACE_NS: u64 = 5 * SECOND_NS;
-const LIMITS: Limits = Limits { workloads: 16, parents: 8, idle_ns: 100 * SECOND_NS };
+const LIMITS: Limits = Limits { workloads: 16, parents: 8, pid_limits: 4, idle_ns: 100 * SECOND_NS };
 
 fn rules() -> Rules {
-    Rules { least_unreaped: 1, least_late: 1, over_after_ns: 60 * SECOND_NS, silences: Vec::new() }
+    let pids = PidRules { used_over_percent: 90, exhausted_within_ns: 3_600 * SECOND_NS };
+    Rules { least_unreaped: 1, least_late: 1, over_after_ns: 60 * SECOND_NS, pids, silences: Vec::new() }
 }
 
 fn session() -> Session {

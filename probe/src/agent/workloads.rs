@@ -9,11 +9,11 @@
 
 use foldhash::HashMap;
 
-use super::{Finished, Limits, buckets::buckets, cgroups::Cgroups, group::Group, tallied::Tallied};
+use super::{Finished, Limits, buckets::buckets, cgroups::Cgroups, tallied::Tallied};
 use crate::{
     analysis,
     engine::{Engine, State, Tally, View},
-    model::{CgroupWorkload, ChildCounts, Identity, Workload},
+    model::{CgroupWorkload, ChildCounts, Group, Identity, Workload},
     report::{
         self, Parent,
         metrics::{WorkloadCounts, WorkloadMetrics},

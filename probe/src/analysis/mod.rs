@@ -8,10 +8,12 @@ mod coverage;
 pub mod explain;
 mod finding;
 pub mod fork_site;
+mod growth;
 mod line;
 mod listed;
 mod looking_dead;
 mod note;
+pub mod pids;
 pub mod profile;
 mod sentence;
 pub mod time;
@@ -81,6 +83,7 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
         parents,
         left_running: if view.root().is_some() { left_running(view) } else { Vec::new() },
         look_dead: looking_dead::looking_dead(view, session),
+        pids: pids::pressure(view),
         tracer: tracer(view.tracer_stats()),
     };
     report.headline = sentence::headline(&report);

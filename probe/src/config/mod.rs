@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use error::ConfigError;
 
 use crate::{
-    agent::{Limits, Pattern, Rules, Silence},
+    agent::{Limits, Pattern, PidRules, Rules, Silence},
     cli::{AgentArgs, LinesTo, Listen, nanoseconds},
     report::CauseKind,
 };
@@ -39,6 +39,7 @@ pub struct Config {
     pub grace: Duration,
     pub prometheus: Prometheus,
     pub workloads: Workloads,
+    pub pids: Pids,
     pub alerts: Alerts,
 }
 
@@ -64,6 +65,21 @@ pub struct Workloads {
     /// A workload without a living parent for so long makes room for another, if there is no other room.
     #[serde(with = "value::duration")]
     pub idle_after: Duration,
+}
+
+/// Limits on processes.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pids {
+    /// Most limits with series of their own.
+    #[serde(deserialize_with = "value::within::<_, 0, 256>")]
+    pub max: u64,
+    /// A limit is told of when more than this part of it is in use, in percent.
+    #[serde(deserialize_with = "value::within::<_, 1, 100>")]
+    pub used_over: u64,
+    /// Or when forks will fail within this time if it goes on like this.
+    #[serde(with = "value::duration")]
+    pub exhausted_within: Duration,
 }
 
 /// What a person is told, and where.
@@ -136,6 +152,7 @@ impl Default for Config {
             grace: Duration::from_secs(5),
             prometheus: Prometheus::default(),
             workloads: Workloads::default(),
+            pids: Pids::default(),
             alerts: Alerts::default(),
         }
     }
@@ -150,6 +167,12 @@ impl Default for Prometheus {
 impl Default for Workloads {
     fn default() -> Self {
         Self { max: 100, max_parents: 64, idle_after: Duration::from_secs(600) }
+    }
+}
+
+impl Default for Pids {
+    fn default() -> Self {
+        Self { max: 32, used_over: 90, exhausted_within: Duration::from_secs(3_600) }
     }
 }
 
@@ -209,6 +232,7 @@ impl Config {
         Limits {
             workloads: self.workloads.max as usize,
             parents: self.workloads.max_parents as usize,
+            pid_limits: self.pids.max as usize,
             idle_ns: nanoseconds(self.workloads.idle_after),
         }
     }
@@ -224,6 +248,10 @@ impl Config {
             least_unreaped: self.alerts.least_unreaped,
             least_late: self.alerts.least_late,
             over_after_ns: nanoseconds(self.alerts.over_after),
+            pids: PidRules {
+                used_over_percent: self.pids.used_over,
+                exhausted_within_ns: nanoseconds(self.pids.exhausted_within),
+            },
             silences: self.alerts.silence.iter().map(silence).collect(),
         }
     }

@@ -24,6 +24,7 @@ fn every_key_can_be_set_and_what_is_printed_means_the_same() {
     let text = "interval = \"5s\"\ngrace = \"250ms\"\n\
                 [prometheus]\nlisten = \"[::1]:9000\"\n\
                 [workloads]\nmax = 7\nmax_parents = 3\nidle_after = \"1m 30s\"\n\
+                [pids]\nmax = 5\nused_over = 80\nexhausted_within = \"30m\"\n\
                 [alerts]\noutput = \"/var/log/reapwatch.jsonl\"\nleast_unreaped = 10\nleast_late = 5\n\
                 over_after = \"2m\"\n\
                 [[alerts.silence]]\ncommand = \"cron*\"\ncause = \"never_waits\"\n\
@@ -31,9 +32,10 @@ fn every_key_can_be_set_and_what_is_printed_means_the_same() {
     let config = Config::parse(text).expect("valid");
     assert_eq!((config.interval, config.grace), (Duration::from_secs(5), Duration::from_millis(250)));
     assert_eq!(config.prometheus.listen.to_string(), "[::1]:9000");
-    assert_eq!(config.limits(), Limits { workloads: 7, parents: 3, idle_ns: 90_000_000_000 });
+    assert_eq!(config.limits(), Limits { workloads: 7, parents: 3, pid_limits: 5, idle_ns: 90_000_000_000 });
     let rules = config.rules();
     assert_eq!((rules.least_unreaped, rules.least_late, rules.over_after_ns), (10, 5, 120_000_000_000));
+    assert_eq!((rules.pids.used_over_percent, rules.pids.exhausted_within_ns), (80, 1_800_000_000_000));
     assert_eq!(rules.silences[0].cause, Some(CauseKind::NeverWaits));
     assert_eq!(rules.silences[1].until_ns, Some(1_798_761_599_000_000_000));
     for config in [config, Config::default()] {

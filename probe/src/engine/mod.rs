@@ -13,6 +13,7 @@ mod histogram;
 mod kill;
 mod lifecycle;
 mod parent;
+mod pids;
 mod process;
 mod provenance;
 mod reconcile;
@@ -37,6 +38,8 @@ pub use histogram::Histogram;
 use kill::Kills;
 pub use kill::{Killed, KilledBy};
 pub use parent::{AT_SPAWN_NS, Ledger, Parent};
+use pids::Pids;
+pub use pids::{PidUse, PidZombies};
 pub use process::{LooksDead, Process, State};
 pub use provenance::{Provenance, Provenances};
 use released::Released;
@@ -83,6 +86,7 @@ pub struct Engine {
     finished_in_kernel: FinishedParents,
     finished_in_cgroups: Vec<FinishedInCgroup>,
     tracer_stats: TracerStats,
+    pids: Pids,
     not_followed: u64,
     /// When all counters were last read.
     read_ns: Option<u64>,
@@ -139,6 +143,7 @@ impl Engine {
                 }
                 self.losses = losses;
             }
+            Input::PidLimits(limits) => self.pids.read(*limits),
             Input::TracerStats(tracer_stats) => self.tracer_stats = *tracer_stats,
             Input::End { time_ns } => self.ended_ns = time_ns,
         }
@@ -175,6 +180,11 @@ impl Engine {
     /// What the tracer itself costs and holds, as last told.
     pub fn tracer_stats(&self) -> &TracerStats {
         &self.tracer_stats
+    }
+
+    /// Start of the window, and its end or the last input.
+    pub fn window(&self) -> (u64, u64) {
+        (self.begin.time_ns, self.ended_ns)
     }
 
     /// When the window ended, or the time of the last input.

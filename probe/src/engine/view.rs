@@ -90,7 +90,7 @@ impl View<'_> {
 
     /// Start of the window, and its end or the last input.
     pub fn window(&self) -> (u64, u64) {
-        (self.engine.begin.time_ns, self.engine.ended_ns)
+        self.engine.window()
     }
 
     /// Everything lost, our own bounds included.

@@ -4,7 +4,7 @@
 
 use super::{
     Begin, Counters, DeadChild, Evidence, FinishedInCgroup, FinishedParents, Identity, LifecycleEvent,
-    Losses, ProcessInfo, Site, Snapshot, Task, TracerStats, Workload,
+    Losses, PidLimits, ProcessInfo, Site, Snapshot, Task, TracerStats, Workload,
 };
 
 /// All the engine is ever told.
@@ -53,6 +53,8 @@ pub enum Input {
         time_ns: u64,
         losses: Losses,
     },
+    /// Limits on how many processes there can be, and what is used of them.
+    PidLimits(Box<PidLimits>),
     TracerStats(Box<TracerStats>),
     /// The window is closed.
     End {

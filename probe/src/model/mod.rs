@@ -7,11 +7,13 @@ mod condition;
 mod counters;
 mod evidence;
 mod fork_site;
+mod group;
 mod identity;
 mod input;
 mod kill;
 mod lifecycle;
 mod losses;
+mod pid_limits;
 mod process_info;
 mod session;
 mod signals;
@@ -30,11 +32,13 @@ pub use evidence::{
     Wait, WaitTarget,
 };
 pub use fork_site::{Depth, FRAMES_MAX, Frame, FrameKind, NAME_MAX, SITES_MAX, Site};
+pub use group::Group;
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;
 pub use kill::{Kill, Killer, SIGNAL_MAX};
 pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;
+pub use pid_limits::{CGROUP_PATH_MAX, PID_LIMITS_MAX, PID_LIMITS_OF_MAX, PidLimit, PidLimits, PidScope};
 pub use process_info::{COMMAND_LINE_MAX, Description, ProcessInfo};
 pub use session::{Begin, Coverage, DEFAULT_GRACE_NS, Hooks, Scope, Session, TimeAnchor};
 pub use signals::SignalMasks;

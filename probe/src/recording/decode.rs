@@ -11,7 +11,9 @@ use super::{
     evidence::{decode_evidence, decode_signal_masks},
     fork_site::decode_fork_sites,
     kill::decode_killed,
-    kind, tracer_stats,
+    kind,
+    pid_limits::decode_pid_limits,
+    tracer_stats,
     workload::decode_workload,
 };
 use crate::model::{
@@ -205,6 +207,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::FINISHED_IN_CGROUPS => decode_finished_in_cgroups(from),
         kind::FINISHED_PARENTS => decode_finished_parents(from).map(Input::FinishedParents),
         kind::LOSSES => decode_losses(from),
+        kind::PID_LIMITS => decode_pid_limits(from).map(|limits| Input::PidLimits(Box::new(limits))),
         kind::UPKEEP => {
             tracer_stats::decode_upkeep(from).map(|tracer_stats| Input::TracerStats(Box::new(tracer_stats)))
         }

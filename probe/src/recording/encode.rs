@@ -10,6 +10,7 @@ use super::{
     fork_site::{put_fork_site, put_site},
     kill::put_kill,
     kind,
+    pid_limits::put_pid_limits,
     workload::put_workload,
 };
 use crate::model::{
@@ -199,6 +200,10 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
                 out.put_u64_le(value);
             }
             kind::LOSSES
+        }
+        Input::PidLimits(limits) => {
+            put_pid_limits(out, limits);
+            kind::PID_LIMITS
         }
         Input::TracerStats(tracer_stats) => {
             out.put_u64_le(tracer_stats.cpu_ns);

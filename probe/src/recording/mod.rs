@@ -17,6 +17,7 @@ mod fork_site;
 mod frames;
 mod kill;
 mod kind;
+mod pid_limits;
 mod reader;
 mod tracer_stats;
 mod workload;

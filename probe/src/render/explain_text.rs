@@ -64,6 +64,12 @@ pub fn page(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<
         writeln!(out)?;
         unreaped(out, page, view)?;
     }
+    for (place, limit) in page.pid_limits.iter().enumerate() {
+        if place == 0 {
+            writeln!(out, "\n{}", view.paint("1", "Limits on processes that it is under:"))?;
+        }
+        indented(out, &escape(&words::pid_limit(limit)), view)?;
+    }
     for sentence in &page.not_covered {
         writeln!(out)?;
         for line in wrap(&escape(sentence), view.width) {
@@ -215,6 +221,7 @@ mod tests {
             parent,
             unreaped: [vec![killed], vec![child; 10]].concat(),
             unreaped_more: 1,
+            pid_limits: Vec::new(),
         }
     }
 

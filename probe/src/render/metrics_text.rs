@@ -15,6 +15,7 @@ use super::terminal::escape;
 use crate::report::{
     Verdict, Workload,
     metrics::{BOUNDS_NS, Buckets, FlaggedParent, Metrics, WorkloadMetrics},
+    pids::PidLimit,
 };
 
 /// Longest value of a label, in characters.
@@ -116,6 +117,7 @@ impl Collector for Page {
             [(Labels::new(), metrics.parents_beyond_limit)],
         )?;
         leaks(&mut to, &metrics.parents)?;
+        pids(&mut to, &metrics.pids, metrics.pids_beyond_limit)?;
         own(&mut to, metrics)
     }
 }
@@ -147,6 +149,57 @@ fn leaks(to: &mut DescriptorEncoder<'_>, parents: &[FlaggedParent]) -> fmt::Resu
         Info::new(labels).encode(family.encode_family(&Labels::new())?)?;
     }
     Ok(())
+}
+
+/// How near the limits on processes are.
+fn pids(to: &mut DescriptorEncoder<'_>, limits: &[PidLimit], beyond_limit: u64) -> fmt::Result {
+    let of = |limit: &PidLimit| vec![("scope", limit.scope.name().to_owned()), ("name", label(&limit.name))];
+    gauge(
+        to,
+        ("reapwatch_pids_used", None),
+        "Processes and threads, zombies included, that count against a limit",
+        limits.iter().map(|limit| (of(limit), limit.used)),
+    )?;
+    gauge(
+        to,
+        ("reapwatch_pids_limit", None),
+        "How many there may be",
+        limits.iter().map(|limit| (of(limit), limit.limit)),
+    )?;
+    gauge(
+        to,
+        ("reapwatch_pids_zombies", None),
+        "Zombies among them; of a cgroup and of a user, those of the parents that were looked at",
+        limits.iter().filter_map(|limit| Some((of(limit), limit.zombies?))),
+    )?;
+    counter(
+        to,
+        "reapwatch_pids_forks_refused",
+        "Forks that the limit of a cgroup has made fail since the cgroup was made",
+        limits.iter().filter_map(|limit| Some((of(limit), limit.refused?))),
+    )?;
+    let bounds =
+        limits.iter().filter_map(|limit| Some((limit, limit.exhausted_in?))).flat_map(|(limit, ends)| {
+            let bounded = |bound: &str, at: f64| {
+                let mut labels = of(limit);
+                labels.push(("bound", bound.to_owned()));
+                (labels, at)
+            };
+            let latest = ends.latest_ns.map_or(f64::INFINITY, seconds);
+            [bounded("earliest", seconds(ends.earliest_ns)), bounded("latest", latest)]
+        });
+    gauge(
+        to,
+        ("reapwatch_pids_exhausted_in", Some(&Unit::Seconds)),
+        "When forks will fail if a limit fills up as it does now, with 95 % confidence; none where no growth can be told from chance",
+        bounds,
+    )?;
+    gauge(
+        to,
+        ("reapwatch_pids_beyond_limit", None),
+        "How many more limits there are, and processes and cgroups that were not looked at",
+        [(Labels::new(), beyond_limit)],
+    )
 }
 
 /// What was lost, and what the agent itself does and costs.

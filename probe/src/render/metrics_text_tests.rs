@@ -31,6 +31,8 @@ fn metrics(workloads: Vec<WorkloadMetrics>, parents: Vec<FlaggedParent>) -> Arc<
         workloads,
         parents,
         parents_beyond_limit: 4,
+        pids: Vec::new(),
+        pids_beyond_limit: 0,
         lost: Lost { events: 7, ..Lost::default() },
         alerts: AlertCounts { sent: 9, ..AlertCounts::default() },
         sinks: vec![SinkDrops { sink: "/a".into(), no_room: 3, failed: 0 }],
@@ -147,4 +149,38 @@ fn open_metrics_is_given_to_who_likes_it_best() {
     }
     let page = page(&metrics(Vec::new(), Vec::new()), MetricsFormat::OpenMetrics).expect("a page");
     assert!(page.ends_with("# EOF\n"), "{page}");
+}
+
+#[test]
+fn limits_on_processes_have_their_use_and_the_interval_of_the_forecast() {
+    let limit = |name: &str, exhausted_in| PidLimit {
+        scope: crate::report::pids::PidScope::Cgroup,
+        name: name.into(),
+        used: 7,
+        limit: 10,
+        zombies: Some(3),
+        most_zombies: None,
+        refused: Some(2),
+        growth: None,
+        exhausted_in,
+    };
+    let ends = |latest_ns| Some(crate::report::pids::ExhaustedIn { earliest_ns: 1_500_000_000, latest_ns });
+    let mut all = Arc::unwrap_or_clone(metrics(Vec::new(), Vec::new()));
+    all.pids =
+        vec![limit("/a\n\u{202e}", ends(Some(2_000_000_000))), limit("/b", ends(None)), limit("/c", None)];
+    all.pids_beyond_limit = 9;
+    let page = text_of(&Arc::new(all));
+    for line in [
+        "reapwatch_pids_used{scope=\"cgroup\",name=\"/b\"} 7",
+        "reapwatch_pids_limit{scope=\"cgroup\",name=\"/b\"} 10",
+        "reapwatch_pids_zombies{scope=\"cgroup\",name=\"/b\"} 3",
+        "reapwatch_pids_forks_refused_total{scope=\"cgroup\",name=\"/b\"} 2",
+        "reapwatch_pids_exhausted_in_seconds{scope=\"cgroup\",name=\"/b\",bound=\"earliest\"} 1.5",
+        "reapwatch_pids_exhausted_in_seconds{scope=\"cgroup\",name=\"/b\",bound=\"latest\"} +Inf",
+        "reapwatch_pids_beyond_limit 9",
+    ] {
+        assert!(page.lines().any(|one| one == line), "{line}: {page}");
+    }
+    assert!(page.contains("name=\"/a\\\\x0a\\\\u{202e}\",bound=\"latest\"} 2"), "{page}");
+    assert_eq!(page.matches("bound=").count(), 4, "no growth, no forecast");
 }

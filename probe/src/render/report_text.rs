@@ -10,6 +10,7 @@ use super::{
 };
 use crate::report::{
     Finding, Parent, Report, Verdict,
+    pids::{PRESSING_PERCENT, PRESSING_WITHIN_NS},
     words::{self, called, count, duration, fitting, in_namespace},
 };
 
@@ -17,6 +18,8 @@ use crate::report::{
 const ROWS_MAX: usize = 20;
 /// Maximum number of healthy rows in the table: they are context, not news.
 const HEALTHY_ROWS_MAX: usize = 5;
+/// Maximum number of limits on processes that are told of, though all are pressing.
+const PID_LIMITS_MAX: usize = 4;
 /// The width of the narrowest layout.
 const WIDTH_MIN: usize = 80;
 
@@ -39,6 +42,7 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
     }
     left_running(out, report, view)?;
     looking_dead(out, report, view)?;
+    pids(out, report, view)?;
     missing(out, report, view)?;
     writeln!(out)?;
     let footer = format!(
@@ -262,6 +266,27 @@ fn looking_dead(out: &mut impl Write, report: &Report, view: View) -> io::Result
         writeln!(out, "  … and {} more", count((report.look_dead.len() - ROWS_MAX) as u64))?;
     }
     indented(out, "`reapwatch explain PID` says what one waits for and what it still holds", view)
+}
+
+/// The limit on processes that makes forks fail first, and the others that are pressing.
+fn pids(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let Some(pids) = &report.pids else { return Ok(()) };
+    let mut is_first = true;
+    for limit in pids.limits.iter().take(PID_LIMITS_MAX) {
+        let is_pressing = limit.is_pressing(PRESSING_PERCENT, PRESSING_WITHIN_NS);
+        if !is_first && !is_pressing {
+            break;
+        }
+        if is_first {
+            writeln!(out)?;
+        }
+        is_first = false;
+        let text = format!("PIDs: {}", escape(&words::pid_limit(limit)));
+        for line in wrap(&text, view.width) {
+            writeln!(out, "{}", if is_pressing { view.paint("1;31", &line) } else { line })?;
+        }
+    }
+    Ok(())
 }
 
 fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::report::{
     LeftRunning, LookingDead, LookingDeadKind, Named, Report, Verdict,
+    pids::{ExhaustedIn, Growth, PidLimit, PidPressure, PidScope, ZombieHolder},
     sample::{parent, sample},
 };
 
@@ -35,6 +36,47 @@ fn a_leak_is_said_in_one_sentence_then_in_a_table_then_why() {
       fix: call waitpid for each child
 
     Watched for 1 m 0 s; 100 died, 0 reaped, 100 unreaped; reaps exact (r).
+    ");
+}
+
+/// A limit on processes that fills up.
+fn limit(name: &str, used: u64) -> PidLimit {
+    let parent = Named { pid: 4242, ns_pid: None, comm: "py\u{1b}".into() };
+    PidLimit {
+        scope: PidScope::Cgroup,
+        name: name.into(),
+        used,
+        limit: 1_000,
+        zombies: Some(700),
+        most_zombies: Some(ZombieHolder { parent, zombies: 650 }),
+        refused: Some(0),
+        growth: Some(Growth { least_per_hour: 5_000, most_per_hour: 9_001 }),
+        exhausted_in: Some(ExhaustedIn { earliest_ns: 80_000_000_000, latest_ns: Some(144_000_000_000) }),
+    }
+}
+
+#[test]
+fn the_limit_that_bites_first_is_told_and_others_only_where_they_are_pressing() {
+    let mut report = sample(Vec::new());
+    let idle = PidLimit { growth: None, exhausted_in: None, ..limit("/idle", 10) };
+    let full = PidLimit {
+        scope: PidScope::User,
+        zombies: Some(0),
+        most_zombies: None,
+        exhausted_in: Some(ExhaustedIn { earliest_ns: 0, latest_ns: Some(0) }),
+        ..limit("1000", 1_000)
+    };
+    let limits = vec![limit("/a\u{202e}.service", 800), full, idle];
+    report.pids = Some(PidPressure { limits, more: 0, left_out: 0 });
+    insta::assert_snapshot!(render(&report, 80), @r"
+
+
+    PIDs: 800 of 1,000 (80 %) of pids.max of the cgroup /a\u{202e}.service in use,
+    700 of them zombies, most of py\x1b (pid 4242); 83 to 151 more each minute: if
+    that goes on, forks fail in 1 m 20 s to 2 m 24 s
+    PIDs: 1,000 of 1,000 (100 %) of RLIMIT_NPROC of user 1000 in use; forks fail now
+
+    Watched for 1 m 0 s; 0 died, 0 reaped; reaps exact (r).
     ");
 }
 

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{Cause, Lost, Rfc3339, Verdict, Workload};
+use super::{Cause, Lost, Rfc3339, Verdict, Workload, pids::PidLimit};
 
 /// The value of `schema`; changes only when a field changes its meaning or goes.
 pub const SCHEMA: &str = "reapwatch.alert/1";
@@ -24,9 +24,12 @@ pub struct Alert {
     pub id: String,
     /// It in one sentence.
     pub text: String,
-    /// The workload and the parent it is about; absent for `loss`.
+    /// The workload and the parent it is about; absent for `loss` and `pids`.
     #[serde(flatten)]
     pub parent: Option<AlertParent>,
+    /// The limit on processes that it is about, as it was when it was last pressing; absent but for `pids`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid_limit: Option<PidLimit>,
     /// What was lost since the last line about losses; absent but for `loss`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<Lost>,
@@ -72,6 +75,8 @@ pub enum AlertKind {
     Slow,
     /// reapwatch lost inputs: counts may be too low, and causes may be missing.
     Loss,
+    /// A limit on processes is nearly reached, or will be soon.
+    Pids,
 }
 
 impl AlertKind {
@@ -81,6 +86,7 @@ impl AlertKind {
             Self::Leak => "leak",
             Self::Slow => "slow",
             Self::Loss => "loss",
+            Self::Pids => "pids",
         }
     }
 }

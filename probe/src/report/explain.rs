@@ -41,6 +41,9 @@ pub struct Explanation {
     pub unreaped: Vec<UnreapedChild>,
     /// How many more there are.
     pub unreaped_more: u64,
+    /// The limits on processes that this parent is under, the one first that makes forks fail first.
+    /// Empty where they were not read.
+    pub pid_limits: Vec<super::pids::PidLimit>,
 }
 
 /// The process that was asked for.

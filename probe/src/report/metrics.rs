@@ -5,7 +5,7 @@
 
 use std::ops::AddAssign;
 
-use super::{CauseKind, Lost, Rfc3339, Verdict, Workload};
+use super::{CauseKind, Lost, Rfc3339, Verdict, Workload, pids::PidLimit};
 
 /// Upper bounds of the histograms, in ns, from 66 µs to 18 minutes: powers of two, because there the kernel's own buckets begin
 /// and end, so that each count is exact. Each bucket is four times as wide as the one before.
@@ -38,6 +38,10 @@ pub struct Metrics {
     pub parents: Vec<FlaggedParent>,
     /// How many more of those there are.
     pub parents_beyond_limit: u64,
+    /// The limits on processes, the one first that makes forks fail first.
+    pub pids: Vec<PidLimit>,
+    /// How many more of those there are, and how many processes and cgroups could not be looked at.
+    pub pids_beyond_limit: u64,
     /// What was lost since the counts began, by reason.
     pub lost: Lost,
     /// Alerts so far.

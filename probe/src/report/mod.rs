@@ -15,6 +15,7 @@ mod fork_site;
 mod ledger;
 pub mod metrics;
 mod parent;
+pub mod pids;
 pub mod profile;
 pub mod reap;
 mod tracer;
@@ -88,6 +89,9 @@ pub struct Report {
     /// most 64.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub look_dead: Vec<LookingDead>,
+    /// How near the limits on processes are; absent where they were not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<pids::PidPressure>,
     /// What the tracer itself cost, and how full its maps were.
     pub tracer: Tracer,
 }

@@ -71,6 +71,7 @@ pub fn sample(parents: Vec<Parent>) -> Report {
         parents,
         left_running: Vec::new(),
         look_dead: Vec::new(),
+        pids: None,
     }
 }
 
@@ -84,6 +85,7 @@ pub fn alert(text: &str) -> alert::Alert {
         id: "loss-1".into(),
         text: text.into(),
         parent: None,
+        pid_limit: None,
         lost: Some(Lost::default()),
         lasted_ns: None,
     }

@@ -6,6 +6,7 @@
 use super::{
     LookingDeadKind, Parent, SlowReaps,
     explain::{KilledBy, Sender},
+    pids::{ExhaustedIn, Growth, PidLimit, PidScope},
 };
 
 /// The name of a parent, with its pid and unit.
@@ -66,6 +67,69 @@ pub fn looking_dead(kind: LookingDeadKind) -> &'static str {
             "its main thread has ended, so ps shows Z, and its other threads live: it still runs and holds what it held"
         }
     }
+}
+
+/// How near a limit on processes is, who holds most of it, and when forks will fail.
+pub fn pid_limit(limit: &PidLimit) -> String {
+    let what = pid_limit_name(limit);
+    let (used, most) = (count(limit.used), count(limit.limit));
+    let mut text = format!("{used} of {most} ({} %) of {what} in use", limit.percent());
+    if let Some(zombies) = limit.zombies.filter(|zombies| *zombies > 0) {
+        text.push_str(&format!(", {} of them zombies", count(zombies)));
+    }
+    if let Some(most) = &limit.most_zombies {
+        let parent = &most.parent;
+        text.push_str(&format!(
+            ", most of {} (pid {}{})",
+            called(&parent.comm),
+            parent.pid,
+            in_namespace(parent.ns_pid)
+        ));
+    }
+    text.push_str("; ");
+    text.push_str(&forecast(limit.growth, limit.exhausted_in));
+    text
+}
+
+/// What helps at once against a limit on processes that is mostly full of zombies of one parent.
+pub fn pid_limit_now(limit: &PidLimit) -> Option<String> {
+    let most = limit.most_zombies.as_ref().filter(|most| most.zombies >= limit.used / 2)?;
+    Some(format!("`reapwatch reap {}` has that parent reap them without a restart", most.parent.pid))
+}
+
+/// Which limit on processes it is.
+pub fn pid_limit_name(limit: &PidLimit) -> String {
+    match limit.scope {
+        PidScope::PidMax => "kernel.pid_max".into(),
+        PidScope::ThreadsMax => "kernel.threads-max".into(),
+        PidScope::Cgroup => format!("pids.max of the cgroup {}", limit.name),
+        PidScope::User => format!("RLIMIT_NPROC of user {}", limit.name),
+    }
+}
+
+fn forecast(growth: Option<Growth>, exhausted_in: Option<ExhaustedIn>) -> String {
+    match (growth, exhausted_in) {
+        (_, Some(ExhaustedIn { latest_ns: Some(0), .. })) => "forks fail now".into(),
+        (Some(growth), Some(ExhaustedIn { earliest_ns, latest_ns })) => {
+            let when = match latest_ns {
+                Some(latest_ns) => format!("in {} to {}", duration(earliest_ns), duration(latest_ns)),
+                None => format!("in {} at the earliest", duration(earliest_ns)),
+            };
+            format!("{}: if that goes on, forks fail {when}", rate(growth))
+        }
+        _ => "no growth that is more than chance".into(),
+    }
+}
+
+fn rate(growth: Growth) -> String {
+    let Growth { least_per_hour, most_per_hour } = growth;
+    let (unit, per_hour) = match most_per_hour {
+        0..300 => ("hour", 1),
+        300..18_000 => ("minute", 60),
+        _ => ("second", 3_600),
+    };
+    let (least, most) = (least_per_hour / per_hour, most_per_hour.div_ceil(per_hour));
+    format!("{} to {} more each {unit}", count(least), count(most))
 }
 
 /// Who killed the process with this pid, as in "killed by …".

@@ -23,6 +23,10 @@ pub trait Source {
     /// A question: what are these suspects doing? The answers are inputs of a later batch, only what has changed since the
     /// last answer. Each is looked at at most once a second, whoever asks more often. A recording has its answers.
     fn look_closer(&mut self, _suspects: &[Task]) {}
+
+    /// A question: how many processes may there be, of the host and of these processes, and how many are there? The answer is an
+    /// input of a later batch. A recording has its answers.
+    fn read_pid_limits(&mut self, _of: &[Task]) {}
 }
 
 /// What a source hands over at a time.

@@ -95,6 +95,7 @@ pub fn explain(
         parent,
         unreaped,
         unreaped_more,
+        pid_limits: super::pids::of(view, explained.identity),
     }
 }
 

@@ -258,8 +258,27 @@ fn finished_in_cgroup() -> impl Strategy<Value = FinishedInCgroup> {
     )
 }
 
+fn pid_limits() -> impl Strategy<Value = PidLimits> {
+    let scope = prop_oneof![
+        Just(PidScope::PidMax),
+        Just(PidScope::ThreadsMax),
+        vec(any::<u8>(), 0..9).prop_map(PidScope::Cgroup),
+        any::<u32>().prop_map(PidScope::User),
+    ];
+    let limit = (scope, tally(), tally(), option::of(tally()))
+        .prop_map(|(scope, used, limit, refused)| PidLimit { scope, used, limit, refused });
+    (time(), vec(limit, 1..4), vec((task(), vec(any::<u16>(), 0..2)), 0..4), tally()).prop_map(
+        |(time_ns, limits, under, left_out)| {
+            let places = |places: Vec<u16>| places.iter().map(|one| one % limits.len() as u16).collect();
+            let under = under.into_iter().map(|(task, under)| (task.identity, places(under))).collect();
+            PidLimits { time_ns, limits, under, left_out }
+        },
+    )
+}
+
 pub fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
+        pid_limits().prop_map(|limits| Input::PidLimits(Box::new(limits))),
         (time(), scope(), coverage()).prop_map(|(time_ns, scope, coverage)| Input::Begin(Begin {
             time_ns,
             scope,

@@ -113,6 +113,8 @@ fn metrics(cpu_ns: u64) -> Metrics {
         workloads: Vec::new(),
         parents: Vec::new(),
         parents_beyond_limit: 0,
+        pids: Vec::new(),
+        pids_beyond_limit: 0,
         lost: Lost::default(),
         alerts: AlertCounts::default(),
         sinks: Vec::new(),

@@ -15,7 +15,7 @@ use std::{
 
 use probe_common::settings::cgroup_level;
 
-use super::{evidence::Freezers, workload::workload_in};
+use super::{cgroup_mounts, workload::workload_in};
 use crate::model::Workload;
 
 /// The kernel gives the root of a hierarchy this inode; the root of a cgroup namespace has another.
@@ -46,8 +46,9 @@ pub struct Cgroups {
 impl CgroupTree {
     /// `None` where the hierarchy cannot be seen from its root.
     pub fn open() -> Option<Self> {
-        let root = Freezers::learn().unified()?.to_owned();
-        (fs::metadata(&root).ok()?.ino() == ROOT_INODE).then_some(Self { root })
+        let (mounts, _) = cgroup_mounts::mounts(&cgroup_mounts::mountinfo(), b"");
+        let is_root = |at: &PathBuf| fs::metadata(at).is_ok_and(|found| found.ino() == ROOT_INODE);
+        mounts.into_iter().map(|mount| mount.at).find(is_root).map(|root| Self { root })
     }
 
     /// Looks at all that there are now.

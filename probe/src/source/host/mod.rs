@@ -3,12 +3,14 @@
 //! Must not know eBPF: `bpf` may ask this room, not the other way round.
 
 pub mod cgroup;
+pub mod cgroup_mounts;
 pub mod cgroup_tree;
 pub mod clock;
 pub mod condition;
 pub mod evidence;
 pub mod fork_site;
 pub mod namespace;
+pub mod pid_limits;
 pub mod privileges;
 pub mod process_directory;
 pub mod process_info;

@@ -14,8 +14,8 @@ use super::Host;
 use crate::{
     model::{
         Counters, DeadChild, Description, Evidence, FinishedInCgroup, FinishedParents, Identity,
-        LifecycleEvent, Losses, Precision, Readiness, ReapHow, Snapshot, Stage, Task, TaskEntry, TaskState,
-        TracerStats, WaitStatus,
+        LifecycleEvent, Losses, PidLimits, Precision, Readiness, ReapHow, Snapshot, Stage, Task, TaskEntry,
+        TaskState, TracerStats, WaitStatus,
     },
     source::{
         SetupError,
@@ -175,6 +175,10 @@ impl Host for FakeHost {
         self.walks.set(self.walks.get() + 1);
         let writers = Writers { tasks: vec![task(77)], is_cut: false };
         pipes.iter().map(|pipe| (*pipe, writers.clone())).collect()
+    }
+
+    fn pid_limits(&mut self, _of: &[Task]) -> PidLimits {
+        PidLimits { time_ns: self.now_ns(), ..PidLimits::default() }
     }
 }
 

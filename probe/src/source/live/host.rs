@@ -13,7 +13,7 @@ use super::interpreters::Interpreters;
 use crate::{
     model::{
         Counters, DeadChild, Description, Evidence, FinishedInCgroup, FinishedParents, Input, LifecycleEvent,
-        Losses, Snapshot, Task, TaskState, TracerStats,
+        Losses, PidLimits, Snapshot, Task, TaskState, TracerStats,
     },
     source::{
         SetupError,
@@ -23,7 +23,7 @@ use crate::{
             clock,
             evidence::{self, Writers},
             fork_site::{Sites, Stack},
-            process_info, self_usage,
+            pid_limits, process_info, self_usage,
         },
         wakeups::Wakeups,
     },
@@ -82,6 +82,8 @@ pub trait Host {
     fn evidence(&self, task: &Task) -> Option<Evidence>;
     /// Who could write to these pipes, which these processes read from.
     fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers>;
+    /// How many processes there may be, of the host and of these processes, and how many there are.
+    fn pid_limits(&mut self, of: &[Task]) -> PidLimits;
 }
 
 /// The host that we run on.
@@ -90,6 +92,7 @@ pub struct ThisHost {
     wakeups: Wakeups,
     proc: process_info::Reader,
     suspects: evidence::Reader,
+    pid_limits: pid_limits::Reader,
     /// `None` until the first stack comes.
     sites: Option<Sites>,
     sites_missed: u64,
@@ -106,6 +109,7 @@ impl ThisHost {
             wakeups,
             proc: process_info::Reader::open(),
             suspects: evidence::Reader::open(),
+            pid_limits: pid_limits::Reader::open(),
             sites: None,
             sites_missed: 0,
             interpreters: Interpreters::default(),
@@ -261,5 +265,9 @@ impl Host for ThisHost {
 
     fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers> {
         self.suspects.pipe_writers(pipes, readers)
+    }
+
+    fn pid_limits(&mut self, of: &[Task]) -> PidLimits {
+        self.pid_limits.read(of)
     }
 }

@@ -208,4 +208,9 @@ impl<H: Host> Source for Live<H> {
         self.pending.extend(self.suspects.look(&self.host, suspects, turn));
         self.host.look_closer(suspects);
     }
+
+    fn read_pid_limits(&mut self, of: &[Task]) {
+        let limits = self.host.pid_limits(of);
+        self.pending.push((limits.time_ns, Input::PidLimits(Box::new(limits))));
+    }
 }

@@ -11,10 +11,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::source::host::{namespace, process_directory::bounded};
+use crate::source::host::{
+    cgroup_mounts::{self, Mount, has},
+    namespace,
+};
 
-/// Longest mountinfo file read.
-const MOUNTINFO_MAX: usize = 1 << 20;
 /// Longest cgroup.events or freezer.state read.
 const STATE_MAX: u64 = 256;
 
@@ -30,33 +31,15 @@ pub struct Freezers {
 impl Freezers {
     pub fn learn() -> Self {
         let sees_root = namespace::is_initial("cgroup").unwrap_or(false);
-        Self { sees_root, ..Self::parse(&bounded(Path::new("/proc/self/mountinfo"), MOUNTINFO_MAX)) }
-    }
-
-    /// Where the unified hierarchy is mounted, if from its root on.
-    pub fn unified(&self) -> Option<&Path> {
-        self.unified.as_deref()
+        Self { sees_root, ..Self::parse(&cgroup_mounts::mountinfo()) }
     }
 
     /// The first mount of each kind that shows the hierarchy from its root on.
     pub fn parse(mountinfo: &[u8]) -> Self {
-        let mut found = Self::default();
-        for line in mountinfo.split(|byte| *byte == b'\n') {
-            let mut words = line.split(|byte| *byte == b' ');
-            let (Some(b"/"), Some(mount_point)) = (words.nth(3), words.next()) else { continue };
-            let mut words = words.skip_while(|word| *word != b"-").skip(1);
-            let (Some(kind), Some(_source), Some(options)) = (words.next(), words.next(), words.next())
-            else {
-                continue;
-            };
-            let place = match kind {
-                b"cgroup2" => &mut found.unified,
-                b"cgroup" if has(options, b"freezer") => &mut found.v1,
-                _ => continue,
-            };
-            place.get_or_insert_with(|| PathBuf::from(OsStr::from_bytes(&unescaped(mount_point))));
-        }
-        found
+        let (unified, v1) = cgroup_mounts::mounts(mountinfo, b"freezer");
+        let first =
+            |mounts: Vec<Mount>| mounts.into_iter().find(|mount| mount.root == b"/").map(|mount| mount.at);
+        Self { unified: first(unified), v1: first(v1), sees_root: false }
     }
 
     /// Whether the process with this cgroup file is frozen; `None` where that cannot be told.
@@ -130,24 +113,6 @@ fn frozen_in_state(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// Whether it is one of the words between commas.
-fn has(list: &[u8], word: &[u8]) -> bool {
-    list.split(|byte| *byte == b',').any(|one| one == word)
-}
-
-/// A path of a mountinfo file, where `\` and three octal digits are a byte.
-fn unescaped(path: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((first, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| *first == b'\\');
-        let byte = octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &after[3..] } else { after };
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +131,6 @@ mod tests {
         for damaged in [&b""[..], b"1 2 3\n", b"1 2 3 / /a - cgroup2", b"\\", b"1 2 3 / /a cgroup2 a rw"] {
             assert_eq!(Freezers::parse(damaged), Freezers::default());
         }
-        assert_eq!(unescaped(b"a\\04\\0401\\777\\"), b"a\\04 1\\777\\");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Must not know what is bounded.
 
-use crate::model::Workload;
+use super::Workload;
 
 /// Who shares a bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
