@@ -10,11 +10,11 @@ use foldhash::HashMap;
 
 use super::{Limits, buckets::buckets, group::Group};
 use crate::{
-    analysis,
+    analysis::{self, time::rfc3339},
     engine::{Engine, State, Tally, View},
-    model::{ChildCounts, FinishedParents, Identity, Workload},
+    model::{ChildCounts, FinishedParents, Identity, Session, Workload},
     report::{
-        self, Parent,
+        self, Parent, Rfc3339,
         metrics::{Buckets, WorkloadCounts, WorkloadMetrics},
     },
 };
@@ -33,6 +33,8 @@ pub struct Workloads {
     beyond_limit: Tallied,
     has_beyond_limit: bool,
     short_lived: WorkloadCounts,
+    /// When a workload last made room. One that comes back begins at 0, and has counts of after this moment alone.
+    made_room_ns: Option<u64>,
     parents: HashMap<Identity, Folded>,
 }
 
@@ -42,6 +44,8 @@ struct Tallied {
     counts: WorkloadCounts,
     reap_latency: Buckets,
     teardown: Buckets,
+    /// When it began to be counted; `None`: with the agent.
+    since_ns: Option<u64>,
     /// When it last had a living parent, or anything more.
     active_ns: u64,
 }
@@ -120,6 +124,7 @@ impl Workloads {
                 .more_than(&before.reap_latency),
             teardown: tally.teardown().map(buckets).unwrap_or_default().more_than(&before.teardown),
             active_ns: now_ns,
+            ..Tallied::default()
         };
         before.add(&more);
         // A dead one alone makes no workload active.
@@ -149,7 +154,9 @@ impl Workloads {
             if self.named.len() >= limits.workloads && !self.make_room(limits, now_ns) {
                 return None;
             }
-            self.named.insert(workload.clone(), Tallied { active_ns: now_ns, ..Tallied::default() });
+            let since_ns = self.made_room_ns;
+            self.named
+                .insert(workload.clone(), Tallied { since_ns, active_ns: now_ns, ..Tallied::default() });
         }
         self.named.get_mut(workload)
     }
@@ -159,7 +166,7 @@ impl Workloads {
         let idlest = self.named.iter().min_by_key(|(workload, tallied)| (tallied.active_ns, *workload));
         match idlest.map(|(workload, tallied)| (workload.clone(), tallied.active_ns)) {
             Some((workload, active_ns)) if now_ns.saturating_sub(active_ns) >= limits.idle_ns => {
-                self.give_up(&workload);
+                self.give_up(&workload, now_ns);
                 true
             }
             _ => false,
@@ -167,8 +174,9 @@ impl Workloads {
     }
 
     /// Its counts go into the sum over those without room.
-    fn give_up(&mut self, workload: &Workload) {
+    fn give_up(&mut self, workload: &Workload, now_ns: u64) {
         if let Some(tallied) = self.named.remove(workload) {
+            self.made_room_ns = Some(now_ns);
             self.beyond_limit.add(&tallied);
             self.has_beyond_limit = true;
         }
@@ -202,7 +210,11 @@ impl Workloads {
     }
 
     /// All of it, in order of names; with what was unreaped when the task list was last walked.
-    pub fn metrics(&self, view: &View<'_>, walked_ns: u64) -> Vec<WorkloadMetrics> {
+    pub fn metrics(&self, view: &View<'_>, session: &Session, walked_ns: u64) -> Vec<WorkloadMetrics> {
+        let (began_ns, _) = view.window();
+        let metrics = |workload, tallied: &Tallied| {
+            metrics(workload, tallied, rfc3339(session, tallied.since_ns.unwrap_or(began_ns)))
+        };
         let short_lived = Tallied { counts: self.short_lived, ..Tallied::default() };
         let others = [
             (report::Workload::SHORT_LIVED, Some(&short_lived)),
@@ -247,9 +259,10 @@ fn counts(counted: ChildCounts, abandoned: u64) -> WorkloadCounts {
     WorkloadCounts { forked, exited, reaped, autoreaped, adopted, abandoned }
 }
 
-fn metrics(workload: report::Workload, tallied: &Tallied) -> WorkloadMetrics {
+fn metrics(workload: report::Workload, tallied: &Tallied, since: Rfc3339) -> WorkloadMetrics {
     WorkloadMetrics {
         workload,
+        since,
         counts: tallied.counts,
         reap_latency: tallied.reap_latency,
         teardown: tallied.teardown,
@@ -262,5 +275,6 @@ fn merge(kept: &mut WorkloadMetrics, other: &WorkloadMetrics) -> bool {
     kept.counts += other.counts;
     kept.reap_latency += other.reap_latency;
     kept.teardown += other.teardown;
+    kept.since = kept.since.min(other.since);
     true
 }

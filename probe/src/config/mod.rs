@@ -5,6 +5,7 @@
 //! what is allowed. Must not know what is done with a value.
 
 mod error;
+mod receivers;
 mod value;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::{path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
+pub use receivers::{Exec, Journald, Otlp, Syslog, Webhook};
 
 use crate::{
     agent::{Limits, Pattern, Rules, Silence},
@@ -40,6 +42,11 @@ pub struct Config {
     pub prometheus: Prometheus,
     pub workloads: Workloads,
     pub alerts: Alerts,
+    pub syslog: Syslog,
+    pub journald: Journald,
+    pub otlp: Otlp,
+    pub webhook: Webhook,
+    pub exec: Exec,
 }
 
 /// The page of metrics.
@@ -137,6 +144,11 @@ impl Default for Config {
             prometheus: Prometheus::default(),
             workloads: Workloads::default(),
             alerts: Alerts::default(),
+            syslog: Syslog::default(),
+            journald: Journald::default(),
+            otlp: Otlp::default(),
+            webhook: Webhook::default(),
+            exec: Exec::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod condition;
 pub mod evidence;
 pub mod fork_site;
+pub mod name;
 pub mod namespace;
 pub mod privileges;
 pub mod process_directory;
