@@ -50,7 +50,7 @@ impl Rotel {
         let child = Command::new(program())
             .arg("start")
             .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
-            .args(["--otlp-exporter-compression", "none", "--batch-timeout", "50ms"])
+            .args(["--batch-timeout", "50ms"])
             .args(["--otlp-exporter-endpoint", &format!("http://127.0.0.1:{to}")])
             .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc_port}")])
             .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http_port}")])
@@ -131,6 +131,10 @@ fn take(mut stream: &TcpStream, received: &Mutex<Received>) {
             .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.trim().parse().ok());
         let mut body = vec![0; length.expect("its length")];
         reader.read_exact(&mut body).expect("the body");
+        if head.to_ascii_lowercase().contains("content-encoding: gzip") {
+            let packed = std::mem::take(&mut body);
+            flate2::read::GzDecoder::new(&*packed).read_to_end(&mut body).expect("gzip");
+        }
         let mut received = received.lock().expect("no panic");
         if head.contains("/v1/metrics") {
             received.metrics = ExportMetricsServiceRequest::decode(&*body).expect("metrics");
