@@ -254,3 +254,7 @@ impl fmt::Display for Transport {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "otlp_tests.rs"]
+mod tests;

@@ -38,3 +38,7 @@ pub async fn resolve(to: &Address) -> Result<Vec<std::net::SocketAddr>, String> 
         Err(error) => Err(format!("cannot find the address of {}: {error}", to.host)),
     }
 }
+
+#[cfg(test)]
+#[path = "outgoing/hostile_tests.rs"]
+mod hostile_tests;

@@ -148,7 +148,60 @@ async fn to_socket(path: &Path, messages: &[Vec<u8>]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// What becomes of two messages that are sent over TCP to somebody who does this.
+    fn sent_to(receive: impl AsyncFnOnce(tokio::net::TcpStream)) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+            let port = listener.local_addr().expect("bound").port();
+            let address = Address { host: "127.0.0.1".into(), port };
+            let messages = [b"one".to_vec(), vec![b'x'; 1 << 22]];
+            let receive = async {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                receive(stream).await;
+            };
+            let (sent, ()) = tokio::join!(
+                tokio::time::timeout(Duration::from_secs(1), over_tcp(&address, &messages)),
+                receive
+            );
+            sent.unwrap_or_else(|_| Err("it hangs".into()))
+        })
+    }
+
+    #[test]
+    fn over_tcp_a_message_counts_when_all_of_it_was_read_and_the_connection_closed() {
+        let mut read = Vec::new();
+        let sent = sent_to(async |mut stream| {
+            stream.read_to_end(&mut read).await.expect("all of it");
+        });
+        assert_eq!(
+            (sent, read.starts_with(b"3 one4194304 xxx"), read.len()),
+            (Ok(()), true, 5 + 8 + (1 << 22))
+        );
+        // Who closes in the middle has not read all, and who does not close has perhaps not.
+        let sent = sent_to(async |mut stream| {
+            stream.read_exact(&mut [0; 10]).await.expect("a part");
+        });
+        assert!(sent.expect_err("not read").contains("broke"));
+        let sent = sent_to(async |mut stream| {
+            let mut part = vec![0; 1 << 16];
+            while stream.read(&mut part).await.expect("all of it") > 0 {}
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        });
+        assert_eq!(sent, Err("it hangs".into()));
+        let sent = sent_to(async |mut stream| {
+            let mut part = vec![0; 1 << 16];
+            while stream.read(&mut part).await.expect("all of it") > 0 {}
+            stream.write_all(&[b'x'; 2 * ANSWER_MAX]).await.expect("it talks");
+        });
+        assert!(sent.expect_err("garbage").contains("it talks"));
+    }
 
     #[test]
     fn receivers_are_read_as_they_are_written() {
