@@ -5,6 +5,7 @@
 
 mod alerts;
 mod cgroup;
+mod exec;
 mod journald;
 mod metrics;
 mod otlp;

@@ -67,7 +67,8 @@ impl Rotel {
     /// What it has received of logs about a process.
     fn records_about(&self, pid: &Value) -> Vec<LogRecord> {
         let received = self.received.lock().expect("no panic");
-        let is_about = |record: &&LogRecord| text_of(&record.attributes, "process.pid") == pid.to_string();
+        let pid = pid.to_string();
+        let is_about = |record: &&LogRecord| text_of(&record.attributes, "process.pid") == pid;
         received.records.iter().filter(is_about).cloned().collect()
     }
 

@@ -33,8 +33,11 @@ pub struct Workloads {
     beyond_limit: Tallied,
     has_beyond_limit: bool,
     short_lived: WorkloadCounts,
-    /// When a workload last made room. One that comes back begins at 0, and has counts of after this moment alone.
-    made_room_ns: Option<u64>,
+    /// When the counters were last read.
+    read_ns: Option<u64>,
+    /// The reading before the one at which a workload last made room. Who is counted apart from then on begins at 0, and has what
+    /// has come since this reading.
+    began_anew_ns: Option<u64>,
     parents: HashMap<Identity, Folded>,
 }
 
@@ -99,6 +102,7 @@ impl Workloads {
         }
         let more = everything.more_than(&told).more_than(&self.short_lived);
         self.short_lived += more;
+        self.read_ns = Some(now_ns);
     }
 
     fn fold_parent(&mut self, mut folded: Folded, tally: &Tally<'_>, limits: Limits, now_ns: u64) -> Folded {
@@ -154,7 +158,7 @@ impl Workloads {
             if self.named.len() >= limits.workloads && !self.make_room(limits, now_ns) {
                 return None;
             }
-            let since_ns = self.made_room_ns;
+            let since_ns = self.began_anew_ns;
             self.named
                 .insert(workload.clone(), Tallied { since_ns, active_ns: now_ns, ..Tallied::default() });
         }
@@ -166,7 +170,7 @@ impl Workloads {
         let idlest = self.named.iter().min_by_key(|(workload, tallied)| (tallied.active_ns, *workload));
         match idlest.map(|(workload, tallied)| (workload.clone(), tallied.active_ns)) {
             Some((workload, active_ns)) if now_ns.saturating_sub(active_ns) >= limits.idle_ns => {
-                self.give_up(&workload, now_ns);
+                self.give_up(&workload);
                 true
             }
             _ => false,
@@ -174,9 +178,9 @@ impl Workloads {
     }
 
     /// Its counts go into the sum over those without room.
-    fn give_up(&mut self, workload: &Workload, now_ns: u64) {
+    fn give_up(&mut self, workload: &Workload) {
         if let Some(tallied) = self.named.remove(workload) {
-            self.made_room_ns = Some(now_ns);
+            self.began_anew_ns = self.read_ns;
             self.beyond_limit.add(&tallied);
             self.has_beyond_limit = true;
         }

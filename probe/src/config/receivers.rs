@@ -13,7 +13,7 @@ use crate::sink::{exec, otlp, outgoing::HttpUrl, syslog};
 const ARGUMENTS_MAX: usize = 64;
 
 /// Alerts by syslog.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Syslog {
     /// The receiver, or `none`.
@@ -81,12 +81,6 @@ pub struct Exec {
     pub arguments: Vec<String>,
     #[serde(with = "value::time_limit")]
     pub within: Duration,
-}
-
-impl Default for Syslog {
-    fn default() -> Self {
-        Self { to: None, facility: Facility::default() }
-    }
 }
 
 impl Default for Journald {
