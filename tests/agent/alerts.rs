@@ -13,7 +13,7 @@ fn states(alerts: &[Value]) -> Vec<&str> {
 }
 
 /// A leaker that tells its truth at its end, which may be cut short.
-fn leaker(cgroup: &Cgroup, hold_ms: &str) -> Telling {
+pub fn leaker(cgroup: &Cgroup, hold_ms: &str) -> Telling {
     let mut command = cgroup.command(workload());
     command.args(["leak-all", "--count", "5", "--hold-ms", hold_ms]);
     Telling::start_command(command)

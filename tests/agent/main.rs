@@ -1,14 +1,19 @@
-//! `agent`, beside its real counterparts: a Prometheus that scrapes it, promtool, a service manager's socket, rotated files. Truth
-//! is the workload's own.
+//! `agent`, beside its real counterparts: a Prometheus that scrapes it, promtool, rsyslog, journald, a receiver of OTLP, a service
+//! manager's socket, rotated files. Truth is the workload's own.
 //!
 //! Must not know how reapwatch works: only its command line, its metrics and its JSON.
 
 mod alerts;
 mod cgroup;
+mod exec;
+mod journald;
 mod metrics;
+mod otlp;
 mod pids;
 mod prometheus;
 mod running;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
+mod syslog;
+mod webhook;

@@ -144,6 +144,16 @@ impl Drop for Agent {
     }
 }
 
+/// A process that is killed when dropped.
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// `more`: keys of the top first, then tables.
 fn write_config(path: &Path, port: u16, directory: &Path, more: &str) {
     let alerts = directory.join("alerts.jsonl");

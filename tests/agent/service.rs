@@ -9,8 +9,8 @@ use std::{
 use super::{
     cgroup::Cgroup,
     prometheus::Prometheus,
-    running::{Agent, free_port, get},
-    support::{check_refused, reapwatch, require_root, signal, until, workload},
+    running::{Agent, Killed, free_port, get, value_in},
+    support::{binary, check_refused, reapwatch, require_root, signal, until, workload},
 };
 
 /// The socket of a service manager.
@@ -172,4 +172,65 @@ fn one_that_was_killed_and_started_again_counts_from_zero_and_prometheus_sees_a_
     prometheus.until(exited, 20.0);
     let (_, resets) = prometheus.only(&format!("resets({exited}[5m])"));
     assert_eq!(resets, 1.0);
+}
+
+#[test]
+fn a_name_server_that_does_not_answer_holds_up_neither_the_agent_nor_its_end() {
+    require_root();
+    let directory = tempfile::tempdir().expect("a directory");
+    let silent = std::net::UdpSocket::bind("127.0.0.77:53").expect("the port of a name server");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    let resolv = file("resolv.conf", "nameserver 127.0.0.77\n");
+    let switch = file("nsswitch.conf", "hosts: dns\n");
+    let port = free_port();
+    let text = format!(
+        "interval = \"1s\"\nprometheus.listen = \"127.0.0.1:{port}\"\n\
+         otlp.endpoint = \"http://collector.example.com:4318\"\n"
+    );
+    let config = file("agent.toml", &text);
+    // It alone has these for names.
+    let script = "mount --bind \"$1\" /etc/resolv.conf && mount --bind \"$2\" /etc/nsswitch.conf && shift 2 && exec \"$@\"";
+    let child = std::process::Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+        .args([&resolv, &switch])
+        .arg(binary())
+        .args(["agent", "--alerts", "none", "--config"])
+        .arg(&config)
+        .spawn()
+        .expect("unshare");
+    let mut child = Killed(child);
+    silent.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
+    silent.recv(&mut [0; 512]).expect("it is asked for the name");
+    let page = until("there are metrics", || {
+        get(port, "/metrics", "text/plain").filter(|(status, _)| *status == 200)
+    });
+    let cpu = |page: &str| value_in(page, "reapwatch_cpu_seconds_total", &[]);
+    until("it goes on", || {
+        let now = get(port, "/metrics", "text/plain")?.1;
+        (cpu(&now) > cpu(&page.1)).then_some(())
+    });
+    let asked = Instant::now();
+    signal(&child.0, libc::SIGTERM);
+    let status = until("it ends", || child.0.try_wait().expect("our own child"));
+    assert_eq!(status.code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn no_thread_of_the_agent_keeps_more_privileges_than_reading_needs() {
+    let agent = Agent::start("");
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", agent.child.id())).expect("our own child");
+    let mut threads = 0;
+    for task in tasks.flatten() {
+        let status = std::fs::read_to_string(task.path().join("status")).expect("a thread");
+        let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+        let capabilities = u64::from_str_radix(of("CapEff:\t"), 16).expect("a number");
+        assert_eq!(capabilities & !(1 << 19 | 1 << 39), 0, "{status}");
+        threads += 1;
+    }
+    assert!(threads > 1, "the thread that writes alerts is among them");
 }

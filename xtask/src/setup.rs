@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use crate::shell::{Outcome, as_root, cargo, cargo_bin, output, run};
+use crate::shell::{Outcome, as_root, cargo, cargo_bin, output, run, target_directory};
 
 /// Debian packages: the toolchain of the eBPF object, the programs that tests start, and what boots other kernels.
 const PACKAGES: &[&str] = &[
@@ -41,8 +41,10 @@ const PACKAGES: &[&str] = &[
     "supervisor",
     "uwsgi-core",
     "uwsgi-plugin-python3",
-    // What reads the metrics in tests/agent.
+    // What receives metrics and alerts in tests/agent.
     "prometheus",
+    "python3-venv",
+    "rsyslog",
     "cpio",
     "qemu-system-x86",
     "qemu-system-arm",
@@ -52,6 +54,10 @@ const PACKAGES: &[&str] = &[
 /// Where llvm-22-dev is.
 pub const LLVM: &str = "/usr/lib/llvm-22";
 const BPF_LINKER: &str = "0.13.0";
+/// The receiver of OTLP, of PyPI. Its program comes in the package.
+const ROTEL: &str = "0.0.1a15";
+/// Debian's own Python, for which Debian has the library that the receiver needs.
+const PYTHON: &str = "/usr/bin/python3";
 
 /// One at a time: where a package of another origin is in the way of two, apt solves each but not both at once. Without
 /// what is only recommended, or with it where that is what apt finds a way for.
@@ -70,7 +76,8 @@ fn install(package: &str) -> Outcome {
 /// Installs what is missing for everything.
 pub fn setup() -> Outcome {
     install_missing(PACKAGES)?;
-    install_tools()
+    install_tools()?;
+    install_otlp_receiver()
 }
 
 /// Installs Python where it is missing: the live tests start it, and the build does not need it.
@@ -99,6 +106,24 @@ fn install_missing(packages: &[&str]) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Into a virtual environment below target/, where tests/agent looks for it.
+fn install_otlp_receiver() -> Outcome {
+    let directory = target_directory().join("rotel");
+    let installed = directory.join(ROTEL);
+    if installed.exists() {
+        return Ok(());
+    }
+    let minor = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')";
+    let version = output(Command::new(PYTHON).args(["-c", minor]))?;
+    install_missing(&[&format!("libpython{version}")])?;
+    eprintln!("setup: pip install rotel {ROTEL}");
+    run(Command::new(PYTHON).args(["-m", "venv"]).arg(&directory))?;
+    run(Command::new(directory.join("bin/pip"))
+        .args(["install", "--quiet", "--no-deps", "--only-binary=:all:"])
+        .arg(format!("rotel=={ROTEL}")))?;
+    std::fs::write(&installed, "").map_err(|error| format!("{}: {error}", installed.display()))
 }
 
 fn install_tools() -> Outcome {

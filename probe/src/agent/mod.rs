@@ -117,8 +117,9 @@ impl Agent {
         let (cpu_ns, resident_bytes) = cost;
         let metrics = Metrics {
             since: rfc3339(session, began_ns),
+            time: rfc3339(session, now_ns),
             stale_after_ns: u64::MAX,
-            workloads: self.workloads.metrics(&view, walked_ns),
+            workloads: self.workloads.metrics(&view, session, walked_ns),
             parents,
             parents_beyond_limit,
             pids,

@@ -346,6 +346,11 @@ fn a_workload_that_is_idle_for_long_makes_room_and_no_count_is_lost() {
     host.now_ns += 200 * SECOND_NS;
     host.reading(&[(5, 20), (6, 4)]);
     assert_eq!(host.reaped(), named(&[("beyond_limit", 11), ("b.service", 20), ("c.service", 3)]).sorted());
+    // Its counts began at the reading before, those of the others with the agent.
+    let all = host.workloads();
+    let since = |name: &str| all.iter().find(|one| one.workload.name == name).map(|one| one.since);
+    let at = |seconds: u64| Some(rfc3339(&session(), seconds * SECOND_NS));
+    assert_eq!((since("b.service"), since("beyond_limit"), since("c.service")), (at(1), at(1), at(5)));
     // It comes back, and begins anew.
     host.reading(&[(5, 20), (6, 4), (7, 5)]);
     host.describe(7, unit("a.service"));

@@ -11,11 +11,11 @@ use foldhash::HashMap;
 
 use super::{Finished, Limits, buckets::buckets, cgroups::Cgroups, tallied::Tallied};
 use crate::{
-    analysis,
+    analysis::{self, time::rfc3339},
     engine::{Engine, State, Tally, View},
-    model::{CgroupWorkload, ChildCounts, Group, Identity, Workload},
+    model::{CgroupWorkload, ChildCounts, Group, Identity, Session, Workload},
     report::{
-        self, Parent,
+        self, Parent, Rfc3339,
         metrics::{WorkloadCounts, WorkloadMetrics},
     },
 };
@@ -34,6 +34,11 @@ pub struct Workloads {
     beyond_limit: Tallied,
     has_beyond_limit: bool,
     short_lived: WorkloadCounts,
+    /// When the counters were last read.
+    read_ns: Option<u64>,
+    /// The reading before the one at which a workload last made room. Who is counted apart from then on begins at 0, and has what
+    /// has come since this reading.
+    began_anew_ns: Option<u64>,
     parents: HashMap<Identity, Folded>,
     cgroups: Cgroups,
 }
@@ -42,6 +47,8 @@ pub struct Workloads {
 #[derive(Debug, Default)]
 struct Named {
     tallied: Tallied,
+    /// When it began to be counted; `None`: with the agent.
+    since_ns: Option<u64>,
     /// When it last had a living parent, or anything more.
     active_ns: u64,
 }
@@ -87,6 +94,7 @@ impl Workloads {
         }
         let more = everything.more_than(&told).more_than(&self.short_lived);
         self.short_lived += more;
+        self.read_ns = Some(now_ns);
     }
 
     /// Those that were not there this time are forgotten; the kernel has summed up those that were not final.
@@ -180,7 +188,9 @@ impl Workloads {
             if self.named.len() >= limits.workloads && !self.make_room(limits, now_ns) {
                 return None;
             }
-            self.named.insert(workload.clone(), Named { active_ns: now_ns, ..Named::default() });
+            let since_ns = self.began_anew_ns;
+            let named = Named { since_ns, active_ns: now_ns, ..Named::default() };
+            self.named.insert(workload.clone(), named);
         }
         self.named.get_mut(workload)
     }
@@ -200,6 +210,7 @@ impl Workloads {
     /// Its counts go into the sum over those without room.
     fn give_up(&mut self, workload: &Workload) {
         if let Some(named) = self.named.remove(workload) {
+            self.began_anew_ns = self.read_ns;
             self.beyond_limit.add(&named.tallied);
             self.has_beyond_limit = true;
         }
@@ -239,15 +250,21 @@ impl Workloads {
     }
 
     /// All of it, in order of names; with what was unreaped when the task list was last walked.
-    pub fn metrics(&self, view: &View<'_>, walked_ns: u64) -> Vec<WorkloadMetrics> {
+    pub fn metrics(&self, view: &View<'_>, session: &Session, walked_ns: u64) -> Vec<WorkloadMetrics> {
+        let (began_ns, _) = view.window();
+        let metrics = |workload, tallied: &Tallied, since_ns: Option<u64>| {
+            metrics(workload, tallied, rfc3339(session, since_ns.unwrap_or(began_ns)))
+        };
         let short_lived = Tallied { counts: self.short_lived, ..Tallied::default() };
         let others = [
             (report::Workload::SHORT_LIVED, Some(&short_lived)),
             (report::Workload::BEYOND_LIMIT, Some(&self.beyond_limit).filter(|_| self.has_beyond_limit)),
         ];
         let mut all: Vec<_> = (self.named.iter())
-            .map(|(workload, named)| metrics(analysis::workload(workload), &named.tallied))
-            .chain(others.into_iter().filter_map(|(workload, tallied)| Some(metrics(workload, tallied?))))
+            .map(|(workload, named)| metrics(analysis::workload(workload), &named.tallied, named.since_ns))
+            .chain(
+                others.into_iter().filter_map(|(workload, tallied)| Some(metrics(workload, tallied?, None))),
+            )
             .collect();
         all.sort_unstable_by(|one, other| one.workload.cmp(&other.workload));
         // Names that are cut may be the same.
@@ -284,9 +301,10 @@ pub(super) fn counts(counted: ChildCounts, abandoned: u64) -> WorkloadCounts {
     WorkloadCounts { forked, exited, reaped, autoreaped, adopted, abandoned }
 }
 
-fn metrics(workload: report::Workload, tallied: &Tallied) -> WorkloadMetrics {
+fn metrics(workload: report::Workload, tallied: &Tallied, since: Rfc3339) -> WorkloadMetrics {
     WorkloadMetrics {
         workload,
+        since,
         counts: tallied.counts,
         reap_latency: tallied.reap_latency,
         teardown: tallied.teardown,
@@ -299,5 +317,6 @@ fn merge(kept: &mut WorkloadMetrics, other: &WorkloadMetrics) -> bool {
     kept.counts += other.counts;
     kept.reap_latency += other.reap_latency;
     kept.teardown += other.teardown;
+    kept.since = kept.since.min(other.since);
     true
 }

@@ -20,12 +20,12 @@ use crate::{
     engine::Engine,
     model::Session,
     pipeline::Subscriber,
-    report::metrics::Metrics,
+    report::{metrics::Metrics, origin::Origin},
     sink::Delivery,
     source::{
         SetupError,
         bpf::options::{ForkStacks, Kills, Subscription},
-        host::self_usage,
+        host::{name, self_usage},
     },
 };
 
@@ -52,7 +52,7 @@ pub fn agent(global: &Global, args: &AgentArgs) -> Result<u8, Failure> {
 }
 
 async fn run(global: &Global, args: &AgentArgs, config: Config, signals: Signals) -> Result<u8, Failure> {
-    let sinks = PreparedSinks::prepare(&config)?;
+    let sinks = PreparedSinks::prepare(&config, origin())?;
     let subscription = Subscription::counters(nanoseconds(config.grace))
         .with_kills(Kills::OfSuspects)
         .with(ForkStacks::OfTargets)
@@ -74,6 +74,11 @@ async fn run(global: &Global, args: &AgentArgs, config: Config, signals: Signals
     running.sinks.close().await;
     ended?.finish()?;
     Ok(0)
+}
+
+/// Who sends what the sinks send.
+fn origin() -> Origin {
+    Origin { host_name: name::host_name(), machine_id: name::machine_id(), pid: std::process::id() }
 }
 
 /// A fault in the configuration is wrong usage.

@@ -115,7 +115,10 @@ fn block_on(work: impl AsyncFnOnce(Signals) -> Result<u8, Failure>) -> Result<u8
                 .unwrap_or("allow epoll and eventfd where a filter refuses system calls")
                 .into(),
         })?;
-    runtime.block_on(async { work(Signals::hear()?).await })
+    let outcome = runtime.block_on(async { work(Signals::hear()?).await });
+    // A name that is still being looked up is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// A recording that cannot be used.

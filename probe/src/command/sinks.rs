@@ -3,17 +3,28 @@
 //! Must not know what is delivered.
 
 use std::{
+    fs::File,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     time::Duration,
 };
 
+use tokio::task::JoinSet;
+
 use super::{Failure, output, signals};
 use crate::{
     cli::{LinesTo, Listen},
     config::Config,
-    report::metrics::SinkDrops,
-    sink::{Delivery, Sink, json_lines::JsonLines, prometheus::Prometheus, stdout::Patience},
+    report::{metrics::SinkDrops, origin::Origin},
+    sink::{
+        Delivery, Sink, exec, journald,
+        json_lines::JsonLines,
+        otlp::{self, Otlp},
+        outgoing::HttpUrl,
+        prometheus::Prometheus,
+        stdout::Patience,
+        syslog, webhook,
+    },
 };
 
 /// At the end each sink gets this long to deliver what is queued.
@@ -25,6 +36,11 @@ enum Asked {
     Prometheus(SocketAddr),
     AlertsToStandardOutput,
     AlertsTo(PathBuf),
+    Syslog(syslog::Receiver, u8),
+    Journald(PathBuf),
+    Otlp(otlp::Settings),
+    Webhook(HttpUrl),
+    Exec(exec::Settings),
 }
 
 impl Asked {
@@ -38,43 +54,62 @@ impl Asked {
             LinesTo::StandardOutput => Some(Self::AlertsToStandardOutput),
             LinesTo::File(path) => Some(Self::AlertsTo(path.clone())),
         };
-        metrics.into_iter().chain(alerts).collect()
+        let Config { syslog, journald, otlp, webhook, exec, .. } = config;
+        let syslog = syslog.to.clone().map(|receiver| Self::Syslog(receiver, syslog.facility as u8));
+        let journald = journald.enabled.then(|| Self::Journald(journald.socket.clone()));
+        let otlp = otlp.settings().map(Self::Otlp);
+        let webhook = webhook.url.clone().map(Self::Webhook);
+        let exec = exec.settings().map(Self::Exec);
+        [metrics, alerts, syslog, journald, otlp, webhook, exec].into_iter().flatten().collect()
     }
 }
 
-/// A sink for which everything is there that may fail, before anything is attached.
+/// What may fail and needs the privileges that are there at the start: ports and files. No thread is started for it, because
+/// a thread would keep them.
 enum Prepared {
     Listener(TcpListener),
-    Sink(Box<dyn Sink>),
+    File(File),
+    /// It needs none.
+    Nothing,
 }
 
 /// Sinks that can be started.
-pub struct PreparedSinks(Vec<(Asked, Prepared)>);
+pub struct PreparedSinks {
+    prepared: Vec<(Asked, Prepared)>,
+    origin: Origin,
+}
 
 /// The running sinks.
-pub struct Sinks(Vec<(Asked, Box<dyn Sink>)>);
+pub struct Sinks {
+    running: Vec<(Asked, Box<dyn Sink>)>,
+    origin: Origin,
+}
 
 impl PreparedSinks {
-    /// Takes ports and opens files: with the privileges that are there at the start.
-    pub fn prepare(config: &Config) -> Result<Self, Failure> {
+    /// Takes ports and opens files. `origin`: who sends what the sinks send.
+    pub fn prepare(config: &Config, origin: Origin) -> Result<Self, Failure> {
         let prepared = Asked::by(config).into_iter().map(|asked| {
             let prepared = prepare(&asked)?;
             Ok((asked, prepared))
         });
-        Ok(Self(prepared.collect::<Result<_, Failure>>()?))
+        Ok(Self { prepared: prepared.collect::<Result<_, Failure>>()?, origin })
     }
 
     /// Starts them, within the runtime.
     pub fn start(self) -> Result<Sinks, Failure> {
-        let started = self.0.into_iter().map(|(asked, prepared)| Ok((asked, start(prepared)?)));
-        Ok(Sinks(started.collect::<Result<_, Failure>>()?))
+        let Self { prepared, origin } = self;
+        let started = prepared.into_iter().map(|(asked, prepared)| {
+            let sink = start(&asked, prepared, &origin)?;
+            Ok((asked, sink))
+        });
+        Ok(Sinks { running: started.collect::<Result<_, Failure>>()?, origin })
     }
 }
 
 impl Sinks {
     /// Offers it to each sink that takes such.
     pub fn offer(&mut self, what: &Delivery) {
-        for (_, sink) in &mut self.0 {
+        for (_, sink) in &mut self.running {
             let wants = sink.wants();
             let is_wanted = match what {
                 Delivery::Metrics(_) => wants.metrics,
@@ -92,70 +127,101 @@ impl Sinks {
         let of = |(_, sink): &(Asked, Box<dyn Sink>)| {
             let dropped = sink.status().dropped;
             let failed = dropped.ended + dropped.not_written;
-            SinkDrops { sink: sink.name().to_owned(), no_room: dropped.no_room, failed }
+            SinkDrops {
+                sink: sink.name().to_owned(),
+                no_room: dropped.no_room,
+                failed,
+                refused: dropped.refused,
+                outdated: dropped.outdated,
+            }
         };
-        self.0.iter().map(of).collect()
+        self.running.iter().map(of).collect()
     }
 
     /// Goes on with what this configuration asks for. Sinks that stay open their files anew; one that cannot be made is left
     /// out, said, and made by the next reload that can.
     pub fn reload(&mut self, config: &Config) {
         let asked = Asked::by(config);
-        self.0.retain(|(of, _)| asked.contains(of));
-        for (_, sink) in &mut self.0 {
+        self.running.retain(|(of, _)| asked.contains(of));
+        for (_, sink) in &mut self.running {
             sink.reopen();
         }
         for asked in asked {
-            if self.0.iter().any(|(of, _)| *of == asked) {
+            if self.running.iter().any(|(of, _)| *of == asked) {
                 continue;
             }
-            match prepare(&asked).and_then(start) {
-                Ok(sink) => self.0.push((asked, sink)),
+            let started = prepare(&asked).and_then(|prepared| start(&asked, prepared, &self.origin));
+            match started {
+                Ok(sink) => self.running.push((asked, sink)),
                 Err(failure) => output::say(&format!("left out until the next reload: {}", why(failure))),
             }
         }
     }
 
-    /// Delivers what is queued, as far as there is time.
+    /// Delivers what is queued, as far as there is time: all sinks at once.
     pub async fn close(self) {
-        for (_, sink) in self.0 {
-            let name = sink.name().to_owned();
-            let status = sink.close(CLOSES_WITHIN).await;
+        let mut closing = JoinSet::new();
+        for (_, sink) in self.running {
+            closing.spawn(async move {
+                let name = sink.name().to_owned();
+                (name, sink.close(CLOSES_WITHIN).await)
+            });
+        }
+        while let Some(closed) = closing.join_next().await {
+            let Ok((name, status)) = closed else { continue };
             if status.dropped.not_written > 0 {
-                tracing::warn!(sink = %name, lines = status.dropped.not_written, "not written at the end");
+                tracing::warn!(sink = %name, left = status.dropped.not_written, "not delivered at the end");
             }
         }
     }
 }
 
 fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
-    let patience = Patience { unlimited: false, time_left: signals::time_to_write };
     match asked {
         Asked::Prometheus(address) => Prometheus::listen(*address)
             .map(Prepared::Listener)
             .map_err(|error| cannot_listen(*address, &error)),
-        Asked::AlertsToStandardOutput => {
-            let out = output::standard_output()?;
-            let sink = JsonLines::to_stream("standard output", out, patience);
-            let sink = sink.map_err(|error| Failure::writing("standard output", &error))?;
-            Ok(Prepared::Sink(Box::new(sink)))
+        Asked::AlertsToStandardOutput => output::standard_output().map(Prepared::File),
+        Asked::AlertsTo(path) => JsonLines::open_file(path)
+            .map(Prepared::File)
+            .map_err(|error| Failure::other(format!("cannot open {} for alerts: {error}", path.display()))),
+        Asked::Exec(settings) => {
+            exec::check(&settings.program).map(|()| Prepared::Nothing).map_err(Failure::other)
         }
-        Asked::AlertsTo(path) => {
-            let sink = JsonLines::to_file(path, patience).map_err(|error| {
-                Failure::other(format!("cannot open {} for alerts: {error}", path.display()))
-            })?;
-            Ok(Prepared::Sink(Box::new(sink)))
-        }
+        // Their receivers may be away when the agent starts.
+        Asked::Syslog(..) | Asked::Journald(_) | Asked::Otlp(_) | Asked::Webhook(_) => Ok(Prepared::Nothing),
     }
 }
 
-fn start(prepared: Prepared) -> Result<Box<dyn Sink>, Failure> {
-    match prepared {
-        Prepared::Sink(sink) => Ok(sink),
-        Prepared::Listener(listener) => Prometheus::start(listener)
-            .map(|sink| Box::new(sink) as Box<dyn Sink>)
-            .map_err(|error| Failure::other(format!("cannot serve metrics: {error}"))),
-    }
+fn start(asked: &Asked, prepared: Prepared, origin: &Origin) -> Result<Box<dyn Sink>, Failure> {
+    let sink: Box<dyn Sink> = match (asked, prepared) {
+        (_, Prepared::Listener(listener)) => {
+            let started = Prometheus::start(listener);
+            Box::new(started.map_err(|error| Failure::other(format!("cannot serve metrics: {error}")))?)
+        }
+        (asked, Prepared::File(file)) => lines_to(asked, file)?,
+        (Asked::Syslog(receiver, facility), _) => {
+            Box::new(syslog::start(receiver.clone(), *facility, origin.clone()))
+        }
+        (Asked::Journald(socket), _) => Box::new(journald::start(socket.clone())),
+        (Asked::Otlp(settings), _) => Box::new(Otlp::start(settings, origin.clone())),
+        (Asked::Webhook(url), _) => Box::new(webhook::start(url.clone())),
+        (Asked::Exec(settings), _) => Box::new(exec::start(settings.clone())),
+        (Asked::Prometheus(_) | Asked::AlertsToStandardOutput | Asked::AlertsTo(_), Prepared::Nothing) => {
+            return Err(Failure::other("a sink was started that is not prepared"));
+        }
+    };
+    Ok(sink)
+}
+
+fn lines_to(asked: &Asked, file: File) -> Result<Box<dyn Sink>, Failure> {
+    let patience = Patience { unlimited: false, time_left: signals::time_to_write };
+    let started = match asked {
+        Asked::AlertsTo(path) => JsonLines::to_file(path, file, patience),
+        _ => JsonLines::to_stream("standard output", file, patience),
+    };
+    let sink = started.map_err(|error| Failure::other(format!("cannot start to write alerts: {error}")))?;
+    Ok(Box::new(sink))
 }
 
 fn why(failure: Failure) -> String {

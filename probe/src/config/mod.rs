@@ -5,6 +5,7 @@
 //! what is allowed. Must not know what is done with a value.
 
 mod error;
+mod receivers;
 mod value;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::{path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
+pub use receivers::{Exec, Journald, Otlp, Syslog, Webhook};
 
 use crate::{
     agent::{Limits, Pattern, PidRules, Rules, Silence},
@@ -41,6 +43,11 @@ pub struct Config {
     pub workloads: Workloads,
     pub pids: Pids,
     pub alerts: Alerts,
+    pub syslog: Syslog,
+    pub journald: Journald,
+    pub otlp: Otlp,
+    pub webhook: Webhook,
+    pub exec: Exec,
 }
 
 /// The page of metrics.
@@ -154,6 +161,11 @@ impl Default for Config {
             workloads: Workloads::default(),
             pids: Pids::default(),
             alerts: Alerts::default(),
+            syslog: Syslog::default(),
+            journald: Journald::default(),
+            otlp: Otlp::default(),
+            webhook: Webhook::default(),
+            exec: Exec::default(),
         }
     }
 }

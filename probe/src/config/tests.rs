@@ -28,7 +28,12 @@ fn every_key_can_be_set_and_what_is_printed_means_the_same() {
                 [alerts]\noutput = \"/var/log/reapwatch.jsonl\"\nleast_unreaped = 10\nleast_late = 5\n\
                 over_after = \"2m\"\n\
                 [[alerts.silence]]\ncommand = \"cron*\"\ncause = \"never_waits\"\n\
-                [[alerts.silence]]\nworkload = \"*.service\"\nuntil = \"2026-12-31T23:59:59Z\"\n";
+                [[alerts.silence]]\nworkload = \"*.service\"\nuntil = \"2026-12-31T23:59:59Z\"\n\
+                [syslog]\nto = \"tcp://[::1]:601\"\nfacility = \"local7\"\n\
+                [journald]\nenabled = true\nsocket = \"/run/j\"\n\
+                [otlp]\nendpoint = \"http://h/otlp\"\ntransport = \"grpc\"\nlogs = false\n\
+                [webhook]\nurl = \"http://h:1/x?y\"\n\
+                [exec]\nprogram = \"/usr/local/bin/page\"\narguments = [\"-v\"]\nwithin = \"1m30s\"\n";
     let config = Config::parse(text).expect("valid");
     assert_eq!((config.interval, config.grace), (Duration::from_secs(5), Duration::from_millis(250)));
     assert_eq!(config.prometheus.listen.to_string(), "[::1]:9000");
@@ -75,6 +80,21 @@ fn a_fault_is_told_by_line_key_and_what_is_allowed() {
             "[[alerts.silence]]\ncommand = \"\"\n",
             ":2: command: \"\" is not a name: it must have 1 to 256 bytes",
         ),
+        ("[syslog]\nto = \"127.0.0.1:514\"\n", ":2: to: \"127.0.0.1:514\" is not a receiver: write udp://"),
+        ("[syslog]\nto = \"udp://host\"\n", ":2: to: \"udp://host\" is not a host and port"),
+        ("[syslog]\nfacility = \"kern\"\n", ":2: facility: unknown variant `kern`, expected one of `user`"),
+        ("[journald]\nsocket = \"run\"\n", ":2: socket: \"run\" is not a path from / on"),
+        ("[otlp]\nendpoint = \"localhost:4317\"\n", ":2: endpoint: \"localhost:4317\" is not a URL"),
+        (
+            "[otlp]\nendpoint = \"https://h\"\n",
+            ":2: endpoint: \"https://h\" is not possible: TLS is not built in",
+        ),
+        ("[otlp]\ntransport = \"udp\"\n", ":2: transport: \"udp\" is not a transport"),
+        ("[otlp]\nheaders = {}\n", ":2: unknown key `headers`, expected one of `endpoint`"),
+        ("[webhook]\nurl = 5\n", ":2: url: invalid type: integer `5`, expected a URL in quotes"),
+        ("[webhook]\nurl = \"http://u:p@h/\"\n", ":2: url: \"http://u:p@h/\" is not possible"),
+        ("[exec]\nprogram = \"page\"\n", ":2: program: \"page\" is not a path from / on"),
+        ("[exec]\nwithin = \"1h\"\n", ":2: within: \"1h\" is not possible: it must be from 100ms to 10m"),
         ("interval = \"5s\"\ninterval = \"6s\"\n", ":2:"),
         ("interval = \n", ":1:"),
     ] {

@@ -57,11 +57,31 @@ pub fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize
     Ok(all)
 }
 
+/// Something, or the word `none`.
+fn optional<T: std::str::FromStr<Err = String>>(text: &str) -> Result<Option<T>, String> {
+    if text == "none" { Ok(None) } else { text.parse().map(Some) }
+}
+
+fn or_none<T: ToString>(value: &Option<T>) -> String {
+    value.as_ref().map_or_else(|| "none".to_owned(), T::to_string)
+}
+
+fn absolute(text: &str) -> Result<std::path::PathBuf, String> {
+    if text.starts_with('/') && !text.contains('\0') {
+        Ok(text.into())
+    } else {
+        Err("not a path from / on".to_owned())
+    }
+}
+
 /// Makes a module for `#[serde(with)]`, of a type that is read from text and written as text.
 macro_rules! as_text {
     ($name:ident, $type:ty, $expected:literal, $parse:expr, $write:expr) => {
         pub mod $name {
             use serde::{Deserializer, Serializer};
+
+            #[allow(unused_imports, reason = "not every type is written with these")]
+            use super::{absolute, optional, or_none};
 
             pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$type, D::Error> {
                 super::text(from, $expected, $parse)
@@ -102,6 +122,46 @@ as_text!(
     "the name of a file in quotes, \"-\" for standard output, or \"none\"",
     str::parse,
     ToString::to_string
+);
+as_text!(
+    syslog,
+    Option<crate::sink::syslog::Receiver>,
+    "a receiver in quotes, such as \"udp://127.0.0.1:514\", \"tcp://log.example.com:601\", \"unix:/dev/log\" or \"none\"",
+    optional,
+    or_none
+);
+as_text!(
+    url,
+    Option<crate::sink::outgoing::HttpUrl>,
+    "a URL in quotes, such as \"http://127.0.0.1:4318\", or \"none\"",
+    optional,
+    or_none
+);
+as_text!(transport, crate::sink::otlp::Transport, "\"http\" or \"grpc\"", str::parse, ToString::to_string);
+as_text!(path, std::path::PathBuf, "a path in quotes, from / on", absolute, |path| path
+    .display()
+    .to_string());
+as_text!(
+    optional_path,
+    Option<std::path::PathBuf>,
+    "a path in quotes, from / on, or \"none\"",
+    |text| if text == "none" { Ok(None) } else { absolute(text).map(Some) },
+    |path| path.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+);
+as_text!(
+    time_limit,
+    std::time::Duration,
+    "a duration in quotes from \"100ms\" to \"10m\"",
+    |text| {
+        let limit = crate::cli::duration(text)?;
+        let possible = std::time::Duration::from_millis(100)..=std::time::Duration::from_secs(600);
+        if possible.contains(&limit) {
+            Ok(limit)
+        } else {
+            Err("not possible: it must be from 100ms to 10m".to_owned())
+        }
+    },
+    |value| humantime::format_duration(*value).to_string().replace(' ', "")
 );
 as_text!(
     pattern,

@@ -11,15 +11,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::terminal::escape;
+use super::{label, snake_case};
 use crate::report::{
     Verdict, Workload,
     metrics::{BOUNDS_NS, Buckets, FlaggedParent, Metrics, WorkloadMetrics},
     pids::PidLimit,
 };
-
-/// Longest value of a label, in characters.
-const LABEL_MAX: usize = 256;
 
 /// Which format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +219,7 @@ fn own(to: &mut DescriptorEncoder<'_>, metrics: &Metrics) -> fmt::Result {
         outcomes.map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count)),
     )?;
     let dropped = metrics.sinks.iter().flat_map(|one| {
-        [("no_room", one.no_room), ("failed", one.failed)]
+        one.by_reason()
             .map(|(reason, count)| (vec![("sink", label(&one.sink)), ("reason", reason.to_owned())], count))
     });
     counter(to, "reapwatch_sink_dropped", "Deliveries that a sink has dropped, by reason", dropped)?;
@@ -315,20 +312,6 @@ fn parent_labels(parent: &FlaggedParent, with_verdict: bool) -> Labels {
         labels.push(("verdict", snake_case(&parent.verdict)));
     }
     labels
-}
-
-/// Text that others choose, as a label: bounded, on one line, and with nothing in it that a terminal would obey or hide.
-fn label(text: &str) -> String {
-    let escaped = escape(text);
-    if escaped.chars().count() <= LABEL_MAX { escaped } else { escaped.chars().take(LABEL_MAX).collect() }
-}
-
-/// The stable name, as JSON has it.
-fn snake_case(name: &impl serde::Serialize) -> String {
-    match serde_json::to_value(name) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ fn of_workload(workload: Workload, number: u64) -> WorkloadMetrics {
     reap_latency.counts[7] = number;
     WorkloadMetrics {
         workload,
+        since: Rfc3339::new(),
         counts: WorkloadCounts { forked: number, exited: number, reaped: 5, ..WorkloadCounts::default() },
         reap_latency,
         teardown: Buckets::default(),
@@ -27,6 +28,7 @@ fn of_workload(workload: Workload, number: u64) -> WorkloadMetrics {
 fn metrics(workloads: Vec<WorkloadMetrics>, parents: Vec<FlaggedParent>) -> Arc<Metrics> {
     Arc::new(Metrics {
         since: Rfc3339::new(),
+        time: Rfc3339::new(),
         stale_after_ns: u64::MAX,
         workloads,
         parents,
@@ -35,7 +37,7 @@ fn metrics(workloads: Vec<WorkloadMetrics>, parents: Vec<FlaggedParent>) -> Arc<
         pids_beyond_limit: 0,
         lost: Lost { events: 7, ..Lost::default() },
         alerts: AlertCounts { sent: 9, ..AlertCounts::default() },
-        sinks: vec![SinkDrops { sink: "/a".into(), no_room: 3, failed: 0 }],
+        sinks: vec![SinkDrops { sink: "/a".into(), no_room: 3, ..SinkDrops::default() }],
         cpu_ns: 1_250_000_000,
         resident_bytes: 9 << 20,
     })

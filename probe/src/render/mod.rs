@@ -1,4 +1,5 @@
-//! Turns reports into bytes, one file per form: a report, an event line, a doctor's report, the page of `explain`, what `reap` did or a page of metrics, for people, as JSON or for Prometheus.
+//! Turns reports into bytes, one file per form: a report, an event line, a doctor's report, the page of `explain`, what `reap`
+//! did, metrics or an alert, for people, as JSON, or as what receives it wants it.
 //!
 //! Must not know the engine or where the bytes go, and must not judge: what a text says is in the report.
 
@@ -7,19 +8,25 @@ pub mod event_text;
 pub mod explain_text;
 pub mod folded;
 mod fork_site_text;
+pub mod journal_fields;
 pub mod json;
 pub mod metrics_text;
+pub mod otlp;
 pub mod pprof;
 pub mod reap_text;
 pub mod report_text;
 pub mod stats_text;
 pub mod status_line;
+pub mod syslog_text;
 pub mod terminal;
 
 #[cfg(test)]
 mod tests;
 
 use crate::report::SiteFrame;
+
+/// Longest value of a label, in characters.
+const LABEL_MAX: usize = 256;
 
 /// A function's name, or where it is if it has none.
 fn frame_name(frame: &SiteFrame) -> String {
@@ -34,4 +41,18 @@ fn frame_name(frame: &SiteFrame) -> String {
 /// The last part of a path.
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Text that others choose, as the value of a label or field: bounded, on one line, and with nothing in it that a terminal would obey or hide.
+fn label(text: &str) -> String {
+    let escaped = terminal::escape(text);
+    if escaped.chars().count() <= LABEL_MAX { escaped } else { escaped.chars().take(LABEL_MAX).collect() }
+}
+
+/// The stable name, as JSON has it.
+fn snake_case(name: &impl serde::Serialize) -> String {
+    match serde_json::to_value(name) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
 }

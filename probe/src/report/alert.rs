@@ -38,6 +38,39 @@ pub struct Alert {
     pub lasted_ns: Option<u64>,
 }
 
+/// How much an alert asks for attention. The names and numbers are those of syslog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something is wrong.
+    Warning = 4,
+    /// Something is not as it should be.
+    Notice = 5,
+    /// Something is good again.
+    Informational = 6,
+}
+
+impl Alert {
+    /// Inputs that were lost, leaks and limits that are about to be reached are warnings; what is late is worth a notice; what is over is good to know.
+    pub fn severity(&self) -> Severity {
+        match (self.state, self.alert) {
+            (AlertState::Over, _) => Severity::Informational,
+            (_, AlertKind::Leak | AlertKind::Loss | AlertKind::Pids) => Severity::Warning,
+            (_, AlertKind::Slow) => Severity::Notice,
+        }
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let of_parent = |parent: &AlertParent| {
+            let of_cause = |cause: &Cause| {
+                cause.fix.len() + cause.now.len() + cause.evidence.iter().map(String::len).sum::<usize>()
+            };
+            parent.comm.len() + parent.executable.len() + parent.cause.as_ref().map_or(0, of_cause)
+        };
+        size_of::<Self>() + self.id.len() + self.text.len() + self.parent.as_ref().map_or(0, of_parent)
+    }
+}
+
 /// The parent that an alert is about.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AlertParent {
@@ -101,4 +134,15 @@ pub enum AlertState {
     CauseKnown,
     /// It is over.
     Over,
+}
+
+impl AlertState {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::CauseKnown => "cause_known",
+            Self::Over => "over",
+        }
+    }
 }

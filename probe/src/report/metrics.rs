@@ -30,6 +30,8 @@ pub const BOUNDS_NS: [u64; 13] = [
 pub struct Metrics {
     /// When the counts began.
     pub since: Rfc3339,
+    /// When they were as they are here.
+    pub time: Rfc3339,
     /// If no others have come after this time, in ns, something is wrong.
     pub stale_after_ns: u64,
     /// Of each workload, in order of their names.
@@ -74,6 +76,22 @@ pub struct SinkDrops {
     pub no_room: u64,
     /// Because writing had failed.
     pub failed: u64,
+    /// Because the receiver refused them for good.
+    pub refused: u64,
+    /// Because newer metrics came first.
+    pub outdated: u64,
+}
+
+impl SinkDrops {
+    /// Each reason by its name, which is stable.
+    pub fn by_reason(&self) -> [(&'static str, u64); 4] {
+        [
+            ("no_room", self.no_room),
+            ("failed", self.failed),
+            ("refused", self.refused),
+            ("outdated", self.outdated),
+        ]
+    }
 }
 
 /// What one workload has had since it is counted.
@@ -81,6 +99,8 @@ pub struct SinkDrops {
 pub struct WorkloadMetrics {
     /// Which.
     pub workload: Workload,
+    /// When its counts began.
+    pub since: Rfc3339,
     /// What became of its children.
     pub counts: WorkloadCounts,
     /// From zombie to reap.

@@ -14,6 +14,7 @@ pub mod explain;
 mod fork_site;
 mod ledger;
 pub mod metrics;
+pub mod origin;
 mod parent;
 pub mod pids;
 pub mod profile;

@@ -90,3 +90,50 @@ pub fn alert(text: &str) -> alert::Alert {
         lasted_ns: None,
     }
 }
+
+/// An alert about the leak of a unit's parent, with its cause, that says this.
+pub fn leak(comm: &str, text: &str) -> alert::Alert {
+    let parent = parent(comm, Verdict::NeverReaps);
+    alert::Alert {
+        alert: alert::AlertKind::Leak,
+        id: "leak-4242-4242".into(),
+        parent: Some(alert::AlertParent {
+            workload: Some(Workload {
+                kind: WorkloadKind::Unit,
+                name: "worker-manager.service".into(),
+                container: None,
+                runtime: None,
+            }),
+            pid: parent.pid,
+            start_time: parent.start_time,
+            comm: parent.comm,
+            executable: parent.executable,
+            alive: true,
+            verdict: parent.verdict,
+            unreaped: parent.ledger.unreaped,
+            oldest_unreaped_ns: parent.oldest_unreaped_ns,
+            cause: parent.causes.into_iter().next(),
+        }),
+        lost: None,
+        ..alert(text)
+    }
+}
+
+/// Metrics of nothing, two hours after they began.
+pub fn metrics() -> metrics::Metrics {
+    metrics::Metrics {
+        since: Rfc3339::from("2026-01-01T00:00:00.000000000Z").expect("it fits"),
+        time: Rfc3339::from("2026-01-01T02:00:00.000000000Z").expect("it fits"),
+        stale_after_ns: u64::MAX,
+        workloads: Vec::new(),
+        parents: Vec::new(),
+        parents_beyond_limit: 0,
+        pids: Vec::new(),
+        pids_beyond_limit: 0,
+        lost: Lost::default(),
+        alerts: metrics::AlertCounts::default(),
+        sinks: Vec::new(),
+        cpu_ns: 0,
+        resident_bytes: 0,
+    }
+}

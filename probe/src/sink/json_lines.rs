@@ -13,13 +13,10 @@ use std::{
 
 use super::{
     Closing, Delivery, Dropped, Sink, SinkStatus, Wants,
+    back_off::BackOff,
     stdout::{LineWriter, Patience},
 };
 
-/// After a failure the file is opened again after this time, then after twice as long each time,
-const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// up to this.
-const TRY_AGAIN_MAX: Duration = Duration::from_secs(60);
 /// Those who may read the file: its owner and its group, because command names can be private.
 const MODE: u32 = 0o640;
 
@@ -35,7 +32,7 @@ pub struct JsonLines {
     /// What happened to what was offered to writers that are gone.
     past: SinkStatus,
     next_try: Instant,
-    wait: Duration,
+    back_off: BackOff,
 }
 
 impl JsonLines {
@@ -45,10 +42,15 @@ impl JsonLines {
         Ok(Self::new(name.into(), None, Some(writer), patience))
     }
 
-    /// At the end of a file, which is made if there is none.
-    pub fn to_file(path: &Path, patience: Patience) -> io::Result<Self> {
+    /// Opens a file to write at its end, and makes it if there is none. Nothing is written yet.
+    pub fn open_file(path: &Path) -> io::Result<File> {
+        append_to(path)
+    }
+
+    /// To this file, which [`JsonLines::open_file`] has opened. From now on a thread writes.
+    pub fn to_file(path: &Path, file: File, patience: Patience) -> io::Result<Self> {
         let mut sink = Self::new(path.display().to_string(), Some(path.into()), None, patience);
-        sink.open()?;
+        sink.write_to(file)?;
         Ok(sink)
     }
 
@@ -61,7 +63,7 @@ impl JsonLines {
             patience,
             past: SinkStatus::default(),
             next_try: Instant::now(),
-            wait: TRY_AGAIN,
+            back_off: BackOff::default(),
         }
     }
 
@@ -69,6 +71,10 @@ impl JsonLines {
     fn open(&mut self) -> io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let file = append_to(path)?;
+        self.write_to(file)
+    }
+
+    fn write_to(&mut self, file: File) -> io::Result<()> {
         let metadata = file.metadata()?;
         let writer = LineWriter::new(file, self.patience)?;
         self.opened = Some((metadata.dev(), metadata.ino()));
@@ -107,7 +113,7 @@ impl JsonLines {
             tracing::warn!(file = %self.name, error = %failure, "cannot write alerts");
             self.let_go();
             self.past.last_error = Some(failure);
-            self.next_try = Instant::now() + self.wait;
+            self.next_try = Instant::now() + self.back_off.wait();
         }
         let is_due = self.writer.is_none() && Instant::now() >= self.next_try;
         if is_due || self.is_rotated() {
@@ -117,12 +123,11 @@ impl JsonLines {
 
     fn try_to_open(&mut self) {
         match self.open() {
-            Ok(()) => (self.wait, self.past.last_error) = (TRY_AGAIN, None),
+            Ok(()) => (self.back_off, self.past.last_error) = (BackOff::default(), None),
             Err(error) => {
                 tracing::warn!(file = %self.name, %error, "cannot open the file for alerts");
                 self.past.last_error = Some(error.to_string());
-                self.next_try = Instant::now() + self.wait;
-                self.wait = (self.wait * 2).min(TRY_AGAIN_MAX);
+                self.next_try = Instant::now() + self.back_off.wait();
             }
         }
     }
@@ -179,12 +184,9 @@ impl Sink for JsonLines {
     }
 }
 
-fn sum(one: Dropped, other: Dropped) -> Dropped {
-    Dropped {
-        no_room: one.no_room + other.no_room,
-        ended: one.ended + other.ended,
-        not_written: one.not_written + other.not_written,
-    }
+fn sum(mut one: Dropped, other: Dropped) -> Dropped {
+    one += other;
+    one
 }
 
 /// Does not wait for the reader of a named pipe: without one it fails.

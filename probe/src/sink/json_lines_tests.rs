@@ -9,6 +9,10 @@ fn patience() -> Patience {
     Patience { unlimited: false, time_left: || None }
 }
 
+fn to_file(path: &Path) -> io::Result<JsonLines> {
+    JsonLines::to_file(path, JsonLines::open_file(path)?, patience())
+}
+
 fn offer(sink: &mut JsonLines, text: &str) {
     sink.offer(&Delivery::Alert(Arc::new(sample::alert(text))));
 }
@@ -41,7 +45,7 @@ fn lines_are_added_to_what_is_there_and_go_to_a_new_file_after_a_rotation() {
     let directory = tempfile::tempdir().expect("a directory");
     let (path, old) = (directory.path().join("a.jsonl"), directory.path().join("a.jsonl.1"));
     fs::write(&path, "{\"text\":\"before\"}\n").expect("a file");
-    let mut sink = JsonLines::to_file(&path, patience()).expect("a sink");
+    let mut sink = to_file(&path).expect("a sink");
     offer(&mut sink, "one");
     assert_eq!(texts(&path, 2), ["before", "one"]);
     fs::rename(&path, &old).expect("a rotation");
@@ -64,7 +68,7 @@ fn while_a_file_cannot_be_opened_lines_are_dropped_and_counted_and_then_go_on() 
     let inner = directory.path().join("logs");
     fs::create_dir(&inner).expect("a directory");
     let path = inner.join("a.jsonl");
-    let mut sink = JsonLines::to_file(&path, patience()).expect("a sink");
+    let mut sink = to_file(&path).expect("a sink");
     offer(&mut sink, "one");
     assert_eq!(texts(&path, 1), ["one"]);
     fs::remove_dir_all(&inner).expect("removed");
@@ -79,7 +83,7 @@ fn while_a_file_cannot_be_opened_lines_are_dropped_and_counted_and_then_go_on() 
 
 #[test]
 fn a_device_that_is_full_loses_lines_which_are_counted_and_nothing_else() {
-    let mut sink = JsonLines::to_file(Path::new("/dev/full"), patience()).expect("a sink");
+    let mut sink = to_file(Path::new("/dev/full")).expect("a sink");
     let deadline = Instant::now() + Duration::from_secs(60);
     while sink.status().dropped.ended < 3 {
         offer(&mut sink, "lost");
@@ -92,6 +96,6 @@ fn a_device_that_is_full_loses_lines_which_are_counted_and_nothing_else() {
 #[test]
 fn a_file_that_cannot_be_made_is_an_error_at_the_start() {
     let directory = tempfile::tempdir().expect("a directory");
-    assert!(JsonLines::to_file(&directory.path().join("no/such"), patience()).is_err());
-    assert!(JsonLines::to_file(directory.path(), patience()).is_err());
+    assert!(to_file(&directory.path().join("no/such")).is_err());
+    assert!(to_file(directory.path()).is_err());
 }

@@ -1,17 +1,26 @@
 //! Delivery: where metrics, alerts and event lines go, and what happens to those that find no room.
 //!
 //! Owns the boundary between producers and writers: a slow or broken reader loses deliveries, which are counted. `offer`
-//! never blocks; `stdout` says how long its own lines wait. The agent offers to every [`Sink`] that is configured. Must not
-//! judge, and must not know where deliveries come from.
+//! never blocks; `stdout` says how long its own lines wait. The agent offers to every [`Sink`] that is configured. Those that send
+//! something away share `forwarder`, which queues, tries again and counts, and `outgoing`, which connects. Must not judge, and
+//! must not know where deliveries come from.
 
+mod back_off;
 mod batch;
+pub mod exec;
+mod forwarder;
+pub mod journald;
 pub mod json_lines;
+pub mod otlp;
+pub mod outgoing;
 pub mod paced;
 pub mod prometheus;
 pub mod queue;
 pub mod stdout;
+pub mod syslog;
+pub mod webhook;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{ops::AddAssign, pin::Pin, sync::Arc, time::Duration};
 
 use crate::report::{alert::Alert, metrics::Metrics};
 
@@ -43,6 +52,20 @@ pub struct Dropped {
     pub ended: u64,
     /// They were queued, but not written before the time to close was over.
     pub not_written: u64,
+    /// The receiver refused them for good.
+    pub refused: u64,
+    /// Newer metrics came before they could be delivered.
+    pub outdated: u64,
+}
+
+impl AddAssign for Dropped {
+    fn add_assign(&mut self, more: Self) {
+        self.no_room += more.no_room;
+        self.ended += more.ended;
+        self.not_written += more.not_written;
+        self.refused += more.refused;
+        self.outdated += more.outdated;
+    }
 }
 
 /// What happened to all deliveries that were offered to a sink. Counts are deliveries.

@@ -1,11 +1,13 @@
-//! A queue of bounded weight. The end that offers never blocks, the end that takes may. An item that finds no room is
-//! dropped and counted by reason.
+//! A queue of bounded weight. The end that offers never blocks; the end that takes is a thread, which blocks, or a task,
+//! which waits. An item that finds no room is dropped and counted by reason.
 //!
 //! Must not know what is queued.
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
 use super::Dropped;
@@ -35,6 +37,8 @@ struct State<T> {
     closed: bool,
     /// True if no more will be taken.
     ended: bool,
+    /// The task that waits for a change.
+    waiting: Option<Waker>,
 }
 
 impl<T> State<T> {
@@ -50,12 +54,22 @@ impl<T> Shared<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Wakes whoever waits for a change.
+    fn tell(&self, mut state: MutexGuard<'_, State<T>>) {
+        let waiting = state.waiting.take();
+        drop(state);
+        self.changed.notify_one();
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
 }
 
 /// A queue that takes items in until their total weight reaches `most`; the last one may weigh more than the room left.
 /// So a full queue stays full until something is taken, however light the next item is.
 pub fn bounded<T>(most: usize) -> (Queue<T>, Taker<T>) {
-    let state = State { items: VecDeque::new(), weight: 0, closed: false, ended: false };
+    let state = State { items: VecDeque::new(), weight: 0, closed: false, ended: false, waiting: None };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
     (Queue { shared: Arc::clone(&shared), most, dropped: Dropped::default() }, Taker { shared })
 }
@@ -81,9 +95,18 @@ impl<T> Queue<T> {
         }
         state.items.push_back((item, weight));
         state.weight += weight;
-        drop(state);
-        self.shared.changed.notify_one();
+        self.shared.tell(state);
         true
+    }
+
+    /// Takes in an item in the place of all that were not taken yet, where only the last one counts.
+    pub fn offer_in_place_of_all(&mut self, item: T) -> bool {
+        let mut state = self.shared.state();
+        self.dropped.outdated += state.items.len() as u64;
+        state.items.clear();
+        state.weight = 0;
+        drop(state);
+        self.offer(item, 1, 1)
     }
 
     /// What was dropped so far.
@@ -93,8 +116,9 @@ impl<T> Queue<T> {
 
     /// Ends the offers. Items in the queue can still be taken.
     pub fn close(&self) {
-        self.shared.state().closed = true;
-        self.shared.changed.notify_one();
+        let mut state = self.shared.state();
+        state.closed = true;
+        self.shared.tell(state);
     }
 }
 
@@ -117,6 +141,38 @@ impl<T> Taker<T> {
         let state = self.shared.changed.wait_while(state, waiting);
         state.unwrap_or_else(PoisonError::into_inner).take()
     }
+
+    /// The same for a task, which waits without blocking.
+    pub async fn next(&self) -> Option<T> {
+        poll_fn(|context| {
+            let mut state = self.shared.state();
+            match state.take() {
+                None if !state.closed => wait_in(&mut state, context),
+                item => Poll::Ready(item),
+            }
+        })
+        .await
+    }
+
+    /// Whether no more will be offered.
+    pub fn is_closed(&self) -> bool {
+        self.shared.state().closed
+    }
+
+    /// Waits until no more will be offered.
+    pub async fn until_closed(&self) {
+        poll_fn(|context| {
+            let mut state = self.shared.state();
+            if state.closed { Poll::Ready(()) } else { wait_in(&mut state, context) }
+        })
+        .await;
+    }
+}
+
+/// Has a change of the queue wake this task.
+fn wait_in<T, R>(state: &mut State<T>, context: &Context<'_>) -> Poll<R> {
+    state.waiting = Some(context.waker().clone());
+    Poll::Pending
 }
 
 impl<T> Drop for Taker<T> {
@@ -160,5 +216,33 @@ mod tests {
         assert!(queue.offer(7, 1, 1));
         drop(queue);
         assert_eq!(thread.join().expect("no panic"), (Some(7), None));
+    }
+
+    #[test]
+    fn a_task_that_waits_is_woken_by_an_item_and_by_the_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let (mut queue, taker) = bounded(1);
+            let task = tokio::spawn(async move {
+                let first = taker.next().await;
+                taker.until_closed().await;
+                (first, taker.is_closed(), taker.next().await)
+            });
+            tokio::task::yield_now().await;
+            assert!(queue.offer(7, 1, 1));
+            tokio::task::yield_now().await;
+            drop(queue);
+            assert_eq!(task.await.expect("no panic"), (Some(7), true, None));
+        });
+    }
+
+    #[test]
+    fn where_only_the_last_counts_the_others_are_dropped_for_that_reason() {
+        let (mut queue, taker) = bounded(1);
+        for item in 1..=4 {
+            queue.offer_in_place_of_all(item);
+        }
+        assert_eq!((taker.take_now(), taker.take_now()), (Some(4), None));
+        assert_eq!(queue.dropped(), Dropped { outdated: 3, ..Dropped::default() });
     }
 }

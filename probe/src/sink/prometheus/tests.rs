@@ -11,10 +11,7 @@ use super::{
     server::{CONNECTIONS_MAX, REQUEST_MAX, REQUEST_WITHIN},
     *,
 };
-use crate::report::{
-    Lost, Rfc3339,
-    metrics::{AlertCounts, Metrics},
-};
+use crate::report::{metrics::Metrics, sample};
 
 /// A sink that answers until it is dropped.
 struct Running {
@@ -107,20 +104,7 @@ fn everything(mut stream: TcpStream) -> String {
 }
 
 fn metrics(cpu_ns: u64) -> Metrics {
-    Metrics {
-        since: Rfc3339::new(),
-        stale_after_ns: u64::MAX,
-        workloads: Vec::new(),
-        parents: Vec::new(),
-        parents_beyond_limit: 0,
-        pids: Vec::new(),
-        pids_beyond_limit: 0,
-        lost: Lost::default(),
-        alerts: AlertCounts::default(),
-        sinks: Vec::new(),
-        cpu_ns,
-        resident_bytes: 0,
-    }
+    Metrics { cpu_ns, ..sample::metrics() }
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod condition;
 pub mod evidence;
 pub mod fork_site;
+pub mod name;
 pub mod namespace;
 pub mod pid_limits;
 pub mod privileges;

@@ -1,0 +1,260 @@
+//! Metrics and alerts to a receiver of OTLP, over HTTP or gRPC.
+//!
+//! Owns which answers mean that something may be sent again, by OTLP's specification. Of metrics only the last count, so that
+//! none queue up. Must not know what a request says.
+
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+
+use hyper::StatusCode;
+
+use super::{
+    Closing, Delivery, Sink, SinkStatus, Wants,
+    forwarder::{Carrier, Failed, Forwarder},
+    outgoing::{Answer, HttpUrl, Protocol, post},
+};
+use crate::{
+    render::otlp,
+    report::{alert::Alert, metrics::Metrics, origin::Origin},
+};
+
+/// Alerts of one request at most.
+const AT_ONCE: usize = 64;
+/// What a gRPC message has before it: that it is not compressed, and its length.
+const GRPC_PREFIX: usize = 5;
+/// Longest reason of a refusal that is shown, in characters.
+const REASON_MAX: usize = 200;
+
+/// How requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Protobuf in the body of a POST.
+    Http,
+    Grpc,
+}
+
+/// What is sent where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub endpoint: HttpUrl,
+    pub transport: Transport,
+    pub metrics: bool,
+    pub logs: bool,
+}
+
+/// The sink: metrics and logs go their own ways, so that neither holds up the other.
+pub struct Otlp {
+    name: String,
+    metrics: Option<Forwarder<Arc<Metrics>>>,
+    logs: Option<Forwarder<Arc<Alert>>>,
+}
+
+impl Otlp {
+    /// Starts it, within the runtime.
+    pub fn start(settings: &Settings, origin: Origin) -> Self {
+        let name = format!("otlp {}", settings.endpoint.shown());
+        let receiver = |signal| Receiver::new(settings, signal, origin.clone());
+        let metrics = settings
+            .metrics
+            .then(|| Forwarder::start(format!("{name} metrics"), MetricsTo(receiver(Signal::Metrics)), true));
+        let logs = settings
+            .logs
+            .then(|| Forwarder::start(format!("{name} logs"), LogsTo(receiver(Signal::Logs)), false));
+        Self { name, metrics, logs }
+    }
+}
+
+impl Sink for Otlp {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn wants(&self) -> Wants {
+        Wants { metrics: self.metrics.is_some(), alerts: self.logs.is_some(), events: false }
+    }
+
+    fn offer(&mut self, what: &Delivery) {
+        match (what, &mut self.metrics, &mut self.logs) {
+            (Delivery::Metrics(metrics), Some(forwarder), _) => forwarder.offer_metrics(metrics),
+            (Delivery::Alert(alert), _, Some(forwarder)) => forwarder.offer_alert(alert),
+            _ => {}
+        }
+    }
+
+    fn status(&self) -> SinkStatus {
+        let metrics = self.metrics.as_ref().map(Forwarder::status).unwrap_or_default();
+        let logs = self.logs.as_ref().map(Forwarder::status).unwrap_or_default();
+        sum(metrics, logs)
+    }
+
+    fn close(self: Box<Self>, within: Duration) -> Closing {
+        let Self { metrics, logs, .. } = *self;
+        Box::pin(async move {
+            let (metrics, logs) = tokio::join!(close(metrics, within), close(logs, within));
+            sum(metrics, logs)
+        })
+    }
+}
+
+async fn close<T: Send + Sync + 'static>(forwarder: Option<Forwarder<T>>, within: Duration) -> SinkStatus {
+    match forwarder {
+        Some(forwarder) => forwarder.close(within).await,
+        None => SinkStatus::default(),
+    }
+}
+
+fn sum(one: SinkStatus, other: SinkStatus) -> SinkStatus {
+    let mut dropped = one.dropped;
+    dropped += other.dropped;
+    SinkStatus {
+        queued: one.queued + other.queued,
+        delivered: one.delivered + other.delivered,
+        dropped,
+        last_error: one.last_error.or(other.last_error),
+    }
+}
+
+struct MetricsTo(Receiver);
+
+impl Carrier for MetricsTo {
+    type Item = Arc<Metrics>;
+
+    async fn deliver(&mut self, items: &[Arc<Metrics>]) -> Result<u64, Failed> {
+        for metrics in items {
+            // What it refuses is a part of the metrics: a warning says so, and the others are delivered.
+            if let Some((points, why)) = self.0.send(otlp::metrics(metrics, &self.0.origin)).await? {
+                tracing::warn!(sink = %self.0.url.shown(), points, why, "some data points were refused");
+            }
+        }
+        Ok(0)
+    }
+}
+
+struct LogsTo(Receiver);
+
+impl Carrier for LogsTo {
+    type Item = Arc<Alert>;
+
+    fn most_at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    async fn deliver(&mut self, items: &[Arc<Alert>]) -> Result<u64, Failed> {
+        let refused = self.0.send(otlp::logs(items, &self.0.origin)).await?;
+        Ok(refused.map_or(0, |(records, _)| records))
+    }
+}
+
+/// What is sent to a receiver.
+#[derive(Clone, Copy)]
+enum Signal {
+    Metrics,
+    Logs,
+}
+
+impl Signal {
+    /// Where it is sent to, below the endpoint.
+    fn path(self, transport: Transport) -> &'static str {
+        match (self, transport) {
+            (Self::Metrics, Transport::Http) => "/v1/metrics",
+            (Self::Logs, Transport::Http) => "/v1/logs",
+            (Self::Metrics, Transport::Grpc) => {
+                "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+            }
+            (Self::Logs, Transport::Grpc) => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        }
+    }
+}
+
+struct Receiver {
+    url: HttpUrl,
+    transport: Transport,
+    origin: Origin,
+}
+
+impl Receiver {
+    fn new(settings: &Settings, signal: Signal, origin: Origin) -> Self {
+        let url = settings.endpoint.below(signal.path(settings.transport));
+        Self { url, transport: settings.transport, origin }
+    }
+
+    /// Sends a request. Returns how much of it was refused, and why.
+    async fn send(&self, request: Vec<u8>) -> Result<Option<(u64, String)>, Failed> {
+        let message = match self.transport {
+            Transport::Http => {
+                let answer = post(Protocol::Http1, &self.url, "application/x-protobuf", &[], request).await;
+                of_http(answer.map_err(Failed::Now)?)?
+            }
+            Transport::Grpc => {
+                let mut framed = Vec::with_capacity(GRPC_PREFIX + request.len());
+                framed.push(0);
+                framed.extend_from_slice(&(request.len() as u32).to_be_bytes());
+                framed.extend_from_slice(&request);
+                let more = [("te", "trailers"), ("grpc-timeout", "10S")];
+                let answer = post(Protocol::Http2, &self.url, "application/grpc", &more, framed).await;
+                of_grpc(answer.map_err(Failed::Now)?)?
+            }
+        };
+        otlp::refused(&message).map_err(Failed::Now)
+    }
+}
+
+/// The message of an answer over HTTP.
+fn of_http(answer: Answer) -> Result<Vec<u8>, Failed> {
+    let why = || format!("it answers {}", answer.status);
+    match answer.status {
+        StatusCode::OK => Ok(answer.body.to_vec()),
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Err(Failed::Now(why())),
+        _ => Err(Failed::ForGood(why())),
+    }
+}
+
+/// The message of an answer over gRPC.
+fn of_grpc(answer: Answer) -> Result<Vec<u8>, Failed> {
+    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(status) = header("grpc-status").and_then(|status| status.parse::<u32>().ok()) else {
+        return Err(Failed::Now(format!("it answers {} and no status of gRPC", answer.status)));
+    };
+    if status == 0 {
+        // Another message than one that is not compressed was not asked for.
+        return match answer.body.split_at_checked(GRPC_PREFIX) {
+            Some(([0, ..], message)) => Ok(message.to_vec()),
+            _ => Err(Failed::Now("its answer is no message of gRPC".into())),
+        };
+    }
+    let reason: String = header("grpc-message").unwrap_or_default().chars().take(REASON_MAX).collect();
+    let why = format!("it answers with status {status} of gRPC: {reason}");
+    Err(if may_be_sent_again(status) { Failed::Now(why) } else { Failed::ForGood(why) })
+}
+
+/// CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS.
+fn may_be_sent_again(status: u32) -> bool {
+    matches!(status, 1 | 4 | 8 | 10 | 11 | 14 | 15)
+}
+
+impl FromStr for Transport {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "http" => Ok(Self::Http),
+            "grpc" => Ok(Self::Grpc),
+            _ => Err("not a transport: write http or grpc".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "otlp_tests.rs"]
+mod tests;

@@ -1,0 +1,85 @@
+//! Receivers that answer garbage, too much, too little or nothing.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    time::{Duration, Instant},
+};
+
+use super::*;
+
+/// What a request gets from who answers this after some of it, within 2 s.
+fn posted(
+    protocol: Protocol,
+    answer: impl FnOnce(&mut TcpStream) + Send + 'static,
+) -> Result<Answer, String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let receiver = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let _ = stream.read(&mut [0; 512]);
+        answer(&mut stream);
+        let _ = stream.shutdown(Shutdown::Write);
+        // Read to the end, so that nothing is reset that was not read.
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let url: HttpUrl = format!("http://127.0.0.1:{port}/x").parse().expect("a URL");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let began = Instant::now();
+    let answer = runtime.block_on(async {
+        let answer = post(protocol, &url, "text/plain", &[], b"hello".to_vec());
+        let answer = tokio::time::timeout(Duration::from_secs(2), answer).await;
+        answer.unwrap_or_else(|_| Err("it hangs".into()))
+    });
+    assert!(began.elapsed() < Duration::from_secs(30));
+    drop(runtime);
+    receiver.join().expect("no panic");
+    answer
+}
+
+fn text(answer: &'static str) -> impl FnOnce(&mut TcpStream) + Send {
+    move |stream: &mut TcpStream| {
+        let _ = stream.write_all(answer.as_bytes());
+    }
+}
+
+#[test]
+fn an_answer_is_taken_as_it_is() {
+    let answer = posted(Protocol::Http1, text("HTTP/1.1 429 Slow Down\r\nContent-Length: 3\r\n\r\nnow"));
+    let answer = answer.expect("an answer");
+    assert_eq!((answer.status.as_u16(), &*answer.body), (429, &b"now"[..]));
+}
+
+#[test]
+fn garbage_is_an_error_and_nothing_else() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        for garbage in
+            ["", "\0\0\0\0", "SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"]
+        {
+            let failed = posted(protocol, text(garbage)).expect_err(garbage);
+            assert!(failed.contains("http://127.0.0.1:"), "{protocol:?} {garbage:?}: {failed}");
+            assert!(!failed.contains("/x"), "the path is not shown: {failed}");
+        }
+    }
+}
+
+#[test]
+fn who_answers_without_end_is_not_read_without_end() {
+    for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nX: "] {
+        let failed = posted(Protocol::Http1, move |stream| {
+            let _ = stream.write_all(head.as_bytes());
+            while stream.write_all(&[b'x'; 4_096]).is_ok() {}
+        });
+        let failed = failed.expect_err("too long");
+        assert!(!failed.contains("hangs"), "{failed}");
+    }
+}
+
+#[test]
+fn who_does_not_answer_is_waited_for_only_as_long_as_there_is_time() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let hanging = posted(protocol, |_| std::thread::sleep(Duration::from_secs(3)));
+        assert_eq!(hanging.expect_err("no answer"), "it hangs");
+    }
+}
