@@ -20,6 +20,7 @@ use crate::{
     report::{
         Verdict, WorkloadKind,
         metrics::{BOUNDS_NS, FlaggedParent, Metrics, SinkDrops, WorkloadMetrics},
+        pids::{ExhaustedIn, PidLimit, PidScope},
         sample,
     },
 };
@@ -61,6 +62,17 @@ fn some_metrics() -> Metrics {
     Metrics {
         workloads: vec![one, short_lived],
         parents: vec![parent],
+        pids: vec![PidLimit {
+            scope: PidScope::Cgroup,
+            name: "/a".into(),
+            used: 7,
+            limit: 10,
+            zombies: Some(3),
+            most_zombies: None,
+            refused: Some(1),
+            growth: None,
+            exhausted_in: Some(ExhaustedIn { earliest_ns: HOUR_NS, latest_ns: None }),
+        }],
         sinks: vec![SinkDrops { sink: "/a".into(), no_room: 3, ..SinkDrops::default() }],
         cpu_ns: 1_250_000_000,
         ..sample::metrics()
