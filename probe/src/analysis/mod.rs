@@ -5,6 +5,7 @@
 
 mod cause;
 mod coverage;
+mod detail;
 pub mod explain;
 mod finding;
 pub mod fork_site;
@@ -22,6 +23,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use detail::detail;
 pub use line::event_line;
 pub use workload::workload;
 
@@ -173,6 +175,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         command_line: command_line(&info),
         executable: text(&info.executable).into_owned(),
         unit: (!info.unit.is_empty()).then(|| text(&info.unit).into_owned()),
+        workload: known.workload.as_deref().map(workload),
         alive: known.died_ns.is_none(),
         ledger: ledger(&known.ledger, known.zombies.len() as u64),
         held: unreaped.held,
