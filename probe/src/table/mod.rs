@@ -76,8 +76,6 @@ pub struct Cost {
 #[derive(Clone, Debug)]
 pub struct Reading {
     pub report: Report,
-    /// Of the parent that [`Table::wants_detail`] named.
-    pub detail: Option<(ParentId, ParentDetail)>,
     /// `None` where it is not known: a recording does not have it.
     pub pids: Option<Pids>,
     /// The same.
@@ -120,6 +118,8 @@ enum Screen {
 #[derive(Debug)]
 pub struct Table {
     reading: Option<Box<Reading>>,
+    /// Of the parent that [`Table::wants_detail`] named.
+    detail: Option<(ParentId, ParentDetail)>,
     histories: HashMap<ParentId, History>,
     /// Of all unreaped children.
     unreaped: History,
@@ -153,6 +153,7 @@ impl Table {
     pub fn new(colours: Colours) -> Self {
         Self {
             reading: None,
+            detail: None,
             histories: HashMap::new(),
             unreaped: History::default(),
             cpu_percent: None,
@@ -258,6 +259,11 @@ impl Table {
     /// Asks whether something is to be done.
     pub fn ask(&mut self, question: Question) {
         (self.screen, self.scroll) = (Screen::Question(question), 0);
+    }
+
+    /// What was asked for.
+    pub fn set_detail(&mut self, of: ParentId, detail: ParentDetail) {
+        self.detail = Some((of, detail));
     }
 
     /// The parent of which the children and the spread of the reaps are shown.

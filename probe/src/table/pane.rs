@@ -2,7 +2,7 @@
 //!
 //! Must not judge: verdicts and causes are in the report.
 
-use super::{ParentId, Reading, Table, facts, kind_of, order::Row, theme::Kind};
+use super::{ParentId, Table, facts, kind_of, order::Row, theme::Kind};
 use crate::{
     render::{
         explain_text, fork_site_text,
@@ -58,12 +58,12 @@ pub fn lines(table: &Table, width: usize) -> Vec<Vec<Line>> {
             let parent = &reading.report.parents[*place];
             if width < BESIDE_FROM {
                 let mut all = causes(table, &reading.report, parent, width);
-                all.extend(beside(table, reading, parent, width));
+                all.extend(beside(table, parent, width));
                 return one(all);
             }
             let (wide, narrow) = ((width - GAP) * 11 / 20, width - GAP - (width - GAP) * 11 / 20);
             let causes = causes(table, &reading.report, parent, wide);
-            two(causes, beside(table, reading, parent, narrow), wide)
+            two(causes, beside(table, parent, narrow), wide)
         }
     }
 }
@@ -168,10 +168,10 @@ fn labelled(lines: &mut Vec<Line>, name: &str, text: &str, kind: Kind, width: us
 }
 
 /// Children, latencies, events.
-fn beside(table: &Table, reading: &Reading, parent: &Parent, width: usize) -> Vec<Line> {
+fn beside(table: &Table, parent: &Parent, width: usize) -> Vec<Line> {
     let id = ParentId::of(parent);
     let mut lines = Vec::new();
-    match reading.detail.as_ref().filter(|(of, _)| *of == id) {
+    match table.detail.as_ref().filter(|(of, _)| *of == id) {
         Some((_, detail)) => {
             unreaped(&mut lines, detail, width);
             latencies(&mut lines, &detail.reap_latency, width);

@@ -91,13 +91,15 @@ fn child(place: u32) -> UnreapedChild {
     }
 }
 
-pub fn reading(second: u64) -> Reading {
+fn detail() -> ParentDetail {
     let mut reap_latency = Buckets::default();
     reap_latency.counts[1..5].copy_from_slice(&[210, 90, 9, 1]);
-    let detail = ParentDetail { children: (0..6).map(child).collect(), more_children: 158, reap_latency };
+    ParentDetail { children: (0..6).map(child).collect(), more_children: 158, reap_latency }
+}
+
+pub fn reading(second: u64) -> Reading {
     Reading {
         report: report(second),
-        detail: Some((ParentId { pid: 4242, start_boottime_ns: 4242 }, detail)),
         pids: Some(Pids { used: 412, max: 4_194_304 }),
         cost: Some(Cost { cpu_ns: second * 3_000_000, resident_bytes: 14 << 20 }),
     }
@@ -111,6 +113,7 @@ pub fn table(colours: Colours, width: u16, height: u16) -> Table {
         table.take(reading(second));
     }
     let id = ParentId { pid: 4242, start_boottime_ns: 4242 };
+    table.set_detail(id, detail());
     table.observe(Event {
         process: id,
         parent: None,

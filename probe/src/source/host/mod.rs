@@ -8,6 +8,7 @@ pub mod condition;
 pub mod evidence;
 pub mod fork_site;
 pub mod namespace;
+pub mod pids;
 pub mod privileges;
 pub mod process_directory;
 pub mod process_info;
