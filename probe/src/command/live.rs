@@ -128,7 +128,8 @@ impl Attached {
         let pipeline = Pipeline::new(&session, recording, details);
         let pace = match used_for {
             Use::Lines { for_a_person: false } if !pipeline.wants_details() => Pace::Relaxed,
-            Use::Report | Use::Workloads | Use::Table | Use::Lines { .. } => Pace::Prompt,
+            Use::Table => Pace::OnLooked,
+            Use::Report | Use::Workloads | Use::Lines { .. } => Pace::Prompt,
         };
         let begin = kernel.begin(first.began_ns, root);
         let source = Live::open(ThisHost::new(kernel, wakeups), begin, first, pace);

@@ -160,7 +160,7 @@ pub fn workload_name(workload: Option<&Workload>) -> String {
         WorkloadKind::Session => format!("user {}", workload.name),
         WorkloadKind::Program => {
             let (user, path) = workload.name.split_once(':').unwrap_or(("?", &workload.name));
-            format!("user {user} {}", path.rsplit('/').next().unwrap_or(path))
+            format!("{} (uid {user})", path.rsplit('/').next().unwrap_or(path))
         }
     };
     escape(&text)

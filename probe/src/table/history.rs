@@ -18,9 +18,9 @@ pub struct History {
 }
 
 impl History {
-    /// Of one that had nothing before its first reading.
-    pub fn beginning(now_ns: u64) -> Self {
-        Self { points: VecDeque::from([(now_ns.saturating_sub(1_000_000_000), 0)]) }
+    /// Of one that had this level before its first reading, about a second ago.
+    pub fn beginning(now_ns: u64, level: u64) -> Self {
+        Self { points: VecDeque::from([(now_ns.saturating_sub(1_000_000_000), level)]) }
     }
 
     /// The level at a time.
@@ -87,7 +87,7 @@ mod tests {
             history.push(second * SECOND_NS, if second <= 20 { 5 } else { 5 + 3 * (second - 20) });
         }
         assert_eq!(history.per_second(), Some(3.0));
-        assert_eq!(History::beginning(SECOND_NS).trend(8), " ");
+        assert_eq!(History::beginning(SECOND_NS, 0).trend(8), " ");
     }
 
     #[test]

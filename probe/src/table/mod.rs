@@ -208,7 +208,7 @@ impl Table {
             let history = before.remove(&id);
             // Most parents never leave anything: nothing is kept of those.
             if level > 0 || history.is_some() {
-                let mut history = history.unwrap_or_else(|| History::beginning(now_ns));
+                let mut history = history.unwrap_or_else(|| History::beginning(now_ns, parent.older));
                 history.push(now_ns, level);
                 if !history.is_quiet() {
                     self.histories.insert(id, history);
@@ -253,11 +253,13 @@ impl Table {
 
     /// Shows a page, from its first line.
     pub fn show(&mut self, page: Page) {
+        self.message = None;
         (self.screen, self.scroll) = (Screen::Page(page), 0);
     }
 
     /// Asks whether something is to be done.
     pub fn ask(&mut self, question: Question) {
+        self.message = None;
         (self.screen, self.scroll) = (Screen::Question(question), 0);
     }
 

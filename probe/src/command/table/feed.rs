@@ -32,7 +32,7 @@ pub fn reading(
     width: u16,
 ) {
     let view = engine.view();
-    let report = analysis::report(&view, session);
+    let report = analysis::report_so_far(engine, session);
     table.take(Reading { report, pids: host.pids, cost: host.cost });
     if let Some(id) = table.wants_detail()
         && let Some(detail) = analysis::detail(&view, session, identity(id), status_of)

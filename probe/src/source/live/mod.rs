@@ -33,6 +33,10 @@ const DRAIN_EVERY_FOR_PROGRAMS: Duration = Duration::from_millis(200);
 const DRAIN_EVERY_COUNTING: Duration = COUNTERS_EVERY;
 /// How often the kernel's task list is read.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
+/// The same while somebody looks at what is unreaped now, if that takes little of the time.
+const SNAPSHOT_EVERY_FOR_ONLOOKERS: Duration = COUNTERS_EVERY;
+/// It takes little if it takes one of so many parts.
+const SNAPSHOT_SHARE: u32 = 500;
 /// How often losses and the counters of finished parents are read.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 /// The same where the kernel has little room left for the counters of more parents.
@@ -49,6 +53,8 @@ const EVENTS_AT_ONCE: usize = 2_048;
 pub enum Pace {
     /// A person sees them, or a parent has to be found in /proc while it lives.
     Prompt,
+    /// The same, and what is unreaped now is looked at all the time.
+    OnLooked,
     /// A program reads them.
     Relaxed,
 }
@@ -66,6 +72,7 @@ pub struct Live<H> {
     /// The counters are not read again before, however crowded the kernel is.
     not_before: Instant,
     next_snapshot: Instant,
+    is_on_looked: bool,
     suspects: Suspects,
     /// Set once the window is to be closed.
     closing: Option<Closing>,
@@ -78,7 +85,7 @@ impl<H: Host> Live<H> {
         let every = match pace {
             _ if is_counting => DRAIN_EVERY_COUNTING,
             Pace::Relaxed => DRAIN_EVERY_FOR_PROGRAMS,
-            Pace::Prompt => DRAIN_EVERY,
+            Pace::Prompt | Pace::OnLooked => DRAIN_EVERY,
         };
         // Before the first tick is set, so that the tick of a second never comes just too early.
         let now = Instant::now();
@@ -92,7 +99,9 @@ impl<H: Host> Live<H> {
             drain_began_ns: None,
             next_counters: now + COUNTERS_EVERY,
             not_before: now + COUNTERS_EVERY_WHEN_CROWDED,
-            next_snapshot: now + SNAPSHOT_EVERY,
+            next_snapshot: now
+                + if pace == Pace::OnLooked { SNAPSHOT_EVERY_FOR_ONLOOKERS } else { SNAPSHOT_EVERY },
+            is_on_looked: pace == Pace::OnLooked,
             suspects: Suspects::default(),
             closing: None,
         }
@@ -126,10 +135,8 @@ impl<H: Host> Live<H> {
     /// Reads what is due.
     fn read(&mut self, batch: &mut Batch) -> Result<(), SetupError> {
         let now = Instant::now();
-        if now >= self.next_snapshot {
-            self.next_snapshot = (self.next_snapshot + SNAPSHOT_EVERY).max(now);
-            let snapshot = self.host.snapshot(SETTLE_AFTER_NS)?;
-            batch.inputs.push((snapshot.ended_ns, Input::Snapshot(snapshot)));
+        if !self.is_on_looked {
+            self.walk(batch, now)?;
         }
         if now >= self.next_counters {
             self.next_counters = (self.next_counters + COUNTERS_EVERY).max(now);
@@ -142,6 +149,26 @@ impl<H: Host> Live<H> {
                 self.read_counters(batch, None);
             }
         }
+        // What is unreaped is exact if it is read after what was counted.
+        if self.is_on_looked {
+            self.walk(batch, now)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the kernel's task list, if that is due.
+    fn walk(&mut self, batch: &mut Batch, now: Instant) -> Result<(), SetupError> {
+        if now < self.next_snapshot {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let snapshot = self.host.snapshot(SETTLE_AFTER_NS)?;
+        batch.inputs.push((snapshot.ended_ns, Input::Snapshot(snapshot)));
+        let every = match self.is_on_looked {
+            true => (began.elapsed() * SNAPSHOT_SHARE).clamp(SNAPSHOT_EVERY_FOR_ONLOOKERS, SNAPSHOT_EVERY),
+            false => SNAPSHOT_EVERY,
+        };
+        self.next_snapshot = (self.next_snapshot + every).max(now);
         Ok(())
     }
 
