@@ -50,5 +50,5 @@ fn suspended_it_gives_the_terminal_back_and_goes_on() {
     terminal.press("Enter");
     terminal.until_it_shows("VERDICT");
     terminal.types("q");
-    terminal.until("the shell again", |shown| shown.contains("$ ") && !shown.contains("VERDICT"));
+    terminal.until("the shell again", |shown| shown.contains("ready>") && !shown.contains("VERDICT"));
 }

@@ -51,12 +51,19 @@ fn who_leaks_why_and_what_to_do_and_the_terminal_is_as_it_was() {
     terminal.types("/");
     terminal.types(&pid);
     terminal.press("Enter");
-    terminal.until("its causes", |shown| {
-        shown.contains(&format!("(pid {pid}")) && shown.contains("why:") && shown.contains("fix:")
+    terminal.until_it_shows("(Esc clears)");
+    terminal.until("its causes, and no other parent", |shown| {
+        let title = format!("── workload (pid {pid}");
+        let rows = shown.lines().skip_while(|line| !line.starts_with("VERDICT")).skip(1);
+        shown.contains(&title)
+            && rows.take_while(|line| !line.is_empty()).count() == 1
+            && shown.contains("why:")
+            && shown.contains("fix:")
     });
     terminal.press("Enter");
-    let shown = terminal.until_it_shows("UNREAPED CHILDREN (10)");
-    assert!(!shown.contains("VERDICT"), "the detail has the room: {shown}");
+    terminal.until("the detail has the room", |shown| {
+        shown.contains("UNREAPED CHILDREN (10)") && !shown.contains("VERDICT")
+    });
     terminal.press("Escape");
     terminal.until_it_shows("VERDICT");
 

@@ -32,11 +32,11 @@ impl Terminal {
         let size = [width.to_string(), height.to_string()];
         let made = tmux
             .args(["-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", &size[0], "-y", &size[1]])
-            .arg("env PS1='$ ' bash --norc --noprofile")
+            .arg("env PS1='ready> ' bash --norc --noprofile")
             .output()
             .expect("tmux is installed");
         assert!(made.status.success(), "{made:?}");
-        terminal.until_it_shows("$ ");
+        terminal.until_it_shows("ready>");
         terminal
     }
 
@@ -53,7 +53,9 @@ impl Terminal {
 
     /// Types what has no special name in tmux.
     pub fn types(&self, text: &str) {
-        assert!(self.tmux().args(["send-keys", "-t", "t", "-l", text]).status().expect("tmux").success());
+        assert!(
+            self.tmux().args(["send-keys", "-t", "t", "-l", "--", text]).status().expect("tmux").success()
+        );
     }
 
     /// Presses a key by tmux's name for it: `Enter`, `Escape`, `Down`, `C-c`.

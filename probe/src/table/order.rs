@@ -10,7 +10,8 @@ use crate::report::{Parent, Report, Verdict, Workload, words};
 /// By what rows are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// Living parents that are not healthy, the worst first; then dead ones; then the healthy.
+    /// Living parents that are not healthy, the worst first; then dead ones; then the healthy; then dead ones that nobody can
+    /// judge.
     #[default]
     Worst,
     Left,
@@ -126,6 +127,8 @@ fn rank(parent: &Parent) -> u8 {
     match (parent.verdict, parent.alive) {
         (Verdict::Healthy, _) => 2,
         (_, true) => 0,
+        // Whoever died over what it had no time to reap: there are many of those, and nothing is to be done.
+        (Verdict::Undecided, false) => 3,
         (_, false) => 1,
     }
 }

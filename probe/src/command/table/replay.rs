@@ -175,7 +175,6 @@ fn follow(ask: Ask, pace: &Pace, position: &mut Position, known: &Known) -> Opti
             }
             pace.go(position.speed_percent(), position.is_paused);
             pace.jump(position.at_ns);
-            pace.ask();
         }
     }
     None

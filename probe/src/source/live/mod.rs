@@ -35,6 +35,8 @@ const DRAIN_EVERY_COUNTING: Duration = COUNTERS_EVERY;
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
 /// The same while somebody looks at what is unreaped now, if that takes little of the time.
 const SNAPSHOT_EVERY_FOR_ONLOOKERS: Duration = COUNTERS_EVERY;
+/// So long after a reading nothing that is older comes any more (`reorder`).
+const STRAGGLERS_COME_WITHIN: Duration = Duration::from_millis(12);
 /// It takes little if it takes one of so many parts.
 const SNAPSHOT_SHARE: u32 = 500;
 /// How often losses and the counters of finished parents are read.
@@ -73,6 +75,8 @@ pub struct Live<H> {
     not_before: Instant,
     next_snapshot: Instant,
     is_on_looked: bool,
+    /// When an onlooker is shown what was read last.
+    shown_at: Option<Instant>,
     suspects: Suspects,
     /// Set once the window is to be closed.
     closing: Option<Closing>,
@@ -102,6 +106,7 @@ impl<H: Host> Live<H> {
             next_snapshot: now
                 + if pace == Pace::OnLooked { SNAPSHOT_EVERY_FOR_ONLOOKERS } else { SNAPSHOT_EVERY },
             is_on_looked: pace == Pace::OnLooked,
+            shown_at: None,
             suspects: Suspects::default(),
             closing: None,
         }
@@ -198,12 +203,24 @@ impl<H: Host> Source for Live<H> {
         if self.closing.is_some() {
             return self.close(batch).await;
         }
+        if let Some(shown_at) = self.shown_at {
+            tokio::time::sleep_until(shown_at.into()).await;
+            self.shown_at = None;
+            self.drain(batch, |event| Some(event.time_ns));
+            batch.moment = Moment::Reading;
+            return Ok(());
+        }
         if self.drain_began_ns.is_none() {
             self.host.ready().await;
         }
         batch.inputs.append(&mut self.pending);
         if self.drain(batch, |event| Some(event.time_ns)) {
             self.read(batch)?;
+            // An onlooker is shown what has just been read: for that all that came before it must be there.
+            if self.is_on_looked && batch.moment == Moment::Reading {
+                batch.moment = Moment::Within;
+                self.shown_at = Some(Instant::now() + STRAGGLERS_COME_WITHIN);
+            }
         }
         Ok(())
     }
