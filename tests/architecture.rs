@@ -21,6 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("source", &["model", "recording"]),
     ("pipeline", &["model", "engine", "recording", "source"]),
     ("intervention", &["source"]),
+    ("table", &["report", "render"]),
 ];
 /// Modules of the kernel programs, top first: each may name only those after it.
 const PROGRAM_LAYERS: &[&str] = &[
@@ -54,7 +55,7 @@ const IMPURE: &[&str] = &[
     "Instant",
     "SystemTime",
 ];
-const PURE: &[&str] = &["model", "engine", "analysis", "report", "agent"];
+const PURE: &[&str] = &["model", "engine", "analysis", "report", "agent", "table"];
 const DRAWERS: &[&str] = &["utils", "helpers", "manager", "core", "common"];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -16,3 +16,4 @@ pub mod render;
 pub mod report;
 pub mod sink;
 pub mod source;
+pub mod table;

@@ -1,4 +1,4 @@
-//! `docs`: man pages and shell completions, from the same definitions as the command line.
+//! `docs`: man pages and shell completions, from the same definitions as the command line, and frames of the live table.
 //!
 //! Must not know an option: they are `probe::cli`'s.
 
@@ -8,7 +8,10 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use probe::cli::Cli;
 
-use crate::shell::{Outcome, root};
+use crate::{
+    frames,
+    shell::{Outcome, root},
+};
 
 /// Writes them to docs/; with `check` only compares.
 pub fn docs(check: bool) -> Outcome {
@@ -46,5 +49,5 @@ pub fn docs(check: bool) -> Outcome {
             fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
     }
-    Ok(())
+    frames::frames(check)
 }

@@ -4,6 +4,7 @@ mod bench;
 mod build_ebpf;
 mod demo;
 mod docs;
+mod frames;
 mod goldens;
 mod growth;
 mod instructions;
@@ -66,7 +67,7 @@ enum Command {
         #[arg(long)]
         record: bool,
     },
-    /// Write man page and shell completions to docs/
+    /// Write man page and shell completions to docs/, and frames of the live table into the pages that have some
     Docs {
         /// Only fail where the committed ones differ
         #[arg(long)]

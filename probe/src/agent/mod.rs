@@ -26,7 +26,7 @@ use crate::{
     analysis::{self, time::rfc3339},
     engine::Engine,
     model::{FinishedInCgroup, FinishedParents, Session},
-    report::{Parent, Verdict, alert::Alert, metrics::Metrics},
+    report::{alert::Alert, metrics::Metrics},
 };
 
 /// How much is counted apart.
@@ -105,7 +105,7 @@ impl Agent {
             chosen::chosen(&view, &self.workloads, session.grace_ns, |parent| self.alerts.is_open(parent));
         let mut parents = analysis::parents(&view, session, |parent| chosen.contains(&parent));
         let walked_ns = engine.walked_ns();
-        as_of_walk(&mut parents, session.grace_ns, now_ns.saturating_sub(walked_ns));
+        analysis::as_of_walk(&mut parents, session.grace_ns, now_ns.saturating_sub(walked_ns));
         let lost = analysis::lost(view.losses());
         let mut pids = analysis::pids::all(&view);
         let alerts = self.alerts.observe(&view, &parents, &pids, lost, session, &self.workloads);
@@ -131,20 +131,6 @@ impl Agent {
             resident_bytes,
         };
         Observed { metrics, alerts }
-    }
-}
-
-/// A zombie that was in the task list when it was walked may have been reaped since, and nobody is told of a reap in time. So
-/// nobody is accused of more than had been so then, `since_ns` ago.
-fn as_of_walk(parents: &mut [Parent], grace_ns: u64, since_ns: u64) {
-    for parent in parents {
-        parent.oldest_unreaped_ns = parent.oldest_unreaped_ns.saturating_sub(since_ns);
-        let rests_on_unreaped =
-            matches!(parent.verdict, Verdict::Held | Verdict::Leaking | Verdict::NeverReaps);
-        if rests_on_unreaped && parent.oldest_unreaped_ns <= grace_ns {
-            parent.verdict = Verdict::Undecided;
-            parent.causes.clear();
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cause;
 mod coverage;
+mod detail;
 pub mod explain;
 mod finding;
 pub mod fork_site;
@@ -24,6 +25,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use detail::detail;
 pub use line::event_line;
 pub use workload::workload;
 
@@ -32,7 +34,7 @@ use std::borrow::Cow;
 use unreaped::Unreaped;
 
 use crate::{
-    engine::{self, Histogram, Parent as Known, State, View},
+    engine::{self, Engine, Histogram, Parent as Known, State, View},
     model::{self, Identity, ProcessInfo, Session, Task},
     report::{
         HooksUsed, LatencySummary, Ledger, LeftRunning, Lost, MapFill, Named, Other, Parent, Precision,
@@ -88,6 +90,34 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
     };
     report.headline = sentence::headline(&report);
     report
+}
+
+/// The report while the watch goes on, and nothing but what the kernel counted may be known of reaps.
+pub fn report_so_far(engine: &Engine, session: &Session) -> Report {
+    let view = engine.view();
+    let mut report = report(&view, session);
+    let (_, now_ns) = view.window();
+    if engine.is_counted() {
+        as_of_walk(&mut report.parents, session.grace_ns, now_ns.saturating_sub(engine.walked_ns()));
+        listed::worst(&mut report.parents, &mut report.other, listed::PARENTS_MAX);
+        report.finding = finding::finding(&report.parents, &report.other, &report.lost);
+        report.headline = sentence::headline(&report);
+    }
+    report
+}
+
+/// A zombie that was in the task list when it was walked may have been reaped since, and nobody is told of a reap in time. So
+/// nobody is accused of more than had been so then, `since_ns` ago.
+pub fn as_of_walk(parents: &mut [Parent], grace_ns: u64, since_ns: u64) {
+    for parent in parents {
+        parent.oldest_unreaped_ns = parent.oldest_unreaped_ns.saturating_sub(since_ns);
+        let rests_on_unreaped =
+            matches!(parent.verdict, Verdict::Held | Verdict::Leaking | Verdict::NeverReaps);
+        if rests_on_unreaped && parent.oldest_unreaped_ns <= grace_ns {
+            parent.verdict = Verdict::Undecided;
+            parent.causes.clear();
+        }
+    }
 }
 
 /// Some of the parents that are kept one by one, each as a report lists it, the worst first.
@@ -176,6 +206,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         command_line: command_line(&info),
         executable: text(&info.executable).into_owned(),
         unit: (!info.unit.is_empty()).then(|| text(&info.unit).into_owned()),
+        workload: known.workload.as_deref().map(workload),
         alive: known.died_ns.is_none(),
         ledger: ledger(&known.ledger, known.zombies.len() as u64),
         held: unreaped.held,

@@ -12,6 +12,7 @@ mod reap;
 mod record;
 mod replay;
 mod run;
+mod table;
 mod trace;
 mod value;
 mod watch;
@@ -28,6 +29,7 @@ pub use reap::ReapArgs;
 pub use record::RecordArgs;
 pub use replay::{ReplayArgs, ReplayView};
 pub use run::RunArgs;
+pub use table::{TableArgs, Theme};
 pub use trace::TraceArgs;
 pub use value::{Format, Grace, LinesTo, Listen, duration, interval, nanoseconds};
 pub use watch::WatchArgs;
@@ -46,12 +48,15 @@ Exit codes:
 killed by a signal). With --error-exitcode N, it exits with N if it finds a leak.
 
 Examples:
+  reapwatch                            a live table of the host's parents
   reapwatch doctor                     what works on this host, what does not, why
   reapwatch run -- ./supervisor        which of its processes leave dead children
   reapwatch watch --duration 30s       the same for the whole host
   reapwatch explain PID                why this process does not reap, and what to do";
 
 /// Find the processes that do not reap their dead children, and say why
+///
+/// Without a command, reapwatch shows a live table on the terminal: who leaks, how fast, why, and what to do.
 ///
 /// reapwatch watches how every process ends, measures how long each parent leaves its dead children (zombies) unreaped,
 /// and says which parent leaks, why, and what to do about it.
@@ -60,6 +65,8 @@ Examples:
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
+    #[command(flatten)]
+    pub table: TableArgs,
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -138,6 +145,15 @@ impl Cli {
 
     /// One file cannot serve two purposes. Two names of one file are found when the files are opened.
     fn checked(self) -> Result<Self, clap::Error> {
+        let conflict = |message: &str| Self::command().error(ErrorKind::ArgumentConflict, message);
+        if let (Some(_), Some(option)) = (&self.command, self.table.given()) {
+            return Err(conflict(&format!(
+                "{option} before a command is of the live table, which is shown without one: put it after the command, if it has it"
+            )));
+        }
+        if let Some(Command::Replay(args)) = &self.command {
+            args.check().map_err(conflict)?;
+        }
         let named = match &self.command {
             Some(Command::Run(args)) => [("--output", &args.output), ("--record", &args.record)]
                 .map(|(name, path)| (name, path.as_deref())),

@@ -6,13 +6,17 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::value::{Format, duration};
+use super::{
+    table::Theme,
+    value::{Format, duration},
+};
 
 pub const EXAMPLES: &str = "\
 Examples:
   reapwatch replay host.rec
   reapwatch replay host.rec --format json --output report.json
   reapwatch replay host.rec --as trace
+  reapwatch replay host.rec --as table
   reapwatch replay host.rec --grace 30s    # the same events, judged with a longer grace";
 
 /// What to show of a recording.
@@ -22,6 +26,8 @@ pub enum ReplayView {
     Report,
     /// The event lines of 'trace'
     Trace,
+    /// The live table, as the recording goes on: p pauses, + and - set the speed, [ and ] seek
+    Table,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -46,4 +52,23 @@ pub struct ReplayArgs {
     /// Judge by this grace [default: the grace it was recorded with]
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub grace: Option<Duration>,
+
+    /// With --as table: colours for this ground of the terminal
+    #[arg(long, value_enum, value_name = "GROUND", default_value_t = Theme::Auto)]
+    pub theme: Theme,
+}
+
+impl ReplayArgs {
+    /// A table is for a person to look at.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        match self.view {
+            ReplayView::Table if self.format == Format::Json => {
+                Err("--as table is text: --as report has --format json")
+            }
+            ReplayView::Table if self.output.is_some() => Err(
+                "--as table goes to the terminal, or its last frame to standard output: leave --output out",
+            ),
+            _ => Ok(()),
+        }
+    }
 }

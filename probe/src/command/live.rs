@@ -46,6 +46,8 @@ pub enum Use {
     Report,
     /// Makes reports as long as it runs, in which every parent is part of a workload.
     Workloads,
+    /// The same, and does to a parent what a person asks for.
+    Table,
     /// Prints lines as events come, for a person or for a program.
     Lines { for_a_person: bool },
 }
@@ -108,7 +110,11 @@ impl Attached {
     pub fn open(self, root: Option<Identity>, used_for: Use) -> Watching {
         let Self { kernel, first, wakeups, session, recording, stats } = self;
         let recording = recording.map(Recording::take_name);
-        if let Err(error) = privileges::drop_to_reading() {
+        let dropped = match used_for {
+            Use::Table => privileges::drop_to_reading_and_signalling(),
+            Use::Report | Use::Workloads | Use::Lines { .. } => privileges::drop_to_reading(),
+        };
+        if let Err(error) = dropped {
             tracing::warn!(%error, "more privileges are kept than needed");
         }
         // The kernel's types and the code that reads them took room while the programs were loaded.
@@ -116,12 +122,13 @@ impl Attached {
         self_usage::give_code_back();
         let details = match used_for {
             Use::Report => Details::OfLeakers,
-            Use::Workloads => Details::OfAll,
+            Use::Workloads | Use::Table => Details::OfAll,
             Use::Lines { .. } => Details::None,
         };
         let pipeline = Pipeline::new(&session, recording, details);
         let pace = match used_for {
             Use::Lines { for_a_person: false } if !pipeline.wants_details() => Pace::Relaxed,
+            Use::Table => Pace::OnLooked,
             Use::Report | Use::Workloads | Use::Lines { .. } => Pace::Prompt,
         };
         let begin = kernel.begin(first.began_ns, root);

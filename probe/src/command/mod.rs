@@ -18,6 +18,7 @@ mod service_manager;
 mod signals;
 mod sinks;
 mod status_line;
+mod table;
 mod watch;
 
 pub use output::{complain, say};
@@ -81,7 +82,10 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
     self_usage::give_large_pieces_back();
     let global = &cli.global;
     match cli.command {
-        // Prints the help until the live table exists.
+        None if cli.table.once || table::has_terminal() => {
+            block_on(async |signals| table::table(global, cli.table, signals).await)
+        }
+        // There is nobody to look at a table.
         None => {
             let text = Cli::help_text();
             output::standard(text.as_bytes())?;

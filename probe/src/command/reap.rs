@@ -20,7 +20,7 @@ use crate::{
         zombies::{self, Zombie},
     },
     model::Session,
-    render,
+    render::{self, terminal::View},
     report::{
         ExitDetail,
         reap::{FailedChild, HeldChild, ReapChild, ReapParent, ReapReport, Refused, SCHEMA, ThreadStop, Way},
@@ -39,14 +39,7 @@ const WAIT_WORTH_SAYING: Duration = Duration::from_secs(1);
 
 /// `reapwatch reap`.
 pub fn reap(args: ReapArgs) -> Result<u8, Failure> {
-    let parent = Process::open(args.pid).map_err(|error| no_process(args.pid, &error))?;
-    let stat = parent.stat().ok_or_else(|| no_process(args.pid, &io::ErrorKind::NotFound.into()))?;
-    safety::check(&parent, &stat)?;
-    if args.nudge {
-        nudge::check(&parent)?;
-    } else {
-        safety::check_calls(&parent)?;
-    }
+    let prepared = Prepared::check(args)?;
     let may_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !(args.yes || args.dry_run || may_ask) {
         return Err(Failure::Usage(SetupError {
@@ -54,14 +47,13 @@ pub fn reap(args: ReapArgs) -> Result<u8, Failure> {
             remedy: "look with --dry-run, then run it with --yes".into(),
         }));
     }
-    let (there, past_grace) = look_twice(args);
-    let mut report = begin(args, &parent, stat, there, &past_grace)?;
-    let terminal = io::stderr().is_terminal();
-    let mut plan = Vec::new();
-    render::reap_text::plan(&mut plan, &report, output::view(terminal)).map_err(cannot_render)?;
-    let _ = io::stderr().write_all(&plan);
-    if args.dry_run || past_grace.is_empty() {
-        return publish(&report, args.format).map(|()| 0);
+    prepared.wait_for_the_grace();
+    let plan = prepared.plan()?;
+    let mut text = Vec::new();
+    plan.write(&mut text, output::view(io::stderr().is_terminal())).map_err(cannot_render)?;
+    let _ = io::stderr().write_all(&text);
+    if args.dry_run || plan.is_empty() {
+        return publish(&plan.report, args.format).map(|()| 0);
     }
     if !args.yes && !is_confirmed()? {
         output::say("nothing was done");
@@ -69,20 +61,106 @@ pub fn reap(args: ReapArgs) -> Result<u8, Failure> {
     }
     // Signals end us when all is said, and not while a thread is stopped.
     let signals = Signals::keep();
-    if args.nudge {
-        let before = past_grace.len() as u64;
-        nudge::send(&parent).map_err(|error| not_nudged(args.pid, &error))?;
-        report.reaped = before - left_after_nudge(args.pid, &past_grace, &signals);
-    } else {
-        fill(&mut report, reap::reap(&parent, past_grace, &signals));
-    }
-    report.zombies_after = zombies::of(args.pid).len() as u64;
+    let report = plan.carry_out(&signals)?;
     publish(&report, args.format)?;
     drop(signals);
     if let Some(Refused { why, remedy }) = report.refused {
         return Err(SetupError { what: why, remedy }.into());
     }
     Ok(u8::from(!report.failed.is_empty()))
+}
+
+/// A parent to which something may be done, and the zombies that it has.
+pub struct Prepared {
+    args: ReapArgs,
+    parent: Process,
+    stat: Stat,
+    earlier: Vec<Zombie>,
+}
+
+impl Prepared {
+    /// Fails where nothing may be done, and says why.
+    pub fn check(args: ReapArgs) -> Result<Self, Failure> {
+        let parent = Process::open(args.pid).map_err(|error| no_process(args.pid, &error))?;
+        let stat = parent.stat().ok_or_else(|| no_process(args.pid, &io::ErrorKind::NotFound.into()))?;
+        safety::check(&parent, &stat)?;
+        if args.nudge {
+            nudge::check(&parent)?;
+        } else {
+            safety::check_calls(&parent)?;
+        }
+        Ok(Self { args, parent, stat, earlier: zombies::of(args.pid) })
+    }
+
+    /// When the parent started, in clock ticks since boot.
+    pub fn start_ticks(&self) -> u64 {
+        self.parent.start_ticks
+    }
+
+    /// How many zombies it has.
+    pub fn zombies(&self) -> usize {
+        self.earlier.len()
+    }
+
+    fn wait_for_the_grace(&self) {
+        let grace = self.args.grace.grace;
+        if self.earlier.is_empty() {
+            return;
+        }
+        if grace >= WAIT_WORTH_SAYING {
+            output::say(&format!(
+                "{} zombies now; waiting for the grace ({}) to see which of them stay",
+                self.zombies(),
+                humantime::format_duration(grace)
+            ));
+        }
+        thread::sleep(grace);
+    }
+
+    /// Once the grace is over: what is to be done about the zombies that were there before it too.
+    pub fn plan(self) -> Result<Plan, Failure> {
+        let Self { args, parent, stat, earlier } = self;
+        let later = zombies::of(args.pid);
+        let there = later.len() as u64;
+        let past_grace = zombies::in_both(&earlier, later);
+        let report = begin(args, &parent, stat, there, &past_grace)?;
+        Ok(Plan { parent, past_grace, report })
+    }
+}
+
+/// What is to be done.
+pub struct Plan {
+    parent: Process,
+    past_grace: Vec<Zombie>,
+    report: ReapReport,
+}
+
+impl Plan {
+    /// Nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.past_grace.is_empty()
+    }
+
+    /// Writes it, for people.
+    pub fn write(&self, out: &mut impl Write, view: View) -> io::Result<()> {
+        render::reap_text::plan(out, &self.report, view)
+    }
+
+    /// Does it.
+    pub fn carry_out(self, signals: &Signals) -> Result<ReapReport, Failure> {
+        let Self { parent, past_grace, mut report } = self;
+        let pid = parent.pid;
+        match report.way {
+            Way::Sigchld => {
+                let before = past_grace.len() as u64;
+                nudge::send(&parent).map_err(|error| not_nudged(pid, &error))?;
+                report.reaped = before - left_after_nudge(pid, &past_grace, signals);
+            }
+            Way::Wait4 => fill(&mut report, reap::reap(&parent, past_grace, signals)),
+        }
+        report.zombies_after = zombies::of(pid).len() as u64;
+        Ok(report)
+    }
 }
 
 fn no_process(pid: u32, error: &io::Error) -> Failure {
@@ -102,24 +180,6 @@ fn not_nudged(pid: u32, error: &io::Error) -> Failure {
         }
         _ => Failure::other(what),
     }
-}
-
-/// How many zombies there are after the grace, and those that were there before it too.
-fn look_twice(args: ReapArgs) -> (u64, Vec<Zombie>) {
-    let earlier = zombies::of(args.pid);
-    let grace = args.grace.grace;
-    if !earlier.is_empty() {
-        if grace >= WAIT_WORTH_SAYING {
-            output::say(&format!(
-                "{} zombies now; waiting for the grace ({}) to see which of them stay",
-                earlier.len(),
-                humantime::format_duration(grace)
-            ));
-        }
-        thread::sleep(grace);
-    }
-    let later = zombies::of(args.pid);
-    (later.len() as u64, zombies::in_both(&earlier, later))
 }
 
 fn begin(

@@ -9,7 +9,7 @@ use super::{
     file::Name,
     lines::Lines,
     output::{self, Target},
-    unreadable,
+    table, unreadable,
 };
 use crate::{
     analysis,
@@ -23,6 +23,9 @@ use crate::{
 
 /// `reapwatch replay`.
 pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
+    if args.view == ReplayView::Table {
+        return table::replay(args);
+    }
     let file = File::open(&args.file).map_err(|error| unreadable(&args.file, &RecordingError::Io(error)))?;
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
     target.is_not(&args.file)?;
@@ -36,7 +39,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
             let (out, name) = target.begin()?;
             View::Trace(Box::new(Lines::new(out, session.clone(), args.format, true)?), name)
         }
-        ReplayView::Report => View::Report(target),
+        ReplayView::Report | ReplayView::Table => View::Report(target),
     };
     let lines: Option<&mut dyn Subscriber> = match &mut view {
         View::Trace(lines, _) => Some(lines.as_mut()),

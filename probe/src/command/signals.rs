@@ -1,5 +1,6 @@
 //! INT, TERM and HUP: the first one ends the window, a second one ends the process at once, whatever it is doing. For a command
-//! that runs until it is told to end, HUP means to read its configuration again.
+//! that runs until it is told to end, HUP means to read its configuration again. A table also hears that its terminal has
+//! another size.
 //!
 //! Owns the handlers, the time that is left after a signal, and the signal state that this process started with, which
 //! it restores for a command. Must not know what a report is.
@@ -7,7 +8,10 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
-    sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -50,6 +54,8 @@ const RELOADS: u8 = 1;
 const RELOAD_ASKED: u8 = 2;
 /// The descriptor that wakes the event loop, while there is one.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
+/// What is put right before a second signal ends the process.
+static BEFORE_THE_END: OnceLock<fn()> = OnceLock::new();
 /// The signals that were ignored when this process started, one bit each.
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 /// Whether SIGPIPE was ignored at the start. Read before `main`, because Rust's runtime then ignores it.
@@ -126,6 +132,11 @@ pub fn hangup_asks_for_reload() {
     HANGUP.store(RELOADS, Ordering::Relaxed);
 }
 
+/// Has this called before a second signal ends the process, in the handler: it must do only what a handler may.
+pub fn before_the_end(put_right: fn()) {
+    let _ = BEFORE_THE_END.set(put_right);
+}
+
 /// Whether a reload was asked for since the last call.
 pub fn take_reload() -> bool {
     HANGUP.compare_exchange(RELOAD_ASKED, RELOADS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -179,6 +190,15 @@ impl Signals {
         Ok(Self { wake, mask_at_start })
     }
 
+    /// From now on [`Signals::something`] returns also when the terminal has another size.
+    pub fn hear_resizes(&self) -> io::Result<()> {
+        let handler = SigHandler::SigAction(heard);
+        let action = SigAction::new(handler, SaFlags::SA_RESTART | SaFlags::SA_SIGINFO, SigSet::empty());
+        // SAFETY: `heard` does only what a signal handler may.
+        unsafe { sigaction(Signal::SIGWINCH, &action) }?;
+        Ok(())
+    }
+
     /// Blocks the signals while a command is started.
     pub fn hold_back(&self) -> io::Result<HeldBack> {
         let mut mask = SigSet::empty();
@@ -204,7 +224,7 @@ impl Signals {
         }
     }
 
-    /// Waits until a signal has come, SIGCHLD included.
+    /// Waits until a signal has come, SIGCHLD included, and SIGWINCH if that is heard.
     pub async fn something(&self) {
         match self.wake.readable().await {
             Ok(mut guard) => {
@@ -268,7 +288,7 @@ fn now_us() -> u64 {
 /// The handler: atomics, clock_gettime, poll, write and _exit, all of which a handler may use.
 extern "C" fn heard(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     let errno = Errno::last_raw();
-    if number == libc::SIGCHLD {
+    if number == libc::SIGCHLD || number == libc::SIGWINCH {
         wake();
     } else if number == libc::SIGHUP && HANGUP.load(Ordering::Relaxed) != ENDS {
         HANGUP.store(RELOAD_ASKED, Ordering::Relaxed);
@@ -295,6 +315,9 @@ fn ending(number: i32, from_terminal: bool) {
         Err(_) => {
             const SAID: &[u8] =
                 b"reapwatch: ended at once by a second signal: what was not written yet is lost\n";
+            if let Some(put_right) = BEFORE_THE_END.get() {
+                put_right();
+            }
             let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
             // SAFETY: pollfd and text are ours and as long as stated; nothing is called that a handler may not call. A
             // standard error that would block is left alone.

@@ -61,3 +61,27 @@ pub enum Input {
         time_ns: u64,
     },
 }
+
+impl Input {
+    /// When it was so; `None` where it does not say.
+    pub fn time_ns(&self) -> Option<u64> {
+        match self {
+            Self::Begin(begin) => Some(begin.time_ns),
+            Self::Lifecycle(event) => Some(event.time_ns),
+            Self::Evidence { time_ns, .. }
+            | Self::ForkSite { time_ns, .. }
+            | Self::Losses { time_ns, .. }
+            | Self::End { time_ns } => Some(*time_ns),
+            Self::Snapshot(snapshot) => Some(snapshot.ended_ns),
+            Self::Counters(counters) => Some(counters.time_ns),
+            Self::PidLimits(limits) => Some(limits.time_ns),
+            Self::ProcessInfo { .. }
+            | Self::Site { .. }
+            | Self::ForkSitesMissed(_)
+            | Self::Unfreed(_)
+            | Self::FinishedInCgroups(_)
+            | Self::FinishedParents(_)
+            | Self::TracerStats(_) => None,
+        }
+    }
+}

@@ -19,6 +19,8 @@ use crate::report::{
 const ROWS_MAX: usize = 10;
 /// The width of the narrowest layout.
 const WIDTH_MIN: usize = 80;
+/// The column that says how a child ended.
+const ENDED_WIDTH: usize = 24;
 
 /// Writes the page.
 pub fn page(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<()> {
@@ -116,24 +118,27 @@ fn indented(out: &mut impl Write, text: &str, view: View) -> io::Result<()> {
 fn unreaped(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<()> {
     let all = (page.unreaped.len() as u64).saturating_add(page.unreaped_more);
     writeln!(out, "{}", view.paint("1", &format!("Unreaped children ({}):", count(all))))?;
-    let ended_width = 24;
-    writeln!(out, "{} {} {}COMMAND", right("PID", 9), right("UNREAPED", 11), left(" ENDED", ended_width))?;
+    writeln!(out, "{} {} {}COMMAND", right("PID", 9), right("UNREAPED", 11), left(" ENDED", ENDED_WIDTH))?;
     for child in page.unreaped.iter().take(ROWS_MAX) {
-        let at_least = if child.at_least { "≥" } else { "" };
-        let row = format!(
-            "{} {} {}{}",
-            right(&child.pid.to_string(), 9),
-            right(&format!("{at_least}{}", duration(child.unreaped_ns)), 11),
-            left(&cut(&format!(" {}", ended(child.exit)), ended_width - 1), ended_width),
-            what(child)
-        );
-        writeln!(out, "{}", cut(&row, view.width))?;
+        writeln!(out, "{}", cut(&child_row(child), view.width))?;
     }
     let more = all.saturating_sub(ROWS_MAX as u64);
     if more > 0 {
         writeln!(out, "… and {} more", count(more))?;
     }
     Ok(())
+}
+
+/// An unreaped child: its pid, for how long it has been one, how it ended, and what it ran.
+pub fn child_row(child: &UnreapedChild) -> String {
+    let at_least = if child.at_least { "≥" } else { "" };
+    format!(
+        "{} {} {}{}",
+        right(&child.pid.to_string(), 9),
+        right(&format!("{at_least}{}", duration(child.unreaped_ns)), 11),
+        left(&cut(&format!(" {}", ended(child.exit)), ENDED_WIDTH - 1), ENDED_WIDTH),
+        what(child)
+    )
 }
 
 /// What an unreaped child ran, and whose it was.

@@ -7,7 +7,7 @@ pub mod doctor_text;
 pub mod event_text;
 pub mod explain_text;
 pub mod folded;
-mod fork_site_text;
+pub mod fork_site_text;
 pub mod journal_fields;
 pub mod json;
 pub mod metrics_text;

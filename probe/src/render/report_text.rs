@@ -85,7 +85,7 @@ fn ledger(report: &Report) -> String {
 }
 
 /// Its words and its colour.
-pub(super) fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::NeverReaps => ("never reaps", "31"),
         Verdict::Leaking => ("leaking", "31"),

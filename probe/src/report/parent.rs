@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ForkSite, Ledger, Named, Rfc3339};
+use super::{ForkSite, Ledger, Named, Rfc3339, Workload};
 
 /// One process whose children died in the window, or that had dead children when the window began.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,6 +31,9 @@ pub struct Parent {
     /// manager or container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// What it is part of; absent where that is not known. JSON does not have it: it is asked for only where a table shows it.
+    #[serde(skip)]
+    pub workload: Option<Workload>,
     /// Whether it was alive when the window ended.
     pub alive: bool,
     /// What became of its children.

@@ -15,6 +15,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
         command_line: vec!["python3".into(), "worker_manager.py".into()],
         executable: "/usr/bin/python3".into(),
         unit: Some("worker-manager.service".into()),
+        workload: None,
         alive: true,
         ledger: Ledger { forked: 100, exited: 100, unreaped: 100, ..Ledger::default() },
         held: 0,

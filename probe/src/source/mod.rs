@@ -7,6 +7,7 @@ pub mod bpf;
 pub mod host;
 pub mod input;
 pub mod live;
+pub mod playback;
 pub mod reorder;
 pub mod replay;
 pub mod wakeups;

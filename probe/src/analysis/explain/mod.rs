@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 
 use super::{command_line, finding, ns_pid, owned, time};
 use crate::{
-    engine::{Parent as Known, State, View},
+    engine::{Parent as Known, Process, State, View},
     model::{Condition, Identity, Kill, Killer, ProcessInfo, Scope, Session, Task, WaitStatus},
     report::{
         ExitDetail, Ledger, Other, Report, Settled,
@@ -80,7 +80,7 @@ pub fn explain(
         parents: Vec::new(),
         ..report
     };
-    let (unreaped, unreaped_more) = unreaped(view, session, known, status_of);
+    let (unreaped, unreaped_more) = unreaped(view, session, known, UNREAPED_MAX, status_of);
     Explanation {
         schema: SCHEMA,
         process,
@@ -116,11 +116,12 @@ fn explained(view: &View<'_>, task: &Task) -> Task {
     }
 }
 
-/// Its unreaped children, those first that have been dead for the longest, and how many more there are.
-fn unreaped(
+/// Its unreaped children, those first that have been dead for the longest, at most so many, and how many more there are.
+pub(super) fn unreaped(
     view: &View<'_>,
     session: &Session,
     known: &Known,
+    most: usize,
     status_of: &dyn Fn(&Task) -> Option<WaitStatus>,
 ) -> (Vec<UnreapedChild>, u64) {
     let (_, end_ns) = view.window();
@@ -131,11 +132,18 @@ fn unreaped(
             _ => None,
         })
         .collect();
-    zombies.sort_by_key(|(process, since_ns, _, at_least)| {
+    type Zombie<'a> = (&'a Process, u64, &'a Option<Box<Task>>, bool);
+    let age = |(process, since_ns, _, at_least): &Zombie<'_>| {
         (*since_ns, Reverse(*at_least), process.task.identity)
-    });
-    let more = zombies.len().saturating_sub(UNREAPED_MAX) as u64;
-    let listed = zombies.into_iter().take(UNREAPED_MAX).map(|(process, since_ns, held_by, at_least)| {
+    };
+    let more = zombies.len().saturating_sub(most) as u64;
+    // Tens of thousands need not be sorted to list some.
+    if more > 0 {
+        zombies.select_nth_unstable_by_key(most, age);
+        zombies.truncate(most);
+    }
+    zombies.sort_by_key(age);
+    let listed = zombies.into_iter().map(|(process, since_ns, held_by, at_least)| {
         let task = &process.task;
         UnreapedChild {
             pid: task.identity.tgid,

@@ -35,6 +35,12 @@ const DRAIN_EVERY_FOR_PROGRAMS: Duration = Duration::from_millis(200);
 const DRAIN_EVERY_COUNTING: Duration = COUNTERS_EVERY;
 /// How often the kernel's task list is read.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
+/// The same while somebody looks at what is unreaped now, if that takes little of the time.
+const SNAPSHOT_EVERY_FOR_ONLOOKERS: Duration = COUNTERS_EVERY;
+/// So long after a reading nothing that is older comes any more (`reorder`).
+const STRAGGLERS_COME_WITHIN: Duration = Duration::from_millis(12);
+/// It takes little if it takes one of so many parts.
+const SNAPSHOT_SHARE: u32 = 500;
 /// How often losses and the counters of finished parents are read.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 /// The same where the kernel has little room left for the counters of more parents.
@@ -51,6 +57,8 @@ const EVENTS_AT_ONCE: usize = 2_048;
 pub enum Pace {
     /// A person sees them, or a parent has to be found in /proc while it lives.
     Prompt,
+    /// The same, and what is unreaped now is looked at all the time.
+    OnLooked,
     /// A program reads them.
     Relaxed,
 }
@@ -68,6 +76,9 @@ pub struct Live<H> {
     /// The counters are not read again before, however crowded the kernel is.
     not_before: Instant,
     next_snapshot: Instant,
+    is_on_looked: bool,
+    /// When an onlooker is shown what was read last.
+    shown_at: Option<Instant>,
     suspects: Suspects,
     cgroups: Cgroups,
     /// Set once the window is to be closed.
@@ -81,7 +92,7 @@ impl<H: Host> Live<H> {
         let every = match pace {
             _ if is_counting => DRAIN_EVERY_COUNTING,
             Pace::Relaxed => DRAIN_EVERY_FOR_PROGRAMS,
-            Pace::Prompt => DRAIN_EVERY,
+            Pace::Prompt | Pace::OnLooked => DRAIN_EVERY,
         };
         // Before the first tick is set, so that the tick of a second never comes just too early.
         let now = Instant::now();
@@ -95,7 +106,10 @@ impl<H: Host> Live<H> {
             drain_began_ns: None,
             next_counters: now + COUNTERS_EVERY,
             not_before: now + COUNTERS_EVERY_WHEN_CROWDED,
-            next_snapshot: now + SNAPSHOT_EVERY,
+            next_snapshot: now
+                + if pace == Pace::OnLooked { SNAPSHOT_EVERY_FOR_ONLOOKERS } else { SNAPSHOT_EVERY },
+            is_on_looked: pace == Pace::OnLooked,
+            shown_at: None,
             suspects: Suspects::default(),
             cgroups: Cgroups::default(),
             closing: None,
@@ -130,10 +144,8 @@ impl<H: Host> Live<H> {
     /// Reads what is due.
     fn read(&mut self, batch: &mut Batch) -> Result<(), SetupError> {
         let now = Instant::now();
-        if now >= self.next_snapshot {
-            self.next_snapshot = (self.next_snapshot + SNAPSHOT_EVERY).max(now);
-            let snapshot = self.host.snapshot(SETTLE_AFTER_NS)?;
-            batch.inputs.push((snapshot.ended_ns, Input::Snapshot(snapshot)));
+        if !self.is_on_looked {
+            self.walk(batch, now)?;
         }
         if now >= self.next_counters {
             self.next_counters = (self.next_counters + COUNTERS_EVERY).max(now);
@@ -146,6 +158,26 @@ impl<H: Host> Live<H> {
                 self.read_counters(batch, None);
             }
         }
+        // What is unreaped is exact if it is read after what was counted.
+        if self.is_on_looked {
+            self.walk(batch, now)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the kernel's task list, if that is due.
+    fn walk(&mut self, batch: &mut Batch, now: Instant) -> Result<(), SetupError> {
+        if now < self.next_snapshot {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let snapshot = self.host.snapshot(SETTLE_AFTER_NS)?;
+        batch.inputs.push((snapshot.ended_ns, Input::Snapshot(snapshot)));
+        let every = match self.is_on_looked {
+            true => (began.elapsed() * SNAPSHOT_SHARE).clamp(SNAPSHOT_EVERY_FOR_ONLOOKERS, SNAPSHOT_EVERY),
+            false => SNAPSHOT_EVERY,
+        };
+        self.next_snapshot = (self.next_snapshot + every).max(now);
         Ok(())
     }
 
@@ -179,12 +211,24 @@ impl<H: Host> Source for Live<H> {
         if self.closing.is_some() {
             return self.close(batch).await;
         }
+        if let Some(shown_at) = self.shown_at {
+            tokio::time::sleep_until(shown_at.into()).await;
+            self.shown_at = None;
+            self.drain(batch, |event| Some(event.time_ns));
+            batch.moment = Moment::Reading;
+            return Ok(());
+        }
         if self.drain_began_ns.is_none() {
             self.host.ready().await;
         }
         batch.inputs.append(&mut self.pending);
         if self.drain(batch, |event| Some(event.time_ns)) {
             self.read(batch)?;
+            // An onlooker is shown what has just been read: for that all that came before it must be there.
+            if self.is_on_looked && batch.moment == Moment::Reading {
+                batch.moment = Moment::Within;
+                self.shown_at = Some(Instant::now() + STRAGGLERS_COME_WITHIN);
+            }
         }
         Ok(())
     }

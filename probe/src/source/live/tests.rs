@@ -197,3 +197,35 @@ async fn a_kernel_that_goes_away_ends_the_window_with_its_error() {
         assert_eq!(error.what, "the kernel has gone");
     }
 }
+
+#[tokio::test]
+async fn an_onlooker_is_shown_what_has_just_been_read() {
+    let begin = Begin {
+        time_ns: NOW_NS,
+        scope: Scope::Host,
+        coverage: Coverage::Exceptions { slow_ns: 5_000_000_000 },
+    };
+    for (pace, is_walked) in [(Pace::OnLooked, true), (Pace::Prompt, false)] {
+        let mut live = Live::open(FakeHost::at(NOW_NS), begin.clone(), Snapshot::default(), pace);
+        let began = Instant::now();
+        let (mut walks, mut latest_ns) = (0, 0);
+        // The fake is ready at once; a reading comes after a second all the same.
+        let complete_to_ns = loop {
+            let mut batch = Batch::default();
+            live.next(&mut batch).await.expect("a kernel");
+            for (time_ns, input) in &batch.inputs {
+                if matches!(input, Input::Snapshot(snapshot) if snapshot.ended_ns > 0) {
+                    walks += 1;
+                    latest_ns = latest_ns.max(*time_ns);
+                }
+            }
+            if batch.moment == Moment::Reading {
+                break batch.complete_to_ns;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "no reading");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert_eq!(walks, usize::from(is_walked), "{pace:?}");
+        assert!(!is_walked || latest_ns < complete_to_ns, "{latest_ns} {complete_to_ns}");
+    }
+}
