@@ -7,6 +7,7 @@ mod alerts;
 mod cgroup;
 mod metrics;
 mod pids;
+mod privacy;
 mod prometheus;
 mod running;
 mod service;

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::value::{Format, duration};
+use super::value::{CommandLines, Format, duration};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -33,6 +33,9 @@ pub struct ReplayArgs {
     /// Format of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    #[command(flatten)]
+    pub command_lines: CommandLines,
 
     /// What to show
     // `as` is a keyword of Rust.

@@ -19,7 +19,7 @@ pub use error::ConfigError;
 use crate::{
     agent::{Limits, Pattern, PidRules, Rules, Silence},
     cli::{AgentArgs, LinesTo, Listen, nanoseconds},
-    report::CauseKind,
+    report::{CauseKind, CommandLines},
 };
 
 /// Longest file that is read.
@@ -37,6 +37,8 @@ pub struct Config {
     /// A dead child left unreaped for longer than this counts against its parent.
     #[serde(with = "value::duration")]
     pub grace: Duration,
+    /// How much of command lines leaves the host.
+    pub command_lines: CommandLines,
     pub prometheus: Prometheus,
     pub workloads: Workloads,
     pub pids: Pids,
@@ -150,6 +152,7 @@ impl Default for Config {
         Self {
             interval: Duration::from_secs(10),
             grace: Duration::from_secs(5),
+            command_lines: CommandLines::Redacted,
             prometheus: Prometheus::default(),
             workloads: Workloads::default(),
             pids: Pids::default(),
@@ -252,6 +255,7 @@ impl Config {
                 used_over_percent: self.pids.used_over,
                 exhausted_within_ns: nanoseconds(self.pids.exhausted_within),
             },
+            command_lines: self.command_lines,
             silences: self.alerts.silence.iter().map(silence).collect(),
         }
     }
