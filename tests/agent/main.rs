@@ -9,6 +9,7 @@ mod metrics;
 mod pids;
 mod privacy;
 mod prometheus;
+mod protected;
 mod running;
 mod service;
 #[path = "../support/mod.rs"]

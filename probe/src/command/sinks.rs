@@ -4,7 +4,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -13,7 +13,12 @@ use crate::{
     cli::{LinesTo, Listen},
     config::Config,
     report::metrics::SinkDrops,
-    sink::{Delivery, Sink, json_lines::JsonLines, prometheus::Prometheus, stdout::Patience},
+    sink::{
+        Delivery, Sink,
+        json_lines::JsonLines,
+        prometheus::{Prometheus, Protection},
+        stdout::Patience,
+    },
 };
 
 /// At the end each sink gets this long to deliver what is queued.
@@ -22,7 +27,7 @@ const CLOSES_WITHIN: Duration = Duration::from_millis(400);
 /// What a sink is made from. As long as this stays the same, the sink stays.
 #[derive(Clone, Debug, PartialEq)]
 enum Asked {
-    Prometheus(SocketAddr),
+    Prometheus(SocketAddr, Option<PathBuf>),
     AlertsToStandardOutput,
     AlertsTo(PathBuf),
 }
@@ -31,7 +36,7 @@ impl Asked {
     fn by(config: &Config) -> Vec<Self> {
         let metrics = match config.prometheus.listen {
             Listen::Nowhere => None,
-            Listen::At(address) => Some(Self::Prometheus(address)),
+            Listen::At(address) => Some(Self::Prometheus(address, config.prometheus.web_config.clone())),
         };
         let alerts = match &config.alerts.output {
             LinesTo::Nowhere => None,
@@ -44,7 +49,7 @@ impl Asked {
 
 /// A sink for which everything is there that may fail, before anything is attached.
 enum Prepared {
-    Listener(TcpListener),
+    Listener(TcpListener, Box<Protection>, Option<PathBuf>),
     Sink(Box<dyn Sink>),
 }
 
@@ -131,9 +136,12 @@ impl Sinks {
 fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
     let patience = Patience { unlimited: false, time_left: signals::time_to_write };
     match asked {
-        Asked::Prometheus(address) => Prometheus::listen(*address)
-            .map(Prepared::Listener)
-            .map_err(|error| cannot_listen(*address, &error)),
+        Asked::Prometheus(address, web_config) => {
+            let protection = web_config.as_deref().map(protection).transpose()?.unwrap_or_default();
+            Prometheus::listen(*address)
+                .map(|listener| Prepared::Listener(listener, Box::new(protection), web_config.clone()))
+                .map_err(|error| cannot_listen(*address, &error))
+        }
         Asked::AlertsToStandardOutput => {
             let out = output::standard_output()?;
             let sink = JsonLines::to_stream("standard output", out, patience);
@@ -152,10 +160,22 @@ fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
 fn start(prepared: Prepared) -> Result<Box<dyn Sink>, Failure> {
     match prepared {
         Prepared::Sink(sink) => Ok(sink),
-        Prepared::Listener(listener) => Prometheus::start(listener)
-            .map(|sink| Box::new(sink) as Box<dyn Sink>)
-            .map_err(|error| Failure::other(format!("cannot serve metrics: {error}"))),
+        Prepared::Listener(listener, protection, web_config) => {
+            Prometheus::start(listener, *protection, web_config)
+                .map(|sink| Box::new(sink) as Box<dyn Sink>)
+                .map_err(|error| Failure::other(format!("cannot serve metrics: {error}")))
+        }
     }
+}
+
+/// How metrics are protected. Of a certificate that is not valid now it is said; clients refuse it.
+fn protection(web_config: &Path) -> Result<Protection, Failure> {
+    let (protection, untimely) = Protection::read(web_config)
+        .map_err(|error| Failure::other(format!("cannot protect the metrics: {error}")))?;
+    if let Some(what) = untimely {
+        output::say(&what);
+    }
+    Ok(protection)
 }
 
 fn why(failure: Failure) -> String {

@@ -10,7 +10,10 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +55,9 @@ pub struct Prometheus {
     /// Address and port.
     #[serde(with = "value::listen")]
     pub listen: Listen,
+    /// File that says how they are protected, as Prometheus' exporters have it; empty: not at all.
+    #[serde(with = "value::optional_path")]
+    pub web_config: Option<PathBuf>,
 }
 
 /// How much is counted apart.
@@ -163,7 +169,7 @@ impl Default for Config {
 
 impl Default for Prometheus {
     fn default() -> Self {
-        Self { listen: Listen::At(([127, 0, 0, 1], 9779).into()) }
+        Self { listen: Listen::At(([127, 0, 0, 1], 9779).into()), web_config: None }
     }
 }
 
