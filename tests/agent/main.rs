@@ -12,5 +12,6 @@ mod prometheus;
 mod protected;
 mod running;
 mod service;
+mod shipped;
 #[path = "../support/mod.rs"]
 mod support;
