@@ -52,16 +52,19 @@ fn each_query_of_the_dashboard_is_answered_and_names_metrics_that_there_are() {
     assert!(queries.len() > 10, "{queries:?}");
     for query in queries {
         // A rate needs two readings, and a forecast more.
-        until(&format!("{query} has series"), || {
-            (!prometheus.query(&query).is_empty()).then_some(())
-        });
+        until(&format!("{query} has series"), || (!prometheus.query(&query).is_empty()).then_some(()));
     }
 }
 
 #[test]
 fn the_daemon_set_has_no_more_privileges_than_it_needs() {
     let text = said(Command::new("kubectl").arg("kustomize").arg(dist("kubernetes")));
-    for part in ["hostPID: true", "readOnlyRootFilesystem: true", "allowPrivilegeEscalation: false", "privileged: false"] {
+    for part in [
+        "hostPID: true",
+        "readOnlyRootFilesystem: true",
+        "allowPrivilegeEscalation: false",
+        "privileged: false",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     for part in ["hostNetwork", "hostIPC", "SYS_ADMIN", "readOnly: false", "privileged: true"] {
