@@ -2,6 +2,7 @@
 
 mod bench;
 mod build_ebpf;
+mod deb;
 mod demo;
 mod docs;
 mod goldens;
@@ -66,6 +67,12 @@ enum Command {
         #[arg(long)]
         record: bool,
     },
+    /// Build the Debian package, with the unit of the agent, under target/debian
+    Deb {
+        /// Package this program instead of a release build
+        #[arg(long)]
+        program: Option<std::path::PathBuf>,
+    },
     /// Write man page and shell completions to docs/
     Docs {
         /// Only fail where the committed ones differ
@@ -85,6 +92,7 @@ fn main() -> ExitCode {
         Command::Instructions { freeze } => instructions::instructions(freeze),
         Command::Empty { hash, briefly } => bench::empty(hash, briefly),
         Command::Goldens { record } => goldens::goldens(record),
+        Command::Deb { program } => deb::deb(program.as_deref()),
         Command::Docs { check } => docs::docs(check),
     };
     match result {
