@@ -9,7 +9,10 @@ use std::{
     process::Command,
 };
 
-use crate::shell::{Outcome, cargo, output, root, run, target_directory};
+use crate::{
+    deb_lifecycle,
+    shell::{Outcome, cargo, output, root, run, target_directory},
+};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MAINTAINER: &str = "The authors of reapwatch <reapwatch@example.org>";
@@ -29,8 +32,9 @@ struct Placed {
     is_compressed: bool,
 }
 
-/// Builds the package under target/debian. `program`: package this one instead of a release build.
-pub fn deb(program: Option<&Path>) -> Outcome {
+/// Builds the package under target/debian. `program`: package this one instead of a release build. `try_in`: a Debian, as debootstrap
+/// makes one, in which it is installed, upgraded, removed and purged.
+pub fn deb(program: Option<&Path>, try_in: Option<&Path>) -> Outcome {
     let built = target_directory().join("release/reapwatch");
     let program = match program {
         Some(program) => program,
@@ -52,6 +56,7 @@ pub fn deb(program: Option<&Path>) -> Outcome {
     run(Command::new("strip")
         .args(["--strip-unneeded", "--remove-section=.comment"])
         .arg(directory.join(&placed.to)))?;
+    changelog(&directory)?;
     control(&directory)?;
     let architecture = architecture()?;
     let package = target_directory().join(format!("debian/reapwatch_{}_{architecture}.deb", VERSION));
@@ -60,7 +65,7 @@ pub fn deb(program: Option<&Path>) -> Outcome {
         .arg(&directory)
         .arg(&package))?;
     println!("{}", package.display());
-    Ok(())
+    try_in.map_or(Ok(()), |debian| deb_lifecycle::try_in(debian, &package))
 }
 
 /// Everything but the program and what dpkg itself reads.
@@ -80,7 +85,7 @@ fn files() -> Outcome<Vec<Placed>> {
         ),
         placed("dist/debian/default", "etc/default/reapwatch-agent", false),
         placed("dist/debian/copyright", "usr/share/doc/reapwatch/copyright", false),
-        placed("CHANGELOG.md", "usr/share/doc/reapwatch/changelog", true),
+        placed("CHANGELOG.md", "usr/share/doc/reapwatch/CHANGELOG.md", false),
         placed("docs/completions/reapwatch.bash", "usr/share/bash-completion/completions/reapwatch", false),
         placed("docs/completions/_reapwatch", "usr/share/zsh/vendor-completions/_reapwatch", false),
         placed(
@@ -124,6 +129,18 @@ fn place(directory: &Path, file: &Placed) -> Outcome {
         run(Command::new("gzip").args(["-9", "--no-name", "--force"]).arg(&to))?;
     }
     Ok(())
+}
+
+/// The changelog that a Debian package has: it names the version, and where the changes are told.
+fn changelog(directory: &Path) -> Outcome {
+    let date = output(Command::new("git").current_dir(root()).args(["log", "-1", "--format=%cD"]))?;
+    let text = format!(
+        "reapwatch ({VERSION}) unstable; urgency=medium\n\n  * See /usr/share/doc/reapwatch/CHANGELOG.md.\n\n -- {MAINTAINER}  {date}\n"
+    );
+    let from = target_directory().join("debian/changelog");
+    fs::write(&from, text).map_err(|error| format!("{}: {error}", from.display()))?;
+    let to = "usr/share/doc/reapwatch/changelog".into();
+    place(directory, &Placed { from, to, mode: 0o644, is_compressed: true })
 }
 
 /// What dpkg reads: who it is, what it needs, which files are the administrator's, and what is run when.

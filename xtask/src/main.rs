@@ -3,6 +3,7 @@
 mod bench;
 mod build_ebpf;
 mod deb;
+mod deb_lifecycle;
 mod demo;
 mod docs;
 mod goldens;
@@ -72,6 +73,9 @@ enum Command {
         /// Package this program instead of a release build
         #[arg(long)]
         program: Option<std::path::PathBuf>,
+        /// Install, upgrade, remove and purge it in this directory, a Debian that debootstrap has made; needs root
+        #[arg(long)]
+        try_in: Option<std::path::PathBuf>,
     },
     /// Write man page and shell completions to docs/
     Docs {
@@ -92,7 +96,7 @@ fn main() -> ExitCode {
         Command::Instructions { freeze } => instructions::instructions(freeze),
         Command::Empty { hash, briefly } => bench::empty(hash, briefly),
         Command::Goldens { record } => goldens::goldens(record),
-        Command::Deb { program } => deb::deb(program.as_deref()),
+        Command::Deb { program, try_in } => deb::deb(program.as_deref(), try_in.as_deref()),
         Command::Docs { check } => docs::docs(check),
     };
     match result {
