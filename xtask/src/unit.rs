@@ -10,7 +10,7 @@ use crate::shell::{Outcome, output, root, target_directory};
 /// over the network.
 const UNITS: [(&str, &str, &str); 2] = [
     ("docs/systemd/reapwatch.service", "/usr/local/bin/reapwatch", "25"),
-    ("dist/systemd/reapwatch-agent.service", "/usr/bin/reapwatch", "35"),
+    ("dist/systemd/reapwatch-agent.service", "/usr/bin/reapwatch", "30"),
 ];
 
 /// `systemd-analyze verify` and `security`, without a running systemd.
