@@ -262,7 +262,7 @@ fn the_room_of_the_host_knows_no_programs() {
 }
 
 #[test]
-fn only_the_room_of_fork_sites_unwinds_and_only_the_renderers_know_formats_of_profiles() {
+fn only_the_rooms_that_need_them_know_unwinding_formats_of_profiles_and_passwords() {
     for (path, text) in all() {
         let Some(module) = module(&path) else { continue };
         let is_there = path.to_string_lossy().contains("probe/src/source/host/fork_site/");
@@ -272,6 +272,10 @@ fn only_the_room_of_fork_sites_unwinds_and_only_the_renderers_know_formats_of_pr
             }
             for library in ["prost", "inferno", "flate2", "prometheus_client"] {
                 assert!(module == "render" || !line.contains(library), "{}: {line}", path.display());
+            }
+            for library in ["bcrypt::", "webpki::", "hmac::", "serde_saphyr::"] {
+                let is_there = path.to_string_lossy().contains("probe/src/sink/prometheus/");
+                assert!(is_there || !line.contains(library), "{}: {line}", path.display());
             }
         }
     }

@@ -270,7 +270,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__explain)
-            opts="-h --duration --grace --from --format --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --duration --grace --from --format --command-lines --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -301,6 +301,10 @@ _reapwatch() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --command-lines)
+                    COMPREPLY=($(compgen -W "full redacted name" -- "${cur}"))
                     return 0
                     ;;
                 --btf)
@@ -756,7 +760,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__replay)
-            opts="-h --format --as --output --grace --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --format --command-lines --as --output --grace --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -764,6 +768,10 @@ _reapwatch() {
             case "${prev}" in
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --command-lines)
+                    COMPREPLY=($(compgen -W "full redacted name" -- "${cur}"))
                     return 0
                     ;;
                 --as)
@@ -828,7 +836,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__run)
-            opts="-h --format --output --grace --error-exitcode --record --stacks --progress --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --format --command-lines --output --grace --error-exitcode --record --stacks --progress --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -836,6 +844,10 @@ _reapwatch() {
             case "${prev}" in
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --command-lines)
+                    COMPREPLY=($(compgen -W "full redacted name" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -915,7 +927,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__trace)
-            opts="-h --pid --min-latency --duration --format --record --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --pid --min-latency --duration --format --command-lines --record --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -935,6 +947,10 @@ _reapwatch() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --command-lines)
+                    COMPREPLY=($(compgen -W "full redacted name" -- "${cur}"))
                     return 0
                     ;;
                 --record)
@@ -991,7 +1007,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__watch)
-            opts="-h --duration --grace --format --output --record --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --duration --grace --format --command-lines --output --record --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1007,6 +1023,10 @@ _reapwatch() {
                     ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --command-lines)
+                    COMPREPLY=($(compgen -W "full redacted name" -- "${cur}"))
                     return 0
                     ;;
                 --output)

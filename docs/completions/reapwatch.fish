@@ -49,6 +49,9 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "reap" -d 'Free 
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l command-lines -d 'How much of command lines the output has' -r -f -a "full\t'All of them'
+redacted\t'All but what looks like a password, a token or another secret'
+name\t'None: only the names of programs'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l output -d 'Write the report to FILE, - for standard output [default: standard error]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) if the report finds a leak' -r
@@ -71,6 +74,9 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l min-latenc
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l duration -d 'Stop after this time [default: when a signal interrupts]' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l format -d 'Format of the event lines' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l command-lines -d 'How much of command lines the output has' -r -f -a "full\t'All of them'
+redacted\t'All but what looks like a password, a token or another secret'
+name\t'None: only the names of programs'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
@@ -87,6 +93,9 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l duration -
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l command-lines -d 'How much of command lines the output has' -r -f -a "full\t'All of them'
+redacted\t'All but what looks like a password, a token or another secret'
+name\t'None: only the names of programs'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l output -d 'Write the report to FILE, - for standard output [default: -]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l btf -d 'BTF file that describes the running kernel' -r -F
@@ -135,6 +144,9 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l log-progr
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l format -d 'Format of the output' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l command-lines -d 'How much of command lines the output has' -r -f -a "full\t'All of them'
+redacted\t'All but what looks like a password, a token or another secret'
+name\t'None: only the names of programs'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l as -d 'What to show' -r -f -a "report\t'The report of \'run\' and \'watch\''
 trace\t'The event lines of \'trace\''"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l output -d 'Write to FILE, - for standard output [default: -]' -r -F
@@ -168,6 +180,9 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l grace -d
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l from -d 'Explain it from a recording made by \'record\' or --record' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l format -d 'Format of the page' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l command-lines -d 'How much of command lines the output has' -r -f -a "full\t'All of them'
+redacted\t'All but what looks like a password, a token or another secret'
+name\t'None: only the names of programs'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
 fentry\t'fentry and fexit: exact, and the cheapest'

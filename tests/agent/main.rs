@@ -10,9 +10,12 @@ mod journald;
 mod metrics;
 mod otlp;
 mod pids;
+mod privacy;
 mod prometheus;
+mod protected;
 mod running;
 mod service;
+mod shipped;
 #[path = "../support/mod.rs"]
 mod support;
 mod syslog;

@@ -22,11 +22,16 @@ pub struct Prometheus {
 impl Prometheus {
     /// Scrapes this port every second.
     pub fn scraping(agent_port: u16) -> Self {
+        Self::scraping_with(agent_port, "")
+    }
+
+    /// The same, with more lines of its configuration for that, indented by two.
+    pub fn scraping_with(agent_port: u16, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("prometheus.yml");
         let text = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-             scrape_configs:\n- job_name: reapwatch\n  static_configs:\n  - targets: ['127.0.0.1:{agent_port}']\n"
+             scrape_configs:\n- job_name: reapwatch\n  static_configs:\n  - targets: ['127.0.0.1:{agent_port}']\n{more}"
         );
         std::fs::write(&config, text).expect("a configuration");
         let port = free_port();
@@ -63,6 +68,13 @@ impl Prometheus {
         });
         assert_eq!(all.len(), 1, "{query}: {all:#?}");
         all.remove(0)
+    }
+
+    /// What it says of the last scrape; empty where nothing was wrong.
+    pub fn last_error(&self) -> String {
+        let (_, body) = get(self.port, "/api/v1/targets", "*/*").expect("an answer");
+        let answer: Value = serde_json::from_str(&body).expect("JSON");
+        answer["data"]["activeTargets"][0]["lastError"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until a query gives this number.

@@ -87,6 +87,30 @@ impl Agent {
         agent
     }
 
+    /// One whose metrics are protected by what is in this file; it listens.
+    pub fn start_protected(web_config: &Path) -> Self {
+        require_root();
+        let (port, directory) = (free_port(), tempfile::tempdir().expect("a directory"));
+        let config = directory.path().join("agent.toml");
+        let more = format!("prometheus.web_config = {:?}", web_config.display().to_string());
+        write_config(&config, port, directory.path(), &more);
+        let errors = std::fs::File::create(directory.path().join("stderr")).expect("a file");
+        let mut command = reapwatch();
+        command.arg("agent").arg("--config").arg(&config).stdin(Stdio::null()).stderr(errors);
+        let child = command.spawn().expect("reapwatch");
+        let mut agent = Self { child, port, directory };
+        until("the agent listens", || {
+            assert!(agent.child.try_wait().expect("our own child").is_none(), "{}", agent.said());
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+        });
+        agent
+    }
+
+    /// What it has said on standard error.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("stderr")).unwrap_or_default()
+    }
+
     /// Another configuration, which it reads when it is told to.
     pub fn configure(&self, more: &str) {
         write_config(&self.directory.path().join("agent.toml"), self.port, self.directory.path(), more);

@@ -2,6 +2,8 @@
 
 mod bench;
 mod build_ebpf;
+mod deb;
+mod deb_lifecycle;
 mod demo;
 mod docs;
 mod frames;
@@ -67,6 +69,15 @@ enum Command {
         #[arg(long)]
         record: bool,
     },
+    /// Build the Debian package, with the unit of the agent, under target/debian
+    Deb {
+        /// Package this program instead of a release build
+        #[arg(long)]
+        program: Option<std::path::PathBuf>,
+        /// Install, upgrade, remove and purge it in this directory, a Debian that debootstrap has made; needs root
+        #[arg(long)]
+        try_in: Option<std::path::PathBuf>,
+    },
     /// Write man page and shell completions to docs/, and frames of the live table into the pages that have some
     Docs {
         /// Only fail where the committed ones differ
@@ -86,6 +97,7 @@ fn main() -> ExitCode {
         Command::Instructions { freeze } => instructions::instructions(freeze),
         Command::Empty { hash, briefly } => bench::empty(hash, briefly),
         Command::Goldens { record } => goldens::goldens(record),
+        Command::Deb { program, try_in } => deb::deb(program.as_deref(), try_in.as_deref()),
         Command::Docs { check } => docs::docs(check),
     };
     match result {

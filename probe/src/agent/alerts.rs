@@ -18,7 +18,7 @@ use crate::{
     engine::View,
     model::{Group, Identity, Session},
     report::{
-        Cause, CauseKind, Lost, Parent, Rfc3339, SlowReaps, Verdict,
+        Cause, CauseKind, CommandLines, Lost, Parent, Rfc3339, SlowReaps, Verdict,
         alert::{Alert, AlertKind, AlertParent, AlertState, SCHEMA},
         metrics::AlertCounts,
         pids::PidLimit,
@@ -41,6 +41,7 @@ pub struct Rules {
     /// A thing is over when it has not been seen for so long.
     pub over_after_ns: u64,
     pub pids: PidRules,
+    pub command_lines: CommandLines,
     pub silences: Vec<Silence>,
 }
 
@@ -189,7 +190,12 @@ impl Alerts {
                 () => continue,
             };
             let group = workloads.of(whose).map(Group::of);
-            alerts.extend(self.see((kind, whose), described(parent, workloads), group, now));
+            alerts.extend(self.see(
+                (kind, whose),
+                described(parent, workloads, self.rules.command_lines),
+                group,
+                now,
+            ));
         }
         alerts.extend(self.close_what_is_over(now));
         alerts.extend(self.loss(lost, now));
@@ -336,13 +342,16 @@ fn late_reaps(slow: &SlowReaps) -> u64 {
         .fold(0, |sum, part| sum.saturating_add(part.count))
 }
 
-fn described(parent: &Parent, workloads: &Workloads) -> AlertParent {
+fn described(parent: &Parent, workloads: &Workloads, command_lines: CommandLines) -> AlertParent {
+    let mut command_line = parent.command_line.clone();
+    command_lines.told(&mut command_line);
     AlertParent {
         workload: workloads.of(identity(parent)).map(analysis::workload),
         pid: parent.pid,
         start_time: parent.start_time,
         comm: parent.comm.clone(),
         executable: parent.executable.clone(),
+        command_line,
         alive: true,
         verdict: parent.verdict,
         unreaped: parent.ledger.unreaped,

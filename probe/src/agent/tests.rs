@@ -11,7 +11,7 @@ use crate::{
         Readiness, ReapHow, Scope, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, Workload,
     },
     report::{
-        CauseKind, WorkloadKind,
+        CauseKind, CommandLines, WorkloadKind,
         alert::{AlertKind, AlertState},
         metrics::{WorkloadCounts, WorkloadMetrics},
     },
@@ -23,7 +23,15 @@ const LIMITS: Limits = Limits { workloads: 16, parents: 8, pid_limits: 4, idle_n
 
 fn rules() -> Rules {
     let pids = PidRules { used_over_percent: 90, exhausted_within_ns: 3_600 * SECOND_NS };
-    Rules { least_unreaped: 1, least_late: 1, over_after_ns: 60 * SECOND_NS, pids, silences: Vec::new() }
+    let command_lines = CommandLines::Redacted;
+    Rules {
+        least_unreaped: 1,
+        least_late: 1,
+        over_after_ns: 60 * SECOND_NS,
+        pids,
+        command_lines,
+        silences: Vec::new(),
+    }
 }
 
 fn session() -> Session {

@@ -42,7 +42,8 @@ pub struct AgentArgs {
 
     /// Address and port of the metrics; 'none' for no metrics [default: 127.0.0.1:9779]
     ///
-    /// The page has no password and no TLS: it is meant for this host, or for a network where everybody may read it.
+    /// The page has no password and no TLS unless the configuration says so (prometheus.web_config): without, it is meant for this
+    /// host, or for a network where everybody may read it.
     #[arg(long, value_name = "ADDRESS:PORT", hide_env_values = true, env = "REAPWATCH_LISTEN")]
     pub listen: Option<Listen>,
 

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueHint};
 
-use super::value::{Format, duration, positive_duration};
+use super::value::{CommandLines, Format, duration, positive_duration};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +43,9 @@ pub struct ExplainArgs {
     /// Format of the page
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    #[command(flatten)]
+    pub command_lines: CommandLines,
 
     /// The process: a parent, or a zombie, whose parent is explained too
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]

@@ -31,7 +31,9 @@ pub use replay::{ReplayArgs, ReplayView};
 pub use run::RunArgs;
 pub use table::{TableArgs, Theme};
 pub use trace::TraceArgs;
-pub use value::{Format, Grace, LinesTo, Listen, duration, interval, nanoseconds};
+pub use value::{
+    CommandLines, CommandLinesOf, Format, Grace, LinesTo, Listen, duration, interval, nanoseconds,
+};
 pub use watch::WatchArgs;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};

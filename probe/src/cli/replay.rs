@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::{
     table::Theme,
-    value::{Format, duration},
+    value::{CommandLines, Format, duration},
 };
 
 pub const EXAMPLES: &str = "\
@@ -39,6 +39,9 @@ pub struct ReplayArgs {
     /// Format of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    #[command(flatten)]
+    pub command_lines: CommandLines,
 
     /// What to show
     // `as` is a keyword of Rust.

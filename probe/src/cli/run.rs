@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::value::{Format, Grace};
+use super::value::{CommandLines, Format, Grace};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +20,9 @@ pub struct RunArgs {
     /// Format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    #[command(flatten)]
+    pub command_lines: CommandLines,
 
     /// Write the report to FILE, - for standard output [default: standard error]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

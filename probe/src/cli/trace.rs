@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueHint};
 
-use super::value::{Format, duration, positive_duration};
+use super::value::{CommandLines, Format, duration, positive_duration};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +31,9 @@ pub struct TraceArgs {
     /// Format of the event lines
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    #[command(flatten)]
+    pub command_lines: CommandLines,
 
     /// Also write a recording to FILE, for 'replay'
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -15,6 +15,28 @@ pub enum Format {
     Json,
 }
 
+/// How much of command lines a report has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CommandLinesOf {
+    /// All of them
+    Full,
+    /// All but what looks like a password, a token or another secret
+    Redacted,
+    /// None: only the names of programs
+    Name,
+}
+
+/// What of command lines is told.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CommandLines {
+    /// How much of command lines the output has
+    ///
+    /// 'redacted' leaves out what looks like a secret, by rules (docs/privacy.md); no rule finds every secret. A recording always
+    /// has command lines in full.
+    #[arg(long = "command-lines", value_enum, value_name = "HOW", default_value_t = CommandLinesOf::Full)]
+    pub command_lines: CommandLinesOf,
+}
+
 /// When a zombie counts against its parent.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Grace {

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueHint};
 
-use super::value::{Format, Grace, positive_duration};
+use super::value::{CommandLines, Format, Grace, positive_duration};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +26,9 @@ pub struct WatchArgs {
     /// Format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    #[command(flatten)]
+    pub command_lines: CommandLines,
 
     /// Write the report to FILE, - for standard output [default: -]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -66,6 +66,7 @@ pub async fn live(global: &Global, args: ExplainArgs, signals: Signals) -> Resul
     let looks = Looks { first: Some(looked.condition), last: condition::look_again(&task), program };
     let status_of = |dead: &Task| ends.of(dead).or_else(|| condition::status_of(&directories, dead));
     let explanation = explain(&watched.view(), watched.session(), &task, &looks, &status_of);
+    let explanation = output::command_lines(args.command_lines.command_lines).of_explanation(explanation);
     publish(&explanation, args.format)?;
     watched.finish()?;
     Ok(0)
@@ -90,6 +91,7 @@ pub fn recorded(path: &Path, args: &ExplainArgs) -> Result<u8, Failure> {
         ))
     })?;
     let explanation = explain(&view, &session, &task, &Looks::default(), &|dead| ends.of(dead));
+    let explanation = output::command_lines(args.command_lines.command_lines).of_explanation(explanation);
     publish(&explanation, args.format)?;
     Ok(0)
 }

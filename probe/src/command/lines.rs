@@ -15,7 +15,7 @@ use crate::{
     model::Session,
     pipeline::Subscriber,
     render,
-    report::EventLine,
+    report::{CommandLines, EventLine},
     sink::stdout::{LineWriter, Patience},
 };
 
@@ -24,17 +24,24 @@ pub struct Lines {
     writer: LineWriter,
     session: Session,
     format: Format,
+    command_lines: CommandLines,
     view: render::terminal::View,
 }
 
 impl Lines {
     /// `patient`: wait for a slow reader without a limit.
-    pub fn new(out: File, session: Session, format: Format, patient: bool) -> Result<Self, Failure> {
+    pub fn new(
+        out: File,
+        session: Session,
+        format: Format,
+        command_lines: CommandLines,
+        patient: bool,
+    ) -> Result<Self, Failure> {
         let view = output::view(out.is_terminal());
         let patience = Patience { unlimited: patient, time_left: signals::time_to_write };
         let writer =
             LineWriter::new(out, patience).map_err(|error| Failure::writing("standard output", &error))?;
-        Ok(Self { writer, session, format, view })
+        Ok(Self { writer, session, format, command_lines, view })
     }
 
     /// Writes the rest. Fails with a message if a slow reader missed lines.
@@ -69,7 +76,7 @@ impl Subscriber for Lines {
         if let Some(lines) = self.writer.take_lost() {
             self.write(&EventLine::lines_lost(line.time, lines))?;
         }
-        self.write(&line)
+        self.write(&self.command_lines.of_event(line))
     }
 
     /// Queues the lines, so that a reader that waits for one sees it soon.

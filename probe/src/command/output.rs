@@ -15,14 +15,14 @@ use super::{
     signals::{self, was_closed},
 };
 use crate::{
-    cli::Format,
+    cli::{CommandLinesOf, Format},
     model::Session,
     recording::RecordingFile,
     render::{
         self,
         terminal::{View, escape},
     },
-    report::{Report, Tracer},
+    report::{CommandLines, Report, Tracer},
     sink::paced::Paced,
 };
 
@@ -171,6 +171,15 @@ impl RecordingTarget {
             Ok(Recording { file, name })
         });
         begun.map_err(|error| cannot_record(&path, &error))
+    }
+}
+
+/// How much of command lines is told.
+pub fn command_lines(asked: CommandLinesOf) -> CommandLines {
+    match asked {
+        CommandLinesOf::Full => CommandLines::Full,
+        CommandLinesOf::Redacted => CommandLines::Redacted,
+        CommandLinesOf::Name => CommandLines::Name,
     }
 }
 

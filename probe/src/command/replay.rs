@@ -34,10 +34,11 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     if let Some(grace) = args.grace {
         session.grace_ns = nanoseconds(grace);
     }
+    let command_lines = output::command_lines(args.command_lines.command_lines);
     let mut view = match args.view {
         ReplayView::Trace => {
             let (out, name) = target.begin()?;
-            View::Trace(Box::new(Lines::new(out, session.clone(), args.format, true)?), name)
+            View::Trace(Box::new(Lines::new(out, session.clone(), args.format, command_lines, true)?), name)
         }
         ReplayView::Report | ReplayView::Table => View::Report(target),
     };
@@ -57,7 +58,10 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
                 )));
             }
         }
-        View::Report(target) => target.write(&analysis::report(&engine.view(), &session), args.format)?,
+        View::Report(target) => {
+            let report = analysis::report(&engine.view(), &session);
+            target.write(&command_lines.of_report(report), args.format)?;
+        }
     }
     Ok(0)
 }

@@ -34,7 +34,7 @@ pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8,
     let watching = attached.open(Some(root), Use::Report);
     let watched = watching.quietly_until(ends(&child, &signals), args.progress).await;
     let watched = watched.inspect_err(|_| child.is_left_running())?;
-    let report = watched.report();
+    let report = output::command_lines(args.command_lines.command_lines).of_report(watched.report());
     let on_stderr = matches!(target, Target::StandardError);
     target.write(&report, args.format)?;
     let ended = watched.finish_with(&report.tracer);

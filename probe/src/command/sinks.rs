@@ -5,7 +5,7 @@
 use std::{
     fs::File,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use crate::{
         json_lines::JsonLines,
         otlp::{self, Otlp},
         outgoing::HttpUrl,
-        prometheus::Prometheus,
+        prometheus::{Prometheus, Protection},
         stdout::Patience,
         syslog, webhook,
     },
@@ -33,7 +33,7 @@ const CLOSES_WITHIN: Duration = Duration::from_millis(400);
 /// What a sink is made from. As long as this stays the same, the sink stays.
 #[derive(Clone, Debug, PartialEq)]
 enum Asked {
-    Prometheus(SocketAddr),
+    Prometheus(SocketAddr, Option<PathBuf>),
     AlertsToStandardOutput,
     AlertsTo(PathBuf),
     Syslog(syslog::Receiver, u8),
@@ -47,7 +47,7 @@ impl Asked {
     fn by(config: &Config) -> Vec<Self> {
         let metrics = match config.prometheus.listen {
             Listen::Nowhere => None,
-            Listen::At(address) => Some(Self::Prometheus(address)),
+            Listen::At(address) => Some(Self::Prometheus(address, config.prometheus.web_config.clone())),
         };
         let alerts = match &config.alerts.output {
             LinesTo::Nowhere => None,
@@ -67,7 +67,7 @@ impl Asked {
 /// What may fail and needs the privileges that are there at the start: ports and files. No thread is started for it, because
 /// a thread would keep them.
 enum Prepared {
-    Listener(TcpListener),
+    Listener(TcpListener, Box<Protection>),
     File(File),
     /// It needs none.
     Nothing,
@@ -178,9 +178,12 @@ impl Sinks {
 
 fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
     match asked {
-        Asked::Prometheus(address) => Prometheus::listen(*address)
-            .map(Prepared::Listener)
-            .map_err(|error| cannot_listen(*address, &error)),
+        Asked::Prometheus(address, web_config) => {
+            let protection = web_config.as_deref().map(protection).transpose()?.unwrap_or_default();
+            Prometheus::listen(*address)
+                .map(|listener| Prepared::Listener(listener, Box::new(protection)))
+                .map_err(|error| cannot_listen(*address, &error))
+        }
         Asked::AlertsToStandardOutput => output::standard_output().map(Prepared::File),
         Asked::AlertsTo(path) => JsonLines::open_file(path)
             .map(Prepared::File)
@@ -195,8 +198,8 @@ fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
 
 fn start(asked: &Asked, prepared: Prepared, origin: &Origin) -> Result<Box<dyn Sink>, Failure> {
     let sink: Box<dyn Sink> = match (asked, prepared) {
-        (_, Prepared::Listener(listener)) => {
-            let started = Prometheus::start(listener);
+        (Asked::Prometheus(_, web_config), Prepared::Listener(listener, protection)) => {
+            let started = Prometheus::start(listener, *protection, web_config.clone());
             Box::new(started.map_err(|error| Failure::other(format!("cannot serve metrics: {error}")))?)
         }
         (asked, Prepared::File(file)) => lines_to(asked, file)?,
@@ -207,7 +210,7 @@ fn start(asked: &Asked, prepared: Prepared, origin: &Origin) -> Result<Box<dyn S
         (Asked::Otlp(settings), _) => Box::new(Otlp::start(settings, origin.clone())),
         (Asked::Webhook(url), _) => Box::new(webhook::start(url.clone())),
         (Asked::Exec(settings), _) => Box::new(exec::start(settings.clone())),
-        (Asked::Prometheus(_) | Asked::AlertsToStandardOutput | Asked::AlertsTo(_), Prepared::Nothing) => {
+        (Asked::Prometheus(..) | Asked::AlertsToStandardOutput | Asked::AlertsTo(_), Prepared::Nothing) => {
             return Err(Failure::other("a sink was started that is not prepared"));
         }
     };
@@ -222,6 +225,16 @@ fn lines_to(asked: &Asked, file: File) -> Result<Box<dyn Sink>, Failure> {
     };
     let sink = started.map_err(|error| Failure::other(format!("cannot start to write alerts: {error}")))?;
     Ok(Box::new(sink))
+}
+
+/// How metrics are protected. Of a certificate that is not valid now it is said; clients refuse it.
+fn protection(web_config: &Path) -> Result<Protection, Failure> {
+    let (protection, untimely) = Protection::read(web_config)
+        .map_err(|error| Failure::other(format!("cannot protect the metrics: {error}")))?;
+    if let Some(what) = untimely {
+        output::say(&what);
+    }
+    Ok(protection)
 }
 
 fn why(failure: Failure) -> String {

@@ -33,7 +33,7 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
     let watching = live::attach(global, subscription.with(ForkStacks::OfTargets), grace, recording)?
         .open(None, Use::Report);
     let watched = watching.quietly_until(for_a_while(Some(args.duration), &signals), true).await?;
-    let report = watched.report();
+    let report = output::command_lines(args.command_lines.command_lines).of_report(watched.report());
     target.write(&report, args.format)?;
     watched.finish_with(&report.tracer)?;
     Ok(0)
@@ -46,7 +46,8 @@ pub async fn trace(global: &Global, args: TraceArgs, signals: Signals) -> Result
     let attached = live::attach(global, subscription, Duration::from_nanos(DEFAULT_GRACE_NS), recording)?;
     let watching = attached.open(None, Use::Lines { for_a_person: io::stdout().is_terminal() });
     let out = output::standard_output()?;
-    let mut lines = Lines::new(out, watching.session().clone(), args.format, false)?;
+    let command_lines = output::command_lines(args.command_lines.command_lines);
+    let mut lines = Lines::new(out, watching.session().clone(), args.format, command_lines, false)?;
     let watched = watching.until(for_a_while(args.duration, &signals), &mut lines).await?;
     lines.finish()?;
     watched.finish()?;

@@ -11,7 +11,10 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +24,7 @@ pub use receivers::{Exec, Journald, Otlp, Syslog, Webhook};
 use crate::{
     agent::{Limits, Pattern, PidRules, Rules, Silence},
     cli::{AgentArgs, LinesTo, Listen, nanoseconds},
-    report::CauseKind,
+    report::{CauseKind, CommandLines},
 };
 
 /// Longest file that is read.
@@ -39,6 +42,8 @@ pub struct Config {
     /// A dead child left unreaped for longer than this counts against its parent.
     #[serde(with = "value::duration")]
     pub grace: Duration,
+    /// How much of command lines leaves the host.
+    pub command_lines: CommandLines,
     pub prometheus: Prometheus,
     pub workloads: Workloads,
     pub pids: Pids,
@@ -57,6 +62,9 @@ pub struct Prometheus {
     /// Address and port.
     #[serde(with = "value::listen")]
     pub listen: Listen,
+    /// File that says how they are protected, as Prometheus' exporters have it; empty: not at all.
+    #[serde(with = "value::optional_path")]
+    pub web_config: Option<PathBuf>,
 }
 
 /// How much is counted apart.
@@ -157,6 +165,7 @@ impl Default for Config {
         Self {
             interval: Duration::from_secs(10),
             grace: Duration::from_secs(5),
+            command_lines: CommandLines::Redacted,
             prometheus: Prometheus::default(),
             workloads: Workloads::default(),
             pids: Pids::default(),
@@ -172,7 +181,7 @@ impl Default for Config {
 
 impl Default for Prometheus {
     fn default() -> Self {
-        Self { listen: Listen::At(([127, 0, 0, 1], 9779).into()) }
+        Self { listen: Listen::At(([127, 0, 0, 1], 9779).into()), web_config: None }
     }
 }
 
@@ -264,6 +273,7 @@ impl Config {
                 used_over_percent: self.pids.used_over,
                 exhausted_within_ns: nanoseconds(self.pids.exhausted_within),
             },
+            command_lines: self.command_lines,
             silences: self.alerts.silence.iter().map(silence).collect(),
         }
     }

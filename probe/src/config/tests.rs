@@ -21,8 +21,8 @@ fn an_empty_file_is_the_default() {
 
 #[test]
 fn every_key_can_be_set_and_what_is_printed_means_the_same() {
-    let text = "interval = \"5s\"\ngrace = \"250ms\"\n\
-                [prometheus]\nlisten = \"[::1]:9000\"\n\
+    let text = "interval = \"5s\"\ngrace = \"250ms\"\ncommand_lines = \"name\"\n\
+                [prometheus]\nlisten = \"[::1]:9000\"\nweb_config = \"/etc/web.yml\"\n\
                 [workloads]\nmax = 7\nmax_parents = 3\nidle_after = \"1m 30s\"\n\
                 [pids]\nmax = 5\nused_over = 80\nexhausted_within = \"30m\"\n\
                 [alerts]\noutput = \"/var/log/reapwatch.jsonl\"\nleast_unreaped = 10\nleast_late = 5\n\
@@ -37,8 +37,10 @@ fn every_key_can_be_set_and_what_is_printed_means_the_same() {
     let config = Config::parse(text).expect("valid");
     assert_eq!((config.interval, config.grace), (Duration::from_secs(5), Duration::from_millis(250)));
     assert_eq!(config.prometheus.listen.to_string(), "[::1]:9000");
+    assert_eq!(config.prometheus.web_config, Some(PathBuf::from("/etc/web.yml")));
     assert_eq!(config.limits(), Limits { workloads: 7, parents: 3, pid_limits: 5, idle_ns: 90_000_000_000 });
     let rules = config.rules();
+    assert_eq!(rules.command_lines, CommandLines::Name);
     assert_eq!((rules.least_unreaped, rules.least_late, rules.over_after_ns), (10, 5, 120_000_000_000));
     assert_eq!((rules.pids.used_over_percent, rules.pids.exhausted_within_ns), (80, 1_800_000_000_000));
     assert_eq!(rules.silences[0].cause, Some(CauseKind::NeverWaits));
@@ -55,7 +57,11 @@ fn a_fault_is_told_by_line_key_and_what_is_allowed() {
             "interval = \"5s\"\nintervall = \"5s\"\n",
             ":2: unknown key `intervall`, expected one of `interval`",
         ),
-        ("[prometheus]\n\nport = 5\n", ":3: unknown key `port`, expected `listen`"),
+        ("[prometheus]\n\nport = 5\n", ":3: unknown key `port`, expected `listen` or `web_config`"),
+        (
+            "command_lines = \"none\"\n",
+            ":1: command_lines: unknown variant `none`, expected one of `full`, `redacted`, `name`",
+        ),
         ("[statsd]\n", ":1: unknown key `statsd`"),
         (
             "interval = 5\n",

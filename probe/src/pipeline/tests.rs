@@ -189,6 +189,8 @@ struct OneReading {
     inputs: Vec<(u64, Input)>,
     is_read: bool,
     asked: Vec<u32>,
+    /// Who was asked for when limits were to be read, each time.
+    limits_of: Vec<Vec<u32>>,
 }
 
 impl Source for OneReading {
@@ -201,6 +203,10 @@ impl Source for OneReading {
 
     fn describe(&mut self, parents: &[Task]) {
         self.asked.extend(parents.iter().map(|parent| parent.identity.tgid));
+    }
+
+    fn read_pid_limits(&mut self, of: &[Task]) {
+        self.limits_of.push(of.iter().map(|task| task.identity.tgid).collect());
     }
 }
 
@@ -216,9 +222,12 @@ async fn the_healthy_are_asked_for_while_they_live_only_where_all_are_to_be_know
             (NOW_NS, Input::Counters(Box::new(counters)))
         };
         let inputs = vec![(NOW_NS, Input::Begin(begin)), of(10, 5), of(11, 3)];
-        let mut source = OneReading { inputs, is_read: false, asked: Vec::new() };
+        let mut source = OneReading { inputs, is_read: false, asked: Vec::new(), limits_of: Vec::new() };
         let mut pipeline = Pipeline::new(&Session::default(), None, details);
         pipeline.run_to_end(&mut source, &mut []).await.expect("nothing fails");
         assert_eq!(source.asked, expected, "{details:?}");
+        // Limits are read where anybody wants to know more than events, of those first that leave children.
+        let limits_of: &[Vec<u32>] = if details == Details::None { &[] } else { &[vec![10, 11]] };
+        assert_eq!(source.limits_of, limits_of, "{details:?}");
     }
 }

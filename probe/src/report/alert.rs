@@ -85,6 +85,8 @@ pub struct AlertParent {
     pub comm: String,
     /// The path of its program; empty where it is not known.
     pub executable: String,
+    /// Its arguments, as far as `command_lines` of the configuration has them told; empty where they are not known.
+    pub command_line: Vec<String>,
     /// Whether it lives.
     pub alive: bool,
     /// The verdict on it. This and what follows is as it was when it was last so.

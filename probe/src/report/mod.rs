@@ -8,6 +8,7 @@
 #![deny(missing_docs, reason = "users and scripts depend on every field")]
 
 pub mod alert;
+mod command_lines;
 pub mod detail;
 pub mod doctor;
 mod event;
@@ -20,6 +21,7 @@ mod parent;
 pub mod pids;
 pub mod profile;
 pub mod reap;
+mod secrets;
 mod tracer;
 pub mod words;
 mod workload;
@@ -29,6 +31,7 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 
+pub use command_lines::CommandLines;
 pub use event::{EventKind, EventLine, EventProcess, ExitDetail, Readiness, ReapHow};
 pub use fork_site::{ForkSite, SiteDepth, SiteFrame, SiteFrameKind};
 pub use ledger::{Ledger, Other, Settled, VerdictCounts};

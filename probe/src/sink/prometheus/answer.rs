@@ -43,7 +43,7 @@ pub fn answer<B>(request: &Request<B>, current: &Current) -> Response<Full<Bytes
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     respond(status, PLAIN, Bytes::from_static(text.as_bytes()))
 }
 

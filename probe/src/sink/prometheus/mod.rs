@@ -1,10 +1,14 @@
 //! Metrics for whoever asks over HTTP: `/metrics`, and for the service that runs us `/healthz` and `/readyz`.
 //!
 //! Owns the last metrics, and the page made of them: it is made once, however often it is asked for. Must not know what a metric
-//! says. `server` owns connections, `answer` what is answered.
+//! says. `server` owns connections, `answer` what is answered, `protection` who may ask (`web_config`, `tls`, `users`).
 
 mod answer;
+mod protection;
 mod server;
+mod tls;
+mod users;
+mod web_config;
 
 #[cfg(test)]
 mod tests;
@@ -12,12 +16,15 @@ mod tests;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
+
+pub use protection::Protection;
 
 use super::{Closing, Delivery, Sink, SinkStatus, Wants};
 use crate::{
@@ -32,15 +39,16 @@ const FIRST_WITHIN: Duration = Duration::from_secs(60);
 pub struct Prometheus {
     name: String,
     address: SocketAddr,
+    web_config: Option<PathBuf>,
     current: Arc<Current>,
     server: JoinHandle<()>,
     delivered: u64,
 }
 
 /// What is answered now.
-#[derive(Debug)]
 pub(super) struct Current {
     pages: Mutex<Option<Arc<Pages>>>,
+    protection: Mutex<Arc<Protection>>,
     began: Instant,
 }
 
@@ -61,14 +69,22 @@ impl Prometheus {
         Ok(listener)
     }
 
-    /// Answers from now on, within the runtime that this is called in.
-    pub fn start(listener: TcpListener) -> io::Result<Self> {
+    /// Answers from now on, within the runtime that this is called in. `web_config`: the file that the protection was read from.
+    pub fn start(
+        listener: TcpListener,
+        protection: Protection,
+        web_config: Option<PathBuf>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let current = Arc::new(Current { pages: Mutex::new(None), began: Instant::now() });
+        let name = format!("{}://{address}/metrics", protection.scheme());
+        let current = Arc::new(Current {
+            pages: Mutex::new(None),
+            protection: Mutex::new(Arc::new(protection)),
+            began: Instant::now(),
+        });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&current)));
-        let name = format!("http://{address}/metrics");
-        Ok(Self { name, address, current, server, delivered: 0 })
+        Ok(Self { name, address, web_config, current, server, delivered: 0 })
     }
 
     /// Where it listens.
@@ -81,6 +97,11 @@ impl Current {
     /// A poisoned lock is safe to use: only a pointer is behind it.
     fn pages(&self) -> Option<Arc<Pages>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How connections that come now are protected.
+    fn protection(&self) -> Arc<Protection> {
+        Arc::clone(&self.protection.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The page, once there are metrics.
@@ -122,6 +143,22 @@ impl Sink for Prometheus {
         };
         *self.current.pages.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(pages));
         self.delivered += 1;
+    }
+
+    /// Reads certificate, key and users anew. With those of before, if there is something wrong with them.
+    fn reopen(&mut self) {
+        let Some(path) = &self.web_config else { return };
+        match Protection::read(path) {
+            Ok((protection, untimely)) => {
+                if let Some(what) = untimely {
+                    tracing::error!("{what}");
+                }
+                self.name = format!("{}://{}/metrics", protection.scheme(), self.address);
+                *self.current.protection.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Arc::new(protection);
+            }
+            Err(error) => tracing::error!(%error, "the metrics stay protected as they were"),
+        }
     }
 
     fn status(&self) -> SinkStatus {

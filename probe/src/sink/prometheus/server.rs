@@ -2,16 +2,17 @@
 //!
 //! Must not know what is answered.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
 };
 
-use super::{Current, answer::answer};
+use super::{Current, answer::answer, protection::Protection};
 
 /// Most connections at once. One more ends the eldest: who only holds a connection open keeps nobody else from being answered.
 pub const CONNECTIONS_MAX: usize = 32;
@@ -31,12 +32,12 @@ pub(super) async fn serve(listener: TcpListener, current: Arc<Current>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     eldest_first.retain(|connection| !connection.is_finished());
                     if eldest_first.len() >= CONNECTIONS_MAX && let Some(eldest) = eldest_first.pop_front() {
                         eldest.abort();
                     }
-                    let connection = connections.spawn(connection(stream, Arc::clone(&current)));
+                    let connection = connections.spawn(connection(stream, peer.ip(), Arc::clone(&current)));
                     eldest_first.push_back(connection);
                 }
                 Err(error) => {
@@ -50,7 +51,24 @@ pub(super) async fn serve(listener: TcpListener, current: Arc<Current>) {
 }
 
 /// One request and its answer. Each request takes a connection of its own, so that none lives long.
-async fn connection(stream: TcpStream, current: Arc<Current>) {
+async fn connection(stream: TcpStream, address: IpAddr, current: Arc<Current>) {
+    let protection = current.protection();
+    let Some(tls) = &protection.tls else {
+        return answering(stream, address, current, protection).await;
+    };
+    match tokio::time::timeout(REQUEST_WITHIN, tls.accept(stream)).await {
+        Ok(Ok(stream)) => answering(stream, address, current, Arc::clone(&protection)).await,
+        Ok(Err(error)) => tracing::debug!(%error, "who asked for metrics does not speak TLS as we do"),
+        Err(_) => tracing::debug!("who asked for metrics took too long to begin TLS"),
+    }
+}
+
+async fn answering(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: IpAddr,
+    current: Arc<Current>,
+    protection: Arc<Protection>,
+) {
     let answering = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_WITHIN)
@@ -58,9 +76,12 @@ async fn connection(stream: TcpStream, current: Arc<Current>) {
         .keep_alive(false)
         .serve_connection(
             TokioIo::new(stream),
-            service_fn(move |request| {
-                let response = answer(&request, &current);
-                async { Ok::<_, Infallible>(response) }
+            service_fn(|request| {
+                let (current, protection) = (Arc::clone(&current), Arc::clone(&protection));
+                async move {
+                    let refused = protection.refusal(request.headers(), address).await;
+                    Ok::<_, Infallible>(refused.unwrap_or_else(|| answer(&request, &current)))
+                }
             }),
         );
     match tokio::time::timeout(ANSWERED_WITHIN, answering).await {

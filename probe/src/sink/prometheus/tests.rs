@@ -29,7 +29,7 @@ impl Running {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let mut sink = Prometheus::start(listener).expect("a server");
+                let mut sink = Prometheus::start(listener, Protection::default(), None).expect("a server");
                 loop {
                     match offered.try_recv() {
                         Ok(delivery) => sink.offer(&delivery),

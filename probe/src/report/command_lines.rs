@@ -1,0 +1,102 @@
+//! How much of command lines is told outside of the terminal.
+//!
+//! Owns which fields hold command lines. Must not know where a report goes.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{EventLine, Report, explain::Explanation, secrets};
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandLines {
+    /// All of it.
+    #[default]
+    Full,
+    /// All but what looks like a secret.
+    Redacted,
+    /// None of it: the short name and the path of the program have to do.
+    Name,
+}
+
+impl CommandLines {
+    /// What of these arguments is told.
+    pub fn told(self, arguments: &mut Vec<String>) {
+        match self {
+            Self::Full => {}
+            Self::Redacted => *arguments = secrets::redacted(arguments),
+            Self::Name => arguments.clear(),
+        }
+    }
+
+    /// A report of which no more is told.
+    pub fn of_report(self, mut report: Report) -> Report {
+        (report.parents.iter_mut().map(|parent| &mut parent.command_line))
+            .chain(report.left_running.iter_mut().map(|left| &mut left.command_line))
+            .chain(report.look_dead.iter_mut().map(|dead| &mut dead.command_line))
+            .for_each(|arguments| self.told(arguments));
+        report
+    }
+
+    /// A page of which no more is told.
+    pub fn of_explanation(self, mut page: Explanation) -> Explanation {
+        self.told(&mut page.parent.command_line);
+        page.unreaped.iter_mut().for_each(|child| self.told(&mut child.command_line));
+        page
+    }
+
+    /// An event of which no more is told.
+    pub fn of_event(self, mut event: EventLine<'_>) -> EventLine<'_> {
+        if let (Some(arguments), Self::Redacted | Self::Name) = (&mut event.command_line, self) {
+            let mut told = arguments.iter().map(|one| one.clone().into_owned()).collect();
+            self.told(&mut told);
+            *arguments = told.into_iter().map(Cow::Owned).collect();
+        }
+        event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{EventKind, Named, Rfc3339, Verdict, sample};
+
+    #[test]
+    fn no_field_of_a_report_or_an_event_is_forgotten() {
+        let secret = || vec!["app".to_owned(), "--token=S3".to_owned()];
+        let mut parent = sample::parent("app", Verdict::Leaking);
+        parent.command_line = secret();
+        let mut report = sample::sample(vec![parent]);
+        let named = || Named { pid: 1, ns_pid: None, comm: "a".into() };
+        report.left_running = vec![crate::report::LeftRunning {
+            pid: 1,
+            ns_pid: None,
+            comm: "app".into(),
+            command_line: secret(),
+            spawned_by: named(),
+        }];
+        report.look_dead = vec![crate::report::LookingDead {
+            kind: crate::report::LookingDeadKind::DeadLeader,
+            pid: 1,
+            ns_pid: None,
+            comm: "app".into(),
+            command_line: secret(),
+            parent: named(),
+            since_ns: 1,
+            at_least: false,
+        }];
+        let mut event = EventLine::blank(EventKind::Exec, Rfc3339::new());
+        event.command_line = Some(secret().into_iter().map(Cow::Owned).collect());
+        for (mode, secrets, names) in
+            [(CommandLines::Full, 4, 4), (CommandLines::Redacted, 0, 4), (CommandLines::Name, 0, 0)]
+        {
+            let report = serde_json::to_string(&mode.of_report(report.clone())).expect("JSON");
+            let event = serde_json::to_string(&mode.of_event(event.clone())).expect("JSON");
+            let all = report + &event;
+            assert_eq!(all.matches("=S3").count(), secrets, "{mode:?}: {all}");
+            assert_eq!(all.matches("[\"app\",\"--token=").count(), names, "{mode:?}: {all}");
+        }
+    }
+}
