@@ -9,6 +9,7 @@ mod exec;
 mod journald;
 mod metrics;
 mod otlp;
+mod profiles;
 mod prometheus;
 mod running;
 mod service;

@@ -16,7 +16,7 @@ use std::{path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use receivers::{Exec, Journald, Otlp, Syslog, Webhook};
+pub use receivers::{Exec, Journald, Otlp, Profiles, Syslog, Webhook};
 
 use crate::{
     agent::{Limits, Pattern, Rules, Silence},
@@ -47,6 +47,7 @@ pub struct Config {
     pub otlp: Otlp,
     pub webhook: Webhook,
     pub exec: Exec,
+    pub profiles: Profiles,
 }
 
 /// The page of metrics.
@@ -149,6 +150,7 @@ impl Default for Config {
             otlp: Otlp::default(),
             webhook: Webhook::default(),
             exec: Exec::default(),
+            profiles: Profiles::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     back_off::BackOff,
     queue::{self, Queue, Taker},
 };
-use crate::report::{alert::Alert, metrics::Metrics};
+use crate::report::alert::Alert;
 
 /// How much memory the alerts of one queue may take, in bytes. Sinks share the alerts that are in several queues.
 const QUEUED_BYTES: usize = 1 << 20;
@@ -95,6 +95,13 @@ impl<T: Send + Sync + 'static> Forwarder<T> {
         }
     }
 
+    /// Queues an item in the place of all that were not taken yet, where only the last one counts.
+    pub fn offer_in_place_of_all(&mut self, item: T) {
+        if self.queue.offer_in_place_of_all(item) {
+            locked(&self.progress).offered += 1;
+        }
+    }
+
     pub fn status(&self) -> SinkStatus {
         let progress = locked(&self.progress).clone();
         let mut dropped = self.queue.dropped();
@@ -118,14 +125,6 @@ impl<T: Send + Sync + 'static> Forwarder<T> {
         let mut status = self.status();
         status.dropped.not_written += std::mem::take(&mut status.queued);
         status
-    }
-}
-
-impl Forwarder<Arc<Metrics>> {
-    pub fn offer_metrics(&mut self, metrics: &Arc<Metrics>) {
-        if self.queue.offer_in_place_of_all(Arc::clone(metrics)) {
-            locked(&self.progress).offered += 1;
-        }
     }
 }
 

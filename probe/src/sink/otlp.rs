@@ -69,12 +69,14 @@ impl Sink for Otlp {
     }
 
     fn wants(&self) -> Wants {
-        Wants { metrics: self.metrics.is_some(), alerts: self.logs.is_some(), events: false }
+        Wants { metrics: self.metrics.is_some(), alerts: self.logs.is_some(), ..Wants::default() }
     }
 
     fn offer(&mut self, what: &Delivery) {
         match (what, &mut self.metrics, &mut self.logs) {
-            (Delivery::Metrics(metrics), Some(forwarder), _) => forwarder.offer_metrics(metrics),
+            (Delivery::Metrics(metrics), Some(forwarder), _) => {
+                forwarder.offer_in_place_of_all(Arc::clone(metrics))
+            }
             (Delivery::Alert(alert), _, Some(forwarder)) => forwarder.offer_alert(alert),
             _ => {}
         }
