@@ -276,6 +276,27 @@ fn only_the_room_of_fork_sites_unwinds_and_only_the_renderers_know_formats_of_pr
 }
 
 #[test]
+fn only_outgoing_connects_over_the_network_and_only_exec_runs_programs_for_sinks() {
+    for (path, text) in all() {
+        if module(&path).as_deref() != Some("sink") || path.to_string_lossy().contains("test") {
+            continue;
+        }
+        // What the tests within a file do is their own affair.
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_in = |place: &str| path.to_string_lossy().contains(&format!("probe/src/sink/{place}"));
+        for (word, place) in
+            [("TcpStream::connect", "outgoing"), ("client::conn", "outgoing"), ("Command::new", "exec")]
+        {
+            assert!(
+                is_in(place) || !code(text).any(|line| line.contains(word)),
+                "{}: {word}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn only_the_folder_kernel_reads_kernel_memory() {
     for (path, text) in all() {
         if module_in("probe-ebpf/src/", &path).is_some_and(|module| module != "kernel") {

@@ -217,15 +217,16 @@ impl<C: Carrier> Courier<C> {
             Ok(outcome) => outcome?,
             Err(_) => return Err(Failed::Now(format!("it has not taken it within {within:?}"))),
         };
-        let refused = refused.min(items.len() as u64);
+        let all = items.len() as u64;
+        let refused = refused.min(all);
         let mut progress = locked(&self.progress);
-        progress.delivered += items.len() as u64 - refused;
-        progress.refused += refused;
-        if progress.failure.take().is_some() {
+        progress.delivered += all - refused;
+        if refused == 0 && progress.failure.take().is_some() {
             tracing::warn!(sink = %self.name, "its receiver takes deliveries again");
         }
+        drop(progress);
         if refused > 0 {
-            tracing::warn!(sink = %self.name, refused, "its receiver has refused some");
+            self.has_failed(Failed::ForGood(format!("it has refused {refused} of {all}")), refused);
         }
         Ok(())
     }

@@ -122,9 +122,9 @@ impl Carrier for MetricsTo {
 
     async fn deliver(&mut self, items: &[Arc<Metrics>]) -> Result<u64, Failed> {
         for metrics in items {
-            // What it refuses is a part of the metrics: a warning says so, and the others are delivered.
+            // A part of the metrics is not all of them, so it counts as a refusal.
             if let Some((points, why)) = self.0.send(otlp::metrics(metrics, &self.0.origin)).await? {
-                tracing::warn!(sink = %self.0.url.shown(), points, why, "some data points were refused");
+                return Err(Failed::ForGood(format!("it has refused {points} data points: {why}")));
             }
         }
         Ok(0)
