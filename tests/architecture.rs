@@ -282,6 +282,27 @@ fn only_the_rooms_that_need_them_know_unwinding_formats_of_profiles_and_password
 }
 
 #[test]
+fn only_outgoing_connects_over_the_network_and_only_exec_runs_programs_for_sinks() {
+    for (path, text) in all() {
+        if module(&path).as_deref() != Some("sink") || path.to_string_lossy().contains("test") {
+            continue;
+        }
+        // What the tests within a file do is their own affair.
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_in = |place: &str| path.to_string_lossy().contains(&format!("probe/src/sink/{place}"));
+        for (word, place) in
+            [("TcpStream::connect", "outgoing"), ("client::conn", "outgoing"), ("Command::new", "exec")]
+        {
+            assert!(
+                is_in(place) || !code(text).any(|line| line.contains(word)),
+                "{}: {word}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn only_the_folder_kernel_reads_kernel_memory() {
     for (path, text) in all() {
         if module_in("probe-ebpf/src/", &path).is_some_and(|module| module != "kernel") {

@@ -11,6 +11,7 @@ mod metrics;
 mod otlp;
 mod pids;
 mod privacy;
+mod profiles;
 mod prometheus;
 mod protected;
 mod running;

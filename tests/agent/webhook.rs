@@ -13,7 +13,7 @@ use super::{
     alerts::leaker,
     cgroup::Cgroup,
     running::{Agent, free_port},
-    support::{until, validate},
+    support::{signal, until, validate},
 };
 
 /// What a receiver does with a connection.
@@ -122,6 +122,33 @@ fn a_webhook_gets_every_alert_whatever_its_receiver_did_before() {
         assert_eq!(agent.value("reapwatch_sink_dropped_total", &labels), Some(0.0), "{reason}");
     }
     assert!(!agent.page().contains("secret"));
+}
+
+#[test]
+fn a_receiver_that_a_reload_adds_gets_what_comes_from_then_on() {
+    let cgroup = Cgroup::new("system.slice/reapwatch-test-added.service");
+    let received = Arc::default();
+    let port = free_port();
+    serve(port, vec![takes(&received)]);
+    let agent = Agent::start("");
+    // A program that cannot be run is left out, and what can be started is.
+    agent.configure(&format!(
+        "webhook.url = \"http://localhost:{port}\"\nexec.program = \"/nonexistent/program\""
+    ));
+    signal(&agent.child, libc::SIGHUP);
+    let sink = format!("webhook http://localhost:{port}");
+    let labels = [("sink", sink.as_str()), ("reason", "refused")];
+    agent.until_value("reapwatch_sink_dropped_total", &labels, 0.0);
+    let leaker = leaker(&cgroup, "60000");
+    let pid = Value::from(leaker.child.id());
+    drop(agent.alerts_about(&pid, "found"));
+    drop(leaker);
+    let alerts = agent.alerts_about(&pid, "over");
+    until("all have come", || (about(&received, &pid) == alerts).then_some(()));
+    // And one that a reload takes away gets nothing more, and is in no metric.
+    agent.configure("");
+    signal(&agent.child, libc::SIGHUP);
+    until("it is gone", || agent.value("reapwatch_sink_dropped_total", &labels).is_none().then_some(()));
 }
 
 #[test]

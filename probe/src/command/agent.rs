@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     agent::{Agent, Observed},
+    analysis::profile,
     cli::{AgentArgs, Global, nanoseconds},
     config::{Config, ConfigError},
     engine::Engine,
@@ -67,6 +68,7 @@ async fn run(global: &Global, args: &AgentArgs, config: Config, signals: Signals
         config,
         service_manager: ServiceManager::from_environment(),
         next_ns: 0,
+        next_profile_ns: None,
         is_ready: false,
     };
     let ended = watching.until(for_a_while(None, &signals), &mut running).await;
@@ -100,6 +102,8 @@ struct Running<'a> {
     service_manager: ServiceManager,
     /// When metrics and alerts are next brought up to date.
     next_ns: u64,
+    /// When the next profile is due; `None` before the first reading.
+    next_profile_ns: Option<u64>,
     is_ready: bool,
 }
 
@@ -116,11 +120,24 @@ impl Subscriber for Running<'_> {
             self.next_ns = now_ns.saturating_add(nanoseconds(self.config.interval));
             self.observe(engine);
         }
+        self.profile(engine, now_ns);
         Ok(())
     }
 }
 
 impl Running<'_> {
+    /// Makes a profile if it is time, and somebody wants one.
+    fn profile(&mut self, engine: &Engine, now_ns: u64) {
+        let profiles = &self.config.profiles;
+        let every_ns = nanoseconds(profiles.every);
+        let next_ns = *self.next_profile_ns.get_or_insert(now_ns.saturating_add(every_ns));
+        if profiles.directory.is_some() && now_ns.saturating_add(HALF_A_READING_NS) >= next_ns {
+            self.next_profile_ns = Some(now_ns.saturating_add(every_ns));
+            let profile = profile::profile(&engine.view(), &self.session);
+            self.sinks.offer(&Delivery::Profile(Arc::new(profile)));
+        }
+    }
+
     fn observe(&mut self, engine: &Engine) {
         let Observed { mut metrics, alerts } = self.agent.observe(engine, &self.session, self_usage::cost());
         for alert in alerts {
@@ -154,6 +171,7 @@ impl Running<'_> {
                 self.agent.reconfigure(self.config.limits(), self.config.rules());
                 self.sinks.reload(&self.config);
                 self.next_ns = 0;
+                self.next_profile_ns = None;
             }
         }
         // The next observation says how things are.

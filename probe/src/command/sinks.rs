@@ -21,6 +21,7 @@ use crate::{
         json_lines::JsonLines,
         otlp::{self, Otlp},
         outgoing::HttpUrl,
+        profiles::{self, Profiles},
         prometheus::{Prometheus, Protection},
         stdout::Patience,
         syslog, webhook,
@@ -41,6 +42,7 @@ enum Asked {
     Otlp(otlp::Settings),
     Webhook(HttpUrl),
     Exec(exec::Settings),
+    Profiles(profiles::Settings),
 }
 
 impl Asked {
@@ -54,13 +56,14 @@ impl Asked {
             LinesTo::StandardOutput => Some(Self::AlertsToStandardOutput),
             LinesTo::File(path) => Some(Self::AlertsTo(path.clone())),
         };
-        let Config { syslog, journald, otlp, webhook, exec, .. } = config;
+        let Config { syslog, journald, otlp, webhook, exec, profiles, .. } = config;
         let syslog = syslog.to.clone().map(|receiver| Self::Syslog(receiver, syslog.facility as u8));
         let journald = journald.enabled.then(|| Self::Journald(journald.socket.clone()));
         let otlp = otlp.settings().map(Self::Otlp);
         let webhook = webhook.url.clone().map(Self::Webhook);
         let exec = exec.settings().map(Self::Exec);
-        [metrics, alerts, syslog, journald, otlp, webhook, exec].into_iter().flatten().collect()
+        let profiles = profiles.settings().map(Self::Profiles);
+        [metrics, alerts, syslog, journald, otlp, webhook, exec, profiles].into_iter().flatten().collect()
     }
 }
 
@@ -115,6 +118,7 @@ impl Sinks {
                 Delivery::Metrics(_) => wants.metrics,
                 Delivery::Alert(_) => wants.alerts,
                 Delivery::Event(_) => wants.events,
+                Delivery::Profile(_) => wants.profiles,
             };
             if is_wanted {
                 sink.offer(what);
@@ -191,6 +195,12 @@ fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
         Asked::Exec(settings) => {
             exec::check(&settings.program).map(|()| Prepared::Nothing).map_err(Failure::other)
         }
+        Asked::Profiles(settings) => {
+            let shown = settings.directory.display();
+            profiles::check(&settings.directory).map(|()| Prepared::Nothing).map_err(|error| {
+                Failure::other(format!("cannot write profiles to the directory {shown}: {error}"))
+            })
+        }
         // Their receivers may be away when the agent starts.
         Asked::Syslog(..) | Asked::Journald(_) | Asked::Otlp(_) | Asked::Webhook(_) => Ok(Prepared::Nothing),
     }
@@ -210,6 +220,7 @@ fn start(asked: &Asked, prepared: Prepared, origin: &Origin) -> Result<Box<dyn S
         (Asked::Otlp(settings), _) => Box::new(Otlp::start(settings, origin.clone())),
         (Asked::Webhook(url), _) => Box::new(webhook::start(url.clone())),
         (Asked::Exec(settings), _) => Box::new(exec::start(settings.clone())),
+        (Asked::Profiles(settings), _) => Box::new(Profiles::start(settings.clone())),
         (Asked::Prometheus(..) | Asked::AlertsToStandardOutput | Asked::AlertsTo(_), Prepared::Nothing) => {
             return Err(Failure::other("a sink was started that is not prepared"));
         }

@@ -19,7 +19,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use receivers::{Exec, Journald, Otlp, Syslog, Webhook};
+pub use receivers::{Exec, Journald, Otlp, Profiles, Syslog, Webhook};
 
 use crate::{
     agent::{Limits, Pattern, PidRules, Rules, Silence},
@@ -53,6 +53,7 @@ pub struct Config {
     pub otlp: Otlp,
     pub webhook: Webhook,
     pub exec: Exec,
+    pub profiles: Profiles,
 }
 
 /// The page of metrics.
@@ -175,6 +176,7 @@ impl Default for Config {
             otlp: Otlp::default(),
             webhook: Webhook::default(),
             exec: Exec::default(),
+            profiles: Profiles::default(),
         }
     }
 }

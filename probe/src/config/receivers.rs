@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::value;
-use crate::sink::{exec, otlp, outgoing::HttpUrl, syslog};
+use crate::sink::{exec, otlp, outgoing::HttpUrl, profiles, syslog};
 
 /// Most arguments of a program.
 const ARGUMENTS_MAX: usize = 64;
@@ -81,6 +81,35 @@ pub struct Exec {
     pub arguments: Vec<String>,
     #[serde(with = "value::time_limit")]
     pub within: Duration,
+}
+
+/// Profiles of forks to files.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Profiles {
+    /// The directory, or `none`.
+    #[serde(with = "value::optional_path")]
+    pub directory: Option<PathBuf>,
+    /// How often one is written.
+    #[serde(with = "value::interval")]
+    pub every: Duration,
+    /// How many files are kept.
+    #[serde(deserialize_with = "value::within::<_, 1, 10_000>")]
+    pub keep: u64,
+}
+
+impl Default for Profiles {
+    fn default() -> Self {
+        Self { directory: None, every: Duration::from_secs(3_600), keep: 24 }
+    }
+}
+
+impl Profiles {
+    /// What is asked for, if anything is.
+    pub fn settings(&self) -> Option<profiles::Settings> {
+        let directory = self.directory.clone()?;
+        Some(profiles::Settings { directory, keep: self.keep as usize })
+    }
 }
 
 impl Default for Journald {

@@ -33,7 +33,8 @@ fn every_key_can_be_set_and_what_is_printed_means_the_same() {
                 [journald]\nenabled = true\nsocket = \"/run/j\"\n\
                 [otlp]\nendpoint = \"http://h/otlp\"\ntransport = \"grpc\"\nlogs = false\n\
                 [webhook]\nurl = \"http://h:1/x?y\"\n\
-                [exec]\nprogram = \"/usr/local/bin/page\"\narguments = [\"-v\"]\nwithin = \"1m30s\"\n";
+                [exec]\nprogram = \"/usr/local/bin/page\"\narguments = [\"-v\"]\nwithin = \"1m30s\"\n\
+                [profiles]\ndirectory = \"/var/lib/p\"\nevery = \"5m\"\nkeep = 3\n";
     let config = Config::parse(text).expect("valid");
     assert_eq!((config.interval, config.grace), (Duration::from_secs(5), Duration::from_millis(250)));
     assert_eq!(config.prometheus.listen.to_string(), "[::1]:9000");
@@ -101,6 +102,7 @@ fn a_fault_is_told_by_line_key_and_what_is_allowed() {
         ("[webhook]\nurl = \"http://u:p@h/\"\n", ":2: url: \"http://u:p@h/\" is not possible"),
         ("[exec]\nprogram = \"page\"\n", ":2: program: \"page\" is not a path from / on"),
         ("[exec]\nwithin = \"1h\"\n", ":2: within: \"1h\" is not possible: it must be from 100ms to 10m"),
+        ("[profiles]\nkeep = 0\n", ":2: keep: 0 is not possible: it must be from 1 to 10000"),
         ("interval = \"5s\"\ninterval = \"6s\"\n", ":2:"),
         ("interval = \n", ":1:"),
     ] {

@@ -80,9 +80,6 @@ macro_rules! as_text {
         pub mod $name {
             use serde::{Deserializer, Serializer};
 
-            #[allow(unused_imports, reason = "not every type is written with these")]
-            use super::{absolute, optional, or_none};
-
             pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$type, D::Error> {
                 super::text(from, $expected, $parse)
             }
@@ -134,25 +131,25 @@ as_text!(
     syslog,
     Option<crate::sink::syslog::Receiver>,
     "a receiver in quotes, such as \"udp://127.0.0.1:514\", \"tcp://log.example.com:601\", \"unix:/dev/log\" or \"none\"",
-    optional,
-    or_none
+    super::optional,
+    super::or_none
 );
 as_text!(
     url,
     Option<crate::sink::outgoing::HttpUrl>,
     "a URL in quotes, such as \"http://127.0.0.1:4318\", or \"none\"",
-    optional,
-    or_none
+    super::optional,
+    super::or_none
 );
 as_text!(transport, crate::sink::otlp::Transport, "\"http\" or \"grpc\"", str::parse, ToString::to_string);
-as_text!(path, std::path::PathBuf, "a path in quotes, from / on", absolute, |path| path
+as_text!(path, std::path::PathBuf, "a path in quotes, from / on", super::absolute, |path| path
     .display()
     .to_string());
 as_text!(
     optional_path,
     Option<std::path::PathBuf>,
     "a path in quotes, from / on, or \"none\"",
-    |text| if text == "none" { Ok(None) } else { absolute(text).map(Some) },
+    |text| if text == "none" { Ok(None) } else { super::absolute(text).map(Some) },
     |path| path.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string())
 );
 as_text!(

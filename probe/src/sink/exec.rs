@@ -60,8 +60,9 @@ struct Exec {
 impl Carrier for Exec {
     type Item = Arc<Alert>;
 
+    /// Longer than it can take: what is run has a limit of its own, and so has each wait for one that was killed.
     fn within(&self) -> Duration {
-        self.settings.within + KILLED_WITHIN
+        self.settings.within + 3 * KILLED_WITHIN
     }
 
     /// A program that fails has had its alert: it is not run again for it.
@@ -92,7 +93,8 @@ impl Exec {
                 let why = format!("it had not ended within {within:?} and was killed");
                 running.kill();
                 self.killed = Some(running);
-                self.bury().await?;
+                // If it is not dead yet, the next delivery waits for that.
+                let _ = self.bury().await;
                 Err(Failed::ForGood(why))
             }
         }

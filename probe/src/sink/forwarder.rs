@@ -15,7 +15,7 @@ use super::{
     back_off::BackOff,
     queue::{self, Queue, Taker},
 };
-use crate::report::{alert::Alert, metrics::Metrics};
+use crate::report::alert::Alert;
 
 /// How much memory the alerts of one queue may take, in bytes. Sinks share the alerts that are in several queues.
 const QUEUED_BYTES: usize = 1 << 20;
@@ -95,6 +95,13 @@ impl<T: Send + Sync + 'static> Forwarder<T> {
         }
     }
 
+    /// Queues an item in the place of all that were not taken yet, where only the last one counts.
+    pub fn offer_in_place_of_all(&mut self, item: T) {
+        if self.queue.offer_in_place_of_all(item) {
+            locked(&self.progress).offered += 1;
+        }
+    }
+
     pub fn status(&self) -> SinkStatus {
         let progress = locked(&self.progress).clone();
         let mut dropped = self.queue.dropped();
@@ -118,14 +125,6 @@ impl<T: Send + Sync + 'static> Forwarder<T> {
         let mut status = self.status();
         status.dropped.not_written += std::mem::take(&mut status.queued);
         status
-    }
-}
-
-impl Forwarder<Arc<Metrics>> {
-    pub fn offer_metrics(&mut self, metrics: &Arc<Metrics>) {
-        if self.queue.offer_in_place_of_all(Arc::clone(metrics)) {
-            locked(&self.progress).offered += 1;
-        }
     }
 }
 
@@ -218,15 +217,16 @@ impl<C: Carrier> Courier<C> {
             Ok(outcome) => outcome?,
             Err(_) => return Err(Failed::Now(format!("it has not taken it within {within:?}"))),
         };
-        let refused = refused.min(items.len() as u64);
+        let all = items.len() as u64;
+        let refused = refused.min(all);
         let mut progress = locked(&self.progress);
-        progress.delivered += items.len() as u64 - refused;
-        progress.refused += refused;
-        if progress.failure.take().is_some() {
+        progress.delivered += all - refused;
+        if refused == 0 && progress.failure.take().is_some() {
             tracing::warn!(sink = %self.name, "its receiver takes deliveries again");
         }
+        drop(progress);
         if refused > 0 {
-            tracing::warn!(sink = %self.name, refused, "its receiver has refused some");
+            self.has_failed(Failed::ForGood(format!("it has refused {refused} of {all}")), refused);
         }
         Ok(())
     }

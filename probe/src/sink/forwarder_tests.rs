@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, time::Instant};
 
 use super::*;
-use crate::{report::sample, sink::Dropped};
+use crate::{
+    report::{metrics::Metrics, sample},
+    sink::Dropped,
+};
 
 /// What a carrier does at its next attempts; then it delivers.
 #[derive(Default)]
@@ -186,7 +189,7 @@ fn of_metrics_only_the_last_are_delivered_when_a_receiver_is_back() {
         let carrier = LastOnly { is_away: Arc::clone(&is_away), taken: Arc::clone(&taken) };
         let mut forwarder = Forwarder::start("test".into(), carrier, true);
         for cpu_ns in 1..=5 {
-            forwarder.offer_metrics(&Arc::new(Metrics { cpu_ns, ..sample::metrics() }));
+            forwarder.offer_in_place_of_all(Arc::new(Metrics { cpu_ns, ..sample::metrics() }));
             until("it has failed", || forwarder.status().last_error.is_some()).await;
         }
         *is_away.lock().expect("no panic") = false;

@@ -14,6 +14,7 @@ pub mod json_lines;
 pub mod otlp;
 pub mod outgoing;
 pub mod paced;
+pub mod profiles;
 pub mod prometheus;
 pub mod queue;
 pub mod stdout;
@@ -22,7 +23,7 @@ pub mod webhook;
 
 use std::{ops::AddAssign, pin::Pin, sync::Arc, time::Duration};
 
-use crate::report::{alert::Alert, metrics::Metrics};
+use crate::report::{alert::Alert, metrics::Metrics, profile::Profile};
 
 /// One item that is offered to a sink.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub enum Delivery {
     Alert(Arc<Alert>),
     /// An event line, rendered, with its newline.
     Event(Arc<[u8]>),
+    /// A profile of all forks up to now.
+    Profile(Arc<Profile>),
 }
 
 /// The kinds of deliveries that a sink takes; it ignores the others.
@@ -41,6 +44,7 @@ pub struct Wants {
     pub metrics: bool,
     pub alerts: bool,
     pub events: bool,
+    pub profiles: bool,
 }
 
 /// Deliveries that were dropped, by reason.

@@ -69,12 +69,14 @@ impl Sink for Otlp {
     }
 
     fn wants(&self) -> Wants {
-        Wants { metrics: self.metrics.is_some(), alerts: self.logs.is_some(), events: false }
+        Wants { metrics: self.metrics.is_some(), alerts: self.logs.is_some(), ..Wants::default() }
     }
 
     fn offer(&mut self, what: &Delivery) {
         match (what, &mut self.metrics, &mut self.logs) {
-            (Delivery::Metrics(metrics), Some(forwarder), _) => forwarder.offer_metrics(metrics),
+            (Delivery::Metrics(metrics), Some(forwarder), _) => {
+                forwarder.offer_in_place_of_all(Arc::clone(metrics))
+            }
             (Delivery::Alert(alert), _, Some(forwarder)) => forwarder.offer_alert(alert),
             _ => {}
         }
@@ -120,9 +122,9 @@ impl Carrier for MetricsTo {
 
     async fn deliver(&mut self, items: &[Arc<Metrics>]) -> Result<u64, Failed> {
         for metrics in items {
-            // What it refuses is a part of the metrics: a warning says so, and the others are delivered.
+            // A part of the metrics is not all of them, so it counts as a refusal.
             if let Some((points, why)) = self.0.send(otlp::metrics(metrics, &self.0.origin)).await? {
-                tracing::warn!(sink = %self.0.url.shown(), points, why, "some data points were refused");
+                return Err(Failed::ForGood(format!("it has refused {points} data points: {why}")));
             }
         }
         Ok(0)
