@@ -89,7 +89,7 @@ _reapwatch() {
 
     case "${cmd}" in
         reapwatch)
-            opts="-h -V --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help --version run trace watch agent record replay doctor explain profile reap help"
+            opts="-h -V --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --once --grace --theme --help --version run trace watch agent record replay doctor explain profile reap help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -124,6 +124,14 @@ _reapwatch() {
                     ;;
                 --max-parents)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --theme)
+                    COMPREPLY=($(compgen -W "auto dark light" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -756,7 +764,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__replay)
-            opts="-h --format --as --output --grace --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --format --as --output --grace --theme --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -767,7 +775,7 @@ _reapwatch() {
                     return 0
                     ;;
                 --as)
-                    COMPREPLY=($(compgen -W "report trace" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "report trace table" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -787,6 +795,10 @@ _reapwatch() {
                     ;;
                 --grace)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --theme)
+                    COMPREPLY=($(compgen -W "auto dark light" -- "${cur}"))
                     return 0
                     ;;
                 --btf)
