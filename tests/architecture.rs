@@ -303,6 +303,27 @@ fn only_outgoing_connects_over_the_network_and_only_exec_runs_programs_for_sinks
 }
 
 #[test]
+fn only_the_table_knows_terminals_and_only_its_screen_is_one() {
+    for (path, text) in all() {
+        let Some(module) = module(&path) else { continue };
+        let is_command = path.to_string_lossy().contains("probe/src/command/table/");
+        for line in code(&text) {
+            assert!(
+                module == "table" || is_command || !line.contains("ratatui"),
+                "{}: {line}",
+                path.display()
+            );
+            let is_screen = path.ends_with("command/table/screen.rs");
+            assert!(
+                is_screen || !(line.contains("Crossterm") || line.contains("termios")),
+                "{}: {line}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn only_the_folder_kernel_reads_kernel_memory() {
     for (path, text) in all() {
         if module_in("probe-ebpf/src/", &path).is_some_and(|module| module != "kernel") {

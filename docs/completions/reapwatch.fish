@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_reapwatch_global_optspecs
-    string join \n btf= hooks= ring-size= max-unreaped= max-parents= stats log-programs h/help V/version
+    string join \n btf= hooks= ring-size= max-unreaped= max-parents= stats log-programs once grace= theme= h/help V/version
 end
 
 function __fish_reapwatch_needs_command
@@ -32,8 +32,13 @@ tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some re
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l grace -d 'A dead child left unreaped for longer than this counts against its parent [default: 5s]' -r
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l theme -d 'Colours for this ground of the terminal [default: auto]' -r -f -a "auto\t'As COLORFGBG says, else dark'
+dark\t''
+light\t''"
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -l once -d 'Print one frame as text, and end'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -s V -l version -d 'Print version'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
@@ -148,9 +153,13 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l command-l
 redacted\t'All but what looks like a password, a token or another secret'
 name\t'None: only the names of programs'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l as -d 'What to show' -r -f -a "report\t'The report of \'run\' and \'watch\''
-trace\t'The event lines of \'trace\''"
+trace\t'The event lines of \'trace\''
+table\t'The live table, as the recording goes on: p pauses, + and - set the speed, [ and ] seek'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l output -d 'Write to FILE, - for standard output [default: -]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l grace -d 'Judge by this grace [default: the grace it was recorded with]' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l theme -d 'With --as table: colours for this ground of the terminal' -r -f -a "auto\t'As COLORFGBG says, else dark'
+dark\t''
+light\t''"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
 fentry\t'fentry and fexit: exact, and the cheapest'

@@ -164,3 +164,20 @@ fn help_fits_and_shows_examples_and_exit_codes() {
         assert!(error.to_string().contains("Examples:"), "{name}");
     }
 }
+
+#[test]
+fn the_table_has_options_of_its_own_and_no_command_has_them() {
+    let table = parse("--once --grace 300ms --theme light").expect("valid").checked().expect("valid").table;
+    assert!(table.once && table.grace == Some(Duration::from_millis(300)));
+    assert_eq!((table.theme, table.given()), (Some(Theme::Light), Some("--once")));
+    assert!(parse("watch --duration 5s --grace 1s").expect("valid").checked().is_ok());
+    for line in ["--once doctor", "--grace 1s watch --duration 5s", "--theme dark replay f.rec"] {
+        let error = parse(line).expect("two halves that are valid").checked().expect_err(line);
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("before a command"), "{error}");
+    }
+    assert!(parse("replay f.rec --as table --theme light").expect("valid").checked().is_ok());
+    for line in ["replay f.rec --as table --format json", "replay f.rec --as table --output t.txt"] {
+        assert_eq!(parse(line).expect("valid").checked().expect_err(line).exit_code(), 2);
+    }
+}

@@ -17,6 +17,7 @@ mod page;
 mod pane;
 mod playback;
 mod press;
+mod reading;
 mod theme;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use order::Sort;
 pub use page::{Page, Question};
 pub use playback::{Playback, Seek};
 pub use press::{Way, Wish};
+pub use reading::{Cost, Event, ParentId, Pids, Reading};
 pub use theme::Colours;
 
 use order::{Row, RowId};
@@ -44,52 +46,6 @@ use crate::report::{Parent, Report, Verdict, Workload, detail::ParentDetail};
 const EVENTS_MAX: usize = 1_024;
 /// Longest filter, in characters.
 const FILTER_MAX: usize = 64;
-
-/// Which parent: a pid alone may be given out again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ParentId {
-    pub pid: u32,
-    pub start_boottime_ns: u64,
-}
-
-impl ParentId {
-    pub fn of(parent: &Parent) -> Self {
-        Self { pid: parent.pid, start_boottime_ns: parent.start_boottime_ns }
-    }
-}
-
-/// How many process numbers are taken, and how many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pids {
-    pub used: u64,
-    pub max: u64,
-}
-
-/// What reapwatch itself has cost so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    pub cpu_ns: u64,
-    pub resident_bytes: u64,
-}
-
-/// What is known at one moment.
-#[derive(Clone, Debug)]
-pub struct Reading {
-    pub report: Report,
-    /// `None` where it is not known: a recording does not have it.
-    pub pids: Option<Pids>,
-    /// The same.
-    pub cost: Option<Cost>,
-}
-
-/// Something that was observed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    pub process: ParentId,
-    pub parent: Option<ParentId>,
-    /// One escaped line.
-    pub text: String,
-}
 
 /// Which rows there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

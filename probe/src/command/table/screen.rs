@@ -33,6 +33,7 @@ use crate::{
         Failure,
         signals::{self, Signals},
     },
+    intervention,
     table::{Table, draw},
 };
 
@@ -109,8 +110,9 @@ impl Screen {
         let (frames, received) = sync_channel::<Vec<u8>>(1);
         let (is_writing, has_gone) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (writing, gone) = (Arc::clone(&is_writing), Arc::clone(&has_gone));
-        // Signals are for the thread that can put things right; a thread is born with those blocked that its maker blocks.
-        let held_back = signals.hold_back().map_err(fail)?;
+        // A thread is born with those signals blocked that its maker blocks. This one has all of them blocked: while a thread
+        // of a parent is stopped, none may end this process, and the main thread holds them back alone.
+        let held_back = intervention::reap::Signals::keep();
         let spawned = thread::Builder::new().name("screen".into()).spawn(move || {
             let mut output = std::fs::File::from(output);
             while let Ok(frame) = received.recv() {

@@ -3,9 +3,12 @@
 //! Owns how often a frame is drawn. Must not know where readings come from.
 
 use std::{
+    cell::RefCell,
     io,
     time::{Duration, Instant},
 };
+
+use tokio::sync::Notify;
 
 use super::{
     act::{self, Act},
@@ -15,9 +18,10 @@ use super::{
 use crate::{
     command::{
         Failure,
+        live::time_up,
         signals::{self, Signals},
     },
-    table::{ParentId, Press, Table, Wish},
+    table::{Page, ParentId, Press, Question, Table, Wish},
 };
 
 /// No two frames are closer than this.
@@ -120,7 +124,7 @@ impl Viewer {
     }
 
     /// Shows the next step of what is to be done.
-    fn follow(&mut self, step: Result<(Act, crate::table::Question), crate::table::Page>) {
+    fn follow(&mut self, step: Result<(Act, Question), Page>) {
         match step {
             Ok((act, question)) => {
                 self.act = Some(act);
@@ -170,13 +174,13 @@ impl Viewer {
     }
 }
 
-/// Waits for whatever comes next of keys, signals and frames, and acts on it. `with` lends the viewer; it must not be lent
-/// meanwhile. `changed` returns when the table has been fed.
+/// Waits for whatever comes next of keys, signals and frames, and acts on it. `changed` is notified when the table has been
+/// fed. The viewer is borrowed only between waits.
 pub async fn next(
-    viewer: &std::cell::RefCell<Viewer>,
+    viewer: &RefCell<Viewer>,
     keyboard: &mut Keyboard,
     signals: &Signals,
-    changed: &tokio::sync::Notify,
+    changed: &Notify,
 ) -> Vec<Ask> {
     let due_in = viewer.borrow().due_in();
     let mut asks = Vec::new();
@@ -203,7 +207,7 @@ pub async fn next(
             }
         },
         () = changed.notified() => {}
-        () = crate::command::live::time_up(due_in) => {}
+        () = time_up(due_in) => {}
     }
     let mut viewer = viewer.borrow_mut();
     viewer.tick();
