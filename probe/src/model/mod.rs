@@ -3,12 +3,14 @@
 //! Owns what an [`Input`] can say. Must not know where inputs come from, nor what is made of them.
 //! Deliberately not `Serialize`: the recording (`recording`) and the report (`report`) have forms of their own.
 
+mod census;
 mod condition;
 mod counters;
 mod evidence;
 mod fork_site;
 mod identity;
 mod input;
+mod invocation;
 mod kill;
 mod lifecycle;
 mod losses;
@@ -21,6 +23,10 @@ mod workload;
 
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
+pub use census::{
+    AtPath, Census, Checkout, Details, FileIdentity, LIBRARIES_MAX, Library, MOVES_MAX, Move, MovedBy, Origin, Program,
+    RESIDENTS_MAX, Resident, Script, Stream, Unseen, WRITES_MAX,
+};
 pub use condition::Condition;
 pub use counters::{
     CgroupWorkload, Counters, DeadChild, Distribution, FinishedInCgroup, FinishedParents, WaitCalls,
@@ -32,6 +38,7 @@ pub use evidence::{
 pub use fork_site::{Depth, FRAMES_MAX, Frame, FrameKind, NAME_MAX, SITES_MAX, Site};
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;
+pub use invocation::{Code, Invocation, Language, base_name};
 pub use kill::{Kill, Killer, SIGNAL_MAX};
 pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;

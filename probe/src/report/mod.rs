@@ -8,6 +8,7 @@
 #![deny(missing_docs, reason = "users and scripts depend on every field")]
 
 pub mod alert;
+pub mod audit;
 pub mod doctor;
 mod event;
 pub mod explain;
