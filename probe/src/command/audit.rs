@@ -85,6 +85,8 @@ fn rendered(report: &AuditReport, format: Format, target: &Target) -> Result<Vec
 fn wrong(error: ConfigError) -> Failure {
     Failure::Usage(SetupError {
         what: error.to_string(),
-        remedy: "docs/audit.md describes every key; `reapwatch audit --gen-suppressions` prints rules that work".into(),
+        remedy:
+            "docs/audit.md describes every key; `reapwatch audit --gen-suppressions` prints rules that work"
+                .into(),
     })
 }

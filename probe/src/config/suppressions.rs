@@ -52,7 +52,9 @@ impl TryFrom<Keys> for Suppression {
 
     fn try_from(keys: Keys) -> Result<Self, Self::Error> {
         if keys.command.is_none() && keys.unit.is_none() {
-            return Err("a suppression must name a command or a unit: without one it would suppress all of its kind");
+            return Err(
+                "a suppression must name a command or a unit: without one it would suppress all of its kind",
+            );
         }
         Ok(Self(keys))
     }
@@ -82,7 +84,10 @@ impl Suppressions {
             keys.until.is_none_or(|until| until.as_nanosecond() > now_ns)
                 && keys.kind.is_none_or(|kind| kind == finding.kind)
                 && keys.command.as_ref().is_none_or(|pattern| pattern.matches(&command))
-                && keys.unit.as_ref().is_none_or(|pattern| unit.as_deref().is_some_and(|unit| pattern.matches(unit)))
+                && keys
+                    .unit
+                    .as_ref()
+                    .is_none_or(|pattern| unit.as_deref().is_some_and(|unit| pattern.matches(unit)))
         })
     }
 
@@ -141,10 +146,7 @@ fn beginning(command: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{
-        Rfc3339, Workload, WorkloadKind,
-        audit::Confidence,
-    };
+    use crate::report::{Rfc3339, Workload, WorkloadKind, audit::Confidence};
 
     fn finding(kind: GhostKind, command: &[&str], unit: Option<&'static str>) -> AuditFinding {
         AuditFinding {
@@ -193,7 +195,9 @@ mod tests {
     #[test]
     fn what_is_generated_covers_what_it_was_made_of_whatever_the_name() {
         let long = "x".repeat(5_000);
-        for command in [&["python3", "a b.py"][..], &["\"quoted\"\n\u{1b}[2J", "\\"], &[long.as_str()], &["é…漢"], &[]] {
+        for command in
+            [&["python3", "a b.py"][..], &["\"quoted\"\n\u{1b}[2J", "\\"], &[long.as_str()], &["é…漢"], &[]]
+        {
             for unit in [None, Some("a.service")] {
                 let one = finding(GhostKind::Orphan, command, unit);
                 let text = Suppressions::of(&[one.clone(), one.clone()]).to_toml();

@@ -79,9 +79,14 @@ impl Language {
     fn long_with_value(self) -> &'static [&'static [u8]] {
         match self {
             Self::Python => &[b"--check-hash-based-pycs"],
-            Self::Node => {
-                &[b"--require", b"--import", b"--loader", b"--experimental-loader", b"--conditions", b"--title"]
-            }
+            Self::Node => &[
+                b"--require",
+                b"--import",
+                b"--loader",
+                b"--experimental-loader",
+                b"--conditions",
+                b"--title",
+            ],
             Self::Shell => &[b"--rcfile", b"--init-file"],
             _ => &[],
         }
@@ -107,7 +112,8 @@ impl<'a> Invocation<'a> {
     pub fn parse(program: &[u8], command_line: &'a [Vec<u8>]) -> Self {
         let first = command_line.first().map_or(&b""[..], |first| base_name(first));
         // The name of a login shell begins with a dash.
-        let named = if program.is_empty() { first.strip_prefix(b"-").unwrap_or(first) } else { base_name(program) };
+        let named =
+            if program.is_empty() { first.strip_prefix(b"-").unwrap_or(first) } else { base_name(program) };
         let rest = command_line.get(1..).unwrap_or_default();
         match Language::of(named) {
             Some(language) => Self::interpreted(language, rest),
@@ -125,11 +131,12 @@ impl<'a> Invocation<'a> {
         while let Some(argument) = rest.get(place) {
             place += 1;
             if argument == b"--" {
-                return rest.get(place).map_or(made(Code::Unnamed, place), |script| {
-                    made(Code::Script(script), place + 1)
-                });
+                return rest
+                    .get(place)
+                    .map_or(made(Code::Unnamed, place), |script| made(Code::Script(script), place + 1));
             }
-            if argument.first() != Some(&b'-') && !(language == Language::Shell && argument.first() == Some(&b'+'))
+            if argument.first() != Some(&b'-')
+                && !(language == Language::Shell && argument.first() == Some(&b'+'))
             {
                 return made(Code::Script(argument), place);
             }
@@ -191,7 +198,12 @@ mod tests {
             ("/usr/bin/python3.11", "python3", Code::Unnamed, 0),
             ("/usr/bin/python3.11", "python3 - a.py", Code::Unnamed, 1),
             ("/usr/bin/python3.11", "python3 -", Code::Unnamed, 0),
-            ("/usr/bin/node", "node --require ts-node/register --inspect=0 app.js 1 2", Code::Script(b"app.js"), 2),
+            (
+                "/usr/bin/node",
+                "node --require ts-node/register --inspect=0 app.js 1 2",
+                Code::Script(b"app.js"),
+                2,
+            ),
             ("/usr/bin/node", "node -e 1", Code::Unnamed, 1),
             ("/bin/bash", "-bash", Code::Unnamed, 0),
             ("/bin/bash", "bash -lc ./x", Code::Unnamed, 1),

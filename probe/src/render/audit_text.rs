@@ -54,7 +54,12 @@ pub fn report(out: &mut impl Write, report: &AuditReport, view: View) -> io::Res
 /// Nineteen tests that one agent left are one thing to read.
 fn says_the_same(one: &AuditFinding, other: &AuditFinding) -> bool {
     let process = |of: &AuditFinding| {
-        (of.process.comm.clone(), of.process.command_line.clone(), of.process.workload.clone(), of.process.user)
+        (
+            of.process.comm.clone(),
+            of.process.command_line.clone(),
+            of.process.workload.clone(),
+            of.process.user,
+        )
     };
     one.kind == other.kind
         && one.confidence == other.confidence
@@ -64,7 +69,8 @@ fn says_the_same(one: &AuditFinding, other: &AuditFinding) -> bool {
 
 fn block(out: &mut impl Write, first: &AuditFinding, same: &[&AuditFinding], view: View) -> io::Result<()> {
     let colour = if first.confidence == Confidence::Possible { "33" } else { "31" };
-    let head = format!("{} ({})", first.kind.name().replace('_', " ").to_uppercase(), first.confidence.name());
+    let head =
+        format!("{} ({})", first.kind.name().replace('_', " ").to_uppercase(), first.confidence.name());
     let process = &first.process;
     let who = match same {
         [_] => format!("{}, started {} ago", name(process), duration(process.age_ns)),
@@ -82,7 +88,8 @@ fn block(out: &mut impl Write, first: &AuditFinding, same: &[&AuditFinding], vie
         hanging(out, "part of", &escape(&part), view)?;
     }
     if same.len() > 1 {
-        let pids: Vec<String> = same.iter().take(LISTED_MAX * 4).map(|one| one.process.pid.to_string()).collect();
+        let pids: Vec<String> =
+            same.iter().take(LISTED_MAX * 4).map(|one| one.process.pid.to_string()).collect();
         hanging(out, "pids", &format!("{}{}", pids.join(" "), rest(same.len(), LISTED_MAX * 4)), view)?;
     }
     for (label, role) in [("zombies", Role::Zombie), ("beside", Role::Managed), ("with", Role::Descendant)] {
@@ -109,7 +116,8 @@ fn block(out: &mut impl Write, first: &AuditFinding, same: &[&AuditFinding], vie
         for (place, way) in finding.commands.iter().enumerate() {
             let label = if place == 0 && finding.process.pid == process.pid { "to do" } else { "" };
             let command = escape(&way.command);
-            let does = if finding.process.pid == process.pid { format!("   # {}", way.does) } else { String::new() };
+            let does =
+                if finding.process.pid == process.pid { format!("   # {}", way.does) } else { String::new() };
             writeln!(out, "  {}{command}{does}", left(label, LABEL))?;
         }
     }
@@ -134,7 +142,8 @@ fn name(process: &AuditProcess) -> String {
 }
 
 fn part_of(process: &AuditProcess) -> Option<String> {
-    let workload = process.workload.as_ref().map(|workload| format!("{} {}", workload.kind.name(), workload.name));
+    let workload =
+        process.workload.as_ref().map(|workload| format!("{} {}", workload.kind.name(), workload.name));
     match (&process.user_service, workload) {
         (Some(service), Some(workload)) => Some(format!("{service} of {workload}")),
         (Some(service), None) => Some(service.clone()),

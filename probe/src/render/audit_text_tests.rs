@@ -17,7 +17,12 @@ fn process(pid: u32) -> AuditProcess {
         command_line: vec![HOSTILE.into(), HOSTILE.into()],
         executable: Some(HOSTILE.into()),
         user: Some(0),
-        workload: Some(Workload { kind: WorkloadKind::Program, name: HOSTILE.into(), container: None, runtime: None }),
+        workload: Some(Workload {
+            kind: WorkloadKind::Program,
+            name: HOSTILE.into(),
+            container: None,
+            runtime: None,
+        }),
         user_service: Some(HOSTILE.into()),
     }
 }

@@ -18,7 +18,8 @@ use crate::{
 
 /// Programs that do one thing for whoever starts them, and know nothing of another one.
 const FOR_EVERYBODY: [&[u8]; 12] = [
-    b"sleep", b"tail", b"cat", b"less", b"more", b"ssh", b"sudo", b"su", b"agetty", b"login", b"vi", b"timeout",
+    b"sleep", b"tail", b"cat", b"less", b"more", b"ssh", b"sudo", b"su", b"agetty", b"login", b"vi",
+    b"timeout",
 ];
 /// Most things in common that a finding names.
 const NAMED_MAX: usize = 3;
@@ -51,13 +52,16 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         let mains: Vec<(&Resident, &Details)> = same
             .iter()
             .copied()
-            .filter(|(one, _)| !scene.ancestors(one).any(|above| same.iter().any(|(other, _)| other.identity == above.identity)))
+            .filter(|(one, _)| {
+                !scene
+                    .ancestors(one)
+                    .any(|above| same.iter().any(|(other, _)| other.identity == above.identity))
+            })
             .collect();
         for (by_hand, details) in mains.iter().filter(|(one, _)| is_by_hand(one)) {
             let managed = mains.iter().filter(|(one, _)| is_managed(scene, one));
-            let judged = managed.filter_map(|(managed, other)| {
-                Some((*managed, judge(by_hand, details, managed, other)?))
-            });
+            let judged = managed
+                .filter_map(|(managed, other)| Some((*managed, judge(by_hand, details, managed, other)?)));
             let surest = judged.min_by_key(|(managed, (confidence, _))| (*confidence, managed.identity));
             if let Some((managed, (confidence, evidence))) = surest {
                 found.push(finding(scene, by_hand, managed, confidence, evidence));
@@ -118,9 +122,11 @@ fn judge(
     evidence.extend(ports.take(NAMED_MAX).map(|port| format!("both listen on port {port}")));
     let is_shared = !evidence.is_empty();
     let wanted = theirs.ports.iter().filter(|port| !ours.ports.contains(port) && names(by_hand, **port));
-    evidence.extend(wanted.take(NAMED_MAX).map(|port| {
-        format!("its arguments name port {port}, on which the managed one listens")
-    }));
+    evidence.extend(
+        wanted
+            .take(NAMED_MAX)
+            .map(|port| format!("its arguments name port {port}, on which the managed one listens")),
+    );
     let wants_the_same = !evidence.is_empty();
     let is_same_place = ours.directory == theirs.directory;
     if is_same_place {
@@ -245,9 +251,12 @@ mod tests {
 
     #[test]
     fn shells_and_programs_for_everybody_are_no_service() {
-        for (program, line) in
-            [("/bin/bash", "bash"), ("/usr/bin/sleep", "sleep 600"), ("/usr/bin/htop", "htop"), ("/usr/bin/make", "make x")]
-        {
+        for (program, line) in [
+            ("/bin/bash", "bash"),
+            ("/usr/bin/sleep", "sleep 600"),
+            ("/usr/bin/htop", "htop"),
+            ("/usr/bin/make", "make x"),
+        ] {
             let with = |mut one: Resident| {
                 one.command_line = line.split(' ').map(Into::into).collect();
                 let details = one.details.as_mut().expect("readable");

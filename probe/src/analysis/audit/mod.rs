@@ -21,15 +21,13 @@ use scene::Scene;
 use super::time::rfc3339;
 use crate::{
     model::{Census, Identity, Session, Unseen},
-    report::audit::{
-        AuditFinding, AuditReport, Confidence, GhostKind, Related, Role, SCHEMA, Way,
-    },
+    report::audit::{AuditFinding, AuditReport, Confidence, GhostKind, Related, Role, SCHEMA, Way},
 };
 
 /// Most findings that a report lists.
 const FINDINGS_MAX: usize = 4_096;
 /// What is over within this time is no finding: a zombie that is about to be reaped, a process that is about to end.
-const SETTLES_WITHIN_NS: u64 = 1_000_000_000;
+const SETTLES_WITHIN_NS: u64 = 2_000_000_000;
 
 /// What a rule found.
 struct Finding {
@@ -149,7 +147,8 @@ fn not_seen(unseen: &Unseen) -> Vec<String> {
     let of = |count: u64| if count == 1 { "1 process".to_owned() } else { format!("{count} processes") };
     if unseen.is_namespace {
         sentences.push(
-            "reapwatch runs in a PID namespace of its own (a container): it sees the processes of that alone".into(),
+            "reapwatch runs in a PID namespace of its own (a container): it sees the processes of that alone"
+                .into(),
         );
     }
     if unseen.others_are_hidden {
@@ -159,16 +158,23 @@ fn not_seen(unseen: &Unseen) -> Vec<String> {
     }
     if unseen.closed > 0 {
         sentences.push(format!(
-            "program, files, streams and environment of {} may not be read: of those, stale code and duplicates cannot be \
-             found, and of no process whether its output is read; run it as root",
+            "program, files, streams and environment of {} may not be read (root may, unless a security module refuses): of \
+             those, stale code and duplicates cannot be found, and of no process whether its output is read",
             of(unseen.closed)
         ));
     }
     if unseen.blocked > 0 {
-        sentences.push(format!("reading {} blocks: the kernel or a file server does not answer", of(unseen.blocked)));
+        sentences.push(format!(
+            "reading {} blocks: the kernel or a file server does not answer",
+            of(unseen.blocked)
+        ));
     }
     if unseen.beyond > 0 {
-        sentences.push(format!("{} beyond the first {} were not looked at", of(unseen.beyond), crate::model::RESIDENTS_MAX));
+        sentences.push(format!(
+            "{} beyond the first {} were not looked at",
+            of(unseen.beyond),
+            crate::model::RESIDENTS_MAX
+        ));
     }
     sentences
 }

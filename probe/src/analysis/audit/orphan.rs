@@ -20,7 +20,15 @@ use crate::{
 
 /// Programs other than an init that receive orphans.
 const REAPERS: [&str; 9] = [
-    "systemd", "containerd-shim", "conmon", "tini", "dumb-init", "catatonit", "docker-init", "s6-svscan", "gnome-session",
+    "systemd",
+    "containerd-shim",
+    "conmon",
+    "tini",
+    "dumb-init",
+    "catatonit",
+    "docker-init",
+    "s6-svscan",
+    "gnome-session",
 ];
 /// Streams by their numbers.
 const STREAM_NAMES: [&str; 3] = ["standard input", "standard output", "standard error"];
@@ -40,7 +48,11 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
 }
 
 fn may_be(one: &Resident) -> bool {
-    one.lives() && one.identity.tgid != 1 && !one.is_namespace_init && one.terminal == 0 && !runs_on_purpose(one)
+    one.lives()
+        && one.identity.tgid != 1
+        && !one.is_namespace_init
+        && one.terminal == 0
+        && !runs_on_purpose(one)
 }
 
 type Judged = Option<(Confidence, Vec<String>)>;
@@ -72,7 +84,9 @@ fn is_in_a_session(scene: &Scene<'_>, one: &Resident, parent: &Resident) -> Judg
     evidence.push(format!("its session has ended too: process {}, which led it, is gone", one.session));
     let is_job = one.group == one.identity.tgid;
     if is_job {
-        evidence.push("it was a job of an interactive shell: it leads a process group within that session".into());
+        evidence.push(
+            "it was a job of an interactive shell: it leads a process group within that session".into(),
+        );
     }
     let signs = evidence.len() - usize::from(is_job);
     evidence.extend(is_tool);
@@ -88,10 +102,8 @@ fn leads_its_session(scene: &Scene<'_>, one: &Resident, parent: &Resident) -> Ju
     if !is_reaper || is_kept(one) || one.session == parent.session {
         return None;
     }
-    let mut evidence = vec![format!(
-        "its parent is {}, which takes in processes whose parent has ended",
-        named(parent)
-    )];
+    let mut evidence =
+        vec![format!("its parent is {}, which takes in processes whose parent has ended", named(parent))];
     // An init of a container may have been told to run just this.
     if parent.identity.tgid == 1 && !scene.last.unseen.is_namespace {
         evidence.extend(tool(one).map(|tool| format!("{} ends by itself, and is no service", tool.name)));
@@ -123,19 +135,14 @@ fn dead_streams(one: &Resident) -> Vec<String> {
 /// Whether the agent that says it started it has ended. Pids are given out again, but not to an older process.
 fn dead_agent(scene: &Scene<'_>, one: &Resident) -> Option<String> {
     let pid = one.details.as_ref()?.origin.agent_pid?;
-    let agent = scene.with_pid(pid).filter(|agent| {
-        agent.lives() && agent.identity.start_boottime_ns <= one.identity.start_boottime_ns
-    });
+    let agent = scene
+        .with_pid(pid)
+        .filter(|agent| agent.lives() && agent.identity.start_boottime_ns <= one.identity.start_boottime_ns);
     let is_known = agent.is_none() && !scene.last.unseen.others_are_hidden && !scene.last.unseen.is_namespace;
     is_known.then(|| format!("the agent that started it, process {pid} by its AGENT_SESSION_PID, has ended"))
 }
 
-fn finding(
-    scene: &Scene<'_>,
-    one: &Resident,
-    confidence: Confidence,
-    mut evidence: Vec<String>,
-) -> Finding {
+fn finding(scene: &Scene<'_>, one: &Resident, confidence: Confidence, mut evidence: Vec<String>) -> Finding {
     let origin = one.details.as_ref().map(|details| details.origin.variables.join(", ")).unwrap_or_default();
     if !origin.is_empty() {
         evidence.push(format!("where it was started, its environment says: {origin}"));

@@ -66,9 +66,13 @@ fn program(details: &Details) -> Option<Sign> {
     let program = details.program.as_ref()?;
     let name = path(&program.path);
     match program.at_path {
-        AtPath::Other => sign(Confidence::Certain, format!("its program was replaced: {name} is another file now")),
+        AtPath::Other => {
+            sign(Confidence::Certain, format!("its program was replaced: {name} is another file now"))
+        }
         AtPath::Gone if UNPACKED.iter().any(|begin| program.path.starts_with(begin)) => None,
-        AtPath::Gone => sign(Confidence::Likely, format!("its program was deleted: nothing is at {name} now")),
+        AtPath::Gone => {
+            sign(Confidence::Likely, format!("its program was deleted: nothing is at {name} now"))
+        }
         AtPath::Same | AtPath::Unknown => None,
     }
 }
@@ -105,7 +109,9 @@ fn script(scene: &Scene<'_>, one: &Resident, details: &Details) -> Option<Sign> 
     }
     let language = Invocation::parse(&details.program.as_ref()?.path, &one.command_line).language;
     let consequence = match language {
-        Some(Language::Shell) => "a shell reads its script while it runs, and may go on in the midst of another line",
+        Some(Language::Shell) => {
+            "a shell reads its script while it runs, and may go on in the midst of another line"
+        }
         _ => "it runs what was there when it started",
     };
     // Named from a directory that it may have left since.

@@ -60,7 +60,8 @@ fn started_ns() -> i128 {
 fn a_script_that_was_changed_since_is_found_and_one_from_before_is_not() {
     let running = |modified_ns, is_relative| {
         with(|details| {
-            details.script = Some(Script { path: b"/srv/main.py".into(), modified_ns, is_relative, ..Script::default() });
+            details.script =
+                Some(Script { path: b"/srv/main.py".into(), modified_ns, is_relative, ..Script::default() });
         })
     };
     let after = started_ns() + 60 * 1_000_000_000;

@@ -18,7 +18,8 @@ use crate::{
 /// Who did nothing for so long is stuck.
 pub const STUCK_NS: u64 = 5_000_000_000;
 /// Parts of names of functions of the kernel that wait for another machine, or for a program.
-const WAITS_FOR_OTHERS: [&str; 8] = ["nfs", "rpc_", "cifs", "smb", "fuse", "request_wait_answer", "ceph", "p9_"];
+const WAITS_FOR_OTHERS: [&str; 8] =
+    ["nfs", "rpc_", "cifs", "smb", "fuse", "request_wait_answer", "ceph", "p9_"];
 /// The same where it sleeps on purpose.
 const ON_PURPOSE: [&str; 4] = ["vfork", "refrigerator", "freezer", "kernel_clone"];
 
@@ -64,7 +65,11 @@ fn exiting(scene: &Scene<'_>, one: &Resident) -> Finding {
         count: 1,
         related: Vec::new(),
         evidence: vec![
-            format!("it has begun to exit and waits in {}, for at least {}", function(one), duration(scene.looked_for_ns())),
+            format!(
+                "it has begun to exit and waits in {}, for at least {}",
+                function(one),
+                duration(scene.looked_for_ns())
+            ),
             "it is no zombie yet: its parent cannot reap it, and no signal helps".into(),
         ],
         commands: vec![Way {
@@ -78,7 +83,11 @@ fn asleep(scene: &Scene<'_>, one: &Resident) -> Finding {
     let name = String::from_utf8_lossy(&one.wait_channel);
     let waits_for_others = WAITS_FOR_OTHERS.iter().any(|part| name.contains(part));
     let mut evidence = vec![
-        format!("it sleeps in {} and did nothing for at least {}", function(one), duration(scene.looked_for_ns())),
+        format!(
+            "it sleeps in {} and did nothing for at least {}",
+            function(one),
+            duration(scene.looked_for_ns())
+        ),
         "no signal ends it, until what it waits for comes: a disk, a file server, a device".into(),
     ];
     if let Some(parent) = scene.parent(one).filter(|parent| parent.identity.tgid != 1) {
@@ -126,7 +135,11 @@ mod tests {
     #[test]
     fn who_waits_for_a_disk_a_vfork_or_is_frozen_is_none() {
         let first = census(vec![sleeper("io_schedule")]);
-        assert_eq!(only(&first, &after(&first, STUCK_NS - 1), GhostKind::Uninterruptible), 0, "not long enough");
+        assert_eq!(
+            only(&first, &after(&first, STUCK_NS - 1), GhostKind::Uninterruptible),
+            0,
+            "not long enough"
+        );
         let mut last = after(&first, STUCK_NS);
         last.residents[0].switches += 1;
         assert_eq!(only(&first, &last, GhostKind::Uninterruptible), 0, "it was awake meanwhile");

@@ -23,19 +23,64 @@ pub enum ToolKind {
 }
 
 const TESTS: [&str; 24] = [
-    "pytest", "py.test", "unittest", "tox", "nox", "nosetests", "nose2", "jest", "vitest", "mocha", "ava", "karma",
-    "cypress", "playwright", "rspec", "minitest", "phpunit", "ctest", "bats", "prove", "ginkgo", "behave", "busted",
+    "pytest",
+    "py.test",
+    "unittest",
+    "tox",
+    "nox",
+    "nosetests",
+    "nose2",
+    "jest",
+    "vitest",
+    "mocha",
+    "ava",
+    "karma",
+    "cypress",
+    "playwright",
+    "rspec",
+    "minitest",
+    "phpunit",
+    "ctest",
+    "bats",
+    "prove",
+    "ginkgo",
+    "behave",
+    "busted",
     "cargo-nextest",
 ];
 const BUILDS: [&str; 14] = [
-    "make", "gmake", "ninja", "cmake", "meson", "tsc", "webpack", "rollup", "mvn", "scons", "npm", "npx", "yarn", "pnpm",
+    "make", "gmake", "ninja", "cmake", "meson", "tsc", "webpack", "rollup", "mvn", "scons", "npm", "npx",
+    "yarn", "pnpm",
 ];
 const WATCHERS: [&str; 7] = ["watch", "inotifywait", "nodemon", "tcpdump", "strace", "ltrace", "entr"];
 /// They leave what started them on purpose, without a session of their own in every case.
 const ON_PURPOSE: [&str; 27] = [
-    "containerd-shim", "conmon", "containerd", "dockerd", "rootlesskit", "slirp4netns", "pasta", "buildkitd", "tmux",
-    "screen", "SCREEN", "ssh-agent", "gpg-agent", "dbus-daemon", "dbus-launch", "adb", "mosh-server", "watchman",
-    "chrome_crashpad", "crashpad_handler", "sccache", "bazel", "gvfsd", "pulseaudio", "pipewire", "ibus-daemon",
+    "containerd-shim",
+    "conmon",
+    "containerd",
+    "dockerd",
+    "rootlesskit",
+    "slirp4netns",
+    "pasta",
+    "buildkitd",
+    "tmux",
+    "screen",
+    "SCREEN",
+    "ssh-agent",
+    "gpg-agent",
+    "dbus-daemon",
+    "dbus-launch",
+    "adb",
+    "mosh-server",
+    "watchman",
+    "chrome_crashpad",
+    "crashpad_handler",
+    "sccache",
+    "bazel",
+    "gvfsd",
+    "pulseaudio",
+    "pipewire",
+    "ibus-daemon",
     "server-main.js",
 ];
 /// Words of command lines of such programs that share an interpreter or a virtual machine with others.
@@ -59,20 +104,27 @@ pub fn tool(one: &Resident) -> Option<Tool> {
     };
     let name = std::str::from_utf8(name).ok()?;
     let first_is = |wanted: &[&str]| {
-        invocation.arguments.iter().any(|word| {
-            std::str::from_utf8(word).is_ok_and(|word| wanted.contains(&word))
-        })
+        invocation
+            .arguments
+            .iter()
+            .any(|word| std::str::from_utf8(word).is_ok_and(|word| wanted.contains(&word)))
     };
     let made = |kind| Some(Tool { kind, name: name.to_owned() });
     let with = |kind, what: &str| Some(Tool { kind, name: format!("{name} {what}") });
     match name {
-        "go" | "cargo" | "dotnet" | "rake" | "gradle" if first_is(&["test", "nextest"]) => with(ToolKind::Test, "test"),
-        "go" | "cargo" if first_is(&["build", "check", "install", "clippy", "bench"]) => with(ToolKind::Build, "build"),
+        "go" | "cargo" | "dotnet" | "rake" | "gradle" if first_is(&["test", "nextest"]) => {
+            with(ToolKind::Test, "test")
+        }
+        "go" | "cargo" if first_is(&["build", "check", "install", "clippy", "bench"]) => {
+            with(ToolKind::Build, "build")
+        }
         "tail" if invocation.arguments.iter().any(|word| follows(word)) => with(ToolKind::Watcher, "-f"),
         _ if TESTS.contains(&name) => made(ToolKind::Test),
         _ if BUILDS.contains(&name) => made(ToolKind::Build),
         _ if WATCHERS.contains(&name) => made(ToolKind::Watcher),
-        _ if name.ends_with(".test") && invocation.arguments.iter().any(|word| word.starts_with(b"-test.")) => {
+        _ if name.ends_with(".test")
+            && invocation.arguments.iter().any(|word| word.starts_with(b"-test.")) =>
+        {
             made(ToolKind::Test)
         }
         _ if is_test_of_cargo(executable(one).unwrap_or_default()) => made(ToolKind::Test),
@@ -111,7 +163,9 @@ fn without_extension(name: &[u8]) -> &[u8] {
 /// An option of tail: `-f`, `-F`, `--follow`, `-100f`.
 fn follows(word: &[u8]) -> bool {
     word.starts_with(b"--follow")
-        || (word.starts_with(b"-") && !word.starts_with(b"--") && word.last().is_some_and(|last| b"fF".contains(last)))
+        || (word.starts_with(b"-")
+            && !word.starts_with(b"--")
+            && word.last().is_some_and(|last| b"fF".contains(last)))
 }
 
 /// cargo gives the tests that it builds names such as `target/debug/deps/live-0123456789abcdef`.
@@ -152,7 +206,8 @@ mod tests {
             ("/usr/bin/cargo", "cargo run", None),
         ] {
             let mut one = resident(7, 1);
-            one.details.as_mut().expect("readable").program.as_mut().expect("a program").path = executable.into();
+            one.details.as_mut().expect("readable").program.as_mut().expect("a program").path =
+                executable.into();
             one.command_line = if line.starts_with("npm") || line.starts_with("nginx:") {
                 vec![line.into()]
             } else {

@@ -48,9 +48,10 @@ pub fn restart(scene: &Scene<'_>, one: &Resident) -> Vec<Way> {
         return way(format!("systemctl --user restart {service}"), "starts the service anew, as its user");
     }
     match &one.workload {
-        Some(Workload::Unit(unit)) if unit == "init.scope" => {
-            way("systemctl daemon-reexec".into(), "has the service manager run its new program, and keeps all services")
-        }
+        Some(Workload::Unit(unit)) if unit == "init.scope" => way(
+            "systemctl daemon-reexec".into(),
+            "has the service manager run its new program, and keeps all services",
+        ),
         Some(Workload::Unit(unit)) if may_restart(unit) => {
             way(format!("systemctl restart {}", quoted(unit)), "starts the service anew")
         }
@@ -60,7 +61,9 @@ pub fn restart(scene: &Scene<'_>, one: &Resident) -> Vec<Way> {
         Some(Workload::Container { runtime: Runtime::Podman, id }) if is_plain(id) => {
             way(format!("podman restart {id}"), "starts the container anew")
         }
-        Some(Workload::Session { .. } | Workload::Program { .. }) | None if one.terminal == 0 => end(scene, one),
+        Some(Workload::Session { .. } | Workload::Program { .. }) | None if one.terminal == 0 => {
+            end(scene, one)
+        }
         _ => Vec::new(),
     }
 }
@@ -104,7 +107,8 @@ mod tests {
         assert_eq!(in_unit("bot.service").as_deref(), Some("systemctl restart bot.service"));
         assert_eq!(in_unit(r"a\x2db.service").as_deref(), Some(r"systemctl restart 'a\x2db.service'"));
         assert_eq!(in_unit("init.scope").as_deref(), Some("systemctl daemon-reexec"));
-        for unit in ["dbus.service", "user@1000.service", "getty@tty1.service", "run-1.scope", "a'b.service"] {
+        for unit in ["dbus.service", "user@1000.service", "getty@tty1.service", "run-1.scope", "a'b.service"]
+        {
             assert_eq!(in_unit(unit), None, "{unit}");
         }
         let mut users = resident(7, 1);

@@ -3,7 +3,10 @@
 //! Owns who is to blame. /proc does not say when a process died: so only who was dead at both looks counts, and a parent that
 //! reaps between them has none.
 
-use super::{Finding, scene::{Scene, named}};
+use super::{
+    Finding,
+    scene::{Scene, named},
+};
 use crate::{
     model::Resident,
     report::{
@@ -85,7 +88,7 @@ mod tests {
         let pids: Vec<(u32, u64)> = found.iter().map(|one| (one.process.pid, one.count)).collect();
         assert_eq!(pids, [(7, 2), (10, 1)]);
         assert_eq!(found[0].commands[1].command, "sudo reapwatch reap 7");
-        assert!(found[0].evidence[0].starts_with("2 dead and unreaped children for at least 1.0 s"));
+        assert!(found[0].evidence[0].starts_with("2 dead and unreaped children for at least 2.0 s"));
     }
 
     #[test]

@@ -160,7 +160,8 @@ mod tests {
         fs::create_dir_all(directory.path().join("tree/app/deep")).expect("directories");
         fs::write(directory.path().join("tree/.git"), "gitdir: ../.git\n").expect("a pointer");
         let root = Root::ours().expect("/");
-        let found = of(&root, Code::File(&directory.path().join("tree/app/deep/main.py"))).expect("a checkout");
+        let found =
+            of(&root, Code::File(&directory.path().join("tree/app/deep/main.py"))).expect("a checkout");
         assert!(found.root.ends_with(b"/tree"));
         assert_eq!(found.moves.len(), 2);
     }

@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
 };
 
@@ -36,8 +37,12 @@ pub fn read(pid: u32) -> Option<Descriptors> {
             return None;
         }
         let path = entry.ok()?.path();
-        // A descriptor may be closed meanwhile.
-        let (Ok(link), Ok(metadata)) = (fs::read_link(&path), fs::symlink_metadata(&path)) else { continue };
+        let (link, metadata) = match (fs::read_link(&path), fs::symlink_metadata(&path)) {
+            (Ok(link), Ok(metadata)) => (link, metadata),
+            // It may be closed meanwhile.
+            (Err(error), _) | (_, Err(error)) if error.kind() == ErrorKind::NotFound => continue,
+            _ => return None,
+        };
         let number = path.file_name().and_then(|name| name.to_str()?.parse::<usize>().ok());
         found.add(number?, link.as_os_str().as_bytes(), metadata.permissions().mode());
     }

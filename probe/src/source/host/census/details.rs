@@ -144,7 +144,9 @@ mod tests {
         let root = Root::ours();
         let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
         let script = |line: &str| {
-            code(root.as_ref(), b"/usr/bin/python3", &words(line), directory.path()).0.map(|one| one.is_relative)
+            code(root.as_ref(), b"/usr/bin/python3", &words(line), directory.path())
+                .0
+                .map(|one| one.is_relative)
         };
         assert_eq!(script("python3 ./x/../main.py --live"), Some(true));
         assert_eq!(script(&format!("python3 {}/main.py", directory.path().display())), Some(false));

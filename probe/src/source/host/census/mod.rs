@@ -35,10 +35,18 @@ const LEFT_BEHIND_MAX: usize = 4;
 
 /// What the reading thread tells of a process: first what is read without blocking, then the rest.
 enum Told {
-    Resident { place: usize, resident: Box<Resident> },
-    Rest { place: usize, rest: Box<Rest> },
+    Resident {
+        place: usize,
+        resident: Box<Resident>,
+    },
+    Rest {
+        place: usize,
+        rest: Box<Rest>,
+    },
     /// It has gone, or has nothing more.
-    Done { place: usize },
+    Done {
+        place: usize,
+    },
 }
 
 /// What may block.
@@ -73,12 +81,12 @@ fn take_within(
         let (tell, told) = sync_channel(64);
         let walk = Walk { pids: pids[first..].to_vec(), first };
         let work = work.clone();
-        std::thread::Builder::new().name("census".into()).spawn(move || work(walk, tell)).map_err(|error| {
-            SetupError {
+        std::thread::Builder::new().name("census".into()).spawn(move || work(walk, tell)).map_err(
+            |error| SetupError {
                 what: format!("cannot start the thread that reads /proc: {error}"),
                 remedy: "allow this user more processes (ulimit -u, TasksMax=)".into(),
-            }
-        })?;
+            },
+        )?;
         match gathered.listen(&told, patience, first) {
             None => break,
             Some(blocked) => {
@@ -220,11 +228,16 @@ mod tests {
 
     #[test]
     fn we_and_our_child_are_in_it() {
-        let mut child =
-            Command::new("sleep").arg("60").stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("sleep");
+        let mut child = Command::new("sleep")
+            .arg("60")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sleep");
         let found = loop {
             let census = take().expect("/proc");
-            let found = census.residents.into_iter().find(|one| one.identity.tgid == child.id()).expect("it lives");
+            let found =
+                census.residents.into_iter().find(|one| one.identity.tgid == child.id()).expect("it lives");
             if found.command_line.first().is_some_and(|first| first == b"sleep") {
                 break found;
             }
@@ -241,6 +254,31 @@ mod tests {
             details.streams
         );
         assert!(!details.directory.is_empty());
+    }
+
+    #[test]
+    fn a_pipe_is_unread_only_if_every_process_was_asked() {
+        let has_reader = |closed: bool, read: &[u64]| {
+            let mut gathered = Gathered::default();
+            for place in 0..2 {
+                gathered.census.residents.push(Resident::default());
+                let mut details = Details::default();
+                details.streams[1] = Stream::Pipe { inode: 7, has_reader: None };
+                gathered.add(Rest {
+                    is_gone: false,
+                    command_line: vec![],
+                    details: (place == 0 || !closed).then_some(details),
+                    reads_pipes: read.to_vec(),
+                    checkout: None,
+                });
+            }
+            match gathered.finish().residents[0].details.as_ref().expect("readable").streams[1] {
+                Stream::Pipe { has_reader, .. } => has_reader,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((has_reader(false, &[8]), has_reader(false, &[7])), (Some(false), Some(true)));
+        assert_eq!((has_reader(true, &[8]), has_reader(true, &[7])), (None, Some(true)));
     }
 
     #[test]

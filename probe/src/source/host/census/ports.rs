@@ -38,7 +38,8 @@ impl Ports {
             }
             all
         });
-        let mut ports: Vec<u16> = sockets.iter().filter_map(|socket| listening.get(socket).copied()).collect();
+        let mut ports: Vec<u16> =
+            sockets.iter().filter_map(|socket| listening.get(socket).copied()).collect();
         ports.sort_unstable();
         ports.dedup();
         ports

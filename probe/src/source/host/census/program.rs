@@ -86,7 +86,8 @@ impl<'a> Mapping<'a> {
     /// A line such as `7f0-7f1 r-xp 00001000 fd:01 1234   /usr/lib/libc.so.6`.
     fn parse(line: &'a [u8]) -> Option<Self> {
         let path = &line[line.iter().position(|byte| *byte == b'/')?..];
-        let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).take(5).collect();
+        let fields: Vec<&[u8]> =
+            line.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).take(5).collect();
         let text = |place: usize| std::str::from_utf8(fields.get(place)?).ok();
         let is_code = fields.get(1)?.contains(&b'x');
         let (major, minor) = text(3)?.split_once(':')?;
@@ -103,9 +104,8 @@ impl<'a> Mapping<'a> {
             Some(there) if root.is_ours => *there,
             _ => {
                 let Ok(found) = root.look(Path::new(OsStr::from_bytes(path))) else { return AtPath::Unknown };
-                let there = found.map(|one| {
-                    (major(one.file.device) << 32 | minor(one.file.device), one.file.inode)
-                });
+                let there =
+                    found.map(|one| (major(one.file.device) << 32 | minor(one.file.device), one.file.inode));
                 if root.is_ours && known.0.len() < REMEMBERED_MAX {
                     known.0.insert(path.to_vec(), there);
                 }
@@ -127,15 +127,18 @@ impl<'a> Mapping<'a> {
 fn is_library(path: &[u8]) -> bool {
     let (path, _) = without_mark(path);
     let name = crate::model::base_name(path);
-    let is_shared_object = name.windows(3).enumerate().any(|(place, part)| {
-        part == b".so" && matches!(name.get(place + 3), None | Some(b'.'))
-    });
+    let is_shared_object = name
+        .windows(3)
+        .enumerate()
+        .any(|(place, part)| part == b".so" && matches!(name.get(place + 3), None | Some(b'.')));
     is_shared_object && !is_in_memory(path)
 }
 
 /// Files that never were in a directory, or in none that keeps files.
 fn is_in_memory(path: &[u8]) -> bool {
-    [&b"/memfd:"[..], b"/dev/", b"/SYSV", b"/proc/", b"/run/user/"].iter().any(|begin| path.starts_with(begin))
+    [&b"/memfd:"[..], b"/dev/", b"/SYSV", b"/proc/", b"/run/user/"]
+        .iter()
+        .any(|begin| path.starts_with(begin))
 }
 
 fn without_mark(path: &[u8]) -> (&[u8], bool) {
@@ -149,10 +152,13 @@ mod tests {
     #[test]
     fn a_mapping_of_code_is_read_and_no_other() {
         let line = |permissions: &str, path: &str| {
-            format!("7f0000000000-7f0000001000 {permissions} 00001000 fd:1f 1234                       {path}")
+            format!(
+                "7f0000000000-7f0000001000 {permissions} 00001000 fd:1f 1234                       {path}"
+            )
         };
         let parsed = |permissions: &str, path: &str| {
-            Mapping::parse(line(permissions, path).as_bytes()).map(|one| (one.device, one.inode, one.path.to_vec()))
+            Mapping::parse(line(permissions, path).as_bytes())
+                .map(|one| (one.device, one.inode, one.path.to_vec()))
         };
         let device = 0xfd << 32 | 0x1f;
         assert_eq!(

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn only_names_from_the_list_and_the_agents_pid_are_kept() {
-        let origin = parse(b"HOME=/root\0AGENT_SESSION_PID=4711\0SSH_CONNECTION=10.0.0.1 1 2 3\0TMUX\0CI=1\0CI=2\0");
+        let origin =
+            parse(b"HOME=/root\0AGENT_SESSION_PID=4711\0SSH_CONNECTION=10.0.0.1 1 2 3\0TMUX\0CI=1\0CI=2\0");
         assert_eq!(origin.variables, ["AGENT_SESSION_PID", "SSH_CONNECTION", "CI"]);
         assert_eq!(origin.agent_pid, Some(4711));
         assert_eq!(parse(b"AGENT_SESSION_PID=-1\0").agent_pid, None);
