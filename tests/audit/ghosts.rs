@@ -31,25 +31,28 @@ fn nineteen_tests_that_agents_left_are_found_and_a_daemon_and_a_test_under_way_a
     world.write("pytest", WAITS);
     // The agents end; what they started runs on. One of them began sessions for its tools, as is good practice.
     world.run_session("for n in {1..10}; do (exec -a pytest sleep 600.1) & done");
-    world.run_session("for n in {1..6}; do python3 pytest -x & done; wait -n & sleep 0.1");
-    world.run_session("set -m; for n in 1 2; do python3 pytest -x & done");
-    world.run_session("setsid python3 pytest -x &");
+    world.run_session("for n in {1..6}; do /usr/bin/python3 pytest -x & done; wait -n & sleep 0.1");
+    world.run_session("set -m; for n in 1 2; do /usr/bin/python3 pytest -x & done");
+    world.run_session("setsid /usr/bin/python3 pytest -x &");
     // A daemon as of old forks twice, and leaves its session on purpose.
     world.write(
         "daemon.py",
         "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\nos.chdir('/')\n\
          time.sleep(600)\n",
     );
-    world.run_session("python3 daemon.py");
+    world.run_session("/usr/bin/python3 daemon.py");
     // A test whose agent lives, and a job in a terminal that is open.
     let mut running =
-        world.command("bash").args(["-c", "python3 pytest --live; true"]).spawn().expect("bash");
+        world.command("bash").args(["-c", "/usr/bin/python3 pytest --live; true"]).spawn().expect("bash");
     let terminal = terminal(&world, "bash -c '(sleep 600.2 &); sleep 600.3'");
-    let lost: BTreeSet<u64> =
-        world.pids("pytest 600.1", 10).into_iter().chain(world.pids("python3 pytest -x", 9)).collect();
-    world.pid("python3 pytest --live");
-    world.pid("daemon.py");
-    world.pids("600.2", 1);
+    let lost: BTreeSet<u64> = world
+        .pids("pytest 600.1", 10)
+        .into_iter()
+        .chain(world.pids("/usr/bin/python3 pytest -x", 9))
+        .collect();
+    world.pid("/usr/bin/python3 pytest --live");
+    world.pid("/usr/bin/python3 daemon.py");
+    world.pid("sleep 600.2");
     let (found, report) = world.audit(&[]);
     assert_eq!(found, of("orphan", lost.clone()), "{report:#}");
     for pid in lost {
@@ -70,8 +73,9 @@ fn nineteen_tests_that_agents_left_are_found_and_a_daemon_and_a_test_under_way_a
 fn a_service_of_a_terminal_that_was_closed_is_an_orphan() {
     let world = World::new();
     world.write("main.py", WAITS);
-    let mut terminal = terminal(&world, "bash -ic 'set -m; nohup python3 main.py & sleep 0.3; disown -a'");
-    let pid = world.pid("python3 main.py");
+    let mut terminal =
+        terminal(&world, "bash -ic 'set -m; nohup /usr/bin/python3 main.py & sleep 0.3; disown -a'");
+    let pid = world.pid("/usr/bin/python3 main.py");
     assert!(terminal.wait().is_ok());
     until("its session is over", || (!world_has_leader(pid)).then_some(()));
     let (found, report) = world.audit(&[]);
@@ -98,17 +102,14 @@ fn a_bot_from_a_terminal_beside_the_managed_one_is_found_and_its_worker_and_anot
     let mut managed: Vec<_> = [&["main.py", "--live"][..], &["forks.py"], &["main.py", "--paper"]]
         .into_iter()
         .map(|arguments| {
-            let mut command = world.marked(cgroup.command("python3"));
+            let mut command = world.marked(cgroup.command("/usr/bin/python3"));
             command.args(arguments).spawn().expect("a bot")
         })
         .collect();
-    world.pid("python3 main.py --live");
-    world.pids("python3 forks.py", 2);
-    let terminal = terminal(&world, "bash -c 'python3 main.py --live; true'");
-    let both = until("the bot in the terminal", || {
-        let both = world_pids(&world, "python3 main.py --live");
-        (both.len() == 2).then_some(both)
-    });
+    world.pid("/usr/bin/python3 main.py --live");
+    world.pids("/usr/bin/python3 forks.py", 2);
+    let terminal = terminal(&world, "bash -c '/usr/bin/python3 main.py --live; true'");
+    let both = world.pids("/usr/bin/python3 main.py --live", 2);
     let by_hand = both.into_iter().find(|pid| *pid != u64::from(managed[0].id())).expect("the other");
     until("it has its state open", || {
         let open = fs::read_dir(format!("/proc/{by_hand}/fd")).ok()?.flatten();
@@ -128,18 +129,6 @@ fn a_bot_from_a_terminal_beside_the_managed_one_is_found_and_its_worker_and_anot
     for child in &mut managed {
         child.wait().expect("our own child");
     }
-}
-
-fn world_pids(world: &World, part: &str) -> BTreeSet<u64> {
-    let found = Command::new("pgrep").args(["-f", &format!("^{part}")]).output().expect("pgrep");
-    let all = String::from_utf8_lossy(&found.stdout)
-        .lines()
-        .filter_map(|line| line.parse().ok())
-        .collect::<Vec<u64>>();
-    let directory = world.path().to_owned();
-    all.into_iter()
-        .filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory))
-        .collect()
 }
 
 #[test]
@@ -180,15 +169,20 @@ fn code_that_was_replaced_under_a_process_is_found_and_code_that_was_not_is_not(
         start(&at("replaced"), &["600.1"]),
         start(&at("kept"), &["600.2"]),
         world.command("sleep").arg("600.3").env("LD_PRELOAD", at("libm.so.6")).spawn().expect("sleep"),
-        start("python3", &["changed.py"]),
-        start("python3", &["same.py"]),
-        start("python3", &["checkout/app.py"]),
-        start("python3", &["checkout/untracked.py"]),
+        start("/usr/bin/python3", &["changed.py"]),
+        start("/usr/bin/python3", &["same.py"]),
+        start("/usr/bin/python3", &["checkout/app.py"]),
+        start("/usr/bin/python3", &["checkout/untracked.py"]),
         start("bash", &["-c", "cd checkout; sleep 600.4; true"]),
     ];
     let pid = |part: &str| world.pid(part);
-    let stale = [pid("600.1"), pid(" 600.3"), pid("changed.py"), pid("checkout/app.py")];
-    for part in ["600.2", "same.py", "untracked.py"] {
+    let stale = [
+        pid("replaced"),
+        pid("sleep 600.3"),
+        pid("/usr/bin/python3 changed.py"),
+        pid("/usr/bin/python3 checkout/app.py"),
+    ];
+    for part in ["kept", "/usr/bin/python3 same.py", "/usr/bin/python3 checkout/untracked.py"] {
         pid(part);
     }
     until("its library is mapped", || {
@@ -236,7 +230,7 @@ fn zombies_are_their_parents_and_children_that_are_reaped_late_are_none() {
         .expect("bash");
     let late = "while True:\n    p = subprocess.Popen(['true'])\n    time.sleep(0.4)\n    p.wait()\n";
     world.write("late.py", &format!("import subprocess, time\n{late}"));
-    let mut late = world.command("python3").arg("late.py").spawn().expect("python3");
+    let mut late = world.command("/usr/bin/python3").arg("late.py").spawn().expect("python3");
     let parent = world.pid("leaker");
     until("its children are dead", || (super::case::zombies(parent) == 3).then_some(()));
     let (found, report) = world.audit(&[]);

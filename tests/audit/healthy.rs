@@ -85,7 +85,7 @@ fn daemons_that_were_started_by_hand_and_left_are_none() {
          tmux -f /dev/null -S ./tmux.socket new-session -d 'bash -c \"(sleep 600.22 &); make -j3\"'",
     );
     world.pids("nginx: worker", 3);
-    world.pids("gunicorn", 3);
+    world.pids("/usr/bin/python3 /usr/bin/gunicorn", 3);
     world.pids("sleep 600.33", 3);
     world.pid("sleep 600.22");
     world.pid("ssh-agent -a");

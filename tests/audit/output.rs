@@ -66,7 +66,7 @@ fn hostile_names_are_escaped_everywhere() {
     fs::create_dir(&directory).expect("a directory");
     fs::copy("/bin/sleep", directory.join("pytest")).expect("a copy");
     world.run_session("for directory in a*; do cd \"$directory\"; ./pytest 600.7 & done");
-    let pid = world.pid("pytest 600.7");
+    let pid = world.pid("./pytest 600.7");
     fs::remove_file(directory.join("pytest")).expect("removed");
     for format in ["text", "json"] {
         let output = reapwatch().args(["audit", "--format", format]).output().expect("reapwatch");

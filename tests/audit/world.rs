@@ -1,4 +1,4 @@
-//! Processes of one test, known by a mark in their environment, and what `audit` says of them.
+//! Processes of one test, known by a mark in their environment or by their directory, and what `audit` says of them.
 //!
 //! Must not know what is a ghost.
 
@@ -59,19 +59,23 @@ impl World {
         assert!(status.success(), "{script}");
     }
 
-    /// Pids of the test's living processes whose command line has this in it, of which there must come to be so many.
+    /// Pids of the test's living processes whose command line begins so, of which there must come to be so many. Programs in
+    /// the test's own directory are named from there.
     pub fn pids(&self, part: &str, count: usize) -> BTreeSet<u64> {
         until(&format!("{count} of {part}"), || {
             let found: BTreeSet<u64> = self
                 .processes()
                 .into_iter()
-                .filter(|pid| {
-                    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                    String::from_utf8_lossy(&line).replace('\0', " ").contains(part)
-                })
+                .filter(|pid| self.command_line(*pid).starts_with(part))
                 .collect();
             (found.len() == count).then_some(found)
         })
+    }
+
+    fn command_line(&self, pid: u64) -> String {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.replace(&format!("{}/", self.path().display()), "")
     }
 
     pub fn pid(&self, part: &str) -> u64 {
@@ -84,8 +88,12 @@ impl World {
         pids.filter(|pid| self.has(*pid)).collect()
     }
 
-    /// Whether it is a process of this test.
+    /// Whether it is a process of this test. A program that writes a title over its environment is known by its directory.
     fn has(&self, pid: u64) -> bool {
+        if fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|directory| directory.starts_with(self.path()))
+        {
+            return true;
+        }
         let mark = format!("{MARK}={}", self.path().display());
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
