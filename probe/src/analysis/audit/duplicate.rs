@@ -183,6 +183,7 @@ fn finding(
         confidence,
         inferred: confidence != Confidence::Certain,
         about: by_hand.identity,
+        takes_long: false,
         count: 1 + scene.descendants(by_hand).len() as u64,
         related: scene.related(Role::Managed, &[managed]),
         evidence,

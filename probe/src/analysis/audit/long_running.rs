@@ -42,6 +42,7 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
             confidence: Confidence::Possible,
             inferred: true,
             about: one.identity,
+            takes_long: false,
             count: 1 + descendants.len() as u64,
             related: scene.related(Role::Descendant, &descendants),
             evidence: vec![

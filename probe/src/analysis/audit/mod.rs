@@ -35,6 +35,8 @@ struct Finding {
     confidence: Confidence,
     inferred: bool,
     about: Identity,
+    /// It counts only if it was so for [`stuck::STUCK_NS`].
+    takes_long: bool,
     count: u64,
     related: Vec<Related>,
     evidence: Vec<String>,
@@ -49,10 +51,11 @@ const RULES: [fn(&Scene<'_>, &mut Vec<Finding>); 6] =
 pub fn next_look_after_ns(first: &Census, last: &Census) -> Option<u64> {
     let found = found(first, last);
     let looked_for_ns = last.taken_ns.saturating_sub(first.taken_ns);
-    let is_stuck = |one: &Finding| matches!(one.kind, GhostKind::Uninterruptible | GhostKind::StuckInExit);
     match looked_for_ns {
         0..SETTLES_WITHIN_NS => (!found.is_empty()).then_some(SETTLES_WITHIN_NS),
-        SETTLES_WITHIN_NS..stuck::STUCK_NS => found.iter().any(is_stuck).then_some(stuck::STUCK_NS),
+        SETTLES_WITHIN_NS..stuck::STUCK_NS => {
+            found.iter().any(|one| one.takes_long).then_some(stuck::STUCK_NS)
+        }
         _ => None,
     }
 }
@@ -62,9 +65,7 @@ pub fn audit(first: &Census, last: &Census, since_ns: Option<u64>) -> AuditRepor
     let scene = Scene::new(first, last);
     let mut found = found(first, last);
     let is_long_enough = scene.looked_for_ns() >= stuck::STUCK_NS;
-    found.retain(|one| {
-        is_long_enough || !matches!(one.kind, GhostKind::Uninterruptible | GhostKind::StuckInExit)
-    });
+    found.retain(|one| is_long_enough || !one.takes_long);
     let all = found.len();
     let oldest_ns = since_ns.map_or(0, |since_ns| last.taken_ns.saturating_sub(since_ns));
     found.retain(|one| newest_ns(one, last) >= oldest_ns);

@@ -157,6 +157,7 @@ fn finding(scene: &Scene<'_>, one: &Resident, confidence: Confidence, mut eviden
         confidence,
         inferred: true,
         about: one.identity,
+        takes_long: false,
         count: 1 + descendants.len() as u64,
         related: scene.related(Role::Descendant, &descendants),
         evidence,

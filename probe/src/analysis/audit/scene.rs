@@ -56,6 +56,14 @@ impl<'a> Scene<'a> {
         self.first.get(&one.identity).copied()
     }
 
+    /// Processes of the first look that have gone since.
+    pub fn gone(&self) -> impl Iterator<Item = &'a Resident> {
+        let is_there = |one: &&Resident| {
+            self.by_pid.get(&one.identity.tgid).is_some_and(|now| now.identity == one.identity)
+        };
+        self.first.values().copied().filter(move |one| !is_there(one))
+    }
+
     pub fn with_pid(&self, pid: u32) -> Option<&'a Resident> {
         self.by_pid.get(&pid).copied().filter(|_| pid != 0)
     }

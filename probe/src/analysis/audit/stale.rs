@@ -41,6 +41,7 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
             confidence: surest,
             inferred: surest != Confidence::Certain,
             about: one.identity,
+            takes_long: false,
             count: 1,
             related: Vec::new(),
             evidence: signs.into_iter().map(|sign| sign.sentence).collect(),
@@ -135,11 +136,11 @@ fn checkout(scene: &Scene<'_>, one: &Resident, details: &Details) -> Option<Sign
         .position(|moved| i128::from(moved.time_s) * 1_000_000_000 > started_ns + SLACK_NS)?;
     let later = &checkout.moves[place..];
     let (first, last) = (later.first()?, later.last()?);
-    let others = later.iter().filter(|moved| moved.by == MovedBy::Other && moved.from != moved.to);
+    let mut others = later.iter().filter(|moved| moved.by == MovedBy::Other && moved.from != moved.to);
     if first.from == last.to {
         return None;
     }
-    let moved = others.last()?;
+    let moved = others.next_back()?;
     let hash = |hash: [u8; 12]| String::from_utf8_lossy(&hash).into_owned();
     sign(
         Confidence::Likely,

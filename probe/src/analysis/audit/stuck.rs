@@ -62,6 +62,7 @@ fn exiting(scene: &Scene<'_>, one: &Resident) -> Finding {
         confidence: Confidence::Certain,
         inferred: false,
         about: one.identity,
+        takes_long: true,
         count: 1,
         related: Vec::new(),
         evidence: vec![
@@ -98,6 +99,7 @@ fn asleep(scene: &Scene<'_>, one: &Resident) -> Finding {
         confidence: if waits_for_others { Confidence::Likely } else { Confidence::Possible },
         inferred: false,
         about: one.identity,
+        takes_long: true,
         count: 1,
         related: Vec::new(),
         evidence,

@@ -71,7 +71,7 @@ pub fn restart(scene: &Scene<'_>, one: &Resident) -> Vec<Way> {
 fn may_restart(unit: &str) -> bool {
     let is_named = |known: &&str| unit.strip_suffix(".service") == Some(known);
     unit.ends_with(".service")
-        && !NOT_RESTARTED.iter().any(|known| is_named(&known))
+        && !NOT_RESTARTED.iter().any(is_named)
         && !["user@", "getty@", "serial-getty@"].iter().any(|begin| unit.starts_with(begin))
         && !unit.contains('\'')
 }

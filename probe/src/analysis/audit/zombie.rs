@@ -1,7 +1,7 @@
 //! Dead children that their parent does not reap.
 //!
-//! Owns who is to blame. /proc does not say when a process died: so only who was dead at both looks counts, and a parent that
-//! reaps between them has none.
+//! Owns who is to blame. /proc does not say when a process died: so only who was dead at both looks counts. Of a parent that
+//! reaped others meanwhile, these may be next: they count only after the time that `watch` gives a parent too.
 
 use super::{
     Finding,
@@ -29,12 +29,16 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
 fn of_parent(scene: &Scene<'_>, zombies: &[&Resident]) -> Finding {
     let oldest = zombies[0];
     let parent = scene.parent(oldest);
+    let reaped = scene.gone().filter(|one| one.is_zombie() && one.parent == oldest.parent).count();
     let mut evidence = vec![format!(
         "{} for at least {}, and at most {}, since the oldest was started",
         children(zombies.len() as u64, "dead and unreaped "),
         duration(scene.looked_for_ns()),
         duration(scene.age_ns(oldest)),
     )];
+    if reaped > 0 {
+        evidence.push(format!("it reaped {} meanwhile: it reaps late", children(reaped as u64, "other ")));
+    }
     match parent {
         Some(parent) if b"Tt".contains(&parent.state) => {
             evidence.push(format!("{} is stopped: it can reap them when it goes on", named(parent)));
@@ -65,6 +69,7 @@ fn of_parent(scene: &Scene<'_>, zombies: &[&Resident]) -> Finding {
         confidence: Confidence::Certain,
         inferred: false,
         about: parent.unwrap_or(oldest).identity,
+        takes_long: reaped > 0,
         count: zombies.len() as u64,
         related: scene.related(Role::Zombie, zombies),
         evidence,
@@ -89,6 +94,20 @@ mod tests {
         assert_eq!(pids, [(7, 2), (10, 1)]);
         assert_eq!(found[0].commands[1].command, "sudo reapwatch reap 7");
         assert!(found[0].evidence[0].starts_with("2 dead and unreaped children for at least 2.0 s"));
+    }
+
+    #[test]
+    fn a_parent_that_reaps_meanwhile_is_given_more_time() {
+        let first = census(vec![resident(7, 1), zombie(8, 7), zombie(9, 7)]);
+        let mut last = later(&first);
+        last.residents.retain(|one| one.identity.tgid != 8);
+        assert_eq!(only(&first, &last, GhostKind::Zombie), 0);
+        assert!(crate::analysis::audit::next_look_after_ns(&first, &last).is_some());
+        last.taken_ns += 3_000_000_000;
+        assert_eq!(only(&first, &last, GhostKind::Zombie), 1);
+        assert!(
+            crate::analysis::audit::audit(&first, &last, None).findings[0].evidence[1].contains("reaps late")
+        );
     }
 
     #[test]

@@ -61,7 +61,7 @@ struct Rest {
 
 /// Looks at all processes once.
 pub fn take() -> Result<Census, SetupError> {
-    take_within(ONE_TAKES, |place, told| work(place, told))
+    take_within(ONE_TAKES, work)
 }
 
 /// With another patience, and another way to read.
