@@ -209,6 +209,17 @@ mod tests {
     }
 
     #[test]
+    fn the_page_names_every_key_and_every_kind() {
+        let page = include_str!("../../../docs/audit.md");
+        for kind in GhostKind::ALL {
+            assert!(page.contains(&format!("| `{}` |", kind.name())), "{kind:?}");
+        }
+        for key in ["kind", "command", "unit", "until"] {
+            assert!(page.contains(&format!("| `{key}` |")), "{key}");
+        }
+    }
+
+    #[test]
     fn a_rule_for_everything_and_an_unknown_key_are_refused_with_their_line() {
         for (text, message) in [
             ("[[suppress]]\nkind = \"orphan\"\n", "must name a command or a unit"),

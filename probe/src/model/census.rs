@@ -7,7 +7,9 @@ use super::{Comm, Identity, TimeAnchor, Workload};
 /// Most processes in a census: as many as a host has by default.
 pub const RESIDENTS_MAX: usize = 32_768;
 /// Most files that a process writes to of which the names are kept.
-pub const WRITES_MAX: usize = 64;
+pub const WRITES_MAX: usize = 16;
+/// Longest path of such a file, and of a library.
+pub const USED_PATH_MAX: usize = 512;
 /// Most libraries of a process that are kept because the file at their path is another.
 pub const LIBRARIES_MAX: usize = 16;
 /// Most movements of a checkout that are kept: the last ones.

@@ -25,7 +25,7 @@ pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
 pub use census::{
     AtPath, Census, Checkout, Details, FileIdentity, LIBRARIES_MAX, Library, MOVES_MAX, Move, MovedBy,
-    Origin, Program, RESIDENTS_MAX, Resident, Script, Stream, Unseen, WRITES_MAX,
+    Origin, Program, RESIDENTS_MAX, Resident, Script, Stream, USED_PATH_MAX, Unseen, WRITES_MAX,
 };
 pub use condition::Condition;
 pub use counters::{

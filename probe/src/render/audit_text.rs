@@ -12,6 +12,8 @@ use crate::report::{
 
 /// Most pids, commands and others that are written of findings that say the same; the rest is counted.
 const LISTED_MAX: usize = 8;
+/// Columns of a label.
+const LABEL: usize = 10;
 /// Most columns of a command line.
 const COMMAND_LINE_MAX: usize = 300;
 
@@ -53,18 +55,11 @@ pub fn report(out: &mut impl Write, report: &AuditReport, view: View) -> io::Res
 
 /// Nineteen tests that one agent left are one thing to read.
 fn says_the_same(one: &AuditFinding, other: &AuditFinding) -> bool {
-    let process = |of: &AuditFinding| {
-        (
-            of.process.comm.clone(),
-            of.process.command_line.clone(),
-            of.process.workload.clone(),
-            of.process.user,
-        )
-    };
     one.kind == other.kind
         && one.confidence == other.confidence
         && one.evidence.len() == other.evidence.len()
-        && process(one) == process(other)
+        && (&one.process.comm, &one.process.command_line, &one.process.workload, one.process.user)
+            == (&other.process.comm, &other.process.command_line, &other.process.workload, other.process.user)
 }
 
 fn block(out: &mut impl Write, first: &AuditFinding, same: &[&AuditFinding], view: View) -> io::Result<()> {
@@ -150,9 +145,6 @@ fn part_of(process: &AuditProcess) -> Option<String> {
         (None, workload) => workload,
     }
 }
-
-/// Columns of a label.
-const LABEL: usize = 10;
 
 fn hanging(out: &mut impl Write, label: &str, text: &str, view: View) -> io::Result<()> {
     for (place, line) in wrap(text, view.width.saturating_sub(LABEL + 2)).into_iter().enumerate() {

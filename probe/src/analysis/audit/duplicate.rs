@@ -1,18 +1,18 @@
 //! The same service twice: once kept by a service manager or a container runtime, and once started by hand.
 //!
-//! Owns what the same service is: the same program file, script or module, arguments and user. Shells, tools and programs that
-//! have nothing but their name are none. Workers are children of one that runs the same, and are left out.
+//! Owns what the same service is: the same program file, script or module, arguments and user. Shells and tools are none, and
+//! programs without arguments only if they share a file or a port. Workers are children of one that runs the same, and are left out.
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::{
     Finding,
-    scene::{Scene, named, path},
+    scene::{Scene, named, others, path},
     tool::tool,
     ways,
 };
 use crate::{
-    model::{Code, Details, FileIdentity, Invocation, Resident, Workload},
+    model::{Code, Details, FileIdentity, Identity, Invocation, Resident, Workload},
     report::audit::{Confidence, GhostKind, Role},
 };
 
@@ -21,6 +21,8 @@ const FOR_EVERYBODY: [&[u8]; 12] = [
     b"sleep", b"tail", b"cat", b"less", b"more", b"ssh", b"sudo", b"su", b"agetty", b"login", b"vi",
     b"timeout",
 ];
+/// Most managed ones of a service that one by hand is compared with.
+const COMPARED_MAX: usize = 16;
 /// Most things in common that a finding names.
 const NAMED_MAX: usize = 3;
 
@@ -49,18 +51,15 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     }
     for same in services.values().filter(|same| same.len() > 1) {
         // Workers have a parent among them.
-        let mains: Vec<(&Resident, &Details)> = same
-            .iter()
-            .copied()
-            .filter(|(one, _)| {
-                !scene
-                    .ancestors(one)
-                    .any(|above| same.iter().any(|(other, _)| other.identity == above.identity))
-            })
-            .collect();
+        let all: HashSet<Identity> = same.iter().map(|(one, _)| one.identity).collect();
+        let is_worker = |one: &Resident| scene.ancestors(one).any(|above| all.contains(&above.identity));
+        let mains: Vec<(&Resident, &Details)> =
+            same.iter().copied().filter(|(one, _)| !is_worker(one)).collect();
+        let managed: Vec<_> =
+            mains.iter().filter(|(one, _)| is_managed(scene, one)).take(COMPARED_MAX).collect();
         for (by_hand, details) in mains.iter().filter(|(one, _)| is_by_hand(one)) {
-            let managed = mains.iter().filter(|(one, _)| is_managed(scene, one));
             let judged = managed
+                .iter()
                 .filter_map(|(managed, other)| Some((*managed, judge(by_hand, details, managed, other)?)));
             let surest = judged.min_by_key(|(managed, (confidence, _))| (*confidence, managed.identity));
             if let Some((managed, (confidence, evidence))) = surest {
@@ -85,7 +84,7 @@ fn service(one: &Resident) -> Option<Service<'_>> {
         Code::Module(module) => ServiceCode::Module(module),
         Code::Unnamed => return None,
     };
-    if tool(one).is_some() || (invocation.arguments.is_empty() && code == ServiceCode::Program) {
+    if tool(one).is_some() {
         return None;
     }
     Some(Service { program: of(program.file), code, arguments: invocation.arguments, user: one.user })
@@ -121,6 +120,10 @@ fn judge(
     let ports = ours.ports.iter().filter(|port| theirs.ports.contains(port));
     evidence.extend(ports.take(NAMED_MAX).map(|port| format!("both listen on port {port}")));
     let is_shared = !evidence.is_empty();
+    // The same program without any argument may be told by its surroundings what to do.
+    if !is_shared && by_hand.command_line.len() <= 1 {
+        return None;
+    }
     let wanted = theirs.ports.iter().filter(|port| !ours.ports.contains(port) && names(by_hand, **port));
     evidence.extend(
         wanted
@@ -185,7 +188,7 @@ fn finding(
         about: by_hand.identity,
         takes_long: false,
         count: 1 + scene.descendants(by_hand).len() as u64,
-        related: scene.related(Role::Managed, &[managed]),
+        related: others(Role::Managed, &[managed]),
         evidence,
         commands,
     }
@@ -268,6 +271,21 @@ mod tests {
             let census = census(vec![with(managed(7, 1)), with(bot(8, 3))]);
             assert_eq!(only(&census, &census, GhostKind::Duplicate), 0, "{line}");
         }
+    }
+
+    #[test]
+    fn a_program_without_arguments_is_the_same_service_only_if_something_is_shared() {
+        let bare = |mut one: Resident, writes: &[&str]| {
+            one.command_line = vec![b"/srv/bot".to_vec()];
+            let details = one.details.as_mut().expect("readable");
+            details.program.as_mut().expect("a program").path = b"/srv/bot".into();
+            details.script = None;
+            details.writes = writes.iter().map(|path| path.as_bytes().to_vec()).collect();
+            one
+        };
+        let both = |writes: &[&str]| vec![bare(managed(7, 1), writes), bare(bot(8, 3), writes)];
+        assert_eq!(confidence(both(&[])), None);
+        assert_eq!(confidence(both(&["/srv/state.db"])), Some(Confidence::Certain));
     }
 
     #[test]

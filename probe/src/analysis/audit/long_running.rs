@@ -3,14 +3,16 @@
 //! Owns how long is long. What started them still runs, else they are orphans; but nobody looks at them, because neither they
 //! nor what started them has a terminal.
 
+use foldhash::HashSet;
+
 use super::{
     Finding,
-    scene::{Scene, named},
+    scene::{Scene, named, others},
     tool::{Tool, ToolKind, tool},
     ways,
 };
 use crate::{
-    model::Resident,
+    model::Identity,
     report::{
         audit::{Confidence, GhostKind, Role},
         words::duration,
@@ -23,16 +25,15 @@ const LONG_NS: u64 = 24 * 3_600 * 1_000_000_000;
 const STARTERS: [&str; 5] = ["npm", "npx", "yarn", "pnpm", "webpack"];
 
 pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
-    let is_orphan = |one: &Resident, found: &[Finding]| {
-        found.iter().any(|finding| finding.kind == GhostKind::Orphan && finding.about == one.identity)
-    };
+    let orphans: HashSet<Identity> =
+        found.iter().filter(|one| one.kind == GhostKind::Orphan).map(|one| one.about).collect();
     for one in scene.residents().filter(|one| one.lives() && scene.age_ns(one) >= LONG_NS) {
         let Some(tool) = tool(one).filter(ends_by_itself) else { continue };
         let has_terminal = one.terminal != 0 || scene.ancestors(one).any(|above| above.terminal != 0);
         // Of tests that run others, the one on top.
         let is_part = scene.ancestors(one).any(|above| super::tool::tool(above).is_some());
         let is_init = one.identity.tgid == 1 || one.is_namespace_init;
-        if has_terminal || is_part || is_init || is_orphan(one, found) {
+        if has_terminal || is_part || is_init || orphans.contains(&one.identity) {
             continue;
         }
         let descendants = scene.descendants(one);
@@ -44,7 +45,7 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
             about: one.identity,
             takes_long: false,
             count: 1 + descendants.len() as u64,
-            related: scene.related(Role::Descendant, &descendants),
+            related: others(Role::Descendant, &descendants),
             evidence: vec![
                 format!("{} ends by itself, and has run for {}", tool.name, duration(scene.age_ns(one))),
                 format!("{started_by} started it, and neither has a terminal"),
@@ -65,7 +66,10 @@ fn ends_by_itself(tool: &Tool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::audit::tests::{NOW_NS, census, only, resident};
+    use crate::{
+        analysis::audit::tests::{NOW_NS, census, only, resident},
+        model::Resident,
+    };
 
     fn pytest(pid: u32, parent: u32) -> Resident {
         let mut one = resident(pid, parent);

@@ -21,7 +21,7 @@ use scene::Scene;
 use super::time::rfc3339;
 use crate::{
     model::{Census, Identity, Session, Unseen},
-    report::audit::{AuditFinding, AuditReport, Confidence, GhostKind, Related, Role, SCHEMA, Way},
+    report::audit::{AuditFinding, AuditReport, Confidence, GhostKind, Role, SCHEMA, Way},
 };
 
 /// Most findings that a report lists.
@@ -38,7 +38,7 @@ struct Finding {
     /// It counts only if it was so for [`stuck::STUCK_NS`].
     takes_long: bool,
     count: u64,
-    related: Vec<Related>,
+    related: Vec<(Role, Identity)>,
     evidence: Vec<String>,
     commands: Vec<Way>,
 }
@@ -68,7 +68,7 @@ pub fn audit(first: &Census, last: &Census, since_ns: Option<u64>) -> AuditRepor
     found.retain(|one| is_long_enough || !one.takes_long);
     let all = found.len();
     let oldest_ns = since_ns.map_or(0, |since_ns| last.taken_ns.saturating_sub(since_ns));
-    found.retain(|one| newest_ns(one, last) >= oldest_ns);
+    found.retain(|one| newest_ns(one) >= oldest_ns);
     let older = (all - found.len()) as u64;
     found.sort_by_key(|one| (one.confidence, one.kind, one.about.start_boottime_ns, one.about.tgid));
     let not_listed = found.len().saturating_sub(FINDINGS_MAX) as u64;
@@ -123,10 +123,9 @@ fn found(first: &Census, last: &Census) -> Vec<Finding> {
 }
 
 /// When the youngest that it is about started: of zombies the youngest of those that are named.
-fn newest_ns(one: &Finding, last: &Census) -> u64 {
-    let zombies = one.related.iter().filter(|other| other.role == Role::Zombie);
-    let youngest = zombies.map(|other| last.taken_ns.saturating_sub(other.process.age_ns)).max();
-    youngest.unwrap_or(one.about.start_boottime_ns)
+fn newest_ns(one: &Finding) -> u64 {
+    let zombies = one.related.iter().filter(|(role, _)| *role == Role::Zombie);
+    zombies.map(|(_, zombie)| zombie.start_boottime_ns).max().unwrap_or(one.about.start_boottime_ns)
 }
 
 fn published(scene: &Scene<'_>, one: Finding) -> Option<AuditFinding> {
@@ -137,7 +136,7 @@ fn published(scene: &Scene<'_>, one: Finding) -> Option<AuditFinding> {
         inferred: one.inferred,
         process: scene.describe(process),
         count: one.count,
-        related: one.related,
+        related: one.related.iter().filter_map(|(role, other)| scene.related(*role, *other)).collect(),
         evidence: one.evidence,
         commands: one.commands,
     })

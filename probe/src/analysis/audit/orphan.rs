@@ -9,7 +9,7 @@
 
 use super::{
     Finding,
-    scene::{Scene, named},
+    scene::{Scene, named, others},
     tool::{runs_on_purpose, tool},
     ways,
 };
@@ -159,7 +159,7 @@ fn finding(scene: &Scene<'_>, one: &Resident, confidence: Confidence, mut eviden
         about: one.identity,
         takes_long: false,
         count: 1 + descendants.len() as u64,
-        related: scene.related(Role::Descendant, &descendants),
+        related: others(Role::Descendant, &descendants),
         evidence,
         commands,
     }

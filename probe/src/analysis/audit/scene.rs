@@ -14,6 +14,10 @@ use crate::{
 pub const RELATED_MAX: usize = 16;
 /// Longest path in a sentence, in bytes: its end tells more than its beginning.
 const PATH_MAX: usize = 255;
+/// How far up parents are followed: no healthy tree is deeper.
+const ANCESTORS_MAX: usize = 64;
+/// Most bytes of a command line of another that a finding names.
+const RELATED_COMMAND_MAX: usize = 512;
 
 /// The first look and the last; they may be the same.
 pub struct Scene<'a> {
@@ -22,21 +26,36 @@ pub struct Scene<'a> {
     first: HashMap<Identity, &'a Resident>,
     by_pid: HashMap<u32, &'a Resident>,
     children: HashMap<u32, Vec<&'a Resident>>,
+    groups: HashMap<u32, Vec<&'a Resident>>,
+    /// How many zombies of a parent have gone since the first look.
+    reaped: HashMap<u32, u64>,
     session: Session,
 }
 
 impl<'a> Scene<'a> {
     pub fn new(first: &'a Census, last: &'a Census) -> Self {
         let mut children: HashMap<u32, Vec<&Resident>> = HashMap::new();
+        let mut groups: HashMap<u32, Vec<&Resident>> = HashMap::new();
         for one in &last.residents {
             children.entry(one.parent).or_default().push(one);
+            groups.entry(one.group).or_default().push(one);
+        }
+        let by_pid: HashMap<u32, &Resident> =
+            last.residents.iter().map(|one| (one.identity.tgid, one)).collect();
+        let mut reaped: HashMap<u32, u64> = HashMap::new();
+        for one in first.residents.iter().filter(|one| one.is_zombie()) {
+            if by_pid.get(&one.identity.tgid).is_none_or(|now| now.identity != one.identity) {
+                *reaped.entry(one.parent).or_default() += 1;
+            }
         }
         Self {
             last,
             first_ns: first.taken_ns,
             first: first.residents.iter().map(|one| (one.identity, one)).collect(),
-            by_pid: last.residents.iter().map(|one| (one.identity.tgid, one)).collect(),
+            by_pid,
             children,
+            groups,
+            reaped,
             session: Session { anchor: last.anchor, ..Session::default() },
         }
     }
@@ -56,12 +75,14 @@ impl<'a> Scene<'a> {
         self.first.get(&one.identity).copied()
     }
 
-    /// Processes of the first look that have gone since.
-    pub fn gone(&self) -> impl Iterator<Item = &'a Resident> {
-        let is_there = |one: &&Resident| {
-            self.by_pid.get(&one.identity.tgid).is_some_and(|now| now.identity == one.identity)
-        };
-        self.first.values().copied().filter(move |one| !is_there(one))
+    /// How many zombies of the parent with this pid were reaped since the first look.
+    pub fn reaped_of(&self, parent: u32) -> u64 {
+        self.reaped.get(&parent).copied().unwrap_or(0)
+    }
+
+    /// The processes of a group.
+    pub fn group(&self, id: u32) -> &[&'a Resident] {
+        self.groups.get(&id).map_or(&[], Vec::as_slice)
     }
 
     pub fn with_pid(&self, pid: u32) -> Option<&'a Resident> {
@@ -88,7 +109,7 @@ impl<'a> Scene<'a> {
 
     /// Its parents from the nearest on.
     pub fn ancestors(&self, one: &Resident) -> impl Iterator<Item = &'a Resident> {
-        std::iter::successors(self.parent(one), |one| self.parent(one)).take(self.last.residents.len())
+        std::iter::successors(self.parent(one), |one| self.parent(one)).take(ANCESTORS_MAX)
     }
 
     fn children_of(&self, pid: u32) -> &[&'a Resident] {
@@ -122,10 +143,22 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The first of these, as others of a finding.
-    pub fn related(&self, role: Role, others: &[&Resident]) -> Vec<Related> {
-        others.iter().take(RELATED_MAX).map(|one| Related { role, process: self.describe(one) }).collect()
+    /// Another one that belongs to a finding: of its command line, the beginning.
+    pub fn related(&self, role: Role, other: Identity) -> Option<Related> {
+        let other = self.with_pid(other.tgid)?;
+        let mut process = self.describe(other);
+        let mut left = RELATED_COMMAND_MAX;
+        process.command_line.retain(|argument| {
+            left = left.saturating_sub(argument.len() + 1);
+            left > 0
+        });
+        Some(Related { role, process })
     }
+}
+
+/// The first of these, as others of a finding.
+pub fn others(role: Role, others: &[&Resident]) -> Vec<(Role, Identity)> {
+    others.iter().take(RELATED_MAX).map(|one| (role, one.identity)).collect()
 }
 
 /// The path of its program.

@@ -1,7 +1,71 @@
 //! What the tests of the rules share, and the audit as a whole.
 
+use proptest::{collection::vec, prelude::*};
+
 use super::*;
-use crate::model::{Details, Program, Resident, TimeAnchor, Workload};
+use crate::model::{Details, Program, Resident, Script, TimeAnchor, Workload};
+
+/// Bytes as a hostile user chooses them.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![Just(b"pytest".to_vec()), Just(b"/usr/bin/python3".to_vec()), vec(any::<u8>(), 0..12)]
+}
+
+/// A process that /proc could show, and some that it could not: few pids, so that they meet.
+fn any_resident() -> impl Strategy<Value = Resident> {
+    let pids = (0..12u32, 0..12u32, 0..12u32, 0..12u32, 0..3u32);
+    let times = (0..NOW_NS + 10, 0..3u64, any::<bool>(), any::<bool>());
+    let texts = (vec(bytes(), 0..4), bytes(), bytes());
+    let state = (prop::sample::select(b"SDZTRX".to_vec()), any::<bool>(), 0..3u64, any::<bool>());
+    (pids, times, texts, state).prop_map(|(pids, times, texts, state)| Resident {
+        identity: Identity { tgid: pids.0, start_boottime_ns: times.0 },
+        comm: texts.1[..].into(),
+        state: state.0,
+        is_exiting: state.1,
+        threads: state.2,
+        parent: pids.1,
+        group: pids.2,
+        session: pids.3,
+        terminal: pids.4 / 2,
+        tracer: pids.4,
+        switches: times.1,
+        workload: times.2.then(|| Workload::Unit("bot.service".into())),
+        command_line: texts.0,
+        details: state.3.then(|| Details {
+            program: Some(Program { path: texts.1.clone(), ..Program::default() }),
+            directory: texts.2.clone(),
+            writes: vec![texts.2.clone()],
+            checkout: Some(pids.1 as usize),
+            script: Some(Script { path: texts.2, modified_ns: times.0.into(), ..Script::default() }),
+            ..Details::default()
+        }),
+        ..resident(pids.0, pids.1)
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_proc_shows_the_audit_ends_and_says_it_in_bounds(
+        first in vec(any_resident(), 0..16),
+        last in vec(any_resident(), 0..16),
+        after_ns in 0..10_000_000_000u64,
+    ) {
+        let first = Census { residents: first, taken_ns: NOW_NS, ..Census::default() };
+        let last = Census { residents: last, taken_ns: NOW_NS + after_ns, ..Census::default() };
+        for (one, other) in [(&first, &first), (&first, &last)] {
+            let _ = next_look_after_ns(one, other);
+            let report = audit(one, other, None);
+            for finding in &report.findings {
+                prop_assert!(!finding.evidence.is_empty() && finding.count >= 1);
+                prop_assert!(finding.related.len() <= scene::RELATED_MAX);
+                // PID 1 is nobody's to end, and nobody is killed first of all.
+                for way in &finding.commands {
+                    prop_assert!(way.command != "kill 1" && way.command != "kill 0", "{way:?}");
+                    prop_assert!(!way.command.contains("-9") && !way.command.contains("KILL"), "{way:?}");
+                }
+            }
+        }
+    }
+}
 
 /// When the censuses of tests are taken.
 pub const NOW_NS: u64 = 1_000_000_000_000_000;

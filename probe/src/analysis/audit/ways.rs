@@ -20,7 +20,7 @@ pub fn end(scene: &Scene<'_>, one: &Resident) -> Vec<Way> {
         return Vec::new();
     }
     let tree: Vec<u32> = scene.descendants(one).iter().map(|one| one.identity.tgid).collect();
-    let mut group = scene.last.residents.iter().filter(|other| other.group == pid && other.lives());
+    let mut group = scene.group(pid).iter().filter(|other| other.lives());
     // Its group is its own only if nobody else is in it.
     let leads = one.group == pid && !tree.is_empty();
     if leads && group.all(|other| other.identity.tgid == pid || tree.contains(&other.identity.tgid)) {

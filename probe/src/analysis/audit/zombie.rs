@@ -5,7 +5,7 @@
 
 use super::{
     Finding,
-    scene::{Scene, named},
+    scene::{Scene, named, others},
 };
 use crate::{
     model::Resident,
@@ -29,7 +29,7 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
 fn of_parent(scene: &Scene<'_>, zombies: &[&Resident]) -> Finding {
     let oldest = zombies[0];
     let parent = scene.parent(oldest);
-    let reaped = scene.gone().filter(|one| one.is_zombie() && one.parent == oldest.parent).count();
+    let reaped = scene.reaped_of(oldest.parent);
     let mut evidence = vec![format!(
         "{} for at least {}, and at most {}, since the oldest was started",
         children(zombies.len() as u64, "dead and unreaped "),
@@ -37,7 +37,7 @@ fn of_parent(scene: &Scene<'_>, zombies: &[&Resident]) -> Finding {
         duration(scene.age_ns(oldest)),
     )];
     if reaped > 0 {
-        evidence.push(format!("it reaped {} meanwhile: it reaps late", children(reaped as u64, "other ")));
+        evidence.push(format!("it reaped {} meanwhile: it reaps late", children(reaped, "other ")));
     }
     match parent {
         Some(parent) if b"Tt".contains(&parent.state) => {
@@ -71,7 +71,7 @@ fn of_parent(scene: &Scene<'_>, zombies: &[&Resident]) -> Finding {
         about: parent.unwrap_or(oldest).identity,
         takes_long: reaped > 0,
         count: zombies.len() as u64,
-        related: scene.related(Role::Zombie, zombies),
+        related: others(Role::Zombie, zombies),
         evidence,
         commands,
     }

@@ -31,7 +31,7 @@ pub enum Code<'a> {
 }
 
 /// The checkout that keeps this code, and the log of its HEAD; `None` where it is in none, or git does not know the file.
-pub fn of(root: &Root, code: Code<'_>) -> Option<Checkout> {
+pub(super) fn of(root: &Root, code: Code<'_>) -> Option<Checkout> {
     let begin = match code {
         Code::File(path) => path.parent()?,
         Code::Module { directory, .. } => directory,
@@ -68,7 +68,7 @@ fn repository(root: &Root, level: &Path) -> Option<PathBuf> {
 }
 
 /// Whether the index has an entry of this path, which ends in a NUL. The paths in version 4 are shortened: then it may.
-fn keeps(index: &[u8], path: &[u8]) -> bool {
+pub fn keeps(index: &[u8], path: &[u8]) -> bool {
     let Some(rest) = index.strip_prefix(b"DIRC\0\0\0") else { return false };
     match rest.first() {
         Some(2 | 3) => rest.windows(path.len()).enumerate().any(|(place, part)| {
@@ -88,7 +88,7 @@ fn has_length(before: &[u8], back: usize, length: usize) -> bool {
 }
 
 /// A line `FROM TO NAME <ADDRESS> SECONDS ZONE<tab>WHAT: MORE`.
-fn parse(line: &[u8]) -> Option<Move> {
+pub fn parse(line: &[u8]) -> Option<Move> {
     let tab = line.iter().position(|byte| *byte == b'\t')?;
     let (who, what) = (&line[..tab], &line[tab + 1..]);
     let hash = |from: usize| -> Option<[u8; 12]> {

@@ -8,7 +8,7 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
 };
 
-use crate::model::{Stream, WRITES_MAX};
+use crate::model::{Stream, USED_PATH_MAX, WRITES_MAX};
 
 /// Most descriptors of a process that are looked at.
 const DESCRIPTORS_MAX: usize = 4_096;
@@ -59,7 +59,8 @@ impl Descriptors {
             Stream::Pipe { inode, .. } if mode & MAY_READ != 0 => self.reads_pipes.push(inode),
             Stream::Socket => self.sockets.extend(inode(link, b"socket:[")),
             Stream::File if mode & MAY_WRITE != 0 => {
-                let is_new = self.writes.len() < WRITES_MAX && !self.writes.iter().any(|path| path == link);
+                let has_room = self.writes.len() < WRITES_MAX && link.len() <= USED_PATH_MAX;
+                let is_new = has_room && !self.writes.iter().any(|path| path == link);
                 // What is deleted has no path at which another process could find it.
                 if is_new && !link.ends_with(b" (deleted)") {
                     self.writes.push(link.to_vec());
@@ -70,7 +71,8 @@ impl Descriptors {
     }
 }
 
-fn stream(link: &[u8]) -> Stream {
+/// What the link of a descriptor says.
+pub fn stream(link: &[u8]) -> Stream {
     if link == b"/dev/null" {
         return Stream::Null;
     }

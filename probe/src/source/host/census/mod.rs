@@ -3,14 +3,14 @@
 //! Owns the walk, and that it ends: reading the memory or the files of a process may block for ever (a dead file server, a
 //! process that holds its own lock while it sleeps), so that is done by a thread that can be left behind. Must not judge.
 
-mod checkout;
-mod descriptors;
+pub mod checkout;
+pub mod descriptors;
 mod details;
-mod ports;
-mod process;
-mod program;
+pub mod ports;
+pub mod process;
+pub mod program;
 mod root;
-mod surroundings;
+pub mod surroundings;
 
 use std::{
     fs,

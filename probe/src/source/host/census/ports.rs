@@ -47,7 +47,7 @@ impl Ports {
 }
 
 /// The inode and port of a line that is of a listening socket.
-fn parse(line: &str) -> Option<(u64, u16)> {
+pub fn parse(line: &str) -> Option<(u64, u16)> {
     let mut fields = line.split_ascii_whitespace();
     let port = fields.nth(1)?.rsplit_once(':')?.1;
     let state = fields.nth(1)?;

@@ -40,7 +40,8 @@ pub fn read(process: &Process, tick_ns: u64, seen_from: &Viewpoint) -> Option<Re
     Some(found)
 }
 
-fn of_stat(stat: &[u8], tick_ns: u64) -> Option<Resident> {
+/// What a stat file says.
+pub fn of_stat(stat: &[u8], tick_ns: u64) -> Option<Resident> {
     let number = |place| number_field(stat, place);
     let pid = |place| u32::try_from(number(place)?).ok();
     // Of processes whose group or session is led from outside of our PID namespace, the kernel says 0 or -1.
@@ -68,7 +69,8 @@ fn of_stat(stat: &[u8], tick_ns: u64) -> Option<Resident> {
     })
 }
 
-fn of_status(status: &[u8], found: &mut Resident) {
+/// What a status file says beside it.
+pub fn of_status(status: &[u8], found: &mut Resident) {
     // A name cannot pretend to be a line: the kernel escapes newlines in it.
     for line in status.split(|byte| *byte == b'\n') {
         let Some(place) = line.iter().position(|byte| *byte == b':') else { continue };

@@ -15,7 +15,7 @@ use procfs::process::Process;
 
 use super::root::Root;
 use crate::{
-    model::{AtPath, FileIdentity, LIBRARIES_MAX, Library, Program},
+    model::{AtPath, FileIdentity, LIBRARIES_MAX, Library, Program, USED_PATH_MAX},
     source::host::process_directory::part,
 };
 
@@ -31,7 +31,7 @@ const REMEMBERED_MAX: usize = 1 << 16;
 pub struct KnownLibraries(HashMap<Vec<u8>, Option<(u64, u64)>>);
 
 /// The executable of a process.
-pub fn program(process: &Process, root: Option<&Root>) -> Option<Program> {
+pub(super) fn program(process: &Process, root: Option<&Root>) -> Option<Program> {
     let link = process.exe().ok()?;
     let (path, is_deleted) = without_mark(link.as_os_str().as_bytes());
     let metadata = fs::metadata(format!("/proc/{}/exe", process.pid)).ok()?;
@@ -51,7 +51,7 @@ pub fn program(process: &Process, root: Option<&Root>) -> Option<Program> {
 }
 
 /// The libraries that are not the files at their paths any more.
-pub fn libraries(
+pub(super) fn libraries(
     process: &Process,
     root: Option<&Root>,
     executable: &[u8],
@@ -75,16 +75,16 @@ pub fn libraries(
 
 /// A mapping of a file that code is executed from.
 #[derive(Debug, PartialEq, Eq)]
-struct Mapping<'a> {
+pub struct Mapping<'a> {
     /// Major and minor number, in one.
     device: u64,
     inode: u64,
-    path: &'a [u8],
+    pub path: &'a [u8],
 }
 
 impl<'a> Mapping<'a> {
     /// A line such as `7f0-7f1 r-xp 00001000 fd:01 1234   /usr/lib/libc.so.6`.
-    fn parse(line: &'a [u8]) -> Option<Self> {
+    pub fn parse(line: &'a [u8]) -> Option<Self> {
         let path = &line[line.iter().position(|byte| *byte == b'/')?..];
         let fields: Vec<&[u8]> =
             line.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).take(5).collect();
@@ -93,7 +93,11 @@ impl<'a> Mapping<'a> {
         let (major, minor) = text(3)?.split_once(':')?;
         let device = u64::from_str_radix(major, 16).ok()? << 32 | u64::from_str_radix(minor, 16).ok()?;
         let inode = text(4)?.parse().ok()?;
-        (is_code && inode != 0 && is_library(path)).then_some(Self { device, inode, path })
+        (is_code && inode != 0 && path.len() <= USED_PATH_MAX && is_library(path)).then_some(Self {
+            device,
+            inode,
+            path,
+        })
     }
 
     fn at_path(&self, path: &[u8], is_deleted: bool, root: &Root, known: &mut KnownLibraries) -> AtPath {

@@ -29,7 +29,8 @@ pub fn read(process: &Process) -> Origin {
     parse(&part(process, "environ", ENVIRONMENT_MAX))
 }
 
-fn parse(environment: &[u8]) -> Origin {
+/// What an environ file says.
+pub fn parse(environment: &[u8]) -> Origin {
     let mut origin = Origin::default();
     for variable in environment.split(|byte| *byte == 0) {
         let Some(place) = variable.iter().position(|byte| *byte == b'=') else { continue };
