@@ -8,7 +8,9 @@ use std::io::Write;
 use probe::{
     analysis,
     engine::Engine,
-    model::{COMMAND_LINE_MAX, Input, NAME_MAX, Session, WAIT_CHANNEL_MAX, Workload},
+    model::{
+        COMMAND_LINE_MAX, Input, Invocation, NAME_MAX, Session, USED_PATH_MAX, WAIT_CHANNEL_MAX, Workload,
+    },
     recording::Reader,
     render::{
         event_text, json, report_text, stats_text,
@@ -17,6 +19,7 @@ use probe::{
     source::{
         bpf::{attach_btf::attach_types, btf::Types, decode, offsets},
         host::{
+            census,
             cgroup::{self, Viewpoint},
             evidence,
             fork_site::{mappings, perf_map::PerfMap, python_lines},
@@ -170,6 +173,7 @@ pub fn proc(bytes: &[u8]) {
         python_lines::of_3_10(bytes, 1, instruction);
         python_lines::of_3_11(bytes, 1, instruction.into());
     }
+    census(bytes);
     let _ = evidence::tgid_and_ns_pid(bytes);
     let _ = evidence::in_call(bytes);
     let _ = evidence::pipe_in(bytes);
@@ -184,6 +188,26 @@ pub fn proc(bytes: &[u8]) {
         assert!(unit.is_empty() || bytes.windows(unit.len()).any(|window| window == unit));
         if let Some(Workload::Unit(name)) = workload::workload(bytes, &seen_from) {
             assert_eq!(name.as_bytes(), unit, "one word on the unit");
+        }
+    }
+}
+
+/// What a census reads, and files that users write: the log and the index of a checkout.
+fn census(bytes: &[u8]) {
+    let mut resident = census::process::of_stat(bytes, u64::MAX).unwrap_or_default();
+    census::process::of_status(bytes, &mut resident);
+    let words = process_info::arguments(bytes);
+    let invocation = Invocation::parse(bytes, &words);
+    assert!(invocation.arguments.len() <= words.len());
+    let origin = census::surroundings::parse(bytes);
+    assert!(origin.variables.iter().all(|name| name.len() < 64));
+    let _ = census::descriptors::stream(bytes);
+    let _ = census::checkout::keeps(bytes, b"a\0");
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let _ = census::checkout::parse(line);
+        let _ = census::ports::parse(&String::from_utf8_lossy(line));
+        if let Some(mapping) = census::program::Mapping::parse(line) {
+            assert!(mapping.path.starts_with(b"/") && mapping.path.len() <= USED_PATH_MAX);
         }
     }
 }

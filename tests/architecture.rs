@@ -262,6 +262,22 @@ fn the_room_of_the_host_knows_no_programs() {
 }
 
 #[test]
+fn the_audit_needs_no_programs_and_touches_no_process() {
+    let mut files = 0;
+    for (path, text) in all() {
+        let name = path.to_string_lossy();
+        let Some((_, name)) = name.split_once("/probe/src/") else { continue };
+        if name.contains("audit") || name.contains("/census") {
+            files += 1;
+            for word in ["bpf::", "intervention", "signal::"] {
+                assert!(!code(&text).any(|line| line.contains(word)), "{name}: {word}");
+            }
+        }
+    }
+    assert!(files > 20, "the files of the audit were not found");
+}
+
+#[test]
 fn only_the_rooms_that_need_them_know_unwinding_formats_of_profiles_and_passwords() {
     for (path, text) in all() {
         let Some(module) = module(&path) else { continue };

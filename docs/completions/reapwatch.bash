@@ -19,6 +19,9 @@ _reapwatch() {
             reapwatch,agent)
                 cmd="reapwatch__subcmd__agent"
                 ;;
+            reapwatch,audit)
+                cmd="reapwatch__subcmd__audit"
+                ;;
             reapwatch,doctor)
                 cmd="reapwatch__subcmd__doctor"
                 ;;
@@ -51,6 +54,9 @@ _reapwatch() {
                 ;;
             reapwatch__subcmd__help,agent)
                 cmd="reapwatch__subcmd__help__subcmd__agent"
+                ;;
+            reapwatch__subcmd__help,audit)
+                cmd="reapwatch__subcmd__help__subcmd__audit"
                 ;;
             reapwatch__subcmd__help,doctor)
                 cmd="reapwatch__subcmd__help__subcmd__doctor"
@@ -89,7 +95,7 @@ _reapwatch() {
 
     case "${cmd}" in
         reapwatch)
-            opts="-h -V --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help --version run trace watch agent record replay doctor explain profile reap help"
+            opts="-h -V --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help --version run trace watch agent record replay doctor explain audit profile reap help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -180,6 +186,93 @@ _reapwatch() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --btf)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --hooks)
+                    COMPREPLY=($(compgen -W "auto fentry kprobe tracepoint" -- "${cur}"))
+                    return 0
+                    ;;
+                --ring-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-unreaped)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-parents)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reapwatch__subcmd__audit)
+            opts="-h --format --output --suppressions --gen-suppressions --since --error-exitcode --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --suppressions)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --error-exitcode)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --btf)
@@ -346,7 +439,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__help)
-            opts="run trace watch agent record replay doctor explain profile reap help"
+            opts="run trace watch agent record replay doctor explain audit profile reap help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -360,6 +453,20 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__help__subcmd__agent)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        reapwatch__subcmd__help__subcmd__audit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -49,6 +49,7 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "record" -d 'Wri
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "audit" -d 'List the processes that should not be there: zombies, orphans, duplicates, stale code'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -203,6 +204,24 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l max-pare
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l format -d 'Format of the findings' -r -f -a "text\t'Text for people'
+json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l output -d 'Write the findings to FILE, - for standard output [default: standard output]' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l suppressions -d 'Leave out findings that FILE (TOML) names, and say how many' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l since -d 'List only processes that started within this time before now, and say how many others there are' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l error-exitcode -d 'Exit with N (1 to 255) if anything is found that no suppression covers' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l gen-suppressions -d 'Write a file of suppressions for all that is found, instead of the findings'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l duration -d 'How long to watch [default: when the command ends or a signal interrupts]' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l pid -d 'Only the forks of this process; may be given several times [default: the whole host]' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l format -d 'What to write' -r -f -a "pprof\t'profile.proto, compressed: for `go tool pprof`, Pyroscope and others; has all four values'
@@ -244,14 +263,15 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l nudge -d 'S
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "agent" -d 'Watch the whole host all the time: metrics for Prometheus, alerts as JSON lines'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain profile reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "agent" -d 'Watch the whole host all the time: metrics for Prometheus, alerts as JSON lines'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "audit" -d 'List the processes that should not be there: zombies, orphans, duplicates, stale code'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -36,6 +36,7 @@ fn validate_all<'a>(schema: &str, values: impl IntoIterator<Item = &'a Value>) {
         "event" => include_str!("../../schemas/event.schema.json"),
         "doctor" => include_str!("../../schemas/doctor.schema.json"),
         "explain" => include_str!("../../schemas/explain.schema.json"),
+        "audit" => include_str!("../../schemas/audit.schema.json"),
         "alert" => include_str!("../../schemas/alert.schema.json"),
         "reap" => include_str!("../../schemas/reap.schema.json"),
         other => panic!("no schema {other}"),

@@ -32,6 +32,7 @@ const NEWCOMERS: &[&str] = &[
     "--lib",
     "--bins",
     "--test=architecture",
+    "--test=audit",
     "--test=corpus",
     "--test=errors",
     "--test=frozen_btf",

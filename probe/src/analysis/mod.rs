@@ -3,6 +3,7 @@
 //! Owns verdicts, causes, the headline, order and totals. Must not change the engine, read a clock, or know how a report is
 //! written.
 
+pub mod audit;
 mod cause;
 mod coverage;
 mod detail;

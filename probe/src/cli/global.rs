@@ -63,7 +63,7 @@ pub struct Global {
 
 /// Options without which `doctor` does the same.
 pub const MEANINGLESS_FOR_DOCTOR: &[&str] = &["stats", "log_programs"];
-/// A replay does not reach the kernel.
+/// A replay and an audit load no programs into the kernel.
 pub const MEANINGLESS_FOR_REPLAY: &[&str] =
     &["btf", "hooks", "ring_size", "max_unreaped", "max_parents", "stats", "log_programs"];
 

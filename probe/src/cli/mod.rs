@@ -4,6 +4,7 @@
 //! crate. `xtask` makes the man page and the shell completions from these definitions. What is refused here exits with 2.
 
 mod agent;
+mod audit;
 mod doctor;
 mod explain;
 mod global;
@@ -21,6 +22,7 @@ mod watch;
 mod tests;
 
 pub use agent::AgentArgs;
+pub use audit::AuditArgs;
 pub use doctor::DoctorArgs;
 pub use explain::ExplainArgs;
 pub use global::{DEFAULT_BTF, Global, HookChoice};
@@ -47,7 +49,8 @@ Exit codes:
   2  usage: unknown or invalid option, missing argument
   3  not permitted or not supported; the message says why and what to do
 'run' exits with the status of its command instead (128 + signal if it was
-killed by a signal). With --error-exitcode N, it exits with N if it finds a leak.
+killed by a signal). With --error-exitcode N, it exits with N if it finds a leak;
+'audit' does if it finds anything.
 
 Examples:
   reapwatch                            a live table of the host's parents
@@ -119,6 +122,17 @@ pub enum Command {
     /// it and explains that parent; of a process that only looks dead, what it waits for and what it still holds.
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),
+
+    /// List the processes that should not be there: zombies, orphans, duplicates, stale code
+    ///
+    /// Looks at all processes in /proc, at once and without eBPF. Zombies are listed with the parent that has to reap them;
+    /// processes that run on though what started them has ended; services that were started by hand beside the managed ones;
+    /// processes whose code on disk is another by now; tests that never ended; processes that no signal reaches. Each comes
+    /// with what it rests on, how sure it is, and the command that helps. Nothing is touched. Only where something was found,
+    /// it looks again two seconds later (five, where a parent reaps late or a process sleeps uninterruptibly) and drops what is over by
+    /// then. Works for every user, and says what it then cannot see; root sees all.
+    #[command(after_help = audit::EXAMPLES, args = unlisted(MEANINGLESS_FOR_REPLAY))]
+    Audit(AuditArgs),
 
     /// Find out where programs fork, and what becomes of the children of each place
     ///

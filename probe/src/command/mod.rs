@@ -3,6 +3,7 @@
 //! Must not know an option of any command.
 
 mod agent;
+mod audit;
 mod child;
 mod doctor;
 mod explain;
@@ -106,6 +107,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
             Some(recording) => profile::recorded(recording, &args),
             None => block_on(async |signals| profile::live(global, args, signals).await),
         },
+        Some(Command::Audit(args)) => audit::audit(&args),
         Some(Command::Reap(args)) => reap::reap(args),
     }
 }

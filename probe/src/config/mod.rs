@@ -1,11 +1,12 @@
 //! The configuration of the agent: a TOML file in which every key is optional, and what the command line and the environment
-//! put in the place of its keys.
+//! put in the place of its keys. `suppressions` is another file, of `audit`.
 //!
 //! Owns names, defaults and limits of all keys (docs/agent.md describes them), and how a fault is told: by file, line, key and
 //! what is allowed. Must not know what is done with a value.
 
 mod error;
 mod receivers;
+pub mod suppressions;
 mod value;
 
 #[cfg(test)]
@@ -31,6 +32,16 @@ use crate::{
 const FILE_MAX: u64 = 1 << 20;
 /// Most silences.
 const SILENCES_MAX: usize = 1_024;
+
+/// The text of a file, if it is no longer than is read.
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |why: String| ConfigError::unreadable(path, why);
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > FILE_MAX {
+        return Err(unreadable(format!("it is larger than {FILE_MAX} bytes")));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+}
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -223,13 +234,7 @@ impl Config {
     }
 
     fn read(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |why: String| ConfigError::unreadable(path, why);
-        let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if size > FILE_MAX {
-            return Err(unreadable(format!("it is larger than {FILE_MAX} bytes")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        Self::parse(&text).map_err(|error| error.in_file(path))
+        Self::parse(&read_text(path)?).map_err(|error| error.in_file(path))
     }
 
     fn parse(text: &str) -> Result<Self, ConfigError> {

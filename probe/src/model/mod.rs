@@ -3,6 +3,7 @@
 //! Owns what an [`Input`] can say. Must not know where inputs come from, nor what is made of them.
 //! Deliberately not `Serialize`: the recording (`recording`) and the report (`report`) have forms of their own.
 
+mod census;
 mod condition;
 mod counters;
 mod evidence;
@@ -10,6 +11,7 @@ mod fork_site;
 mod group;
 mod identity;
 mod input;
+mod invocation;
 mod kill;
 mod lifecycle;
 mod losses;
@@ -23,6 +25,10 @@ mod workload;
 
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
+pub use census::{
+    AtPath, Census, Checkout, Details, FileIdentity, LIBRARIES_MAX, Library, MOVES_MAX, Move, MovedBy,
+    Origin, Program, RESIDENTS_MAX, Resident, Script, Stream, USED_PATH_MAX, Unseen, WRITES_MAX,
+};
 pub use condition::Condition;
 pub use counters::{
     CgroupWorkload, Counters, DeadChild, Distribution, FinishedInCgroup, FinishedParents, WaitCalls,
@@ -35,6 +41,7 @@ pub use fork_site::{Depth, FRAMES_MAX, Frame, FrameKind, NAME_MAX, SITES_MAX, Si
 pub use group::Group;
 pub use identity::{Comm, Identity, Task};
 pub use input::Input;
+pub use invocation::{Code, Invocation, Language, base_name};
 pub use kill::{Kill, Killer, SIGNAL_MAX};
 pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;

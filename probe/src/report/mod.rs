@@ -8,6 +8,7 @@
 #![deny(missing_docs, reason = "users and scripts depend on every field")]
 
 pub mod alert;
+pub mod audit;
 mod command_lines;
 pub mod detail;
 pub mod doctor;

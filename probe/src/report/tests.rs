@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     CauseKind, EventKind, Precision, WorkloadKind,
+    audit::{Confidence, GhostKind},
     doctor::{HookStage, Rung},
 };
 
@@ -43,6 +44,12 @@ fn a_kind_has_the_same_name_in_text_and_in_json() {
     }
     for rung in [Rung::Fentry, Rung::Kprobe, Rung::Tracepoint, Rung::None] {
         is_called(rung, rung.name());
+    }
+    for kind in GhostKind::ALL {
+        is_called(kind, kind.name());
+    }
+    for confidence in [Confidence::Certain, Confidence::Likely, Confidence::Possible] {
+        is_called(confidence, confidence.name());
     }
     for kind in [
         CauseKind::ChildrenInheritedThroughExec,

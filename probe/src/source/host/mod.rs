@@ -2,6 +2,7 @@
 //!
 //! Must not know eBPF: `bpf` may ask this room, not the other way round.
 
+pub mod census;
 pub mod cgroup;
 pub mod cgroup_mounts;
 pub mod cgroup_tree;

@@ -35,12 +35,7 @@ pub struct Reader {
 impl Reader {
     /// Learns what this host's /proc counts in, and where its cgroup paths begin.
     pub fn open() -> Self {
-        let seen_from = if namespace::is_initial("cgroup").unwrap_or(false) {
-            Viewpoint::Root
-        } else {
-            Viewpoint::Below { init: bounded(Path::new("/proc/1/cgroup"), CGROUP_MAX) }
-        };
-        Self { directories: Directories::learn(), seen_from }
+        Self { directories: Directories::learn(), seen_from: seen_from() }
     }
 
     /// What this process runs and is part of; `None` where it has gone, or is hidden.
@@ -62,6 +57,14 @@ impl Reader {
         let executable = self.directories.open(task).and_then(|process| process.exe().ok());
         executable.is_some_and(|path| path.to_string_lossy().contains("python"))
     }
+}
+
+/// Where the paths of cgroup files begin on this host.
+pub fn seen_from() -> Viewpoint {
+    if namespace::is_initial("cgroup").unwrap_or(false) {
+        return Viewpoint::Root;
+    }
+    Viewpoint::Below { init: bounded(Path::new("/proc/1/cgroup"), CGROUP_MAX) }
 }
 
 /// The path of a program, or as `ps` has it the name in brackets: of a kernel thread, or where the path is hidden from us.

@@ -1,0 +1,48 @@
+//! Arguments of `audit`.
+//!
+//! Must not know what the command does with them.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueHint};
+
+use super::value::{Format, duration};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  sudo reapwatch audit
+  sudo reapwatch audit --since 7d --error-exitcode 9   # for cron, once a week
+  sudo reapwatch audit --gen-suppressions --output known.toml
+  sudo reapwatch audit --suppressions known.toml --format json
+
+The keys of a file of suppressions are described in docs/audit.md.";
+
+#[derive(Clone, Debug, Args)]
+pub struct AuditArgs {
+    /// Format of the findings
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// Write the findings to FILE, - for standard output [default: standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Leave out findings that FILE (TOML) names, and say how many
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub suppressions: Option<PathBuf>,
+
+    /// Write a file of suppressions for all that is found, instead of the findings
+    #[arg(long, conflicts_with = "format")]
+    pub gen_suppressions: bool,
+
+    /// List only processes that started within this time before now, and say how many others there are
+    ///
+    /// Of zombies, those of which the youngest started within it. With the time between two runs, a timer lists each ghost
+    /// once.
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub since: Option<Duration>,
+
+    /// Exit with N (1 to 255) if anything is found that no suppression covers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub error_exitcode: Option<u8>,
+}
