@@ -11,12 +11,11 @@ mod chosen;
 mod flagged;
 mod group;
 mod pace;
-mod pattern;
 mod tallied;
 mod workloads;
 
+pub use crate::analysis::Pattern;
 pub use alerts::{Rules, Silence};
-pub use pattern::Pattern;
 
 use alerts::Alerts;
 use workloads::Workloads;

@@ -4,6 +4,7 @@
 //! written.
 
 mod cause;
+pub mod check;
 mod coverage;
 pub mod explain;
 mod finding;
@@ -12,6 +13,7 @@ mod line;
 mod listed;
 mod looking_dead;
 mod note;
+mod pattern;
 pub mod profile;
 mod sentence;
 pub mod time;
@@ -23,6 +25,7 @@ mod workload;
 mod tests;
 
 pub use line::event_line;
+pub use pattern::Pattern;
 pub use workload::workload;
 
 use std::borrow::Cow;
@@ -81,6 +84,8 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
         parents,
         left_running: if view.root().is_some() { left_running(view) } else { Vec::new() },
         look_dead: looking_dead::looking_dead(view, session),
+        suppressions: Vec::new(),
+        check: None,
         tracer: tracer(view.tracer_stats()),
     };
     report.headline = sentence::headline(&report);
@@ -187,6 +192,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
             .waits
             .map_or(Waits::default(), |waits| Waits { any: waits.any, specific: waits.specific }),
         verdict,
+        suppressed_by: None,
         causes: if verdict >= Verdict::Held {
             cause::causes(known, &unreaped, (began_ns, end_ns))
         } else {
@@ -243,7 +249,11 @@ fn left_running(view: &View<'_>) -> Vec<LeftRunning> {
                 ns_pid: ns_pid(&process.task),
                 comm: process.task.comm.text().into_owned(),
                 command_line: command_line(&info),
+                executable: text(&info.executable).into_owned(),
+                start_boottime_ns: process.task.identity.start_boottime_ns,
                 spawned_by: owned(&spawned_by),
+                suppressed_by: None,
+                ended: None,
             };
             (process.task.identity, entry)
         })

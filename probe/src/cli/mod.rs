@@ -4,6 +4,7 @@
 //! crate. `xtask` makes the man page and the shell completions from these definitions. What is refused here exits with 2.
 
 mod agent;
+mod check;
 mod doctor;
 mod explain;
 mod global;
@@ -20,6 +21,7 @@ mod watch;
 mod tests;
 
 pub use agent::AgentArgs;
+pub use check::{CheckArgs, LeftRunning};
 pub use doctor::DoctorArgs;
 pub use explain::ExplainArgs;
 pub use global::{DEFAULT_BTF, Global, HookChoice};
@@ -32,6 +34,8 @@ pub use trace::TraceArgs;
 pub use value::{Format, Grace, LinesTo, Listen, duration, interval, nanoseconds};
 pub use watch::WatchArgs;
 
+use std::path::Path;
+
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use global::{MEANINGLESS_FOR_DOCTOR, MEANINGLESS_FOR_REPLAY, unlisted};
@@ -43,7 +47,7 @@ Exit codes:
   2  usage: unknown or invalid option, missing argument
   3  not permitted or not supported; the message says why and what to do
 'run' exits with the status of its command instead (128 + signal if it was
-killed by a signal). With --error-exitcode N, it exits with N if it finds a leak.
+killed by a signal). With --error-exitcode N, it exits with N if the check fails.
 
 Examples:
   reapwatch doctor                     what works on this host, what does not, why
@@ -138,25 +142,50 @@ impl Cli {
 
     /// One file cannot serve two purposes. Two names of one file are found when the files are opened.
     fn checked(self) -> Result<Self, clap::Error> {
-        let named = match &self.command {
-            Some(Command::Run(args)) => [("--output", &args.output), ("--record", &args.record)]
-                .map(|(name, path)| (name, path.as_deref())),
-            Some(Command::Watch(args)) => [("--output", &args.output), ("--record", &args.record)]
-                .map(|(name, path)| (name, path.as_deref())),
-            Some(Command::Profile(args)) => [("--output", &args.output), ("--record", &args.record)]
-                .map(|(name, path)| (name, path.as_deref())),
-            Some(Command::Replay(args)) => {
-                [("the recording", Some(args.file.as_path())), ("--output", args.output.as_deref())]
-            }
-            _ => return Ok(self),
-        };
-        let [(one, Some(path)), (other, Some(same))] = named else { return Ok(self) };
-        // /dev/null may be given twice.
-        if path != same || path == std::path::Path::new("/dev/null") {
-            return Ok(self);
+        fn of_check(args: &CheckArgs) -> [(&'static str, Option<&Path>); 3] {
+            [
+                ("--junit", args.junit.as_deref()),
+                ("--gen-suppressions", args.gen_suppressions.as_deref()),
+                ("--suppressions", args.suppressions.as_deref()),
+            ]
         }
-        let message = format!("{one} and {other} are the same file: {}", path.display());
-        Err(Self::command().error(ErrorKind::ArgumentConflict, message))
+        let mut named: Vec<(&str, Option<&Path>)> = Vec::new();
+        match &self.command {
+            Some(Command::Run(args)) => {
+                named.extend([("--output", args.output.as_deref()), ("--record", args.record.as_deref())]);
+                named.extend(of_check(&args.check));
+            }
+            Some(Command::Watch(args)) => {
+                named.extend([("--output", args.output.as_deref()), ("--record", args.record.as_deref())]);
+            }
+            Some(Command::Profile(args)) => {
+                named.extend([("--output", args.output.as_deref()), ("--record", args.record.as_deref())]);
+            }
+            Some(Command::Replay(args)) => {
+                if args.check.left_running == LeftRunning::Kill {
+                    let message =
+                        "--left-running kill: a recording has nobody to end; use 'fail' or 'ignore'";
+                    return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+                }
+                named.extend([
+                    ("the recording", Some(args.file.as_path())),
+                    ("--output", args.output.as_deref()),
+                ]);
+                named.extend(of_check(&args.check));
+            }
+            _ => {}
+        }
+        for (place, (one, path)) in named.iter().enumerate() {
+            let same = named[..place].iter().find(|(_, other)| path.is_some() && other == path);
+            // /dev/null may be given twice.
+            if let (Some(path), Some((other, _))) = (path, same)
+                && *path != Path::new("/dev/null")
+            {
+                let message = format!("{other} and {one} are the same file: {}", path.display());
+                return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+            }
+        }
+        Ok(self)
     }
 
     /// What plain `reapwatch` prints, uncoloured, with its newline.

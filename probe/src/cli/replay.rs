@@ -6,7 +6,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::value::{Format, duration};
+use super::{
+    check::CheckArgs,
+    value::{Format, duration},
+};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -46,4 +49,7 @@ pub struct ReplayArgs {
     /// Judge by this grace [default: the grace it was recorded with]
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub grace: Option<Duration>,
+
+    #[command(flatten)]
+    pub check: CheckArgs,
 }

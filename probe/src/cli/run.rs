@@ -2,18 +2,23 @@
 //!
 //! Must not know what the command does with them.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueHint};
 
-use super::value::{Format, Grace};
+use super::{
+    check::CheckArgs,
+    value::{Format, Grace, duration},
+};
 
 pub const EXAMPLES: &str = "\
 Examples:
   reapwatch run -- python3 worker_manager.py
   reapwatch run --stacks -- ./agent            # and which line forks
   reapwatch run --format json --output report.json -- ./supervisor --fast
-  reapwatch run --error-exitcode 99 --grace 2s -- make test    # a check for CI";
+  reapwatch run --error-exitcode 99 --grace 2s -- make test    # a check for CI
+  reapwatch run --error-exitcode 99 --left-running fail --suppressions leaks.toml --junit reap.xml -- pytest
+  reapwatch run --gen-suppressions=leaks.toml -- make test";
 
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
@@ -28,14 +33,12 @@ pub struct RunArgs {
     #[command(flatten)]
     pub grace: Grace,
 
-    /// Exit with N (1 to 255) if the report finds a leak
-    ///
-    /// A leak is a parent whose verdict is 'leaking' or 'never_reaps': it left a dead child unreaped for longer than the
-    /// grace, whether the parent is still alive or has died. In JSON: "finding": "leak". These do not cause exit N: late
-    /// reaps, zombies that a tracer holds, processes left running, and 'undecided' parents, such as one that died just
-    /// after its child.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
-    pub error_exitcode: Option<u8>,
+    #[command(flatten)]
+    pub check: CheckArgs,
+
+    /// With --left-running kill: how long a process may take to end after SIGTERM
+    #[arg(long, value_name = "DUR", value_parser = duration, default_value = "5s")]
+    pub kill_after: Duration,
 
     /// Also write a recording to FILE, for 'replay'
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

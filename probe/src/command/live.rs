@@ -37,6 +37,7 @@ pub struct Attached {
     session: Session,
     recording: Option<Recording>,
     stats: bool,
+    may_kill: bool,
 }
 
 /// What the command does with the observations.
@@ -99,16 +100,21 @@ pub fn attach(
     let first = kernel.snapshot(0)?;
     let session = Session { anchor: clock::anchor(), hooks: kernel.hooks(), grace_ns: nanoseconds(grace) };
     let recording = recording.map(|recording| recording.begin(&session)).transpose()?;
-    Ok(Attached { kernel, first, wakeups, session, recording, stats: global.stats })
+    Ok(Attached { kernel, first, wakeups, session, recording, stats: global.stats, may_kill: false })
 }
 
 impl Attached {
+    /// It will end processes, also those of other users: the privilege for that is kept.
+    pub fn that_may_kill(self, may_kill: bool) -> Self {
+        Self { may_kill, ..self }
+    }
+
     /// Opens the window. Everything is open and the command has started, so only the privileges to read are needed from
     /// now on. No thread exists yet that would keep more. `root`: the command whose tree is watched.
     pub fn open(self, root: Option<Identity>, used_for: Use) -> Watching {
-        let Self { kernel, first, wakeups, session, recording, stats } = self;
+        let Self { kernel, first, wakeups, session, recording, stats, may_kill } = self;
         let recording = recording.map(Recording::take_name);
-        if let Err(error) = privileges::drop_to_reading() {
+        if let Err(error) = privileges::drop_to_reading(may_kill) {
             tracing::warn!(%error, "more privileges are kept than needed");
         }
         // The kernel's types and the code that reads them took room while the programs were loaded.

@@ -3,10 +3,12 @@
 //! Must not know an option of any command.
 
 mod agent;
+mod check;
 mod child;
 mod doctor;
 mod explain;
 mod file;
+mod left_running;
 mod lines;
 mod live;
 mod output;

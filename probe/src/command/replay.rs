@@ -6,6 +6,7 @@ use std::{fs::File, io::Read, path::Path};
 
 use super::{
     Failure,
+    check::{self, Check},
     file::Name,
     lines::Lines,
     output::{self, Target},
@@ -26,6 +27,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let file = File::open(&args.file).map_err(|error| unreadable(&args.file, &RecordingError::Io(error)))?;
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
     target.is_not(&args.file)?;
+    let check = Check::open(&args.check, &target)?;
     let reader = Reader::open(file).map_err(|error| unreadable(&args.file, &error))?;
     let mut session = reader.session().clone();
     if let Some(grace) = args.grace {
@@ -54,7 +56,14 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
                 )));
             }
         }
-        View::Report(target) => target.write(&analysis::report(&engine.view(), &session), args.format)?,
+        View::Report(target) => {
+            let mut report = analysis::report(&engine.view(), &session);
+            check.suppress(&mut report);
+            check.conclude(&mut report);
+            target.write(&report, args.format)?;
+            check.publish(&report, &args.file.display().to_string())?;
+            return Ok(check::exit_code(&report).unwrap_or(0));
+        }
     }
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! `run` and `record`: a command and everything descended from it.
 //!
-//! Must not judge: `--error-exitcode` goes by the report's finding.
+//! Must not judge: `--error-exitcode` goes by what the report says of the check.
 
 use std::{
     ffi::OsString,
@@ -9,24 +9,30 @@ use std::{
 
 use super::{
     Failure,
+    check::{self, Check},
     child::{self, Child, Ended},
+    left_running,
     live::{self, Attached, Use, Watched, for_a_while, time_up},
     output::{self, RecordingTarget, Target},
     signals::{First, Signals, WINDOW_CLOSES_WITHIN},
 };
 use crate::{
+    analysis::check::LeftRunningRule,
     cli::{Global, RecordArgs, RunArgs},
-    report::Finding,
     source::bpf::options::{ForkStacks, Kills, Subscription},
 };
 
 /// `reapwatch run`.
 pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8, Failure> {
     let target = Target::open(args.output.as_deref(), Target::StandardError)?;
+    let check = Check::open(&args.check, &target)?;
     let recording = target.and_recording(args.record.as_deref())?;
-    let fork_stacks = if args.stacks { ForkStacks::OfAll } else { ForkStacks::OfTargets };
+    let is_of_all = args.stacks || check.wants_fork_sites();
+    let fork_stacks = if is_of_all { ForkStacks::OfAll } else { ForkStacks::OfTargets };
     let subscription = Subscription::tree().with(fork_stacks).with_kills(Kills::OfAll);
-    let mut attached = live::attach(global, subscription, args.grace.grace, recording)?;
+    let may_kill = check.left_running == LeftRunningRule::Kill;
+    let attached = live::attach(global, subscription, args.grace.grace, recording)?;
+    let mut attached = attached.that_may_kill(may_kill);
     let (mut child, root) = match child::start(&args.command, &signals, &mut attached)? {
         child::Started::Child(child, root) => (child, root),
         child::Started::NotBecauseOf(first) => return Ok(not_started(first)),
@@ -34,7 +40,12 @@ pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8,
     let watching = attached.open(Some(root), Use::Report);
     let watched = watching.quietly_until(ends(&child, &signals), args.progress).await;
     let watched = watched.inspect_err(|_| child.is_left_running())?;
-    let report = watched.report();
+    let mut report = watched.report();
+    check.suppress(&mut report);
+    if may_kill {
+        left_running::end(&mut report, args.kill_after);
+    }
+    check.conclude(&mut report);
     let on_stderr = matches!(target, Target::StandardError);
     target.write(&report, args.format)?;
     let ended = watched.finish_with(&report.tracer);
@@ -42,8 +53,10 @@ pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8,
     if !on_stderr {
         child.is_left_running();
     }
-    match (ended?, args.error_exitcode) {
-        (_, Some(code)) if report.finding == Finding::Leak => Ok(code),
+    let ended = ended?;
+    check.publish(&report, &child.name)?;
+    match (ended, check::exit_code(&report)) {
+        (_, Some(code)) => Ok(code),
         (Ended::ByItself, _) => child.exit_code(),
         (Ended::Interrupted(first), _) => Ok(first.exit_code()),
     }

@@ -1,10 +1,11 @@
-//! The configuration of the agent: a TOML file in which every key is optional, and what the command line and the environment
-//! put in the place of its keys.
+//! The files that a user writes: the suppressions of a check (`suppressions`), and, here, the configuration of the agent. That is
+//! a TOML file in which every key is optional, and what the command line and the environment put in the place of its keys.
 //!
 //! Owns names, defaults and limits of all keys (docs/agent.md describes them), and how a fault is told: by file, line, key and
 //! what is allowed. Must not know what is done with a value.
 
 mod error;
+pub mod suppressions;
 mod value;
 
 #[cfg(test)]

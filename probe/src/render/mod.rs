@@ -7,13 +7,16 @@ pub mod event_text;
 pub mod explain_text;
 pub mod folded;
 mod fork_site_text;
+pub mod github;
 pub mod json;
+pub mod junit;
 pub mod metrics_text;
 pub mod pprof;
 pub mod reap_text;
 pub mod report_text;
 pub mod stats_text;
 pub mod status_line;
+pub mod suppressions;
 pub mod terminal;
 
 #[cfg(test)]

@@ -4,6 +4,23 @@
 
 use serde::Serialize;
 
+/// Libraries through which programs fork: what called them is of more interest.
+const RUNTIME_MODULES: &[&str] = &["libc.", "libc-", "libpthread", "ld-musl", "ld-linux"];
+/// Functions of runtimes that are part of the program's own file.
+const RUNTIME_FUNCTIONS: &[&str] = &[
+    "std::",
+    "core::",
+    "alloc::",
+    "<std::",
+    "syscall.",
+    "os.",
+    "os/exec.",
+    "fork",
+    "vfork",
+    "__libc_fork",
+    "_Fork",
+];
+
 /// The fork site of a parent that left the most children behind or, where none did, that forked the most.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ForkSite {
@@ -21,6 +38,33 @@ pub struct ForkSite {
     pub depth: SiteDepth,
     /// The functions that ran, the innermost first.
     pub frames: Vec<SiteFrame>,
+}
+
+impl ForkSite {
+    /// The functions of the program, without those of the runtime: the interpreted ones where there are any; else those above
+    /// the runtime; else all.
+    pub fn program_frames(&self) -> Vec<&SiteFrame> {
+        let is_python = |frame: &&SiteFrame| frame.kind == SiteFrameKind::Python;
+        let python: Vec<&SiteFrame> = self.frames.iter().filter(is_python).collect();
+        if !python.is_empty() {
+            return python;
+        }
+        let above = self.frames.iter().position(|frame| !frame.is_runtime()).unwrap_or(0);
+        let mut frames = &self.frames[above..];
+        // What calls main.
+        while let [rest @ .., last] = frames
+            && !rest.is_empty()
+            && (last.is_runtime() || last.function.as_deref() == Some("_start"))
+        {
+            frames = rest;
+        }
+        frames.iter().collect()
+    }
+
+    /// The file and line that forks: of the innermost function of the program that has both.
+    pub fn place(&self) -> Option<(&str, u32)> {
+        self.program_frames().iter().find_map(|frame| Some((frame.file.as_deref()?, frame.line?)))
+    }
 }
 
 /// A function that ran, and where in it.
@@ -43,6 +87,18 @@ pub struct SiteFrame {
     pub address: Option<String>,
     /// Who runs it.
     pub kind: SiteFrameKind,
+}
+
+impl SiteFrame {
+    fn is_runtime(&self) -> bool {
+        let module = self.module.as_deref().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
+        let function = self.function.as_deref().unwrap_or_default();
+        RUNTIME_MODULES.iter().any(|prefix| module.starts_with(prefix))
+            || RUNTIME_FUNCTIONS.iter().any(|prefix| match prefix.ends_with([':', '.']) {
+                true => function.starts_with(prefix),
+                false => function == *prefix,
+            })
+    }
 }
 
 /// Who runs a function.

@@ -59,6 +59,9 @@ pub struct Parent {
     pub waits: Waits,
     /// The verdict on it.
     pub verdict: Verdict,
+    /// The suppression that names it, so that it does not count for the finding; absent where none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed_by: Option<String>,
     /// Why, the strongest cause first; empty for a parent that is `healthy` or `undecided`.
     pub causes: Vec<Cause>,
     /// Where its children were forked: the site that left the most behind. Absent where no site is known: sites are
@@ -221,6 +224,25 @@ pub enum CauseKind {
     HeldByTracer,
     /// What was seen does not tell.
     Unknown,
+}
+
+impl Verdict {
+    /// Its name in text.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Undecided => "undecided",
+            Self::Held => "held",
+            Self::Slow => "slow",
+            Self::Leaking => "leaking",
+            Self::NeverReaps => "never reaps",
+        }
+    }
+
+    /// Whether it is a leak: what fails a check.
+    pub fn is_leak(self) -> bool {
+        matches!(self, Self::Leaking | Self::NeverReaps)
+    }
 }
 
 impl CauseKind {

@@ -10,9 +10,11 @@ use nix::sys::prctl;
 /// No Landlock: its ptrace rule would hide /proc/PID/exe of everybody else, which names the leaking program.
 const KEPT: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_SYS_PTRACE];
 
-/// Gives up every other capability, and the way back to any. Per thread: call it before others are started.
-pub fn drop_to_reading() -> Result<(), String> {
-    let kept = held_by_us().into_iter().filter(|one| KEPT.contains(one)).collect::<CapsHashSet>();
+/// Gives up every other capability, and the way back to any. Per thread: call it before others are started. `may_kill`: keeps
+/// what signals to processes of other users need.
+pub fn drop_to_reading(may_kill: bool) -> Result<(), String> {
+    let is_kept = |one: &Capability| KEPT.contains(one) || (may_kill && *one == Capability::CAP_KILL);
+    let kept = held_by_us().into_iter().filter(is_kept).collect::<CapsHashSet>();
     prctl::set_no_new_privs().map_err(|error| format!("cannot set no_new_privs: {error}"))?;
     let set = |which, capabilities: &CapsHashSet| {
         caps::set(None, which, capabilities).map_err(|error| format!("cannot drop capabilities: {error}"))
