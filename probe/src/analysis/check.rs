@@ -118,7 +118,9 @@ pub fn suggest(report: &Report) -> Vec<SuggestedRule> {
     let of_parents = report.unsuppressed().filter_map(|parent| {
         let site = parent.fork_site.as_ref();
         let function = site.and_then(|site| {
-            site.program_frames().iter().find_map(|frame| frame.function.as_deref().map(short))
+            let own = site.place(|_| false).and_then(|(frame, ..)| frame.function.as_deref());
+            let innermost = || site.program_frames().iter().find_map(|frame| frame.function.as_deref());
+            own.or_else(innermost).map(short)
         });
         Some(SuggestedRule {
             name: format!("{}: {}", short(called(&parent.comm)), parent.verdict.words()),

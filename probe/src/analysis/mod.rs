@@ -9,10 +9,12 @@ mod coverage;
 pub mod explain;
 mod finding;
 pub mod fork_site;
+pub mod history;
 mod line;
 mod listed;
 mod looking_dead;
 mod note;
+pub mod page;
 mod pattern;
 pub mod profile;
 mod sentence;
@@ -24,6 +26,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use history::History;
 pub use line::event_line;
 pub use pattern::Pattern;
 pub use workload::workload;

@@ -31,7 +31,7 @@ pub use record::RecordArgs;
 pub use replay::{ReplayArgs, ReplayView};
 pub use run::RunArgs;
 pub use trace::TraceArgs;
-pub use value::{Format, Grace, LinesTo, Listen, duration, interval, nanoseconds};
+pub use value::{Format, Grace, LinesTo, Listen, ReportFormat, duration, interval, nanoseconds};
 pub use watch::WatchArgs;
 
 use std::path::Path;
@@ -162,6 +162,11 @@ impl Cli {
                 named.extend([("--output", args.output.as_deref()), ("--record", args.record.as_deref())]);
             }
             Some(Command::Replay(args)) => {
+                if args.view == ReplayView::Trace && args.format == ReportFormat::Html {
+                    let message =
+                        "--format html: event lines are text or JSON; leave out --as trace for the page";
+                    return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+                }
                 if args.check.left_running == LeftRunning::Kill {
                     let message =
                         "--left-running kill: a recording has nobody to end; use 'fail' or 'ignore'";

@@ -8,13 +8,14 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::{
     check::CheckArgs,
-    value::{Format, duration},
+    value::{ReportFormat, duration},
 };
 
 pub const EXAMPLES: &str = "\
 Examples:
   reapwatch replay host.rec
   reapwatch replay host.rec --format json --output report.json
+  reapwatch replay host.rec --format html --output report.html    # a page to send
   reapwatch replay host.rec --as trace
   reapwatch replay host.rec --grace 30s    # the same events, judged with a longer grace";
 
@@ -34,8 +35,8 @@ pub struct ReplayArgs {
     pub file: PathBuf,
 
     /// Format of the output
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
 
     /// What to show
     // `as` is a keyword of Rust.

@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::{
     check::CheckArgs,
-    value::{Format, Grace, duration},
+    value::{Grace, ReportFormat, duration},
 };
 
 pub const EXAMPLES: &str = "\
@@ -18,13 +18,14 @@ Examples:
   reapwatch run --format json --output report.json -- ./supervisor --fast
   reapwatch run --error-exitcode 99 --grace 2s -- make test    # a check for CI
   reapwatch run --error-exitcode 99 --left-running fail --suppressions leaks.toml --junit reap.xml -- pytest
+  reapwatch run --format html --output report.html --record run.rec -- make test
   reapwatch run --gen-suppressions=leaks.toml -- make test";
 
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Format of the report
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
 
     /// Write the report to FILE, - for standard output [default: standard error]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

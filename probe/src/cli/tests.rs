@@ -67,7 +67,7 @@ fn run_keeps_the_command_whole() {
     for line in ["run --grace 250ms ls -la --format json", "run --grace 250ms -- ls -la --format json"] {
         let Some(Command::Run(args)) = parse(line).expect(line).command else { panic!("{line}") };
         assert_eq!(args.command, ["ls", "-la", "--format", "json"]);
-        assert_eq!(args.format, Format::Text);
+        assert_eq!(args.format, ReportFormat::Text);
         assert_eq!(args.grace.grace, Duration::from_millis(250));
     }
 }
@@ -128,6 +128,8 @@ fn a_check_is_consistent() {
     }
     let kill = parse("replay f.rec --left-running kill").expect("syntax").checked();
     assert!(kill.expect_err("nobody to end").to_string().contains("nobody to end"));
+    let page = parse("replay f.rec --as trace --format html").expect("syntax").checked();
+    assert!(page.expect_err("no page").to_string().contains("event lines"));
     let null = "run --junit /dev/null --output /dev/null ls";
     assert!(parse(null).expect("valid").checked().is_ok());
 }
@@ -138,7 +140,7 @@ fn replay_and_record() {
     else {
         panic!()
     };
-    assert_eq!((args.view, args.format, args.grace), (ReplayView::Trace, Format::Json, None));
+    assert_eq!((args.view, args.format, args.grace), (ReplayView::Trace, ReportFormat::Json, None));
     let Some(Command::Record(args)) = parse("record --output f.rec").expect("valid").command else {
         panic!()
     };

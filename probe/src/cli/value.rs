@@ -15,6 +15,17 @@ pub enum Format {
     Json,
 }
 
+/// Format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Text for people
+    Text,
+    /// JSON for programs: one object (see schemas/)
+    Json,
+    /// A page for a browser, which can be sent: it needs no network and no script
+    Html,
+}
+
 /// When a zombie counts against its parent.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Grace {

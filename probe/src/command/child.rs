@@ -39,7 +39,7 @@ const SPARE: usize = 4;
 /// A command that was started.
 pub struct Child {
     process: process::Child,
-    pub name: String,
+    name: String,
 }
 
 /// The outcome of starting a command.

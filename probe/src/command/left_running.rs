@@ -26,7 +26,11 @@ pub fn end(report: &mut Report, patience: Duration) {
     for (left, fate) in unsuppressed.zip(&ended.named) {
         left.ended = Some(published(*fate));
     }
-    report.left_running.extend(ended.newcomers.iter().map(|newcomer| listed(&directories, newcomer)));
+    for newcomer in &ended.newcomers {
+        let parent = report.left_running.iter().find(|left| left.pid == newcomer.parent);
+        let parent = parent.map_or(String::new(), |left| left.comm.clone());
+        report.left_running.push(listed(&directories, newcomer, parent));
+    }
     say(report, ended.left_out);
 }
 
@@ -46,7 +50,7 @@ fn published(fate: Fate) -> Ended {
     }
 }
 
-fn listed(directories: &Directories, newcomer: &Newcomer) -> LeftRunning {
+fn listed(directories: &Directories, newcomer: &Newcomer, parent: String) -> LeftRunning {
     LeftRunning {
         pid: newcomer.pid,
         ns_pid: None,
@@ -54,7 +58,7 @@ fn listed(directories: &Directories, newcomer: &Newcomer) -> LeftRunning {
         command_line: newcomer.command_line.clone(),
         executable: String::new(),
         start_boottime_ns: newcomer.start_ticks.saturating_mul(directories.tick_ns),
-        spawned_by: Named { pid: newcomer.parent, ns_pid: None, comm: "".into() },
+        spawned_by: Named { pid: newcomer.parent, ns_pid: None, comm: parent.into() },
         suppressed_by: None,
         ended: Some(published(newcomer.fate)),
     }

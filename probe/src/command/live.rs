@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::{
     Failure,
     output::{self, Recording, RecordingTarget},
+    page::Both,
     signals::{Signals, WINDOW_CLOSES_WITHIN},
     status_line::StatusLine,
 };
@@ -159,8 +160,18 @@ impl Watching {
         stop: impl Future<Output = (T, Option<Instant>)>,
         status_line: bool,
     ) -> Result<Watched<T>, Failure> {
+        self.noting_until(stop, status_line, &mut ()).await
+    }
+
+    /// The same, while `notes` are taken.
+    pub async fn noting_until<T>(
+        self,
+        stop: impl Future<Output = (T, Option<Instant>)>,
+        status_line: bool,
+        notes: &mut dyn Subscriber,
+    ) -> Result<Watched<T>, Failure> {
         let mut status_line = StatusLine::new(status_line);
-        let watched = self.until(stop, &mut status_line).await?;
+        let watched = self.until(stop, &mut Both(&mut status_line, notes)).await?;
         status_line.clear();
         Ok(watched)
     }

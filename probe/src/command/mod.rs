@@ -12,6 +12,7 @@ mod left_running;
 mod lines;
 mod live;
 mod output;
+mod page;
 mod profile;
 mod reap;
 mod replay;

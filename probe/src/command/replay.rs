@@ -10,11 +10,12 @@ use super::{
     file::Name,
     lines::Lines,
     output::{self, Target},
+    page::PageNotes,
     unreadable,
 };
 use crate::{
     analysis,
-    cli::{ReplayArgs, ReplayView, nanoseconds},
+    cli::{Format, ReplayArgs, ReplayView, ReportFormat, nanoseconds},
     engine::Engine,
     model::Session,
     pipeline::{Details, Pipeline, PipelineError, Subscriber},
@@ -36,16 +37,18 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let mut view = match args.view {
         ReplayView::Trace => {
             let (out, name) = target.begin()?;
-            View::Trace(Box::new(Lines::new(out, session.clone(), args.format, true)?), name)
+            View::Trace(Box::new(Lines::new(out, session.clone(), lines_format(args.format), true)?), name)
         }
-        ReplayView::Report => View::Report(target),
+        ReplayView::Report => {
+            let subject = format!("replay of {}", args.file.display());
+            View::Report(target, PageNotes::new(args.format, subject, Some(&args.file)))
+        }
     };
-    let lines: Option<&mut dyn Subscriber> = match &mut view {
-        View::Trace(lines, _) => Some(lines.as_mut()),
-        View::Report(_) => None,
+    let subscriber: &mut dyn Subscriber = match &mut view {
+        View::Trace(lines, _) => lines.as_mut(),
+        View::Report(_, notes) => notes,
     };
-    let mut subscribers: Vec<_> = lines.into_iter().collect();
-    let engine = whole(&args.file, reader, &session, &mut subscribers)?;
+    let engine = whole(&args.file, reader, &session, &mut [subscriber])?;
     match view {
         View::Trace(lines, name) => {
             lines.finish()?;
@@ -56,11 +59,12 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
                 )));
             }
         }
-        View::Report(target) => {
-            let mut report = analysis::report(&engine.view(), &session);
+        View::Report(target, notes) => {
+            let engine_view = engine.view();
+            let mut report = analysis::report(&engine_view, &session);
             check.suppress(&mut report);
             check.conclude(&mut report);
-            target.write(&report, args.format)?;
+            notes.write(target, (&engine_view, &session), &report, args.format)?;
             check.publish(&report, &args.file.display().to_string())?;
             return Ok(check::exit_code(&report).unwrap_or(0));
         }
@@ -96,8 +100,16 @@ pub fn whole<R: Read>(
     Ok(pipeline.into_engine())
 }
 
+/// The command line refuses lines as a page.
+fn lines_format(format: ReportFormat) -> Format {
+    match format {
+        ReportFormat::Json => Format::Json,
+        ReportFormat::Text | ReportFormat::Html => Format::Text,
+    }
+}
+
 /// What to make from the recording.
 enum View {
     Trace(Box<Lines>, Option<Name>),
-    Report(Target),
+    Report(Target, PageNotes),
 }

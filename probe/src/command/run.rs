@@ -14,6 +14,7 @@ use super::{
     left_running,
     live::{self, Attached, Use, Watched, for_a_while, time_up},
     output::{self, RecordingTarget, Target},
+    page::PageNotes,
     signals::{First, Signals, WINDOW_CLOSES_WITHIN},
 };
 use crate::{
@@ -38,7 +39,9 @@ pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8,
         child::Started::NotBecauseOf(first) => return Ok(not_started(first)),
     };
     let watching = attached.open(Some(root), Use::Report);
-    let watched = watching.quietly_until(ends(&child, &signals), args.progress).await;
+    let subject = words(&args.command);
+    let mut notes = PageNotes::new(args.format, subject.clone(), args.record.as_deref());
+    let watched = watching.noting_until(ends(&child, &signals), args.progress, &mut notes).await;
     let watched = watched.inspect_err(|_| child.is_left_running())?;
     let mut report = watched.report();
     check.suppress(&mut report);
@@ -47,14 +50,14 @@ pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8,
     }
     check.conclude(&mut report);
     let on_stderr = matches!(target, Target::StandardError);
-    target.write(&report, args.format)?;
+    notes.write(target, (&watched.view(), watched.session()), &report, args.format)?;
     let ended = watched.finish_with(&report.tracer);
     // On standard error, the report itself says what is left running.
     if !on_stderr {
         child.is_left_running();
     }
     let ended = ended?;
-    check.publish(&report, &child.name)?;
+    check.publish(&report, &subject)?;
     match (ended, check::exit_code(&report)) {
         (_, Some(code)) => Ok(code),
         (Ended::ByItself, _) => child.exit_code(),
@@ -123,6 +126,11 @@ async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
         Ended::Interrupted(first) => Some(first.deadline(WINDOW_CLOSES_WITHIN)),
     };
     (ended, close_by)
+}
+
+/// A command as text.
+fn words(command: &[OsString]) -> String {
+    command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 fn not_started(first: First) -> u8 {

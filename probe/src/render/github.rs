@@ -55,8 +55,9 @@ pub fn annotations(out: &mut impl Write, report: &Report, workspace: &str) -> io
 }
 
 fn annotation(out: &mut impl Write, level: &str, parent: &Parent, workspace: &str) -> io::Result<()> {
-    let place = parent.fork_site.as_ref().and_then(|site| site.place());
-    let place = place.map_or(String::new(), |(file, line)| {
+    let is_own = |file: &str| within(file, workspace) != file;
+    let place = parent.fork_site.as_ref().and_then(|site| site.place(is_own));
+    let place = place.map_or(String::new(), |(_, file, line)| {
         format!("file={},line={line},", property(within(file, workspace)))
     });
     let title = format!("reapwatch: {} {}", called(&parent.comm), parent.verdict.words());

@@ -141,7 +141,7 @@ fn explained(parent: &Parent) -> Vec<String> {
         text.extend(cause.evidence.iter().map(|evidence| format!("why: {evidence}")));
         text.push(format!("fix: {}", cause.fix));
     }
-    if let Some((file, line)) = parent.fork_site.as_ref().and_then(|site| site.place()) {
+    if let Some((_, file, line)) = parent.fork_site.as_ref().and_then(|site| site.place(|_| false)) {
         text.push(format!("at: {file}:{line}"));
     }
     text

@@ -1,4 +1,4 @@
-//! Turns reports into bytes, one file per form: a report, an event line, a doctor's report, the page of `explain`, what `reap` did or a page of metrics, for people, as JSON or for Prometheus.
+//! Turns reports into bytes, one file per form: a report, an event line, a doctor's report, the page of `explain`, what `reap` did or a page of metrics, for people, as JSON, as a page for a browser, for a CI or for Prometheus.
 //!
 //! Must not know the engine or where the bytes go, and must not judge: what a text says is in the report.
 
@@ -8,6 +8,7 @@ pub mod explain_text;
 pub mod folded;
 mod fork_site_text;
 pub mod github;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod metrics_text;

@@ -15,6 +15,7 @@ pub mod explain;
 mod fork_site;
 mod ledger;
 pub mod metrics;
+pub mod page;
 mod parent;
 pub mod profile;
 pub mod reap;
