@@ -67,6 +67,8 @@ fn lives(view: &View<'_>, history: &History) -> HashMap<Identity, (Life, Fate)> 
         let fate = match &process.state {
             State::Running => Fate::Running,
             State::Exited { .. } => Fate::Dead,
+            // The command itself: we reap it when the report is made.
+            State::Zombie { .. } if root == Some(process.task.identity) => Fate::Dead,
             State::Zombie { .. } => Fate::Zombie,
             State::Abandoned { .. } | State::TakenForReaped { .. } => Fate::Abandoned,
         };
@@ -104,7 +106,19 @@ fn timeline(
     lives: &HashMap<Identity, (Life, Fate)>,
     (began_ns, ended_ns): (u64, u64),
 ) -> Timeline {
-    let (step_ns, steps) = history.steps(began_ns, ended_ns);
+    let (step_ns, mut steps) = history.steps(began_ns, ended_ns);
+    // The command itself is kept until the report is made: that is our doing.
+    if let Some((root, _)) = view.root().and_then(|root| lives.get(&root))
+        && root.zombie_ns >= began_ns
+        && root.released_ns == 0
+        && root.zombie_ns != 0
+    {
+        let place = ((root.zombie_ns - began_ns) / step_ns) as usize;
+        if let Some(step) = steps.get_mut(place) {
+            step.died = step.died.saturating_sub(1);
+        }
+        steps.iter_mut().skip(place).for_each(|step| step.zombies = step.zombies.saturating_sub(1));
+    }
     let is_whole = matches!(view.begin().coverage, Coverage::EveryEvent);
     let mut waits: HashMap<Identity, Vec<(u64, u64)>> = HashMap::new();
     for (life, _) in lives.values().filter(|(life, _)| life.zombie_ns != 0) {
