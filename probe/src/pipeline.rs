@@ -87,6 +87,8 @@ pub struct Pipeline {
     /// When suspects are looked for again between two readings.
     next_look_ns: u64,
     is_closed: bool,
+    /// Every program that is started is looked up, for the label in its environment.
+    labels: bool,
 }
 
 impl Pipeline {
@@ -102,7 +104,13 @@ impl Pipeline {
             most: 0,
             next_look_ns: 0,
             is_closed: false,
+            labels: false,
         }
+    }
+
+    /// Has every program that is started looked up in /proc, for the label in its environment.
+    pub fn with_labels(self, labels: bool) -> Self {
+        Self { labels, ..self }
     }
 
     /// Whether parents are looked up in /proc while they live.
@@ -172,6 +180,9 @@ impl Pipeline {
             if self.details != Details::None {
                 bereaved.extend(parent_to_look_up(&input, &self.engine));
             }
+            if self.labels {
+                bereaved.extend(program_to_look_up(&input));
+            }
             self.order.push(time_ns, input);
         }
         // Soon: a parent may not live until the next reading of the counters.
@@ -203,6 +214,7 @@ impl Pipeline {
                 self.look_closer(source, complete_to_ns);
                 if self.details != Details::None {
                     source.describe(&self.engine.undescribed(0, LAST_LOOK_UPS_MAX));
+                    source.describe(&self.engine.running_in_tree(LOOK_UPS_MAX));
                 }
             }
             Moment::End => {
@@ -292,6 +304,12 @@ fn parent_to_look_up(input: &Input, engine: &Engine) -> Option<Task> {
     let Input::Lifecycle(event) = input else { return None };
     let Stage::Exit { parent, .. } = &event.stage else { return None };
     (parent.identity.tgid != 0 && engine.is_undescribed(parent.identity)).then_some(*parent)
+}
+
+/// Who has just begun to run a program.
+fn program_to_look_up(input: &Input) -> Option<Task> {
+    let Input::Lifecycle(event) = input else { return None };
+    matches!(event.stage, Stage::Exec { .. }).then_some(event.process)
 }
 
 #[cfg(test)]

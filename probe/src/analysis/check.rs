@@ -151,7 +151,7 @@ pub fn suggest(report: &Report) -> Vec<SuggestedRule> {
         let is_same =
             |one: &&SuggestedRule| SuggestedRule { name: new.name.clone(), ..(*one).clone() } == new;
         let alike: Vec<&SuggestedRule> = suggestions.iter().filter(same_name).collect();
-        if alike.iter().any(|one| is_same(one)) {
+        if alike.iter().any(is_same) {
             continue;
         }
         if !alike.is_empty() {

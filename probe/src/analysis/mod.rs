@@ -10,6 +10,7 @@ pub mod explain;
 mod finding;
 pub mod fork_site;
 pub mod history;
+mod label;
 mod line;
 mod listed;
 mod looking_dead;
@@ -87,6 +88,7 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
         parents,
         left_running: if view.root().is_some() { left_running(view) } else { Vec::new() },
         look_dead: looking_dead::looking_dead(view, session),
+        labels: label::labelled(view),
         suppressions: Vec::new(),
         check: None,
         tracer: tracer(view.tracer_stats()),
@@ -181,6 +183,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         command_line: command_line(&info),
         executable: text(&info.executable).into_owned(),
         unit: (!info.unit.is_empty()).then(|| text(&info.unit).into_owned()),
+        label: (!info.label.is_empty()).then(|| text(&info.label).into_owned()),
         alive: known.died_ns.is_none(),
         ledger: ledger(&known.ledger, known.zombies.len() as u64),
         held: unreaped.held,
@@ -254,6 +257,7 @@ fn left_running(view: &View<'_>) -> Vec<LeftRunning> {
                 command_line: command_line(&info),
                 executable: text(&info.executable).into_owned(),
                 start_boottime_ns: process.task.identity.start_boottime_ns,
+                label: (!info.label.is_empty()).then(|| text(&info.label).into_owned()),
                 spawned_by: owned(&spawned_by),
                 suppressed_by: None,
                 ended: None,

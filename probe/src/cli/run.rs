@@ -52,6 +52,13 @@ pub struct RunArgs {
     #[arg(long)]
     pub stacks: bool,
 
+    /// Look up the label of every program that is started: REAPWATCH_LABEL in its environment
+    ///
+    /// The report sums up by label what children were left. Without this option only the labels of parents and of what was left
+    /// running are known. A program that ends within a few ms may be gone before it can be looked up.
+    #[arg(long)]
+    pub labels: bool,
+
     /// Show progress on the terminal
     ///
     /// A line on standard error that is redrawn in place. Off by default, so that the command has the terminal to itself.

@@ -58,6 +58,7 @@ fn listed(directories: &Directories, newcomer: &Newcomer, parent: String) -> Lef
         command_line: newcomer.command_line.clone(),
         executable: String::new(),
         start_boottime_ns: newcomer.start_ticks.saturating_mul(directories.tick_ns),
+        label: None,
         spawned_by: Named { pid: newcomer.parent, ns_pid: None, comm: parent.into() },
         suppressed_by: None,
         ended: Some(published(newcomer.fate)),

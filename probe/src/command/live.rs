@@ -39,6 +39,7 @@ pub struct Attached {
     recording: Option<Recording>,
     stats: bool,
     may_kill: bool,
+    labels: bool,
 }
 
 /// What the command does with the observations.
@@ -101,7 +102,16 @@ pub fn attach(
     let first = kernel.snapshot(0)?;
     let session = Session { anchor: clock::anchor(), hooks: kernel.hooks(), grace_ns: nanoseconds(grace) };
     let recording = recording.map(|recording| recording.begin(&session)).transpose()?;
-    Ok(Attached { kernel, first, wakeups, session, recording, stats: global.stats, may_kill: false })
+    Ok(Attached {
+        kernel,
+        first,
+        wakeups,
+        session,
+        recording,
+        stats: global.stats,
+        may_kill: false,
+        labels: false,
+    })
 }
 
 impl Attached {
@@ -110,10 +120,15 @@ impl Attached {
         Self { may_kill, ..self }
     }
 
+    /// Every program that is started is looked up, for the label in its environment.
+    pub fn with_labels(self, labels: bool) -> Self {
+        Self { labels, ..self }
+    }
+
     /// Opens the window. Everything is open and the command has started, so only the privileges to read are needed from
     /// now on. No thread exists yet that would keep more. `root`: the command whose tree is watched.
     pub fn open(self, root: Option<Identity>, used_for: Use) -> Watching {
-        let Self { kernel, first, wakeups, session, recording, stats, may_kill } = self;
+        let Self { kernel, first, wakeups, session, recording, stats, may_kill, labels } = self;
         let recording = recording.map(Recording::take_name);
         if let Err(error) = privileges::drop_to_reading(may_kill) {
             tracing::warn!(%error, "more privileges are kept than needed");
@@ -126,7 +141,7 @@ impl Attached {
             Use::Workloads => Details::OfAll,
             Use::Lines { .. } => Details::None,
         };
-        let pipeline = Pipeline::new(&session, recording, details);
+        let pipeline = Pipeline::new(&session, recording, details).with_labels(labels);
         let pace = match used_for {
             Use::Lines { for_a_person: false } if !pipeline.wants_details() => Pace::Relaxed,
             Use::Report | Use::Workloads | Use::Lines { .. } => Pace::Prompt,

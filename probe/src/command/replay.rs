@@ -41,12 +41,12 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
         }
         ReplayView::Report => {
             let subject = format!("replay of {}", args.file.display());
-            View::Report(target, PageNotes::new(args.format, subject, Some(&args.file)))
+            View::Report(target, Box::new(PageNotes::new(args.format, subject, Some(&args.file))))
         }
     };
     let subscriber: &mut dyn Subscriber = match &mut view {
         View::Trace(lines, _) => lines.as_mut(),
-        View::Report(_, notes) => notes,
+        View::Report(_, notes) => notes.as_mut(),
     };
     let engine = whole(&args.file, reader, &session, &mut [subscriber])?;
     match view {
@@ -111,5 +111,5 @@ fn lines_format(format: ReportFormat) -> Format {
 /// What to make from the recording.
 enum View {
     Trace(Box<Lines>, Option<Name>),
-    Report(Target, PageNotes),
+    Report(Target, Box<PageNotes>),
 }

@@ -33,7 +33,7 @@ pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8,
     let subscription = Subscription::tree().with(fork_stacks).with_kills(Kills::OfAll);
     let may_kill = check.left_running == LeftRunningRule::Kill;
     let attached = live::attach(global, subscription, args.grace.grace, recording)?;
-    let mut attached = attached.that_may_kill(may_kill);
+    let mut attached = attached.that_may_kill(may_kill).with_labels(args.labels);
     let (mut child, root) = match child::start(&args.command, &signals, &mut attached)? {
         child::Started::Child(child, root) => (child, root),
         child::Started::NotBecauseOf(first) => return Ok(not_started(first)),

@@ -35,7 +35,7 @@ pub use input::Input;
 pub use kill::{Kill, Killer, SIGNAL_MAX};
 pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;
-pub use process_info::{COMMAND_LINE_MAX, Description, ProcessInfo};
+pub use process_info::{COMMAND_LINE_MAX, Description, LABEL_MAX, ProcessInfo, is_label};
 pub use session::{Begin, Coverage, DEFAULT_GRACE_NS, Hooks, Scope, Session, TimeAnchor};
 pub use signals::SignalMasks;
 pub use snapshot::{Snapshot, TaskEntry, TaskState};

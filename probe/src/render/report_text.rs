@@ -9,7 +9,7 @@ use super::{
     terminal::{View, cut, escape, left, right, wrap},
 };
 use crate::report::{
-    Finding, Parent, Report, Verdict,
+    Finding, Labelled, Parent, Report, Verdict,
     words::{self, called, count, duration, fitting, in_namespace},
 };
 
@@ -39,6 +39,7 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
     }
     left_running(out, report, view)?;
     looking_dead(out, report, view)?;
+    labels(out, report, view)?;
     suppressions(out, report, view)?;
     missing(out, report, view)?;
     writeln!(out)?;
@@ -239,6 +240,33 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
             in_namespace(entry.spawned_by.ns_pid)
         );
         writeln!(out, "{}", cut(&line, view.width))?;
+    }
+    if left.len() > ROWS_MAX {
+        writeln!(out, "  … and {} more", count((left.len() - ROWS_MAX) as u64))?;
+    }
+    Ok(())
+}
+
+/// What was left under which label. One that left nothing is no news.
+fn labels(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let left: Vec<&Labelled> = (report.labels.iter())
+        .filter(|group| group.unreaped + group.abandoned + group.left_running > 0)
+        .collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nBy label:")?;
+    for group in left.iter().take(ROWS_MAX) {
+        let parts: Vec<String> = [
+            (group.unreaped, "unreaped"),
+            (group.abandoned, "abandoned"),
+            (group.left_running, "left running"),
+        ]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{} {word}", count(number)))
+        .collect();
+        writeln!(out, "{}", cut(&format!("  {}: {}", escape(&group.label), parts.join(", ")), view.width))?;
     }
     if left.len() > ROWS_MAX {
         writeln!(out, "  … and {} more", count((left.len() - ROWS_MAX) as u64))?;

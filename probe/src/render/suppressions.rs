@@ -61,7 +61,7 @@ mod tests {
             function: Some("f\u{202e}".into()),
         };
         let mut out = Vec::new();
-        suppressions(&mut out, &[rule.clone()]).expect("a Vec takes everything");
+        suppressions(&mut out, std::slice::from_ref(&rule)).expect("a Vec takes everything");
         let text = String::from_utf8(out).expect("UTF-8");
         assert_eq!(
             text.lines().skip(2).collect::<Vec<_>>(),

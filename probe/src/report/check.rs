@@ -1,11 +1,26 @@
 //! What a report says as a check in CI: what was suppressed and by which rule, whether the check failed and why, and what
-//! became of the processes that `run --left-running kill` ended.
+//! became of the processes that `run --left-running kill` ended; and what was left under which label.
 //!
 //! Owns the names. Must not know how a rule is read, or how a process is ended.
 
 use serde::{Deserialize, Serialize};
 
 use super::{CauseKind, Verdict};
+
+/// What was left under one label: `REAPWATCH_LABEL` in the environment of a program when it was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Labelled {
+    /// The label.
+    pub label: String,
+    /// Parents that were started under it.
+    pub parents: u64,
+    /// Their zombies, and zombies of others that were started under it.
+    pub unreaped: u64,
+    /// The same of those that a parent left behind when it died.
+    pub abandoned: u64,
+    /// Processes that were left running and were started under it.
+    pub left_running: u64,
+}
 
 /// A suppression and what it suppressed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -28,7 +28,7 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Check, CheckFailure, Ended, SuggestedRule, Suppressible, Suppression};
+pub use check::{Check, CheckFailure, Ended, Labelled, SuggestedRule, Suppressible, Suppression};
 pub use event::{EventKind, EventLine, EventProcess, ExitDetail, Readiness, ReapHow};
 pub use fork_site::{ForkSite, SiteDepth, SiteFrame, SiteFrameKind};
 pub use ledger::{Ledger, Other, Settled, VerdictCounts};
@@ -91,6 +91,9 @@ pub struct Report {
     /// most 64.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub look_dead: Vec<LookingDead>,
+    /// What was left under which label, the most first, at most 1,024; absent where no label is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Labelled>,
     /// The suppressions that were given, in their order, each with what it suppressed: `0` everywhere where it was not used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suppressions: Vec<Suppression>,
@@ -260,6 +263,9 @@ pub struct LeftRunning {
     /// When it was born, in ns since boot: with the pid, its identity. JSON does not have it.
     #[serde(skip)]
     pub start_boottime_ns: u64,
+    /// The label that it was started under; absent where it has none, or that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// The parent it was born to.
     pub spawned_by: Named<'static>,
     /// The suppression that names it; absent where none does.

@@ -31,6 +31,10 @@ pub struct Parent {
     /// manager or container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// The label that it was started under: `REAPWATCH_LABEL` in its environment; absent where it has none, or was gone before it
+    /// could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Whether it was alive when the window ended.
     pub alive: bool,
     /// What became of its children.

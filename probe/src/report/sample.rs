@@ -15,6 +15,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
         command_line: vec!["python3".into(), "worker_manager.py".into()],
         executable: "/usr/bin/python3".into(),
         unit: Some("worker-manager.service".into()),
+        label: None,
         alive: true,
         ledger: Ledger { forked: 100, exited: 100, unreaped: 100, ..Ledger::default() },
         held: 0,
@@ -72,6 +73,7 @@ pub fn sample(parents: Vec<Parent>) -> Report {
         parents,
         left_running: Vec::new(),
         look_dead: Vec::new(),
+        labels: Vec::new(),
         suppressions: Vec::new(),
         check: None,
     }
@@ -86,6 +88,7 @@ pub fn left_running(comm: &str) -> LeftRunning {
         command_line: vec![comm.into(), "--serve".into()],
         executable: format!("/usr/bin/{comm}"),
         start_boottime_ns: 77,
+        label: None,
         spawned_by: Named { pid: 1, ns_pid: None, comm: "sh".into() },
         suppressed_by: None,
         ended: None,

@@ -41,6 +41,7 @@ pub fn page(out: &mut impl Write, page: &Page) -> io::Result<()> {
     findings(out, report)?;
     left_running(out, report)?;
     look_dead(out, report)?;
+    labels(out, report)?;
     suppressions(out, report)?;
     charts::timeline(out, page)?;
     charts::latencies(out, page)?;
@@ -241,6 +242,24 @@ fn look_dead(out: &mut impl Write, report: &Report) -> io::Result<()> {
         )?;
     }
     more(out, report.look_dead.len())
+}
+
+fn labels(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.labels.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>By label</h2><ul>")?;
+    for group in report.labels.iter().take(LISTED_MAX) {
+        writeln!(
+            out,
+            "<li><code>{}</code>: {} unreaped, {} abandoned, {} left running</li>",
+            text(&group.label),
+            count(group.unreaped),
+            count(group.abandoned),
+            count(group.left_running)
+        )?;
+    }
+    more(out, report.labels.len())
 }
 
 fn suppressions(out: &mut impl Write, report: &Report) -> io::Result<()> {
