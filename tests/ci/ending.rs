@@ -8,7 +8,7 @@ use super::{report_of, run};
 
 const JSON: [&str; 4] = ["--format", "json", "--error-exitcode", "9"];
 
-/// The shell script leaves a `sleep` of so many seconds, which no other test does.
+/// The script leaves a `sleep` of so many seconds, which no other test does. It must not hold our pipes: we read them to their end.
 fn left<'a>(report: &'a Value, sleeps: &str) -> &'a Value {
     let all = report["left_running"].as_array().expect("left running");
     let is_it = |one: &&Value| one["command_line"] == json!(["sleep", sleeps]);
@@ -27,7 +27,7 @@ fn kill(left: &Value) {
 
 #[test]
 fn what_is_left_running_fails_only_where_it_is_to_and_is_left_alone() {
-    let script = ["sh", "-c", "setsid sleep 3601 & sleep 0.2"];
+    let script = ["sh", "-c", "setsid sleep 3601 >/dev/null 2>&1 & sleep 0.2"];
     let output = run(&JSON, &script);
     let report = report_of(&output);
     assert_eq!((output.status.code(), &report["check"]["failed"]), (Some(0), &json!(false)));
@@ -49,7 +49,8 @@ fn what_a_suppression_names_may_stay() {
         "[[suppression]]\nname = \"daemon\"\nfinding = \"left_running\"\ncommand = \"sleep 3602\"\n",
     )
     .expect("rules");
-    let script = ["sh", "-c", "setsid sleep 3602 & setsid sleep 3603 & sleep 0.2"];
+    let script =
+        ["sh", "-c", "setsid sleep 3602 >/dev/null 2>&1 & setsid sleep 3603 >/dev/null 2>&1 & sleep 0.2"];
     let rules = rules.to_str().expect("UTF-8");
     let output = run(&[&JSON[..], &["--left-running", "kill", "--suppressions", rules]].concat(), &script);
     let report = report_of(&output);
@@ -63,8 +64,8 @@ fn what_a_suppression_names_may_stay() {
 
 #[test]
 fn whatever_was_left_is_ended_by_term_or_kill_of_any_user_and_named() {
-    let script = "setsid sleep 3604 & setpriv --reuid 65534 --clear-groups sleep 3605 & \
-                  setsid sh -c 'trap \"\" TERM; while :; do sleep 0.1; done' & sleep 0.5";
+    let script = "setsid sleep 3604 >/dev/null 2>&1 & setpriv --reuid 65534 --clear-groups sleep 3605 >/dev/null 2>&1 & \
+                  setsid sh -c 'trap \"\" TERM; while :; do sleep 0.1; done' >/dev/null 2>&1 & sleep 0.5";
     let options = [&JSON[..], &["--left-running", "kill", "--kill-after", "1s"]].concat();
     let output = run(&options, &["sh", "-c", script]);
     let report = report_of(&output);
@@ -83,8 +84,10 @@ fn whatever_was_left_is_ended_by_term_or_kill_of_any_user_and_named() {
 fn a_bystander_in_the_same_group_and_session_is_not_hit() {
     // Started by the test, so in the group that the command is in too.
     let mut bystander = std::process::Command::new("sleep").arg("3606").spawn().expect("sleep");
-    let output =
-        run(&[&JSON[..], &["--left-running", "kill"]].concat(), &["sh", "-c", "sleep 3607 & sleep 0.2"]);
+    let output = run(
+        &[&JSON[..], &["--left-running", "kill"]].concat(),
+        &["sh", "-c", "sleep 3607 >/dev/null 2>&1 & sleep 0.2"],
+    );
     let report = report_of(&output);
     assert_eq!(left(&report, "3607")["ended"], "terminated");
     assert!(bystander.try_wait().expect("our own child").is_none(), "it was hit");

@@ -16,7 +16,7 @@ fn each_suite_has_its_own_leaks_and_what_it_left_running() {
     let script = format!(
         "REAPWATCH_LABEL='suite one' {workload} leak-all --count 3 --hold-ms {hold}; \
          REAPWATCH_LABEL=two {workload} leak-all --count 5 --hold-ms {hold}; \
-         REAPWATCH_LABEL=server setsid sleep 3608 & \
+         REAPWATCH_LABEL=server setsid sleep 3608 >/dev/null 2>&1 & \
          REAPWATCH_LABEL=$(printf 'a\\033[2J') {workload} leak-all --count 1 --hold-ms {hold}; sleep 0.3",
         hold = support::HOLD_MS
     );
