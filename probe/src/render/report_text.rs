@@ -9,7 +9,7 @@ use super::{
     terminal::{View, cut, escape, left, right, wrap},
 };
 use crate::report::{
-    Finding, Parent, Report, Verdict,
+    Finding, Labelled, Parent, Report, Verdict,
     pids::{PRESSING_PERCENT, PRESSING_WITHIN_NS},
     words::{self, called, count, duration, fitting, in_namespace},
 };
@@ -43,6 +43,8 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
     left_running(out, report, view)?;
     looking_dead(out, report, view)?;
     pids(out, report, view)?;
+    labels(out, report, view)?;
+    suppressions(out, report, view)?;
     missing(out, report, view)?;
     writeln!(out)?;
     let footer = format!(
@@ -55,7 +57,7 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
     for line in wrap(&footer, view.width) {
         writeln!(out, "{line}")?;
     }
-    Ok(())
+    check(out, report, view)
 }
 
 /// The ANSI colour that the finding asks for.
@@ -63,7 +65,7 @@ fn colour(report: &Report) -> &'static str {
     match report.finding {
         Finding::Leak => "1;31",
         Finding::Slow | Finding::Held | Finding::Undecided => "1;33",
-        Finding::None if !report.left_running.is_empty() => "1;33",
+        Finding::None if report.left_unsuppressed().next().is_some() => "1;33",
         Finding::None => "1;32",
     }
 }
@@ -84,15 +86,12 @@ fn ledger(report: &Report) -> String {
     text
 }
 
-/// Its words and its colour.
-pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+/// The ANSI colour of a verdict.
+pub(super) fn verdict_colour(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::NeverReaps => ("never reaps", "31"),
-        Verdict::Leaking => ("leaking", "31"),
-        Verdict::Slow => ("slow", "33"),
-        Verdict::Held => ("held", "33"),
-        Verdict::Undecided => ("undecided", "33"),
-        Verdict::Healthy => ("healthy", "32"),
+        Verdict::NeverReaps | Verdict::Leaking => "31",
+        Verdict::Slow | Verdict::Held | Verdict::Undecided => "33",
+        Verdict::Healthy => "32",
     }
 }
 
@@ -119,7 +118,10 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
         right("P99", 9)
     )?;
     for parent in report.parents.iter().take(rows) {
-        let (word, colour) = verdict(parent.verdict);
+        let (word, colour) = match parent.suppressed_by {
+            Some(_) => ("suppressed", "2"),
+            None => (parent.verdict.words(), verdict_colour(parent.verdict)),
+        };
         let ledger = &parent.ledger;
         let oldest = if ledger.left() == 0 {
             "-".into()
@@ -168,7 +170,7 @@ fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         return Ok(());
     }
     let found: Vec<String> = (other.verdicts.found())
-        .map(|(found, parents)| format!("{} {}", count(parents), verdict(found).0))
+        .map(|(found, parents)| format!("{} {}", count(parents), found.words()))
         .collect();
     let line = format!("… of {} others only the sum is kept: {}", count(other.parents), found.join(", "));
     for line in wrap(&line, view.width) {
@@ -180,6 +182,10 @@ fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
 fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     writeln!(out)?;
     writeln!(out, "{}", view.paint("1", &cut(&escape(&words::parent(parent)), view.width)))?;
+    if let Some(name) = &parent.suppressed_by {
+        let text = format!("suppressed by \"{}\": {}", escape(name), parent.verdict.words());
+        indented(out, &text, view)?;
+    }
     for cause in &parent.causes {
         let kind = cause.kind.words();
         for (place, evidence) in cause.evidence.iter().enumerate() {
@@ -223,8 +229,13 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
     for entry in left.iter().take(ROWS_MAX) {
         let command =
             if entry.command_line.is_empty() { entry.comm.clone() } else { entry.command_line.join(" ") };
+        let became = match (&entry.ended, &entry.suppressed_by) {
+            (Some(ended), _) => format!(": {}", ended.words()),
+            (None, Some(name)) => format!(", suppressed by \"{}\"", escape(name)),
+            (None, None) => String::new(),
+        };
         let line = format!(
-            "  {}{} {}, started by {} ({}{})",
+            "  {}{} {}, started by {} ({}{}){became}",
             entry.pid,
             in_namespace(entry.ns_pid),
             cut(&escape(called(&command)), view.width / 2),
@@ -238,6 +249,77 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
         writeln!(out, "  … and {} more", count((left.len() - ROWS_MAX) as u64))?;
     }
     Ok(())
+}
+
+/// What was left under which label. One that left nothing is no news.
+fn labels(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let left: Vec<&Labelled> = (report.labels.iter())
+        .filter(|group| group.unreaped + group.abandoned + group.left_running > 0)
+        .collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nBy label:")?;
+    for group in left.iter().take(ROWS_MAX) {
+        let parts: Vec<String> = [
+            (group.unreaped, "unreaped"),
+            (group.abandoned, "abandoned"),
+            (group.left_running, "left running"),
+        ]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{} {word}", count(number)))
+        .collect();
+        writeln!(out, "{}", cut(&format!("  {}: {}", escape(&group.label), parts.join(", ")), view.width))?;
+    }
+    if left.len() > ROWS_MAX {
+        writeln!(out, "  … and {} more", count((left.len() - ROWS_MAX) as u64))?;
+    }
+    Ok(())
+}
+
+/// What the suppressions came to: those that were not used may hide what comes next, so they are named.
+fn suppressions(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    if report.suppressions.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let (used, unused): (Vec<_>, Vec<_>) = report.suppressions.iter().partition(|one| one.is_used());
+    for one in used.iter().take(ROWS_MAX) {
+        let mut what = Vec::new();
+        if one.parents > 0 {
+            let parents = if one.parents == 1 { "parent" } else { "parents" };
+            let children = words::children(one.children, "dead ");
+            what.push(format!("{} {parents} with {children}", count(one.parents)));
+        }
+        if one.left_running > 0 {
+            what.push(format!("{} left running", count(one.left_running)));
+        }
+        let line = format!("Suppressed by \"{}\": {}.", escape(&one.name), what.join(", "));
+        writeln!(out, "{}", cut(&line, view.width))?;
+    }
+    for one in unused.iter().take(ROWS_MAX) {
+        let line = format!("note: the suppression \"{}\" was not used: delete it", escape(&one.name));
+        writeln!(out, "{}", view.paint("33", &cut(&line, view.width)))?;
+    }
+    let more = used.len().saturating_sub(ROWS_MAX) + unused.len().saturating_sub(ROWS_MAX);
+    if more > 0 {
+        writeln!(out, "… and {} more suppressions", count(more as u64))?;
+    }
+    Ok(())
+}
+
+/// What the check came to, and with which code reapwatch therefore exits.
+fn check(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
+    let Some(check) = &report.check else { return Ok(()) };
+    let line = if check.failed {
+        let failures: Vec<&str> = check.failures.iter().map(|failure| failure.words()).collect();
+        let text = format!("Check failed, for {}: exit code {}.", failures.join(" and "), check.exit_code);
+        view.paint("1;31", &text)
+    } else {
+        view.paint("1;32", "Check passed.")
+    };
+    writeln!(out, "{line}")
 }
 
 fn looking_dead(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {

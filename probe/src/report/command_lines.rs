@@ -1,4 +1,4 @@
-//! How much of command lines is told outside of the terminal.
+//! How much of command lines is told.
 //!
 //! Owns which fields hold command lines. Must not know where a report goes.
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventLine, Report, explain::Explanation, secrets};
+use super::{EventLine, Report, explain::Explanation, page::Page, secrets};
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -29,6 +29,20 @@ impl CommandLines {
             Self::Redacted => *arguments = secrets::redacted(arguments),
             Self::Name => arguments.clear(),
         }
+    }
+
+    /// What of a command is told, as one text. The program's name always is.
+    pub fn of_command(self, mut arguments: Vec<String>) -> String {
+        let program = arguments.first().cloned().unwrap_or_default();
+        self.told(&mut arguments);
+        if arguments.is_empty() { program } else { arguments.join(" ") }
+    }
+
+    /// A page for a browser of which no more is told.
+    pub fn of_page(self, mut page: Page) -> Page {
+        page.report = self.of_report(page.report);
+        page.tree.iter_mut().for_each(|node| self.told(&mut node.command_line));
+        page
     }
 
     /// A report of which no more is told.
@@ -70,13 +84,8 @@ mod tests {
         parent.command_line = secret();
         let mut report = sample::sample(vec![parent]);
         let named = || Named { pid: 1, ns_pid: None, comm: "a".into() };
-        report.left_running = vec![crate::report::LeftRunning {
-            pid: 1,
-            ns_pid: None,
-            comm: "app".into(),
-            command_line: secret(),
-            spawned_by: named(),
-        }];
+        report.left_running =
+            vec![crate::report::LeftRunning { command_line: secret(), ..sample::left_running("app") }];
         report.look_dead = vec![crate::report::LookingDead {
             kind: crate::report::LookingDeadKind::DeadLeader,
             pid: 1,

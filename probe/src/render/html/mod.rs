@@ -1,0 +1,317 @@
+//! A report as one page for a browser: it needs no network and no script, is readable on a telephone and can be printed.
+//!
+//! Must not judge. Every text from outside goes through [`text`], and the page forbids the browser to run or load anything.
+
+mod charts;
+mod flame;
+mod text;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+
+use self::text::text;
+use crate::report::{
+    Finding, ForkSite, LatencySummary, LeftRunning, Parent, Report, Verdict,
+    page::Page,
+    words::{self, called, count, duration, in_namespace},
+};
+
+/// Most parents with a card of their own, and most processes that are listed.
+const PARENTS_MAX: usize = 100;
+const LISTED_MAX: usize = 100;
+/// Most lines of evidence, notes and callers of one parent.
+const LINES_MAX: usize = 16;
+const STYLE: &str = include_str!("style.css");
+
+/// Writes the page.
+pub fn page(out: &mut impl Write, page: &Page) -> io::Result<()> {
+    let report = &page.report;
+    writeln!(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n<title>reapwatch: {}</title>\n<style>{STYLE}</style></head><body>",
+        text(&page.subject)
+    )?;
+    head(out, page)?;
+    findings(out, report)?;
+    left_running(out, report)?;
+    look_dead(out, report)?;
+    labels(out, report)?;
+    suppressions(out, report)?;
+    charts::timeline(out, page)?;
+    charts::latencies(out, page)?;
+    tree::tree(out, page)?;
+    flame::flame(out, &page.profile)?;
+    foot(out, report)?;
+    writeln!(out, "</body></html>")
+}
+
+fn head(out: &mut impl Write, page: &Page) -> io::Result<()> {
+    let report = &page.report;
+    let class = match report.finding {
+        Finding::Leak => "bad",
+        Finding::None if report.left_unsuppressed().next().is_none() => "good",
+        _ => "warn",
+    };
+    writeln!(out, "<header><small>reapwatch: {}</small>", text(&page.subject))?;
+    writeln!(out, "<h1 class=\"{class}\">{}</h1>", text(&report.headline))?;
+    if let Some(check) = &report.check {
+        let failures: Vec<&str> = check.failures.iter().map(|failure| failure.words()).collect();
+        let (class, said) = if check.failed {
+            ("bad", format!("Check failed, for {}: exit code {}.", failures.join(" and "), check.exit_code))
+        } else {
+            ("good", "Check passed.".to_owned())
+        };
+        writeln!(out, "<p class=\"{class}\">{said}</p>")?;
+    }
+    for sentence in &report.not_covered {
+        writeln!(out, "<p class=\"warn\">{}</p>", text(sentence))?;
+    }
+    let totals = &report.totals;
+    writeln!(out, "<dl>")?;
+    for (what, number) in [
+        ("died", totals.exited),
+        ("adopted dead", totals.adopted),
+        ("reaped", totals.reaped),
+        ("autoreaped", totals.autoreaped),
+        ("unreaped", totals.unreaped),
+        ("abandoned", totals.abandoned),
+        ("parents", report.parents_seen()),
+    ] {
+        writeln!(out, "<div><dt>{what}</dt><dd>{}</dd></div>", count(number))?;
+    }
+    writeln!(out, "<div><dt>watched for</dt><dd>{}</dd></div>", duration(report.window.duration_ns))?;
+    writeln!(out, "<div><dt>grace</dt><dd>{}</dd></div></dl>", duration(report.grace_ns))?;
+    writeln!(out, "<small>{} to {}</small>", text(&report.window.start), text(&report.window.end))?;
+    if let Some(recording) = &page.recording {
+        writeln!(out, "<p>The events are in the recording <code>{}</code>.</p>", text(recording))?;
+    }
+    writeln!(out, "</header>")
+}
+
+fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(out, "<h2>Findings</h2>")?;
+    let found: Vec<&Parent> =
+        report.parents.iter().filter(|parent| parent.verdict > Verdict::Healthy).collect();
+    if found.is_empty() {
+        writeln!(out, "<p class=\"good\">No parent left a dead child longer than the grace.</p>")?;
+    }
+    for parent in found.iter().take(PARENTS_MAX) {
+        card(out, parent)?;
+    }
+    let more = (found.len().saturating_sub(PARENTS_MAX) as u64).saturating_add(report.other.parents);
+    if more > 0 {
+        writeln!(out, "<p>… and {} more parents.</p>", count(more))?;
+    }
+    let healthy = report.parents.len() - found.len();
+    let healthy = (healthy as u64).saturating_add(report.settled.parents);
+    writeln!(out, "<p class=\"dim\">{} healthy parents.</p>", count(healthy))
+}
+
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NeverReaps | Verdict::Leaking => "bad",
+        Verdict::Slow | Verdict::Held | Verdict::Undecided => "warn",
+        Verdict::Healthy => "good",
+    }
+}
+
+fn card(out: &mut impl Write, parent: &Parent) -> io::Result<()> {
+    let verdict = parent.verdict;
+    writeln!(
+        out,
+        "<section class=\"card\"><h3>{} <span class=\"tag {}\">{}</span></h3>",
+        text(&words::parent(parent)),
+        if parent.suppressed_by.is_some() { "dim" } else { class(verdict) },
+        verdict.words()
+    )?;
+    if let Some(name) = &parent.suppressed_by {
+        writeln!(out, "<p class=\"dim\">Suppressed by “{}”.</p>", text(name))?;
+    }
+    if !parent.command_line.is_empty() {
+        writeln!(out, "<p class=\"mono\">{}</p>", text(&parent.command_line.join(" ")))?;
+    }
+    let ledger = &parent.ledger;
+    let at_least = if parent.oldest_at_least { "≥ " } else { "" };
+    writeln!(out, "<dl>")?;
+    for (what, value) in [
+        ("died", count(ledger.died())),
+        ("reaped", count(ledger.gone())),
+        ("left", count(ledger.left())),
+        ("oldest", format!("{at_least}{}", duration(parent.oldest_unreaped_ns))),
+        ("median reap", quantile(&parent.reap_latency, parent.reap_latency.p50_ns)),
+        ("p99 reap", quantile(&parent.reap_latency, parent.reap_latency.p99_ns)),
+    ] {
+        writeln!(out, "<div><dt>{what}</dt><dd>{value}</dd></div>")?;
+    }
+    writeln!(out, "</dl>")?;
+    for cause in &parent.causes {
+        writeln!(out, "<p><strong>Why: {}.</strong></p><ul>", cause.kind.words())?;
+        for evidence in cause.evidence.iter().take(LINES_MAX) {
+            writeln!(out, "<li>{}</li>", text(evidence))?;
+        }
+        writeln!(out, "</ul>")?;
+        if !cause.now.is_empty() {
+            writeln!(out, "<p><strong>Now:</strong> {}</p>", text(&cause.now))?;
+        }
+        writeln!(out, "<p><strong>Fix:</strong> {}</p>", text(&cause.fix))?;
+    }
+    if let Some(late) = parent.slow_reaps.as_ref().and_then(words::slow_reaps) {
+        writeln!(out, "<p><strong>Late:</strong> {}</p>", text(&late))?;
+    }
+    if let Some(site) = &parent.fork_site {
+        fork_site(out, site)?;
+    }
+    for note in parent.notes.iter().take(LINES_MAX) {
+        writeln!(out, "<p class=\"dim\">{}</p>", text(&note.text))?;
+    }
+    writeln!(out, "</section>")
+}
+
+fn quantile(latencies: &LatencySummary, value_ns: Option<u64>) -> String {
+    value_ns.filter(|_| latencies.count > 0).map_or_else(|| "–".into(), duration)
+}
+
+fn fork_site(out: &mut impl Write, site: &ForkSite) -> io::Result<()> {
+    let frames = site.program_frames();
+    if frames.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<p><strong>Forked {} at:</strong></p><ul class=\"mono\">", count(site.forks))?;
+    for frame in frames.iter().take(LINES_MAX) {
+        let place = match (&frame.file, frame.line) {
+            (Some(file), Some(line)) => format!(" ({file}:{line})"),
+            _ => String::new(),
+        };
+        writeln!(out, "<li>{}{}</li>", text(&super::frame_name(frame)), text(&place))?;
+    }
+    writeln!(out, "</ul>")?;
+    if !site.depth.words().is_empty() {
+        writeln!(out, "<p class=\"dim\">{}.</p>", text(site.depth.words()))?;
+    }
+    Ok(())
+}
+
+fn left_running(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.left_running.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>Left running ({})</h2><ul>", count(report.left_running.len() as u64))?;
+    for left in report.left_running.iter().take(LISTED_MAX) {
+        let LeftRunning { pid, ns_pid, comm, command_line, spawned_by, suppressed_by, ended, .. } = left;
+        let command = if command_line.is_empty() { called(comm).to_owned() } else { command_line.join(" ") };
+        let became = match (ended, suppressed_by) {
+            (Some(ended), _) => format!(": {}", ended.words()),
+            (None, Some(name)) => format!(", suppressed by “{name}”"),
+            (None, None) => String::new(),
+        };
+        writeln!(
+            out,
+            "<li><span class=\"mono\">{}</span> (pid {pid}{}), started by {} (pid {}){}</li>",
+            text(&command),
+            in_namespace(*ns_pid),
+            text(called(&spawned_by.comm)),
+            spawned_by.pid,
+            text(&became)
+        )?;
+    }
+    more(out, report.left_running.len())
+}
+
+fn look_dead(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.look_dead.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>Look dead, but are no zombies ({})</h2><ul>", report.look_dead.len())?;
+    for entry in report.look_dead.iter().take(LISTED_MAX) {
+        writeln!(
+            out,
+            "<li>{} (pid {}{}), child of {} (pid {}), for {}: {}</li>",
+            text(called(&entry.comm)),
+            entry.pid,
+            in_namespace(entry.ns_pid),
+            text(called(&entry.parent.comm)),
+            entry.parent.pid,
+            duration(entry.since_ns),
+            text(words::looking_dead(entry.kind))
+        )?;
+    }
+    more(out, report.look_dead.len())
+}
+
+fn labels(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.labels.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>By label</h2><ul>")?;
+    for group in report.labels.iter().take(LISTED_MAX) {
+        writeln!(
+            out,
+            "<li><code>{}</code>: {} unreaped, {} abandoned, {} left running</li>",
+            text(&group.label),
+            count(group.unreaped),
+            count(group.abandoned),
+            count(group.left_running)
+        )?;
+    }
+    more(out, report.labels.len())
+}
+
+fn suppressions(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.suppressions.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>Suppressions</h2><ul>")?;
+    for one in report.suppressions.iter().take(LISTED_MAX) {
+        let what = if one.is_used() {
+            format!(
+                "parents: {}, their dead children: {}, left running: {}",
+                count(one.parents),
+                count(one.children),
+                count(one.left_running)
+            )
+        } else {
+            "not used".into()
+        };
+        writeln!(out, "<li>“{}”: {what}</li>", text(&one.name))?;
+    }
+    more(out, report.suppressions.len())
+}
+
+/// Ends a list, of which so many entries there are.
+fn more(out: &mut impl Write, all: usize) -> io::Result<()> {
+    if all > LISTED_MAX {
+        writeln!(out, "<li>… and {} more</li>", count((all - LISTED_MAX) as u64))?;
+    }
+    writeln!(out, "</ul>")
+}
+
+fn foot(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    writeln!(out, "<footer>")?;
+    if !report.complete {
+        let lost = &report.lost;
+        for (number, what) in [
+            (lost.events, "events did not fit the ring buffer: counts are exact, detail is missing"),
+            (lost.map_full, "entries did not fit a table: some parents or deaths are not counted"),
+            (lost.probe_missed, "hits were missed by a program: detail is missing"),
+            (lost.damaged, "places of the recording could not be read: what they held is missing"),
+        ] {
+            if number > 0 {
+                writeln!(out, "<p class=\"warn\">{} {what}.</p>", count(number))?;
+            }
+        }
+    }
+    let hook = if report.hooks.reap.is_empty() { "no hook" } else { &report.hooks.reap };
+    writeln!(
+        out,
+        "<p>Reaps {} ({}). Made by reapwatch {}. Nothing on this page is loaded from anywhere, and it runs no script.</p></footer>",
+        report.hooks.precision.name(),
+        text(hook),
+        env!("CARGO_PKG_VERSION")
+    )
+}
