@@ -1,4 +1,4 @@
-//! What a fleet runs (`dist/`), beside its real counterparts: rules and dashboard beside Prometheus, manifests beside kubectl.
+//! What a fleet runs (`dist/`), beside its real counterparts: rules and dashboard beside Prometheus. Of the manifests, what they ask for.
 
 use std::{path::PathBuf, process::Command};
 
@@ -8,7 +8,7 @@ use super::{
     cgroup::Cgroup,
     prometheus::Prometheus,
     running::Agent,
-    support::{Telling, until, workload},
+    support::{Telling, reapwatch, until, workload},
 };
 
 fn dist(path: &str) -> PathBuf {
@@ -56,19 +56,46 @@ fn each_query_of_the_dashboard_is_answered_and_names_metrics_that_there_are() {
     }
 }
 
+/// A manifest of Kubernetes.
+fn manifest(name: &str) -> Value {
+    let text = std::fs::read_to_string(dist("kubernetes").join(name)).expect(name);
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 #[test]
 fn the_daemon_set_has_no_more_privileges_than_it_needs() {
-    let text = said(Command::new("kubectl").arg("kustomize").arg(dist("kubernetes")));
-    for part in [
-        "hostPID: true",
-        "readOnlyRootFilesystem: true",
-        "allowPrivilegeEscalation: false",
-        "privileged: false",
-    ] {
-        assert!(text.contains(part), "{part}: {text}");
+    let pod = &manifest("daemonset.yaml")["spec"]["template"]["spec"];
+    assert_eq!((&pod["hostPID"], &pod["automountServiceAccountToken"]), (&true.into(), &false.into()));
+    assert!(pod["hostNetwork"].is_null() && pod["hostIPC"].is_null(), "{pod:#}");
+    let containers = pod["containers"].as_array().expect("containers");
+    assert_eq!(containers.len(), 1);
+    let security = &containers[0]["securityContext"];
+    for (key, expected) in
+        [("privileged", false), ("allowPrivilegeEscalation", false), ("readOnlyRootFilesystem", true)]
+    {
+        assert_eq!(security[key], expected, "{key}: {security:#}");
     }
-    for part in ["hostNetwork", "hostIPC", "SYS_ADMIN", "readOnly: false", "privileged: true"] {
-        assert!(!text.contains(part), "{part}: {text}");
+    assert_eq!(security["capabilities"]["drop"], serde_json::json!(["ALL"]));
+    let added = serde_json::json!(["BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH"]);
+    assert_eq!(security["capabilities"]["add"], added);
+    assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
+    for mount in containers[0]["volumeMounts"].as_array().expect("mounts") {
+        assert_eq!(mount["readOnly"], true, "{mount:#}");
     }
-    assert_eq!(text.matches("readOnly: true").count(), text.matches("mountPath: ").count(), "{text}");
+}
+
+#[test]
+fn the_base_names_files_that_there_are_and_a_configuration_that_is_good() {
+    let base = manifest("kustomization.yaml");
+    let named = |list: &Value| -> Vec<String> {
+        let names = list.as_array().expect("a list").iter();
+        names.map(|name| name.as_str().expect("a name").to_owned()).collect()
+    };
+    for name in named(&base["resources"]) {
+        assert!(manifest(&name)["kind"].is_string(), "{name}");
+    }
+    for name in named(&base["configMapGenerator"][0]["files"]) {
+        let mut command = reapwatch();
+        said(command.args(["agent", "--check-config", "--config"]).arg(dist("kubernetes").join(name)));
+    }
 }

@@ -221,7 +221,7 @@ fn start(asked: &Asked, prepared: Prepared, origin: &Origin) -> Result<Box<dyn S
         (Asked::Webhook(url), _) => Box::new(webhook::start(url.clone())),
         (Asked::Exec(settings), _) => Box::new(exec::start(settings.clone())),
         (Asked::Profiles(settings), _) => Box::new(Profiles::start(settings.clone())),
-        (Asked::Prometheus(..) | Asked::AlertsToStandardOutput | Asked::AlertsTo(_), Prepared::Nothing) => {
+        (Asked::Prometheus(..) | Asked::AlertsToStandardOutput | Asked::AlertsTo(_), _) => {
             return Err(Failure::other("a sink was started that is not prepared"));
         }
     };

@@ -114,13 +114,6 @@ as_text!(
     ToString::to_string
 );
 as_text!(
-    optional_path,
-    Option<std::path::PathBuf>,
-    "the name of a file in quotes, or \"\" for none",
-    |text| Ok(Some(text).filter(|text| !text.is_empty()).map(Into::into)),
-    |value| value.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
-);
-as_text!(
     lines_to,
     crate::cli::LinesTo,
     "the name of a file in quotes, \"-\" for standard output, or \"none\"",

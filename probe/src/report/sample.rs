@@ -130,6 +130,7 @@ pub fn leak(comm: &str, text: &str) -> alert::Alert {
             start_time: parent.start_time,
             comm: parent.comm,
             executable: parent.executable,
+            command_line: parent.command_line,
             alive: true,
             verdict: parent.verdict,
             unreaped: parent.ledger.unreaped,
