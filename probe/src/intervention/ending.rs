@@ -23,8 +23,6 @@ use super::{
 
 /// How often new processes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// After SIGKILL a process gets this long: the kernel has to free its memory.
-const KILLED_WITHIN: Duration = Duration::from_secs(2);
 /// Most of those named that are ended at a time, and most processes that are held: each takes two descriptors.
 const AT_ONCE: usize = 128;
 const HELD_MAX: usize = 384;
@@ -88,8 +86,17 @@ enum Sent {
     Kill,
 }
 
-/// Ends them. `patience`: how long one may take to end after SIGTERM.
-pub fn end(doomed: &[Doomed], patience: Duration) -> Ended {
+/// How long processes get to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// After SIGTERM.
+    pub terminated: Duration,
+    /// After SIGKILL: the kernel has to free their memory.
+    pub killed: Duration,
+}
+
+/// Ends them.
+pub fn end(doomed: &[Doomed], patience: Patience) -> Ended {
     let mut all = Ended::default();
     for some in doomed.chunks(AT_ONCE) {
         let ended = end_some(some, patience);
@@ -100,7 +107,7 @@ pub fn end(doomed: &[Doomed], patience: Duration) -> Ended {
     all
 }
 
-fn end_some(doomed: &[Doomed], patience: Duration) -> Ended {
+fn end_some(doomed: &[Doomed], patience: Patience) -> Ended {
     let mut ended = Ended { named: vec![Fate::ByItself; doomed.len()], ..Ended::default() };
     let mut held = Vec::new();
     for (place, one) in doomed.iter().enumerate() {
@@ -115,7 +122,7 @@ fn end_some(doomed: &[Doomed], patience: Duration) -> Ended {
             Err(_) => ended.named[place] = Fate::Survived,
         }
     }
-    for (sent, within) in [(Sent::Terminate, patience), (Sent::Kill, KILLED_WITHIN)] {
+    for (sent, within) in [(Sent::Terminate, patience.terminated), (Sent::Kill, patience.killed)] {
         let deadline = Instant::now() + within;
         loop {
             // Until nobody new is found: who is found is signalled at once, and may have started another before.

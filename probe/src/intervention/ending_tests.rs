@@ -4,6 +4,10 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 
+fn patience(terminated: Duration) -> Patience {
+    Patience { terminated, killed: Duration::from_secs(10) }
+}
+
 /// A shell that says when it is ready, and then runs the rest.
 struct Shell(Child);
 
@@ -35,7 +39,7 @@ impl Drop for Shell {
 fn sigterm_ends_it_and_sigkill_what_ignores_that() {
     let gentle = Shell::start("echo ready; exec sleep 60");
     let stubborn = Shell::start("trap '' TERM; echo ready; while :; do sleep 0.05; done");
-    let ended = end(&[gentle.doomed(), stubborn.doomed()], Duration::from_millis(300));
+    let ended = end(&[gentle.doomed(), stubborn.doomed()], patience(Duration::from_millis(300)));
     assert_eq!(ended.named, [Fate::Terminated, Fate::Killed]);
 }
 
@@ -48,7 +52,7 @@ fn what_is_stopped_ends_too() {
         assert!(Instant::now() < deadline, "it does not stop");
         std::thread::sleep(Duration::from_millis(2));
     }
-    assert_eq!(end(&[stopped.doomed()], Duration::from_secs(5)).named, [Fate::Terminated]);
+    assert_eq!(end(&[stopped.doomed()], patience(Duration::from_secs(5))).named, [Fate::Terminated]);
     assert!(!stopped.0.wait().expect("our own child").success());
 }
 
@@ -60,7 +64,7 @@ fn its_children_and_its_group_end_with_it() {
     let own_group = unsafe { libc::getpgrp() };
     let process = Process::open(leader.0.id()).expect("our own child");
     assert_eq!(process.stat().map(|stat| stat.group), Some(own_group as u32), "not a leader");
-    let ended = end(&[leader.doomed()], Duration::from_secs(5));
+    let ended = end(&[leader.doomed()], patience(Duration::from_secs(5)));
     assert_eq!(ended.named, [Fate::Terminated]);
     // The tests' own group is not led by it, so only its child was found.
     assert!(ended.newcomers.iter().all(|one| one.parent == leader.0.id()), "{ended:?}");
@@ -77,7 +81,7 @@ fn members_of_a_group_that_it_leads_end_whoever_their_parent_is() {
     let out = child.stdout.take().expect("piped");
     io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).expect("its word");
     let leader = Shell(child);
-    let ended = end(&[leader.doomed()], Duration::from_secs(5));
+    let ended = end(&[leader.doomed()], patience(Duration::from_secs(5)));
     assert_eq!(ended.named, [Fate::Terminated]);
     let orphan = ended.newcomers.iter().find(|one| one.command_line == ["sleep", "61"]);
     assert!(orphan.is_some_and(|one| one.fate == Fate::Terminated), "{ended:?}");
@@ -88,9 +92,9 @@ fn whoever_has_the_pid_of_another_is_left_alone() {
     let mut bystander = Shell::start("echo ready; exec sleep 60");
     let doomed = bystander.doomed();
     let earlier = Doomed { start_ticks: doomed.start_ticks - 100, ..doomed };
-    assert_eq!(end(&[earlier], Duration::from_secs(1)).named, [Fate::ByItself]);
+    assert_eq!(end(&[earlier], patience(Duration::from_secs(1))).named, [Fate::ByItself]);
     assert!(bystander.0.try_wait().expect("our own child").is_none(), "it was hit");
     let own = Process::open(std::process::id()).expect("we are here");
     let us = Doomed { pid: own.pid, start_ticks: own.start_ticks };
-    assert_eq!(end(&[us], Duration::from_secs(1)).named, [Fate::ByItself], "never ourselves");
+    assert_eq!(end(&[us], patience(Duration::from_secs(1))).named, [Fate::ByItself], "never ourselves");
 }

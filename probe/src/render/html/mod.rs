@@ -22,8 +22,9 @@ use crate::report::{
 
 /// Most parents with a card of their own.
 const PARENTS_MAX: usize = 100;
-/// Most lines of evidence, notes and callers of one parent.
+/// Most lines of evidence and notes of one parent, and most callers at its fork site.
 const LINES_MAX: usize = 16;
+const FRAMES_MAX: usize = 8;
 const STYLE: &str = include_str!("style.css");
 
 /// Writes the page.
@@ -183,12 +184,15 @@ fn fork_site(out: &mut impl Write, site: &ForkSite) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "<p><strong>Forked {} at:</strong></p><ul class=\"mono\">", count(site.forks))?;
-    for frame in frames.iter().take(LINES_MAX) {
+    for frame in frames.iter().take(FRAMES_MAX) {
         let place = match (&frame.file, frame.line) {
             (Some(file), Some(line)) => format!(" ({file}:{line})"),
             _ => String::new(),
         };
         writeln!(out, "<li>{}{}</li>", text(&super::frame_name(frame)), text(&place))?;
+    }
+    if frames.len() > FRAMES_MAX {
+        writeln!(out, "<li>…</li>")?;
     }
     writeln!(out, "</ul>")?;
     if !site.depth.words().is_empty() {
