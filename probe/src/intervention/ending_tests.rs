@@ -13,9 +13,14 @@ struct Shell(Child);
 
 impl Shell {
     fn start(script: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdout(Stdio::piped());
+        Self::ready(command)
+    }
+
+    fn ready(mut command: Command) -> Self {
         use std::io::{BufRead, BufReader};
-        let mut child =
-            Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().expect("a shell");
+        let mut child = command.spawn().expect("a shell");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("its word");
         assert_eq!(line, "ready\n");
@@ -57,18 +62,17 @@ fn what_is_stopped_ends_too() {
 }
 
 #[test]
-fn its_children_and_its_group_end_with_it() {
-    // The middle one has gone: the grandchild is only in the group.
-    let leader = Shell::start("(sleep 60 & echo ready) ; sleep 60");
-    // SAFETY: plain numbers; our own child is put into a group of its own before it is named.
-    let own_group = unsafe { libc::getpgrp() };
+fn its_children_end_with_it_and_the_rest_of_a_group_that_it_does_not_lead_is_left_alone() {
+    let leader = Shell::start("sleep 60 & echo ready; wait");
     let process = Process::open(leader.0.id()).expect("our own child");
-    assert_eq!(process.stat().map(|stat| stat.group), Some(own_group as u32), "not a leader");
+    // SAFETY: asks for a number.
+    let own_group = unsafe { libc::getpgrp() };
+    assert_eq!(process.stat().map(|stat| stat.group), Some(own_group as u32), "it leads no group");
     let ended = end(&[leader.doomed()], patience(Duration::from_secs(5)));
     assert_eq!(ended.named, [Fate::Terminated]);
-    // The tests' own group is not led by it, so only its child was found.
-    assert!(ended.newcomers.iter().all(|one| one.parent == leader.0.id()), "{ended:?}");
-    assert!(ended.newcomers.iter().any(|one| one.comm == "sleep"), "{ended:?}");
+    // The group is that of the tests, so only its child was found.
+    assert_eq!(ended.newcomers.len(), 1, "{ended:?}");
+    assert_eq!((ended.newcomers[0].parent, ended.newcomers[0].fate), (leader.0.id(), Fate::Terminated));
 }
 
 #[test]
@@ -76,14 +80,11 @@ fn members_of_a_group_that_it_leads_end_whoever_their_parent_is() {
     use std::os::unix::process::CommandExt;
     let mut command = Command::new("sh");
     command.args(["-c", "(sleep 61 & echo ready); sleep 60"]).process_group(0).stdout(Stdio::piped());
-    let mut child = command.spawn().expect("a shell");
-    let mut line = String::new();
-    let out = child.stdout.take().expect("piped");
-    io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).expect("its word");
-    let leader = Shell(child);
+    let leader = Shell::ready(command);
     let ended = end(&[leader.doomed()], patience(Duration::from_secs(5)));
     assert_eq!(ended.named, [Fate::Terminated]);
-    let orphan = ended.newcomers.iter().find(|one| one.command_line == ["sleep", "61"]);
+    // Its middle one has gone, so another has adopted it.
+    let orphan = ended.newcomers.iter().find(|one| one.parent != leader.0.id());
     assert!(orphan.is_some_and(|one| one.fate == Fate::Terminated), "{ended:?}");
 }
 
