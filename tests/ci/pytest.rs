@@ -120,3 +120,15 @@ fn what_cannot_be_watched_is_said() {
     let (code, said) = run(&["--reapwatch-grace", "soon"]);
     assert!(code == Some(4) && said.contains("not a duration"), "{code:?} {said}");
 }
+
+#[test]
+fn attribution_is_right_for_lines_made_by_hand() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../integrations/pytest/tests");
+    let mut pytest = Command::new(installed("venv/bin/python"));
+    pytest
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+        .arg(tests)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let said = super::satisfied(&mut pytest);
+    assert!(said.contains("passed") && !said.contains("skipped"), "{said}");
+}

@@ -40,8 +40,8 @@ const NEWCOMERS: &[&str] = &[
     "--test=live",
 ];
 
-const LEFT_OUT: &str = "Left out: faults (tests/faults), real programs that leak (tests/cases), format and lints, the eBPF \
-                        object, licences, documentation, and the live tests on other kernels. `cargo xtask test --all` \
+const LEFT_OUT: &str = "Left out: faults (tests/faults), real programs that leak (tests/cases), what a CI uses (tests/ci), \
+                        format and lints, the eBPF object, licences, documentation, and the live tests on other kernels. `cargo xtask test --all` \
                         runs these too: it installs what they need and takes about an hour.";
 
 /// Runs what is asked for; stops at the first step that fails.

@@ -230,3 +230,77 @@ fn tree(report: &Report, lives: &HashMap<Identity, (Life, Fate)>, of_command: bo
     let count = nodes.len() as u64;
     (nodes, count)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Comm, Task},
+        report::sample::{parent, sample},
+    };
+
+    fn identity(tgid: u32) -> Identity {
+        Identity { tgid, start_boottime_ns: u64::from(tgid) }
+    }
+
+    fn lives(all: &[(u32, u32, Fate)]) -> HashMap<Identity, (Life, Fate)> {
+        let life = |tgid, born_to| Life {
+            task: Task { identity: identity(tgid), ns_pid: tgid, comm: Comm::from(&b"x"[..]) },
+            born_to: identity(born_to),
+            info: None,
+            zombie_of: Identity::default(),
+            zombie_ns: 0,
+            is_dead: false,
+            released_ns: 0,
+            reaped_by: Identity::default(),
+        };
+        all.iter().map(|(tgid, born_to, fate)| (identity(*tgid), (life(*tgid, *born_to), *fate))).collect()
+    }
+
+    fn shown(nodes: &[Node]) -> Vec<(usize, u32, u64)> {
+        nodes.iter().map(|node| (node.depth, node.pid, node.more)).collect()
+    }
+
+    #[test]
+    fn the_tree_shows_what_has_something_to_tell_below_those_who_started_it() {
+        use Fate::{Abandoned, Reaped, Running, Zombie};
+        let lives = lives(&[
+            (10, 1, Reaped),
+            (11, 10, Reaped),
+            (12, 11, Zombie),
+            (13, 11, Abandoned),
+            (14, 10, Reaped),
+            (15, 14, Reaped),
+            (16, 10, Running),
+        ]);
+        let (of_command, count) = tree(&sample(Vec::new()), &lives, true);
+        assert_eq!(shown(&of_command), [(0, 10, 1), (1, 11, 0), (2, 12, 0), (2, 13, 0), (1, 16, 0)]);
+        assert_eq!(count, 5);
+        // On a host everything runs: that says nothing.
+        let (of_host, _) = tree(&sample(Vec::new()), &lives, false);
+        assert!(of_host.iter().all(|node| node.pid != 16), "{of_host:?}");
+        let mut leaker = parent("x", Verdict::Leaking);
+        (leaker.pid, leaker.start_boottime_ns) = (15, 15);
+        let (judged, _) = tree(&sample(vec![leaker]), &lives, false);
+        let found = judged.iter().find(|node| node.pid == 15).expect("it is judged");
+        assert_eq!(found.judged.map(|(verdict, _)| verdict), Some(Verdict::Leaking));
+    }
+
+    #[test]
+    fn neither_a_crowd_nor_a_circle_makes_the_tree_endless() {
+        let crowd: Vec<_> = (2..5_000).map(|tgid| (tgid, tgid - 1, Fate::Zombie)).collect();
+        let (nodes, count) = tree(&sample(Vec::new()), &lives(&crowd), true);
+        assert!(nodes.len() <= NODES_MAX && count == nodes.len() as u64, "{count}");
+        let circle = lives(&[(2, 3, Fate::Zombie), (3, 2, Fate::Zombie), (4, 3, Fate::Zombie)]);
+        assert!(tree(&sample(Vec::new()), &circle, true).0.len() <= 3);
+    }
+
+    #[test]
+    fn bars_have_no_gap_from_the_shortest_to_the_longest() {
+        let of = |pairs: &[(u32, u64)]| bars(std::iter::once(pairs.iter().copied().collect()));
+        let counts: Vec<(u64, u64)> =
+            of(&[(10, 3), (13, 1)]).iter().map(|bar| (bar.from_ns, bar.count)).collect();
+        assert_eq!(counts, [(1_024, 3), (2_048, 0), (4_096, 0), (8_192, 1)]);
+        assert!(of(&[]).is_empty());
+    }
+}

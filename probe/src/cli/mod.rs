@@ -36,7 +36,8 @@ pub use run::RunArgs;
 pub use table::{TableArgs, Theme};
 pub use trace::TraceArgs;
 pub use value::{
-    CommandLines, CommandLinesOf, Format, Grace, LinesTo, Listen, ReportFormat, duration, interval, nanoseconds,
+    CommandLines, CommandLinesOf, Format, Grace, LinesTo, Listen, ReportFormat, duration, interval,
+    nanoseconds,
 };
 pub use watch::WatchArgs;
 

@@ -26,13 +26,15 @@ pub struct Check {
 impl Check {
     /// Reads the rules and opens the files. `report`: where the report goes.
     pub fn open(args: &CheckArgs, report: &Target) -> Result<Self, Failure> {
-        let rules = args.suppressions.as_deref().map(check_suppressions::read).transpose().map_err(|error| {
-            Failure::Usage(SetupError {
-                what: error.to_string(),
-                remedy: "docs/ci.md describes every key; --gen-suppressions prints rules for what was found"
-                    .into(),
-            })
-        })?;
+        let rules =
+            args.suppressions.as_deref().map(check_suppressions::read).transpose().map_err(|error| {
+                Failure::Usage(SetupError {
+                    what: error.to_string(),
+                    remedy:
+                        "docs/ci.md describes every key; --gen-suppressions prints rules for what was found"
+                            .into(),
+                })
+            })?;
         let target = |path: &Option<std::path::PathBuf>| {
             let path = path.as_deref();
             path.map(|path| Target::open(Some(path), Target::StandardOutput)).transpose()

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use super::{output, signals};
 use crate::{
-    intervention::ending::{self, Doomed, Fate, Newcomer},
+    intervention::ending::{self, Doomed, Fate, Newcomer, Patience},
     model::{Identity, Task},
     report::{CommandLines, Ended, LeftRunning, Named, Report, words::called},
     source::host::process_directory::Directories,
 };
 
+/// How long a process may take to end after SIGKILL.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
 /// Most processes that are named on standard error.
 const SAID_MAX: usize = 20;
 
@@ -20,8 +22,11 @@ const SAID_MAX: usize = 20;
 pub fn end(report: &mut Report, patience: Duration, command_lines: CommandLines) {
     let directories = Directories::learn();
     let doomed: Vec<Doomed> = report.left_unsuppressed().map(|left| doomed(&directories, left)).collect();
-    // After a signal, there is no time for patience.
-    let patience = signals::time_to_write().map_or(patience, |left| patience.min(left / 2));
+    // After a signal, the report is still to be written in time.
+    let patience = match signals::time_to_write() {
+        None => Patience { terminated: patience, killed: KILLED_WITHIN },
+        Some(left) => Patience { terminated: patience.min(left / 2), killed: KILLED_WITHIN.min(left / 4) },
+    };
     let ended = ending::end(&doomed, patience);
     let unsuppressed = report.left_running.iter_mut().filter(|left| left.suppressed_by.is_none());
     for (left, fate) in unsuppressed.zip(&ended.named) {

@@ -41,13 +41,15 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let mut view = match args.view {
         ReplayView::Trace => {
             let (out, name) = target.begin()?;
-            let lines =
-                Lines::new(out, session.clone(), lines_format(args.format), command_lines, true)?;
+            let lines = Lines::new(out, session.clone(), lines_format(args.format), command_lines, true)?;
             View::Trace(Box::new(lines), name)
         }
         ReplayView::Report | ReplayView::Table => {
             let subject = format!("replay of {}", args.file.display());
-            View::Report(target, Box::new(PageNotes::new(args.format, subject, Some(&args.file), command_lines)))
+            View::Report(
+                target,
+                Box::new(PageNotes::new(args.format, subject, Some(&args.file), command_lines)),
+            )
         }
     };
     let subscriber: &mut dyn Subscriber = match &mut view {

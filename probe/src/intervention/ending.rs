@@ -23,8 +23,6 @@ use super::{
 
 /// How often new processes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// After SIGKILL a process gets this long: the kernel has to free its memory.
-const KILLED_WITHIN: Duration = Duration::from_secs(2);
 /// Most of those named that are ended at a time, and most processes that are held: each takes two descriptors.
 const AT_ONCE: usize = 128;
 const HELD_MAX: usize = 384;
@@ -88,8 +86,17 @@ enum Sent {
     Kill,
 }
 
-/// Ends them. `patience`: how long one may take to end after SIGTERM.
-pub fn end(doomed: &[Doomed], patience: Duration) -> Ended {
+/// How long processes get to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// After SIGTERM.
+    pub terminated: Duration,
+    /// After SIGKILL: the kernel has to free their memory.
+    pub killed: Duration,
+}
+
+/// Ends them.
+pub fn end(doomed: &[Doomed], patience: Patience) -> Ended {
     let mut all = Ended::default();
     for some in doomed.chunks(AT_ONCE) {
         let ended = end_some(some, patience);
@@ -100,7 +107,7 @@ pub fn end(doomed: &[Doomed], patience: Duration) -> Ended {
     all
 }
 
-fn end_some(doomed: &[Doomed], patience: Duration) -> Ended {
+fn end_some(doomed: &[Doomed], patience: Patience) -> Ended {
     let mut ended = Ended { named: vec![Fate::ByItself; doomed.len()], ..Ended::default() };
     let mut held = Vec::new();
     for (place, one) in doomed.iter().enumerate() {
@@ -115,7 +122,7 @@ fn end_some(doomed: &[Doomed], patience: Duration) -> Ended {
             Err(_) => ended.named[place] = Fate::Survived,
         }
     }
-    for (sent, within) in [(Sent::Terminate, patience), (Sent::Kill, KILLED_WITHIN)] {
+    for (sent, within) in [(Sent::Terminate, patience.terminated), (Sent::Kill, patience.killed)] {
         let deadline = Instant::now() + within;
         loop {
             // Until nobody new is found: who is found is signalled at once, and may have started another before.
@@ -262,99 +269,5 @@ impl Held {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::{Child, Command, Stdio};
-
-    use super::*;
-
-    /// A shell that says when it is ready, and then runs the rest.
-    struct Shell(Child);
-
-    impl Shell {
-        fn start(script: &str) -> Self {
-            use std::io::{BufRead, BufReader};
-            let mut child =
-                Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().expect("a shell");
-            let mut line = String::new();
-            BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("its word");
-            assert_eq!(line, "ready\n");
-            Self(child)
-        }
-
-        fn doomed(&self) -> Doomed {
-            let process = Process::open(self.0.id()).expect("our own child");
-            Doomed { pid: process.pid, start_ticks: process.start_ticks }
-        }
-    }
-
-    impl Drop for Shell {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-
-    #[test]
-    fn sigterm_ends_it_and_sigkill_what_ignores_that() {
-        let gentle = Shell::start("echo ready; exec sleep 60");
-        let stubborn = Shell::start("trap '' TERM; echo ready; while :; do sleep 0.05; done");
-        let ended = end(&[gentle.doomed(), stubborn.doomed()], Duration::from_millis(300));
-        assert_eq!(ended.named, [Fate::Terminated, Fate::Killed]);
-    }
-
-    #[test]
-    fn what_is_stopped_ends_too() {
-        let mut stopped = Shell::start("echo ready; kill -STOP $$; sleep 60");
-        let process = Process::open(stopped.0.id()).expect("our own child");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while process.stat().is_none_or(|stat| stat.state != 'T') {
-            assert!(Instant::now() < deadline, "it does not stop");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        assert_eq!(end(&[stopped.doomed()], Duration::from_secs(5)).named, [Fate::Terminated]);
-        assert!(!stopped.0.wait().expect("our own child").success());
-    }
-
-    #[test]
-    fn its_children_and_its_group_end_with_it() {
-        // The middle one has gone: the grandchild is only in the group.
-        let leader = Shell::start("(sleep 60 & echo ready) ; sleep 60");
-        // SAFETY: plain numbers; our own child is put into a group of its own before it is named.
-        let own_group = unsafe { libc::getpgrp() };
-        let process = Process::open(leader.0.id()).expect("our own child");
-        assert_eq!(process.stat().map(|stat| stat.group), Some(own_group as u32), "not a leader");
-        let ended = end(&[leader.doomed()], Duration::from_secs(5));
-        assert_eq!(ended.named, [Fate::Terminated]);
-        // The tests' own group is not led by it, so only its child was found.
-        assert!(ended.newcomers.iter().all(|one| one.parent == leader.0.id()), "{ended:?}");
-        assert!(ended.newcomers.iter().any(|one| one.comm == "sleep"), "{ended:?}");
-    }
-
-    #[test]
-    fn members_of_a_group_that_it_leads_end_whoever_their_parent_is() {
-        use std::os::unix::process::CommandExt;
-        let mut command = Command::new("sh");
-        command.args(["-c", "(sleep 61 & echo ready); sleep 60"]).process_group(0).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("a shell");
-        let mut line = String::new();
-        let out = child.stdout.take().expect("piped");
-        io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).expect("its word");
-        let leader = Shell(child);
-        let ended = end(&[leader.doomed()], Duration::from_secs(5));
-        assert_eq!(ended.named, [Fate::Terminated]);
-        let orphan = ended.newcomers.iter().find(|one| one.command_line == ["sleep", "61"]);
-        assert!(orphan.is_some_and(|one| one.fate == Fate::Terminated), "{ended:?}");
-    }
-
-    #[test]
-    fn whoever_has_the_pid_of_another_is_left_alone() {
-        let mut bystander = Shell::start("echo ready; exec sleep 60");
-        let doomed = bystander.doomed();
-        let earlier = Doomed { start_ticks: doomed.start_ticks - 100, ..doomed };
-        assert_eq!(end(&[earlier], Duration::from_secs(1)).named, [Fate::ByItself]);
-        assert!(bystander.0.try_wait().expect("our own child").is_none(), "it was hit");
-        let own = Process::open(std::process::id()).expect("we are here");
-        let us = Doomed { pid: own.pid, start_ticks: own.start_ticks };
-        assert_eq!(end(&[us], Duration::from_secs(1)).named, [Fate::ByItself], "never ourselves");
-    }
-}
+#[path = "ending_tests.rs"]
+mod tests;

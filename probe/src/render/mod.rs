@@ -4,6 +4,7 @@
 //! Must not know the engine or where the bytes go, and must not judge: what a text says is in the report.
 
 pub mod audit_text;
+mod check_text;
 pub mod doctor_text;
 pub mod event_text;
 pub mod explain_text;

@@ -4,6 +4,7 @@
 
 mod charts;
 mod flame;
+mod lists;
 mod text;
 mod tree;
 
@@ -14,16 +15,16 @@ use std::io::{self, Write};
 
 use self::text::text;
 use crate::report::{
-    Finding, ForkSite, LatencySummary, LeftRunning, Parent, Report, Verdict,
+    Finding, ForkSite, LatencySummary, Parent, Report, Verdict,
     page::Page,
-    words::{self, called, count, duration, in_namespace},
+    words::{self, count, duration},
 };
 
-/// Most parents with a card of their own, and most processes that are listed.
+/// Most parents with a card of their own.
 const PARENTS_MAX: usize = 100;
-const LISTED_MAX: usize = 100;
-/// Most lines of evidence, notes and callers of one parent.
+/// Most lines of evidence and notes of one parent, and most callers at its fork site.
 const LINES_MAX: usize = 16;
+const FRAMES_MAX: usize = 8;
 const STYLE: &str = include_str!("style.css");
 
 /// Writes the page.
@@ -39,10 +40,10 @@ pub fn page(out: &mut impl Write, page: &Page) -> io::Result<()> {
     )?;
     head(out, page)?;
     findings(out, report)?;
-    left_running(out, report)?;
-    look_dead(out, report)?;
-    labels(out, report)?;
-    suppressions(out, report)?;
+    lists::left_running(out, report)?;
+    lists::look_dead(out, report)?;
+    lists::labels(out, report)?;
+    lists::suppressions(out, report)?;
     charts::timeline(out, page)?;
     charts::latencies(out, page)?;
     tree::tree(out, page)?;
@@ -183,112 +184,21 @@ fn fork_site(out: &mut impl Write, site: &ForkSite) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "<p><strong>Forked {} at:</strong></p><ul class=\"mono\">", count(site.forks))?;
-    for frame in frames.iter().take(LINES_MAX) {
+    for frame in frames.iter().take(FRAMES_MAX) {
         let place = match (&frame.file, frame.line) {
             (Some(file), Some(line)) => format!(" ({file}:{line})"),
             _ => String::new(),
         };
         writeln!(out, "<li>{}{}</li>", text(&super::frame_name(frame)), text(&place))?;
     }
+    if frames.len() > FRAMES_MAX {
+        writeln!(out, "<li>…</li>")?;
+    }
     writeln!(out, "</ul>")?;
     if !site.depth.words().is_empty() {
         writeln!(out, "<p class=\"dim\">{}.</p>", text(site.depth.words()))?;
     }
     Ok(())
-}
-
-fn left_running(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    if report.left_running.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "<h2>Left running ({})</h2><ul>", count(report.left_running.len() as u64))?;
-    for left in report.left_running.iter().take(LISTED_MAX) {
-        let LeftRunning { pid, ns_pid, comm, command_line, spawned_by, suppressed_by, ended, .. } = left;
-        let command = if command_line.is_empty() { called(comm).to_owned() } else { command_line.join(" ") };
-        let became = match (ended, suppressed_by) {
-            (Some(ended), _) => format!(": {}", ended.words()),
-            (None, Some(name)) => format!(", suppressed by “{name}”"),
-            (None, None) => String::new(),
-        };
-        writeln!(
-            out,
-            "<li><span class=\"mono\">{}</span> (pid {pid}{}), started by {} (pid {}){}</li>",
-            text(&command),
-            in_namespace(*ns_pid),
-            text(called(&spawned_by.comm)),
-            spawned_by.pid,
-            text(&became)
-        )?;
-    }
-    more(out, report.left_running.len())
-}
-
-fn look_dead(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    if report.look_dead.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "<h2>Look dead, but are no zombies ({})</h2><ul>", report.look_dead.len())?;
-    for entry in report.look_dead.iter().take(LISTED_MAX) {
-        writeln!(
-            out,
-            "<li>{} (pid {}{}), child of {} (pid {}), for {}: {}</li>",
-            text(called(&entry.comm)),
-            entry.pid,
-            in_namespace(entry.ns_pid),
-            text(called(&entry.parent.comm)),
-            entry.parent.pid,
-            duration(entry.since_ns),
-            text(words::looking_dead(entry.kind))
-        )?;
-    }
-    more(out, report.look_dead.len())
-}
-
-fn labels(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    if report.labels.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "<h2>By label</h2><ul>")?;
-    for group in report.labels.iter().take(LISTED_MAX) {
-        writeln!(
-            out,
-            "<li><code>{}</code>: {} unreaped, {} abandoned, {} left running</li>",
-            text(&group.label),
-            count(group.unreaped),
-            count(group.abandoned),
-            count(group.left_running)
-        )?;
-    }
-    more(out, report.labels.len())
-}
-
-fn suppressions(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    if report.suppressions.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "<h2>Suppressions</h2><ul>")?;
-    for one in report.suppressions.iter().take(LISTED_MAX) {
-        let what = if one.is_used() {
-            format!(
-                "parents: {}, their dead children: {}, left running: {}",
-                count(one.parents),
-                count(one.children),
-                count(one.left_running)
-            )
-        } else {
-            "not used".into()
-        };
-        writeln!(out, "<li>“{}”: {what}</li>", text(&one.name))?;
-    }
-    more(out, report.suppressions.len())
-}
-
-/// Ends a list, of which so many entries there are.
-fn more(out: &mut impl Write, all: usize) -> io::Result<()> {
-    if all > LISTED_MAX {
-        writeln!(out, "<li>… and {} more</li>", count((all - LISTED_MAX) as u64))?;
-    }
-    writeln!(out, "</ul>")
 }
 
 fn foot(out: &mut impl Write, report: &Report) -> io::Result<()> {
