@@ -56,3 +56,14 @@ pub struct CheckArgs {
     #[arg(long)]
     pub github: bool,
 }
+
+impl CheckArgs {
+    /// Whether anything of a check was asked for.
+    pub(super) fn is_asked_for(&self) -> bool {
+        let Self { error_exitcode, left_running, suppressions, gen_suppressions, junit, github } = self;
+        error_exitcode.is_some()
+            || *left_running != LeftRunning::Ignore
+            || [suppressions, gen_suppressions, junit].iter().any(|file| file.is_some())
+            || *github
+    }
+}

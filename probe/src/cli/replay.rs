@@ -82,6 +82,9 @@ impl ReplayArgs {
             (ReplayView::Trace, ReportFormat::Html) => {
                 Some("--format html: event lines are text or JSON; leave out --as trace for the page")
             }
+            (ReplayView::Trace | ReplayView::Table, _) if self.check.is_asked_for() => Some(
+                "a check is of a report: leave out --as trace and --as table, or the options of the check",
+            ),
             _ if self.check.left_running == LeftRunning::Kill => {
                 Some("--left-running kill: a recording has nobody to end; use 'fail' or 'ignore'")
             }

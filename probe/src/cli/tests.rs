@@ -210,7 +210,15 @@ fn the_table_has_options_of_its_own_and_no_command_has_them() {
         assert!(error.to_string().contains("before a command"), "{error}");
     }
     assert!(parse("replay f.rec --as table --theme light").expect("valid").checked().is_ok());
-    for line in ["replay f.rec --as table --format json", "replay f.rec --as table --output t.txt"] {
+    for line in [
+        "replay f.rec --as table --format json",
+        "replay f.rec --as table --format html",
+        "replay f.rec --as table --output t.txt",
+        "replay f.rec --as table --error-exitcode 9",
+        "replay f.rec --as trace --suppressions s.toml",
+        "replay f.rec --as trace --junit j.xml",
+        "replay f.rec --as trace --github",
+    ] {
         assert_eq!(parse(line).expect("valid").checked().expect_err(line).exit_code(), 2);
     }
 }

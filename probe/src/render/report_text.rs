@@ -10,7 +10,6 @@ use super::{
 };
 use crate::report::{
     Finding, Parent, Report, Verdict,
-    pids::{PRESSING_PERCENT, PRESSING_WITHIN_NS},
     words::{self, called, count, duration, fitting, in_namespace},
 };
 
@@ -282,16 +281,10 @@ fn looking_dead(out: &mut impl Write, report: &Report, view: View) -> io::Result
 /// The limit on processes that makes forks fail first, and the others that are pressing.
 fn pids(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
     let Some(pids) = &report.pids else { return Ok(()) };
-    let mut is_first = true;
-    for limit in pids.limits.iter().take(PID_LIMITS_MAX) {
-        let is_pressing = limit.is_pressing(PRESSING_PERCENT, PRESSING_WITHIN_NS);
-        if !is_first && !is_pressing {
-            break;
-        }
-        if is_first {
+    for (place, (limit, is_pressing)) in pids.foremost().take(PID_LIMITS_MAX).enumerate() {
+        if place == 0 {
             writeln!(out)?;
         }
-        is_first = false;
         let text = format!("PIDs: {}", escape(&words::pid_limit(limit)));
         for line in wrap(&text, view.width) {
             writeln!(out, "{}", if is_pressing { view.paint("1;31", &line) } else { line })?;

@@ -75,7 +75,48 @@ impl CommandLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{EventKind, Named, Rfc3339, Verdict, sample};
+    use crate::report::{
+        EventKind, Named, Rfc3339, Verdict,
+        page::{Fate, Node, Timeline},
+        profile::Profile,
+        sample,
+    };
+
+    #[test]
+    fn a_page_and_a_command_tell_no_more_than_their_report() {
+        let secret = || vec!["app".to_owned(), "--token=S3".to_owned()];
+        let mut parent = sample::parent("app", Verdict::Leaking);
+        parent.command_line = secret();
+        let node = Node {
+            depth: 0,
+            pid: 1,
+            comm: "app".into(),
+            command_line: secret(),
+            fate: Fate::Zombie,
+            judged: None,
+            more: 0,
+        };
+        let page = Page {
+            report: sample::sample(vec![parent]),
+            subject: String::new(),
+            recording: None,
+            timeline: Timeline::default(),
+            reap_latency: Vec::new(),
+            teardown: Vec::new(),
+            tree: vec![node],
+            not_in_tree: 0,
+            profile: Profile::default(),
+        };
+        for (mode, secrets, command) in [
+            (CommandLines::Full, 2, "app --token=S3"),
+            (CommandLines::Redacted, 0, "app --token=[redacted]"),
+            (CommandLines::Name, 0, "app"),
+        ] {
+            let told = format!("{:?}", mode.of_page(page.clone()));
+            assert_eq!(told.matches("=S3").count(), secrets, "{mode:?}: {told}");
+            assert_eq!(mode.of_command(secret()), command);
+        }
+    }
 
     #[test]
     fn no_field_of_a_report_or_an_event_is_forgotten() {

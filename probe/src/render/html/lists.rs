@@ -1,4 +1,4 @@
-//! The lists of a page: what was left running, who only looks dead, labels and suppressions.
+//! The lists of a page: what was left running, who only looks dead, limits on processes, labels and suppressions.
 //!
 //! Must not judge. Each list has an end.
 
@@ -58,6 +58,17 @@ pub fn look_dead(out: &mut impl Write, report: &Report) -> io::Result<()> {
         )?;
     }
     more(out, report.look_dead.len())
+}
+
+/// The limit on processes that makes forks fail first, and the others that are pressing.
+pub fn pids(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let Some(pids) = report.pids.as_ref().filter(|pids| !pids.limits.is_empty()) else { return Ok(()) };
+    writeln!(out, "<h2>Limits on processes</h2><ul>")?;
+    for (limit, is_pressing) in pids.foremost() {
+        let class = if is_pressing { "bad" } else { "dim" };
+        writeln!(out, "<li class=\"{class}\">{}</li>", text(&words::pid_limit(limit)))?;
+    }
+    writeln!(out, "</ul>")
 }
 
 pub fn labels(out: &mut impl Write, report: &Report) -> io::Result<()> {

@@ -42,6 +42,7 @@ pub fn page(out: &mut impl Write, page: &Page) -> io::Result<()> {
     findings(out, report)?;
     lists::left_running(out, report)?;
     lists::look_dead(out, report)?;
+    lists::pids(out, report)?;
     lists::labels(out, report)?;
     lists::suppressions(out, report)?;
     charts::timeline(out, page)?;

@@ -4,6 +4,7 @@ use super::*;
 use crate::report::{
     Check, CheckFailure, Ended, LookingDead, LookingDeadKind, Named, SiteDepth, SiteFrame, Suppression,
     page::{Bar, Fate, Lane, Node, Step, Timeline},
+    pids::{PidLimit, PidPressure, PidScope, ZombieHolder},
     profile::{Profile, Stack},
     sample::{left_running, parent, sample},
 };
@@ -53,6 +54,21 @@ fn hostile() -> Page {
         };
         64
     ];
+    let limit = PidLimit {
+        scope: PidScope::Cgroup,
+        name: EVIL.into(),
+        used: u64::MAX,
+        limit: u64::MAX,
+        zombies: Some(u64::MAX),
+        most_zombies: Some(ZombieHolder {
+            parent: Named { pid: 1, ns_pid: None, comm: EVIL.into() },
+            zombies: u64::MAX,
+        }),
+        refused: Some(u64::MAX),
+        growth: None,
+        exhausted_in: None,
+    };
+    report.pids = Some(PidPressure { limits: vec![limit; 16], more: 0, left_out: 0 });
     report.suppressions =
         vec![Suppression { name: EVIL.into(), parents: 1, children: 1, left_running: 0 }; 1_024];
     report.check = Some(Check { failed: true, failures: vec![CheckFailure::Leak], exit_code: 9 });
@@ -127,6 +143,7 @@ fn no_name_becomes_an_element_and_nothing_is_loaded_or_run() {
     assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("url("));
     assert!(html.contains("Content-Security-Policy") && html.contains("default-src 'none'"));
     assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert_eq!(html.matches("of pids.max of the cgroup &lt;/title&gt;").count(), 16, "limits are shown");
     assert!(!html.chars().any(|one| one == '\0' || one == '\u{202e}'));
 }
 
