@@ -54,13 +54,21 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "profile" -d 'Fi
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
-json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+json\t'JSON for programs: one object (see schemas/)'
+html\t'A page for a browser, which can be sent: it needs no network and no script'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l command-lines -d 'How much of command lines the output has' -r -f -a "full\t'All of them'
 redacted\t'All but what looks like a password, a token or another secret'
 name\t'None: only the names of programs'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l output -d 'Write the report to FILE, - for standard output [default: standard error]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) if the report finds a leak' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l error-exitcode -d 'Exit with N (1 to 255) if the check fails: if the report finds a leak' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l left-running -d 'What becomes of processes that the command left running' -r -f -a "ignore\t'Report them'
+fail\t'Report them, and fail the check'
+kill\t'End them, SIGTERM first, and say whom; fail the check where one does not end'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l suppressions -d 'Do not count what the rules in FILE name (docs/ci.md)' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l gen-suppressions -d 'Print rules that would suppress what was found, to standard output or to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l junit -d 'Also write the report to FILE as JUnit XML: a test case for each parent with a finding, and one for the whole' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l kill-after -d 'With --left-running kill: how long a process may take to end after SIGTERM' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l record -d 'Also write a recording to FILE, for \'replay\'' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
@@ -70,7 +78,9 @@ tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some re
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l github -d 'Also print annotations for GitHub Actions, at the line of the source that forks'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l stacks -d 'Find out where in the program each child is forked'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l labels -d 'Look up the label of every program that is started: REAPWATCH_LABEL in its environment'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l progress -d 'Show progress on the terminal'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
@@ -98,7 +108,8 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -s h -l help 
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l duration -d 'How long to watch' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
-json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+json\t'JSON for programs: one object (see schemas/)'
+html\t'A page for a browser, which can be sent: it needs no network and no script'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand watch" -l command-lines -d 'How much of command lines the output has' -r -f -a "full\t'All of them'
 redacted\t'All but what looks like a password, a token or another secret'
 name\t'None: only the names of programs'"
@@ -149,7 +160,8 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l stats -d 
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l format -d 'Format of the output' -r -f -a "text\t'Text for people'
-json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
+json\t'JSON for programs: one object (see schemas/)'
+html\t'A page for a browser, which can be sent: it needs no network and no script'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l command-lines -d 'How much of command lines the output has' -r -f -a "full\t'All of them'
 redacted\t'All but what looks like a password, a token or another secret'
 name\t'None: only the names of programs'"
@@ -161,6 +173,13 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l grace -d 
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l theme -d 'With --as table: colours for this ground of the terminal' -r -f -a "auto\t'As COLORFGBG says, else dark'
 dark\t''
 light\t''"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l error-exitcode -d 'Exit with N (1 to 255) if the check fails: if the report finds a leak' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l left-running -d 'What becomes of processes that the command left running' -r -f -a "ignore\t'Report them'
+fail\t'Report them, and fail the check'
+kill\t'End them, SIGTERM first, and say whom; fail the check where one does not end'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l suppressions -d 'Do not count what the rules in FILE name (docs/ci.md)' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l gen-suppressions -d 'Print rules that would suppress what was found, to standard output or to FILE' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l junit -d 'Also write the report to FILE as JUnit XML: a test case for each parent with a finding, and one for the whole' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l btf -d 'BTF file that describes the running kernel' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
 fentry\t'fentry and fexit: exact, and the cheapest'
@@ -169,6 +188,7 @@ tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some re
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l github -d 'Also print annotations for GitHub Actions, at the line of the source that forks'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -57,8 +57,8 @@ fn hostile() -> Page {
     let limit = PidLimit {
         scope: PidScope::Cgroup,
         name: EVIL.into(),
-        used: u64::MAX,
-        limit: u64::MAX,
+        used: 990,
+        limit: 1_000,
         zombies: Some(u64::MAX),
         most_zombies: Some(ZombieHolder {
             parent: Named { pid: 1, ns_pid: None, comm: EVIL.into() },
