@@ -106,6 +106,7 @@ pub struct Table {
 }
 
 impl Table {
+    /// One that has been fed nothing yet.
     pub fn new(colours: Colours) -> Self {
         Self {
             reading: None,

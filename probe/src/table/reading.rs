@@ -12,6 +12,7 @@ pub struct ParentId {
 }
 
 impl ParentId {
+    /// Of a parent in a report.
     pub fn of(parent: &Parent) -> Self {
         Self { pid: parent.pid, start_boottime_ns: parent.start_boottime_ns }
     }
