@@ -35,7 +35,7 @@ pub use order::Sort;
 pub use page::{Page, Question};
 pub use playback::{Playback, Seek};
 pub use press::{Way, Wish};
-pub use reading::{Cost, Event, ParentId, Pids, Reading};
+pub use reading::{Cost, Event, ParentId, Reading};
 pub use theme::Colours;
 
 use order::{Row, RowId};

@@ -18,13 +18,6 @@ impl ParentId {
     }
 }
 
-/// How many process numbers are taken, and how many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pids {
-    pub used: u64,
-    pub max: u64,
-}
-
 /// What reapwatch itself has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -37,8 +30,6 @@ pub struct Cost {
 pub struct Reading {
     pub report: Report,
     /// `None` where it is not known: a recording does not have it.
-    pub pids: Option<Pids>,
-    /// The same.
     pub cost: Option<Cost>,
 }
 
