@@ -104,6 +104,8 @@ pub struct Details {
     pub program: Option<Program>,
     /// Mapped for execution, and not the files at their paths any more.
     pub libraries: Vec<Library>,
+    /// It uses a library that talks to a display.
+    pub shows_windows: bool,
     /// Its working directory.
     pub directory: Vec<u8>,
     /// Standard input, output and error.

@@ -1,7 +1,7 @@
 //! Processes that sleep in the kernel where no signal wakes them, and those that are stuck in their exit.
 //!
-//! Owns how long is stuck. Everybody who waits for a disk sleeps so for a moment: only who did nothing at all between two
-//! looks, and for long enough, counts. The kernel says D of others too: of those that wait for a vfork, and of the frozen.
+//! Owns what counts as having done nothing. Everybody who waits for a disk sleeps so for a moment: only who did nothing at all
+//! between two looks counts. The kernel says D of others too: of those that wait for a vfork, and of the frozen.
 
 use super::{
     Finding,
@@ -15,8 +15,6 @@ use crate::{
     },
 };
 
-/// Who did nothing for so long is stuck.
-pub const STUCK_NS: u64 = 5_000_000_000;
 /// Parts of names of functions of the kernel that wait for another machine, or for a program.
 const WAITS_FOR_OTHERS: [&str; 8] =
     ["nfs", "rpc_", "cifs", "smb", "fuse", "request_wait_answer", "ceph", "p9_"];
@@ -114,7 +112,10 @@ fn asleep(scene: &Scene<'_>, one: &Resident) -> Finding {
 mod tests {
     use super::*;
     use crate::{
-        analysis::audit::tests::{census, only, resident},
+        analysis::audit::{
+            LASTS_NS,
+            tests::{census, only, resident},
+        },
         model::Census,
     };
 
@@ -129,30 +130,30 @@ mod tests {
     #[test]
     fn who_does_nothing_for_long_enough_is_found() {
         let first = census(vec![sleeper("rpc_wait_bit_killable")]);
-        assert_eq!(only(&first, &after(&first, STUCK_NS), GhostKind::Uninterruptible), 1);
+        assert_eq!(only(&first, &after(&first, LASTS_NS), GhostKind::Uninterruptible), 1);
         let exiting = census(vec![Resident { is_exiting: true, ..sleeper("request_wait_answer") }]);
-        assert_eq!(only(&exiting, &after(&exiting, STUCK_NS), GhostKind::StuckInExit), 1);
+        assert_eq!(only(&exiting, &after(&exiting, LASTS_NS), GhostKind::StuckInExit), 1);
     }
 
     #[test]
     fn who_waits_for_a_disk_a_vfork_or_is_frozen_is_none() {
         let first = census(vec![sleeper("io_schedule")]);
         assert_eq!(
-            only(&first, &after(&first, STUCK_NS - 1), GhostKind::Uninterruptible),
+            only(&first, &after(&first, LASTS_NS - 1), GhostKind::Uninterruptible),
             0,
             "not long enough"
         );
-        let mut last = after(&first, STUCK_NS);
+        let mut last = after(&first, LASTS_NS);
         last.residents[0].switches += 1;
         assert_eq!(only(&first, &last, GhostKind::Uninterruptible), 0, "it was awake meanwhile");
         for function in ["wait_for_vfork_done", "__refrigerator"] {
             let first = census(vec![sleeper(function)]);
-            assert_eq!(only(&first, &after(&first, STUCK_NS), GhostKind::Uninterruptible), 0, "{function}");
+            assert_eq!(only(&first, &after(&first, LASTS_NS), GhostKind::Uninterruptible), 0, "{function}");
         }
         let child = Resident { state: b'S', ..resident(9, 8) };
         let unread = census(vec![sleeper(""), child]);
-        assert_eq!(only(&unread, &after(&unread, STUCK_NS), GhostKind::Uninterruptible), 0, "as vfork looks");
+        assert_eq!(only(&unread, &after(&unread, LASTS_NS), GhostKind::Uninterruptible), 0, "as vfork looks");
         let kernels = census(vec![Resident { is_kernel_thread: true, ..sleeper("x") }]);
-        assert_eq!(only(&kernels, &after(&kernels, STUCK_NS), GhostKind::Uninterruptible), 0);
+        assert_eq!(only(&kernels, &after(&kernels, LASTS_NS), GhostKind::Uninterruptible), 0);
     }
 }

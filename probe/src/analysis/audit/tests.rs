@@ -103,9 +103,13 @@ pub fn census(mut residents: Vec<Resident>) -> Census {
     }
 }
 
-/// The same a second later.
+/// The same when all that lasts has lasted long enough.
 pub fn later(first: &Census) -> Census {
-    Census { taken_ns: first.taken_ns + SETTLES_WITHIN_NS, ..first.clone() }
+    after(first, LASTS_NS)
+}
+
+fn after(first: &Census, ns: u64) -> Census {
+    Census { taken_ns: first.taken_ns + ns, ..first.clone() }
 }
 
 /// How many findings there are; fails if one is of another kind.
@@ -133,14 +137,25 @@ fn on_a_healthy_host_one_look_is_enough_and_shows_nothing() {
 }
 
 #[test]
-fn what_may_be_over_soon_is_looked_at_again_and_what_sleeps_once_more() {
-    let first = census(vec![zombie(8, 1)]);
+fn what_may_be_over_soon_is_looked_at_again_and_what_has_to_last_once_more() {
+    let stale = |mut one: Resident| {
+        let program = one.details.as_mut().and_then(|details| details.program.as_mut()).expect("readable");
+        program.at_path = crate::model::AtPath::Other;
+        one
+    };
+    let first = census(vec![stale(resident(8, 1))]);
+    let settled = after(&first, SETTLES_WITHIN_NS);
     assert_eq!(next_look_after_ns(&first, &first), Some(SETTLES_WITHIN_NS));
-    assert_eq!(next_look_after_ns(&first, &later(&first)), None);
-    let asleep = census(vec![Resident { state: b'D', ..resident(8, 1) }]);
-    assert_eq!(next_look_after_ns(&asleep, &asleep), Some(SETTLES_WITHIN_NS));
-    assert_eq!(next_look_after_ns(&asleep, &later(&asleep)), Some(stuck::STUCK_NS));
-    assert!(audit(&asleep, &later(&asleep), None).findings.is_empty());
+    assert_eq!(next_look_after_ns(&first, &settled), None);
+    assert_eq!(audit(&first, &settled, None).findings.len(), 1);
+    for lasting in [zombie(8, 1), Resident { state: b'D', ..resident(8, 1) }] {
+        let first = census(vec![lasting]);
+        let settled = after(&first, SETTLES_WITHIN_NS);
+        assert_eq!(next_look_after_ns(&first, &settled), Some(LASTS_NS));
+        assert!(audit(&first, &settled, None).findings.is_empty());
+        assert_eq!(next_look_after_ns(&first, &later(&first)), None);
+        assert_eq!(audit(&first, &later(&first), None).findings.len(), 1);
+    }
 }
 
 #[test]
