@@ -8,7 +8,7 @@ use super::{
     scene::{Scene, named},
 };
 use crate::{
-    model::Resident,
+    model::{Asleep, Resident},
     report::{
         audit::{Confidence, GhostKind, Way},
         words::duration,
@@ -25,30 +25,32 @@ const ON_PURPOSE: [&str; 4] = ["vfork", "refrigerator", "freezer", "kernel_clone
 pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     for one in scene.residents().filter(|one| !one.is_kernel_thread) {
         let Some(before) = scene.before(one) else { continue };
-        let moved = (one.cpu_ticks, one.switches) != (before.cpu_ticks, before.switches);
-        if moved || one.wait_channel != before.wait_channel {
+        let did = |of: &Resident| (of.is_exiting, of.cpu_ticks, of.switches, of.wait_channel.clone());
+        let is_ending = one.is_exiting && !b"ZXx".contains(&one.state) && one.threads <= 1;
+        if is_ending && did(one) == did(before) {
+            found.push(exiting(scene, one));
             continue;
         }
-        if one.is_exiting && before.is_exiting && !b"ZXx".contains(&one.state) && one.threads <= 1 {
-            found.push(exiting(scene, one));
-        } else if one.state == b'D' && before.state == b'D' && !is_on_purpose(scene, one) {
-            found.push(asleep(scene, one));
+        let same =
+            one.asleep.iter().find(|now| before.asleep.contains(now) && !is_on_purpose(scene, one, now));
+        if let Some(thread) = same {
+            found.push(asleep(scene, one, thread));
         }
     }
 }
 
-fn is_on_purpose(scene: &Scene<'_>, one: &Resident) -> bool {
-    let function = String::from_utf8_lossy(&one.wait_channel);
+fn is_on_purpose(scene: &Scene<'_>, one: &Resident, thread: &Asleep) -> bool {
+    let function = String::from_utf8_lossy(&thread.wait_channel);
     // A child of vfork runs in the memory of its parent, so it has its command line until it has a program of its own.
     let has_vforked = || {
         let is_copy = |child: &&Resident| child.command_line == one.command_line && child.comm == one.comm;
         scene.children(one).iter().any(is_copy)
     };
-    ON_PURPOSE.iter().any(|part| function.contains(part)) || (one.wait_channel.is_empty() && has_vforked())
+    ON_PURPOSE.iter().any(|part| function.contains(part)) || (function.is_empty() && has_vforked())
 }
 
-fn function(one: &Resident) -> String {
-    match one.wait_channel.as_slice() {
+fn function(wait_channel: &[u8]) -> String {
+    match wait_channel {
         [] => "a function of the kernel that may not be read".into(),
         name => format!("{} of the kernel", String::from_utf8_lossy(name)),
     }
@@ -66,7 +68,7 @@ fn exiting(scene: &Scene<'_>, one: &Resident) -> Finding {
         evidence: vec![
             format!(
                 "it has begun to exit and waits in {}, for at least {}",
-                function(one),
+                function(&one.wait_channel),
                 duration(scene.looked_for_ns())
             ),
             "it is no zombie yet: its parent cannot reap it, and no signal helps".into(),
@@ -78,13 +80,18 @@ fn exiting(scene: &Scene<'_>, one: &Resident) -> Finding {
     }
 }
 
-fn asleep(scene: &Scene<'_>, one: &Resident) -> Finding {
-    let name = String::from_utf8_lossy(&one.wait_channel);
+fn asleep(scene: &Scene<'_>, one: &Resident, thread: &Asleep) -> Finding {
+    let name = String::from_utf8_lossy(&thread.wait_channel);
+    let who = if thread.thread == one.identity.tgid {
+        "it".into()
+    } else {
+        format!("its thread {}", thread.thread)
+    };
     let waits_for_others = WAITS_FOR_OTHERS.iter().any(|part| name.contains(part));
     let mut evidence = vec![
         format!(
-            "it sleeps in {} and did nothing for at least {}",
-            function(one),
+            "{who} sleeps in {} and did nothing for at least {}",
+            function(&thread.wait_channel),
             duration(scene.looked_for_ns())
         ),
         "no signal ends it, until what it waits for comes: a disk, a file server, a device".into(),
@@ -102,7 +109,7 @@ fn asleep(scene: &Scene<'_>, one: &Resident) -> Finding {
         related: Vec::new(),
         evidence,
         commands: vec![Way {
-            command: format!("sudo cat /proc/{}/stack", one.identity.tgid),
+            command: format!("sudo cat /proc/{}/task/{}/stack", one.identity.tgid, thread.thread),
             does: "shows where in the kernel it is",
         }],
     }
@@ -120,7 +127,8 @@ mod tests {
     };
 
     fn sleeper(function: &str) -> Resident {
-        Resident { state: b'D', wait_channel: function.into(), switches: 7, ..resident(8, 1) }
+        let asleep = Asleep { thread: 8, wait_channel: function.into(), switches: 7, cpu_ticks: 3 };
+        Resident { state: b'D', asleep: vec![asleep], ..resident(8, 1) }
     }
 
     fn after(first: &Census, ns: u64) -> Census {
@@ -144,7 +152,7 @@ mod tests {
             "not long enough"
         );
         let mut last = after(&first, LASTS_NS);
-        last.residents[0].switches += 1;
+        last.residents[0].asleep[0].switches += 1;
         assert_eq!(only(&first, &last, GhostKind::Uninterruptible), 0, "it was awake meanwhile");
         for function in ["wait_for_vfork_done", "__refrigerator"] {
             let first = census(vec![sleeper(function)]);

@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::model::{Details, Program, Resident, Script, TimeAnchor, Workload};
+use crate::model::{Asleep, Details, Program, Resident, Script, TimeAnchor, Workload};
 
 /// Bytes as a hostile user chooses them.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -28,6 +28,7 @@ fn any_resident() -> impl Strategy<Value = Resident> {
         terminal: pids.4 / 2,
         tracer: pids.4,
         switches: times.1,
+        asleep: vec![Asleep { switches: times.1, ..Asleep::default() }],
         workload: times.2.then(|| Workload::Unit("bot.service".into())),
         command_line: texts.0,
         details: state.3.then(|| Details {
@@ -148,7 +149,7 @@ fn what_may_be_over_soon_is_looked_at_again_and_what_has_to_last_once_more() {
     assert_eq!(next_look_after_ns(&first, &first), Some(SETTLES_WITHIN_NS));
     assert_eq!(next_look_after_ns(&first, &settled), None);
     assert_eq!(audit(&first, &settled, None).findings.len(), 1);
-    for lasting in [zombie(8, 1), Resident { state: b'D', ..resident(8, 1) }] {
+    for lasting in [zombie(8, 1), Resident { asleep: vec![Asleep::default()], ..resident(8, 1) }] {
         let first = census(vec![lasting]);
         let settled = after(&first, SETTLES_WITHIN_NS);
         assert_eq!(next_look_after_ns(&first, &settled), Some(LASTS_NS));
