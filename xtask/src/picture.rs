@@ -56,7 +56,7 @@ impl Subscriber for Frames {
     fn reading(&mut self, engine: &Engine) -> io::Result<()> {
         let mut table = self.table.borrow_mut();
         let report = analysis::report_so_far(engine, &self.session);
-        table.take(Reading { report, pids: None, cost: None });
+        table.take(Reading { report, cost: None });
         if let Some(id) = table.wants_detail() {
             let identity = Identity { tgid: id.pid, start_boottime_ns: id.start_boottime_ns };
             if let Some(detail) = analysis::detail(&engine.view(), &self.session, identity, &|_| None) {
