@@ -15,7 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("analysis", &["model", "engine", "report"]),
     ("render", &["report"]),
     ("agent", &["model", "engine", "analysis", "report"]),
-    ("config", &["cli", "agent", "report", "sink"]),
+    ("config", &["cli", "agent", "analysis", "report", "sink"]),
     ("sink", &["report", "render"]),
     ("recording", &["model"]),
     ("source", &["model", "recording"]),

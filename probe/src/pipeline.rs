@@ -53,6 +53,9 @@ pub trait Subscriber {
     }
 }
 
+/// One that looks away.
+impl Subscriber for () {}
+
 /// Of whom it is asked in /proc what they run. A recording wants to know it at least of those that leave children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Details {
@@ -93,6 +96,8 @@ pub struct Pipeline {
     /// When limits on processes are read again.
     next_pid_limits_ns: u64,
     is_closed: bool,
+    /// Every program that is started is looked up, for the label in its environment.
+    labels: bool,
 }
 
 impl Pipeline {
@@ -109,7 +114,13 @@ impl Pipeline {
             next_look_ns: 0,
             next_pid_limits_ns: 0,
             is_closed: false,
+            labels: false,
         }
+    }
+
+    /// Has every program that is started looked up in /proc, for the label in its environment.
+    pub fn with_labels(self, labels: bool) -> Self {
+        Self { labels, ..self }
     }
 
     /// Whether parents are looked up in /proc while they live.
@@ -179,6 +190,9 @@ impl Pipeline {
             if self.details != Details::None {
                 bereaved.extend(parent_to_look_up(&input, &self.engine));
             }
+            if self.labels {
+                bereaved.extend(program_to_look_up(&input));
+            }
             self.order.push(time_ns, input);
         }
         // Soon: a parent may not live until the next reading of the counters.
@@ -214,6 +228,7 @@ impl Pipeline {
                 self.read_pid_limits(source, complete_to_ns);
                 if self.details != Details::None {
                     source.describe(&self.engine.undescribed(0, LAST_LOOK_UPS_MAX));
+                    source.describe(&self.engine.running_in_tree(LOOK_UPS_MAX));
                 }
             }
             Moment::End => {
@@ -315,6 +330,12 @@ fn parent_to_look_up(input: &Input, engine: &Engine) -> Option<Task> {
     let Input::Lifecycle(event) = input else { return None };
     let Stage::Exit { parent, .. } = &event.stage else { return None };
     (parent.identity.tgid != 0 && engine.is_undescribed(parent.identity)).then_some(*parent)
+}
+
+/// Who has just begun to run a program.
+fn program_to_look_up(input: &Input) -> Option<Task> {
+    let Input::Lifecycle(event) = input else { return None };
+    matches!(event.stage, Stage::Exec { .. }).then_some(event.process)
 }
 
 #[cfg(test)]

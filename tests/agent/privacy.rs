@@ -47,7 +47,7 @@ fn a_report_and_a_trace_of_a_recording_have_as_much_of_command_lines_as_is_asked
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    for (view, format) in [("report", "json"), ("trace", "json"), ("trace", "text")] {
+    for (view, format) in [("report", "json"), ("report", "html"), ("trace", "json"), ("trace", "text")] {
         let [full, redacted, name] = ["full", "redacted", "name"].map(|how| replay(how, view, format));
         assert!(full.contains(PASSWORD) && full.contains("--password"), "{full}");
         assert!(!redacted.contains(PASSWORD) && redacted.contains("[redacted]"), "{redacted}");

@@ -2,9 +2,9 @@
 //!
 //! Must not run a test.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
-use crate::shell::{Outcome, as_root, cargo, cargo_bin, output, run, target_directory};
+use crate::shell::{Outcome, as_root, cargo, cargo_bin, output, root, run, target_directory};
 
 /// Debian packages: the toolchain of the eBPF object, the programs that tests start, and what boots other kernels.
 const PACKAGES: &[&str] = &[
@@ -45,6 +45,9 @@ const PACKAGES: &[&str] = &[
     "prometheus",
     "python3-venv",
     "rsyslog",
+    // What reads pages and JUnit XML in tests/ci.
+    "chromium",
+    "libxml2-utils",
     "cpio",
     "qemu-system-x86",
     "qemu-system-arm",
@@ -77,7 +80,8 @@ fn install(package: &str) -> Outcome {
 pub fn setup() -> Outcome {
     install_missing(PACKAGES)?;
     install_tools()?;
-    install_otlp_receiver()
+    install_otlp_receiver()?;
+    install_pytest()
 }
 
 /// Installs Python where it is missing: the live tests start it, and the build does not need it.
@@ -124,6 +128,36 @@ fn install_otlp_receiver() -> Outcome {
         .args(["install", "--quiet", "--no-deps", "--only-binary=:all:"])
         .arg(format!("rotel=={ROTEL}")))?;
     std::fs::write(&installed, "").map_err(|error| format!("{}: {error}", installed.display()))
+}
+
+/// Python packages of tests/ci, of which pytest's sources hold the schema of JUnit XML that Jenkins uses.
+const PYTEST: &str = "pytest==8.4.2";
+const XDIST: &str = "pytest-xdist==3.8.0";
+const JUNIT_SCHEMA: &str = "pytest-8.4.2/testing/example_scripts/junit-10.xsd";
+
+/// A virtual environment under target/ with pytest and our plugin, which is used from the sources; and the schema beside it.
+fn install_pytest() -> Outcome {
+    let directory = target_directory().join("python");
+    let (python, schema) = (directory.join("venv/bin/python"), directory.join("junit-10.xsd"));
+    let has_plugin = || output(Command::new(&python).args(["-c", "import xdist, pytest_reapwatch"])).is_ok();
+    if schema.exists() && has_plugin() {
+        return Ok(());
+    }
+    eprintln!("setup: a virtual environment with {PYTEST} in {}", directory.display());
+    fs::create_dir_all(&directory)
+        .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(directory.join("venv")))?;
+    let pip = || {
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
+        pip
+    };
+    run(pip().args(["install", PYTEST, XDIST, "--editable"]).arg(root().join("integrations/pytest")))?;
+    let sources = directory.join("sdist");
+    run(pip().args(["download", "--no-deps", "--no-binary", "pytest", PYTEST, "--dest"]).arg(&sources))?;
+    let packed = sources.join("pytest-8.4.2.tar.gz");
+    let text = output(Command::new("tar").arg("xzOf").arg(&packed).arg(JUNIT_SCHEMA))?;
+    fs::write(&schema, text).map_err(|error| format!("cannot write {}: {error}", schema.display()))
 }
 
 fn install_tools() -> Outcome {

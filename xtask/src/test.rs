@@ -39,8 +39,8 @@ const NEWCOMERS: &[&str] = &[
     "--test=live",
 ];
 
-const LEFT_OUT: &str = "Left out: faults (tests/faults), real programs that leak (tests/cases), agent, audit and live table beside \
-                        real programs, format and lints, the eBPF object, licences, documentation, and the live tests on other \
+const LEFT_OUT: &str = "Left out: faults (tests/faults), real programs that leak (tests/cases), agent, audit, live table and \
+                        what a CI uses beside real programs, format and lints, the eBPF object, licences, documentation, and the live tests on other \
                         kernels. `cargo xtask test --all` runs these too: it installs what they need and takes about an hour.";
 
 /// Runs what is asked for; stops at the first step that fails.

@@ -10,13 +10,12 @@ mod cgroups;
 mod chosen;
 mod flagged;
 mod pace;
-mod pattern;
 mod pressure;
 mod tallied;
 mod workloads;
 
+pub use crate::analysis::Pattern;
 pub use alerts::{Rules, Silence};
-pub use pattern::Pattern;
 pub use pressure::PidRules;
 
 use alerts::Alerts;

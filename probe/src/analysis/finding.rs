@@ -4,11 +4,12 @@
 
 use crate::report::{Finding, Lost, Other, Parent, Verdict};
 
-/// The worst verdict of all parents, listed or not. If whole parents may be missing, the finding is at least undecided,
-/// because nothing else shows what found no room in a map or was damaged in a recording. The counters make up for lost
-/// events.
+/// The worst verdict of all parents, listed or not, that no suppression names. If whole parents may be missing, the finding
+/// is at least undecided, because nothing else shows what found no room in a map or was damaged in a recording. The counters
+/// make up for lost events.
 pub fn finding(parents: &[Parent], other: &Other, lost: &Lost) -> Finding {
-    let listed = parents.iter().map(|parent| parent.verdict).max();
+    let listed = parents.iter().filter(|parent| parent.suppressed_by.is_none());
+    let listed = listed.map(|parent| parent.verdict).max();
     let worst = listed.max(other.verdicts.worst().map(|(verdict, _)| verdict));
     match worst.unwrap_or(Verdict::Healthy) {
         Verdict::NeverReaps | Verdict::Leaking => Finding::Leak,

@@ -5,16 +5,21 @@
 
 pub mod audit;
 mod cause;
+pub mod check;
 mod coverage;
 mod detail;
 pub mod explain;
 mod finding;
 pub mod fork_site;
 mod growth;
+pub mod history;
+mod label;
 mod line;
 mod listed;
 mod looking_dead;
 mod note;
+pub mod page;
+mod pattern;
 pub mod pids;
 pub mod profile;
 mod sentence;
@@ -27,7 +32,9 @@ mod workload;
 mod tests;
 
 pub use detail::detail;
+pub use history::History;
 pub use line::event_line;
+pub use pattern::Pattern;
 pub use workload::workload;
 
 use std::borrow::Cow;
@@ -87,6 +94,9 @@ pub fn report(view: &View<'_>, session: &Session) -> Report {
         left_running: if view.root().is_some() { left_running(view) } else { Vec::new() },
         look_dead: looking_dead::looking_dead(view, session),
         pids: pids::pressure(view),
+        labels: label::labelled(view),
+        suppressions: Vec::new(),
+        check: None,
         tracer: tracer(view.tracer_stats()),
     };
     report.headline = sentence::headline(&report);
@@ -208,6 +218,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         executable: text(&info.executable).into_owned(),
         unit: (!info.unit.is_empty()).then(|| text(&info.unit).into_owned()),
         workload: known.workload.as_deref().map(workload),
+        label: (!info.label.is_empty()).then(|| text(&info.label).into_owned()),
         alive: known.died_ns.is_none(),
         ledger: ledger(&known.ledger, known.zombies.len() as u64),
         held: unreaped.held,
@@ -222,6 +233,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
             .waits
             .map_or(Waits::default(), |waits| Waits { any: waits.any, specific: waits.specific }),
         verdict,
+        suppressed_by: None,
         causes: if verdict >= Verdict::Held {
             cause::causes(known, &unreaped, (began_ns, end_ns))
         } else {
@@ -278,7 +290,12 @@ fn left_running(view: &View<'_>) -> Vec<LeftRunning> {
                 ns_pid: ns_pid(&process.task),
                 comm: process.task.comm.text().into_owned(),
                 command_line: command_line(&info),
+                executable: text(&info.executable).into_owned(),
+                start_boottime_ns: process.task.identity.start_boottime_ns,
+                label: (!info.label.is_empty()).then(|| text(&info.label).into_owned()),
                 spawned_by: owned(&spawned_by),
+                suppressed_by: None,
+                ended: None,
             };
             (process.task.identity, entry)
         })

@@ -10,12 +10,17 @@ use crate::report::{
 
 /// The headline.
 pub fn headline(report: &Report) -> String {
-    let running = match report.left_running.len() {
+    let running = match report.left_unsuppressed().count() {
         0 => String::new(),
         1 => "1 process was left running".into(),
         more => format!("{} processes were left running", count(more as u64)),
     };
-    match (report.parents.first(), report.finding) {
+    let suppressed = suppressed(report);
+    match (report.unsuppressed().next(), report.finding) {
+        (_, Finding::None) if !suppressed.is_empty() => {
+            let running = if running.is_empty() { running } else { format!(" {running}.") };
+            format!("No leak beside what is suppressed: {suppressed}.{running}")
+        }
         (worst, Finding::Undecided) if worst.is_none_or(|worst| worst.verdict == Verdict::Healthy) => {
             let running = if running.is_empty() { running } else { format!(" {running}.") };
             let missing = "Undecided: no leak was seen, but some of what the kernel told is missing";
@@ -34,6 +39,16 @@ pub fn headline(report: &Report) -> String {
             }
         }
     }
+}
+
+/// What suppressions took out of the finding; empty where that is nothing.
+fn suppressed(report: &Report) -> String {
+    let (parents_named, left) = (report.suppressions.iter())
+        .fold((0, 0), |(named, left), one| (named + one.parents, left + one.left_running));
+    let parts = [(parents_named, parents(parents_named)), (left, format!("{} left running", count(left)))];
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
+    parts.join(" and ")
 }
 
 fn parents(number: u64) -> String {

@@ -2,8 +2,8 @@
 
 use super::headline;
 use crate::report::{
-    Ledger, LeftRunning, Named, Parent, Verdict,
-    sample::{parent, sample},
+    Ledger, Named, Parent, Verdict,
+    sample::{left_running, parent, sample},
 };
 
 /// A parent without a unit, with these counts of children.
@@ -78,10 +78,7 @@ fn no_leak_is_not_the_headline_above_what_was_left_running() {
     let mut report = sample(vec![plain(Verdict::Healthy, ledger)]);
     report.parents[0].reap_latency.max_ns = 3_000_000;
     assert_eq!(headline(&report), "No leak: 1 parent reaped 5 dead children; the slowest reap took 3.0 ms.");
-    let spawned_by = Named { pid: 1, ns_pid: None, comm: "sh".into() };
-    let running =
-        LeftRunning { pid: 7, ns_pid: None, comm: "x".into(), command_line: Vec::new(), spawned_by };
-    report.left_running = vec![running.clone(), running];
+    report.left_running = vec![left_running("x"); 2];
     assert_eq!(
         headline(&report),
         "2 processes were left running. No dead child was left past the grace: 1 parent reaped 5 dead children; the \

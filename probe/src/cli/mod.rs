@@ -5,6 +5,7 @@
 
 mod agent;
 mod audit;
+mod check;
 mod doctor;
 mod explain;
 mod global;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use agent::AgentArgs;
 pub use audit::AuditArgs;
+pub use check::{CheckArgs, LeftRunning};
 pub use doctor::DoctorArgs;
 pub use explain::ExplainArgs;
 pub use global::{DEFAULT_BTF, Global, HookChoice};
@@ -34,9 +36,12 @@ pub use run::RunArgs;
 pub use table::{TableArgs, Theme};
 pub use trace::TraceArgs;
 pub use value::{
-    CommandLines, CommandLinesOf, Format, Grace, LinesTo, Listen, duration, interval, nanoseconds,
+    CommandLines, CommandLinesOf, Format, Grace, LinesTo, Listen, ReportFormat, duration, interval,
+    nanoseconds,
 };
 pub use watch::WatchArgs;
+
+use std::path::Path;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
@@ -49,7 +54,7 @@ Exit codes:
   2  usage: unknown or invalid option, missing argument
   3  not permitted or not supported; the message says why and what to do
 'run' exits with the status of its command instead (128 + signal if it was
-killed by a signal). With --error-exitcode N, it exits with N if it finds a leak;
+killed by a signal). With --error-exitcode N, it exits with N if the check fails;
 'audit' does if it finds anything.
 
 Examples:
@@ -161,34 +166,54 @@ impl Cli {
 
     /// One file cannot serve two purposes. Two names of one file are found when the files are opened.
     fn checked(self) -> Result<Self, clap::Error> {
+        fn of_check(args: &CheckArgs) -> [(&'static str, Option<&Path>); 3] {
+            [
+                ("--junit", args.junit.as_deref()),
+                ("--gen-suppressions", args.gen_suppressions.as_deref()),
+                ("--suppressions", args.suppressions.as_deref()),
+            ]
+        }
         let conflict = |message: &str| Self::command().error(ErrorKind::ArgumentConflict, message);
         if let (Some(_), Some(option)) = (&self.command, self.table.given()) {
             return Err(conflict(&format!(
                 "{option} before a command is of the live table, which is shown without one: put it after the command, if it has it"
             )));
         }
-        if let Some(Command::Replay(args)) = &self.command {
-            args.check().map_err(conflict)?;
-        }
-        let named = match &self.command {
-            Some(Command::Run(args)) => [("--output", &args.output), ("--record", &args.record)]
-                .map(|(name, path)| (name, path.as_deref())),
-            Some(Command::Watch(args)) => [("--output", &args.output), ("--record", &args.record)]
-                .map(|(name, path)| (name, path.as_deref())),
-            Some(Command::Profile(args)) => [("--output", &args.output), ("--record", &args.record)]
-                .map(|(name, path)| (name, path.as_deref())),
-            Some(Command::Replay(args)) => {
-                [("the recording", Some(args.file.as_path())), ("--output", args.output.as_deref())]
+        let mut named: Vec<(&str, Option<&Path>)> = Vec::new();
+        match &self.command {
+            Some(Command::Run(args)) => {
+                named.extend([("--output", args.output.as_deref()), ("--record", args.record.as_deref())]);
+                named.extend(of_check(&args.check));
             }
-            _ => return Ok(self),
-        };
-        let [(one, Some(path)), (other, Some(same))] = named else { return Ok(self) };
-        // /dev/null may be given twice.
-        if path != same || path == std::path::Path::new("/dev/null") {
-            return Ok(self);
+            Some(Command::Watch(args)) => {
+                named.extend([("--output", args.output.as_deref()), ("--record", args.record.as_deref())]);
+            }
+            Some(Command::Profile(args)) => {
+                named.extend([("--output", args.output.as_deref()), ("--record", args.record.as_deref())]);
+            }
+            Some(Command::Replay(args)) => {
+                if let Some(refusal) = args.refusal() {
+                    return Err(conflict(refusal));
+                }
+                named.extend([
+                    ("the recording", Some(args.file.as_path())),
+                    ("--output", args.output.as_deref()),
+                ]);
+                named.extend(of_check(&args.check));
+            }
+            _ => {}
         }
-        let message = format!("{one} and {other} are the same file: {}", path.display());
-        Err(Self::command().error(ErrorKind::ArgumentConflict, message))
+        for (place, (one, path)) in named.iter().enumerate() {
+            let same = named[..place].iter().find(|(_, other)| path.is_some() && other == path);
+            // /dev/null may be given twice.
+            if let (Some(path), Some((other, _))) = (path, same)
+                && *path != Path::new("/dev/null")
+            {
+                let message = format!("{other} and {one} are the same file: {}", path.display());
+                return Err(conflict(&message));
+            }
+        }
+        Ok(self)
     }
 
     /// What plain `reapwatch` prints, uncoloured, with its newline.

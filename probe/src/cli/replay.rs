@@ -7,14 +7,16 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::{
+    check::{CheckArgs, LeftRunning},
     table::Theme,
-    value::{CommandLines, Format, duration},
+    value::{CommandLines, ReportFormat, duration},
 };
 
 pub const EXAMPLES: &str = "\
 Examples:
   reapwatch replay host.rec
   reapwatch replay host.rec --format json --output report.json
+  reapwatch replay host.rec --format html --output report.html    # a page to send
   reapwatch replay host.rec --as trace
   reapwatch replay host.rec --as table
   reapwatch replay host.rec --grace 30s    # the same events, judged with a longer grace";
@@ -37,8 +39,8 @@ pub struct ReplayArgs {
     pub file: PathBuf,
 
     /// Format of the output
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
 
     #[command(flatten)]
     pub command_lines: CommandLines,
@@ -59,19 +61,34 @@ pub struct ReplayArgs {
     /// With --as table: colours for this ground of the terminal
     #[arg(long, value_enum, value_name = "GROUND", default_value_t = Theme::Auto)]
     pub theme: Theme,
+
+    #[command(flatten)]
+    pub check: CheckArgs,
 }
 
 impl ReplayArgs {
-    /// A table is for a person to look at.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
-        match self.view {
-            ReplayView::Table if self.format == Format::Json => {
-                Err("--as table is text: --as report has --format json")
+    /// What a view of a recording cannot do.
+    pub(super) fn refusal(&self) -> Option<&'static str> {
+        match (self.view, self.format) {
+            (ReplayView::Table, ReportFormat::Json) => {
+                Some("--as table is text: --as report has --format json")
             }
-            ReplayView::Table if self.output.is_some() => Err(
+            (ReplayView::Table, ReportFormat::Html) => {
+                Some("--as table is text: --as report has --format html, the page")
+            }
+            (ReplayView::Table, ReportFormat::Text) if self.output.is_some() => Some(
                 "--as table goes to the terminal, or its last frame to standard output: leave --output out",
             ),
-            _ => Ok(()),
+            (ReplayView::Trace, ReportFormat::Html) => {
+                Some("--format html: event lines are text or JSON; leave out --as trace for the page")
+            }
+            (ReplayView::Trace | ReplayView::Table, _) if self.check.is_asked_for() => Some(
+                "a check is of a report: leave out --as trace and --as table, or the options of the check",
+            ),
+            _ if self.check.left_running == LeftRunning::Kill => {
+                Some("--left-running kill: a recording has nobody to end; use 'fail' or 'ignore'")
+            }
+            _ => None,
         }
     }
 }

@@ -2,24 +2,30 @@
 //!
 //! Must not know what the command does with them.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueHint};
 
-use super::value::{CommandLines, Format, Grace};
+use super::{
+    check::CheckArgs,
+    value::{CommandLines, Grace, ReportFormat, duration},
+};
 
 pub const EXAMPLES: &str = "\
 Examples:
   reapwatch run -- python3 worker_manager.py
   reapwatch run --stacks -- ./agent            # and which line forks
   reapwatch run --format json --output report.json -- ./supervisor --fast
-  reapwatch run --error-exitcode 99 --grace 2s -- make test    # a check for CI";
+  reapwatch run --error-exitcode 99 --grace 2s -- make test    # a check for CI
+  reapwatch run --error-exitcode 99 --left-running fail --suppressions leaks.toml --junit reap.xml -- pytest
+  reapwatch run --format html --output report.html --record run.rec -- make test
+  reapwatch run --gen-suppressions=leaks.toml -- make test";
 
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Format of the report
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
 
     #[command(flatten)]
     pub command_lines: CommandLines,
@@ -31,14 +37,12 @@ pub struct RunArgs {
     #[command(flatten)]
     pub grace: Grace,
 
-    /// Exit with N (1 to 255) if the report finds a leak
-    ///
-    /// A leak is a parent whose verdict is 'leaking' or 'never_reaps': it left a dead child unreaped for longer than the
-    /// grace, whether the parent is still alive or has died. In JSON: "finding": "leak". These do not cause exit N: late
-    /// reaps, zombies that a tracer holds, processes left running, and 'undecided' parents, such as one that died just
-    /// after its child.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
-    pub error_exitcode: Option<u8>,
+    #[command(flatten)]
+    pub check: CheckArgs,
+
+    /// With --left-running kill: how long a process may take to end after SIGTERM
+    #[arg(long, value_name = "DUR", value_parser = duration, default_value = "5s")]
+    pub kill_after: Duration,
 
     /// Also write a recording to FILE, for 'replay'
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -50,6 +54,13 @@ pub struct RunArgs {
     /// this option that is looked for only once a parent leaves children unreaped. A fork then takes 3 to 20 µs longer.
     #[arg(long)]
     pub stacks: bool,
+
+    /// Look up the label of every program that is started: REAPWATCH_LABEL in its environment
+    ///
+    /// The report sums up by label what children were left. Without this option only the labels of parents and of what was left
+    /// running are known. A program that ends within a few ms may be gone before it can be looked up.
+    #[arg(long)]
+    pub labels: bool,
 
     /// Show progress on the terminal
     ///

@@ -67,7 +67,7 @@ fn run_keeps_the_command_whole() {
     for line in ["run --grace 250ms ls -la --format json", "run --grace 250ms -- ls -la --format json"] {
         let Some(Command::Run(args)) = parse(line).expect(line).command else { panic!("{line}") };
         assert_eq!(args.command, ["ls", "-la", "--format", "json"]);
-        assert_eq!(args.format, Format::Text);
+        assert_eq!(args.format, ReportFormat::Text);
         assert_eq!(args.grace.grace, Duration::from_millis(250));
     }
 }
@@ -102,12 +102,45 @@ fn usage_errors_exit_2() {
 }
 
 #[test]
+fn a_check_is_consistent() {
+    let Some(Command::Run(args)) =
+        parse("run --gen-suppressions --left-running kill --kill-after 1s ls").expect("valid").command
+    else {
+        panic!()
+    };
+    assert_eq!(args.check.gen_suppressions, Some(PathBuf::from("-")));
+    assert_eq!(args.check.left_running, LeftRunning::Kill);
+    assert_eq!((args.kill_after, &args.command[..]), (Duration::from_secs(1), &["ls".into()][..]));
+    assert!(refused("run --left-running fail ls").contains("--error-exitcode"));
+    assert!(parse("replay f.rec --left-running fail --error-exitcode 9").is_ok());
+    for (line, one, other) in [
+        ("run --junit a --output a ls", "--junit", "--output"),
+        ("run --gen-suppressions=a --suppressions a ls", "--gen-suppressions", "--suppressions"),
+        ("run --output a --record a ls", "--record", "--output"),
+        ("replay a --junit a", "--junit", "the recording"),
+    ] {
+        let refused = Cli::try_parse_from(std::iter::once("reapwatch").chain(line.split_whitespace()))
+            .expect(line)
+            .checked()
+            .expect_err(line)
+            .to_string();
+        assert!(refused.contains(one) && refused.contains(other), "{refused}");
+    }
+    let kill = parse("replay f.rec --left-running kill").expect("syntax").checked();
+    assert!(kill.expect_err("nobody to end").to_string().contains("nobody to end"));
+    let page = parse("replay f.rec --as trace --format html").expect("syntax").checked();
+    assert!(page.expect_err("no page").to_string().contains("event lines"));
+    let null = "run --junit /dev/null --output /dev/null ls";
+    assert!(parse(null).expect("valid").checked().is_ok());
+}
+
+#[test]
 fn replay_and_record() {
     let Some(Command::Replay(args)) = parse("replay f.rec --as trace --format json").expect("valid").command
     else {
         panic!()
     };
-    assert_eq!((args.view, args.format, args.grace), (ReplayView::Trace, Format::Json, None));
+    assert_eq!((args.view, args.format, args.grace), (ReplayView::Trace, ReportFormat::Json, None));
     let Some(Command::Record(args)) = parse("record --output f.rec").expect("valid").command else {
         panic!()
     };
@@ -191,7 +224,15 @@ fn the_table_has_options_of_its_own_and_no_command_has_them() {
         assert!(error.to_string().contains("before a command"), "{error}");
     }
     assert!(parse("replay f.rec --as table --theme light").expect("valid").checked().is_ok());
-    for line in ["replay f.rec --as table --format json", "replay f.rec --as table --output t.txt"] {
+    for line in [
+        "replay f.rec --as table --format json",
+        "replay f.rec --as table --format html",
+        "replay f.rec --as table --output t.txt",
+        "replay f.rec --as table --error-exitcode 9",
+        "replay f.rec --as trace --suppressions s.toml",
+        "replay f.rec --as trace --junit j.xml",
+        "replay f.rec --as trace --github",
+    ] {
         assert_eq!(parse(line).expect("valid").checked().expect_err(line).exit_code(), 2);
     }
 }

@@ -15,6 +15,17 @@ pub enum Format {
     Json,
 }
 
+/// Format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Text for people
+    Text,
+    /// JSON for programs: one object (see schemas/)
+    Json,
+    /// A page for a browser, which can be sent: it needs no network and no script
+    Html,
+}
+
 /// How much of command lines a report has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CommandLinesOf {

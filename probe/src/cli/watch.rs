@@ -6,13 +6,14 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueHint};
 
-use super::value::{CommandLines, Format, Grace, positive_duration};
+use super::value::{CommandLines, Grace, ReportFormat, positive_duration};
 
 pub const EXAMPLES: &str = "\
 Examples:
   reapwatch watch --duration 30s
   reapwatch watch --duration 2m --format json --output report.json
-  reapwatch watch --duration 5m --record evidence.rec";
+  reapwatch watch --duration 5m --record evidence.rec
+  reapwatch watch --duration 5m --record evidence.rec --format html --output report.html";
 
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
@@ -24,8 +25,8 @@ pub struct WatchArgs {
     pub grace: Grace,
 
     /// Format of the report
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
 
     #[command(flatten)]
     pub command_lines: CommandLines,

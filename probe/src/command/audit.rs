@@ -15,7 +15,7 @@ use super::{
 use crate::{
     analysis::{self, time},
     cli::{AuditArgs, Format, nanoseconds},
-    config::{ConfigError, suppressions::Suppressions},
+    config::{ConfigError, audit_suppressions::Suppressions},
     model::{Census, Session},
     render,
     report::audit::AuditReport,

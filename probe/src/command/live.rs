@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::{
     Failure,
     output::{self, Recording, RecordingTarget},
+    page::Both,
     signals::{Signals, WINDOW_CLOSES_WITHIN},
     status_line::StatusLine,
 };
@@ -37,6 +38,8 @@ pub struct Attached {
     session: Session,
     recording: Option<Recording>,
     stats: bool,
+    may_kill: bool,
+    labels: bool,
 }
 
 /// What the command does with the observations.
@@ -101,20 +104,35 @@ pub fn attach(
     let first = kernel.snapshot(0)?;
     let session = Session { anchor: clock::anchor(), hooks: kernel.hooks(), grace_ns: nanoseconds(grace) };
     let recording = recording.map(|recording| recording.begin(&session)).transpose()?;
-    Ok(Attached { kernel, first, wakeups, session, recording, stats: global.stats })
+    Ok(Attached {
+        kernel,
+        first,
+        wakeups,
+        session,
+        recording,
+        stats: global.stats,
+        may_kill: false,
+        labels: false,
+    })
 }
 
 impl Attached {
+    /// It will end processes, also those of other users: the privilege for that is kept.
+    pub fn that_may_kill(self, may_kill: bool) -> Self {
+        Self { may_kill, ..self }
+    }
+
+    /// Every program that is started is looked up, for the label in its environment.
+    pub fn with_labels(self, labels: bool) -> Self {
+        Self { labels, ..self }
+    }
+
     /// Opens the window. Everything is open and the command has started, so only the privileges to read are needed from
     /// now on. No thread exists yet that would keep more. `root`: the command whose tree is watched.
     pub fn open(self, root: Option<Identity>, used_for: Use) -> Watching {
-        let Self { kernel, first, wakeups, session, recording, stats } = self;
+        let Self { kernel, first, wakeups, session, recording, stats, may_kill, labels } = self;
         let recording = recording.map(Recording::take_name);
-        let dropped = match used_for {
-            Use::Table => privileges::drop_to_reading_and_signalling(),
-            Use::Report | Use::Workloads | Use::Lines { .. } => privileges::drop_to_reading(),
-        };
-        if let Err(error) = dropped {
+        if let Err(error) = privileges::drop_to_reading(may_kill || used_for == Use::Table) {
             tracing::warn!(%error, "more privileges are kept than needed");
         }
         // The kernel's types and the code that reads them took room while the programs were loaded.
@@ -125,7 +143,7 @@ impl Attached {
             Use::Workloads | Use::Table => Details::OfAll,
             Use::Lines { .. } => Details::None,
         };
-        let pipeline = Pipeline::new(&session, recording, details);
+        let pipeline = Pipeline::new(&session, recording, details).with_labels(labels);
         let pace = match used_for {
             Use::Lines { for_a_person: false } if !pipeline.wants_details() => Pace::Relaxed,
             Use::Table => Pace::OnLooked,
@@ -160,8 +178,18 @@ impl Watching {
         stop: impl Future<Output = (T, Option<Instant>)>,
         status_line: bool,
     ) -> Result<Watched<T>, Failure> {
+        self.noting_until(stop, status_line, &mut ()).await
+    }
+
+    /// The same, while `notes` are taken.
+    pub async fn noting_until<T>(
+        self,
+        stop: impl Future<Output = (T, Option<Instant>)>,
+        status_line: bool,
+        notes: &mut dyn Subscriber,
+    ) -> Result<Watched<T>, Failure> {
         let mut status_line = StatusLine::new(status_line);
-        let watched = self.until(stop, &mut status_line).await?;
+        let watched = self.until(stop, &mut Both(&mut status_line, notes)).await?;
         status_line.clear();
         Ok(watched)
     }

@@ -4,13 +4,16 @@
 
 mod agent;
 mod audit;
+mod check;
 mod child;
 mod doctor;
 mod explain;
 mod file;
+mod left_running;
 mod lines;
 mod live;
 mod output;
+mod page;
 mod profile;
 mod reap;
 mod replay;

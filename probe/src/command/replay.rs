@@ -6,14 +6,16 @@ use std::{fs::File, io::Read, path::Path};
 
 use super::{
     Failure,
+    check::{self, Check},
     file::Name,
     lines::Lines,
     output::{self, Target},
+    page::PageNotes,
     table, unreadable,
 };
 use crate::{
     analysis,
-    cli::{ReplayArgs, ReplayView, nanoseconds},
+    cli::{Format, ReplayArgs, ReplayView, ReportFormat, nanoseconds},
     engine::Engine,
     model::Session,
     pipeline::{Details, Pipeline, PipelineError, Subscriber},
@@ -29,6 +31,7 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let file = File::open(&args.file).map_err(|error| unreadable(&args.file, &RecordingError::Io(error)))?;
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
     target.is_not(&args.file)?;
+    let check = Check::open(&args.check, &target)?;
     let reader = Reader::open(file).map_err(|error| unreadable(&args.file, &error))?;
     let mut session = reader.session().clone();
     if let Some(grace) = args.grace {
@@ -38,16 +41,22 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let mut view = match args.view {
         ReplayView::Trace => {
             let (out, name) = target.begin()?;
-            View::Trace(Box::new(Lines::new(out, session.clone(), args.format, command_lines, true)?), name)
+            let lines = Lines::new(out, session.clone(), lines_format(args.format), command_lines, true)?;
+            View::Trace(Box::new(lines), name)
         }
-        ReplayView::Report | ReplayView::Table => View::Report(target),
+        ReplayView::Report | ReplayView::Table => {
+            let subject = format!("replay of {}", args.file.display());
+            View::Report(
+                target,
+                Box::new(PageNotes::new(args.format, subject, Some(&args.file), command_lines)),
+            )
+        }
     };
-    let lines: Option<&mut dyn Subscriber> = match &mut view {
-        View::Trace(lines, _) => Some(lines.as_mut()),
-        View::Report(_) => None,
+    let subscriber: &mut dyn Subscriber = match &mut view {
+        View::Trace(lines, _) => lines.as_mut(),
+        View::Report(_, notes) => notes.as_mut(),
     };
-    let mut subscribers: Vec<_> = lines.into_iter().collect();
-    let engine = whole(&args.file, reader, &session, &mut subscribers)?;
+    let engine = whole(&args.file, reader, &session, &mut [subscriber])?;
     match view {
         View::Trace(lines, name) => {
             lines.finish()?;
@@ -58,9 +67,16 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
                 )));
             }
         }
-        View::Report(target) => {
-            let report = analysis::report(&engine.view(), &session);
-            target.write(&command_lines.of_report(report), args.format)?;
+        View::Report(target, notes) => {
+            let engine_view = engine.view();
+            let mut report = analysis::report(&engine_view, &session);
+            check.suppress(&mut report);
+            check.conclude(&mut report);
+            // Rules go by whole command lines, whatever is told of them.
+            let report = command_lines.of_report(report);
+            notes.write(target, (&engine_view, &session), &report, args.format)?;
+            check.publish(&report, &args.file.display().to_string())?;
+            return Ok(check::exit_code(&report).unwrap_or(0));
         }
     }
     Ok(0)
@@ -94,8 +110,16 @@ pub fn whole<R: Read>(
     Ok(pipeline.into_engine())
 }
 
+/// The command line refuses lines as a page.
+fn lines_format(format: ReportFormat) -> Format {
+    match format {
+        ReportFormat::Json => Format::Json,
+        ReportFormat::Text | ReportFormat::Html => Format::Text,
+    }
+}
+
 /// What to make from the recording.
 enum View {
     Trace(Box<Lines>, Option<Name>),
-    Report(Target),
+    Report(Target, Box<PageNotes>),
 }

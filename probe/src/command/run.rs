@@ -1,6 +1,6 @@
 //! `run` and `record`: a command and everything descended from it.
 //!
-//! Must not judge: `--error-exitcode` goes by the report's finding.
+//! Must not judge: `--error-exitcode` goes by what the report says of the check.
 
 use std::{
     ffi::OsString,
@@ -9,41 +9,60 @@ use std::{
 
 use super::{
     Failure,
+    check::{self, Check},
     child::{self, Child, Ended},
+    left_running,
     live::{self, Attached, Use, Watched, for_a_while, time_up},
     output::{self, RecordingTarget, Target},
+    page::PageNotes,
     signals::{First, Signals, WINDOW_CLOSES_WITHIN},
 };
 use crate::{
+    analysis::check::LeftRunningRule,
     cli::{Global, RecordArgs, RunArgs},
-    report::Finding,
     source::bpf::options::{ForkStacks, Kills, Subscription},
 };
 
 /// `reapwatch run`.
 pub async fn run(global: &Global, args: RunArgs, signals: Signals) -> Result<u8, Failure> {
     let target = Target::open(args.output.as_deref(), Target::StandardError)?;
+    let check = Check::open(&args.check, &target)?;
     let recording = target.and_recording(args.record.as_deref())?;
-    let fork_stacks = if args.stacks { ForkStacks::OfAll } else { ForkStacks::OfTargets };
+    let is_of_all = args.stacks || check.wants_fork_sites();
+    let fork_stacks = if is_of_all { ForkStacks::OfAll } else { ForkStacks::OfTargets };
     let subscription = Subscription::tree().with(fork_stacks).with_kills(Kills::OfAll);
-    let mut attached = live::attach(global, subscription, args.grace.grace, recording)?;
+    let may_kill = check.left_running == LeftRunningRule::Kill;
+    let attached = live::attach(global, subscription, args.grace.grace, recording)?;
+    let mut attached = attached.that_may_kill(may_kill).with_labels(args.labels);
     let (mut child, root) = match child::start(&args.command, &signals, &mut attached)? {
         child::Started::Child(child, root) => (child, root),
         child::Started::NotBecauseOf(first) => return Ok(not_started(first)),
     };
     let watching = attached.open(Some(root), Use::Report);
-    let watched = watching.quietly_until(ends(&child, &signals), args.progress).await;
+    let command_lines = output::command_lines(args.command_lines.command_lines);
+    let subject = command_lines.of_command(words(&args.command));
+    let mut notes = PageNotes::new(args.format, subject.clone(), args.record.as_deref(), command_lines);
+    let watched = watching.noting_until(ends(&child, &signals), args.progress, &mut notes).await;
     let watched = watched.inspect_err(|_| child.is_left_running())?;
-    let report = output::command_lines(args.command_lines.command_lines).of_report(watched.report());
+    let mut report = watched.report();
+    check.suppress(&mut report);
+    if may_kill {
+        left_running::end(&mut report, args.kill_after, command_lines);
+    }
+    check.conclude(&mut report);
+    // Rules go by whole command lines, whatever is told of them.
+    let report = command_lines.of_report(report);
     let on_stderr = matches!(target, Target::StandardError);
-    target.write(&report, args.format)?;
+    notes.write(target, (&watched.view(), watched.session()), &report, args.format)?;
     let ended = watched.finish_with(&report.tracer);
     // On standard error, the report itself says what is left running.
     if !on_stderr {
         child.is_left_running();
     }
-    match (ended?, args.error_exitcode) {
-        (_, Some(code)) if report.finding == Finding::Leak => Ok(code),
+    let ended = ended?;
+    check.publish(&report, &subject)?;
+    match (ended, check::exit_code(&report)) {
+        (_, Some(code)) => Ok(code),
         (Ended::ByItself, _) => child.exit_code(),
         (Ended::Interrupted(first), _) => Ok(first.exit_code()),
     }
@@ -110,6 +129,11 @@ async fn ends(child: &Child, signals: &Signals) -> (Ended, Option<Instant>) {
         Ended::Interrupted(first) => Some(first.deadline(WINDOW_CLOSES_WITHIN)),
     };
     (ended, close_by)
+}
+
+/// The words of a command as text.
+fn words(command: &[OsString]) -> Vec<String> {
+    command.iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 fn not_started(first: First) -> u8 {

@@ -12,12 +12,16 @@ use super::{
     lines::Lines,
     live::{self, Use, for_a_while},
     output::{self, Target},
+    page::PageNotes,
     signals::Signals,
 };
 use crate::{
     cli::{Global, TraceArgs, WatchArgs, nanoseconds},
     model::DEFAULT_GRACE_NS,
-    source::bpf::options::{ForkStacks, Kills, Subscription},
+    source::{
+        bpf::options::{ForkStacks, Kills, Subscription},
+        host::release,
+    },
 };
 
 /// `reapwatch watch`.
@@ -32,9 +36,12 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
     };
     let watching = live::attach(global, subscription.with(ForkStacks::OfTargets), grace, recording)?
         .open(None, Use::Report);
-    let watched = watching.quietly_until(for_a_while(Some(args.duration), &signals), true).await?;
-    let report = output::command_lines(args.command_lines.command_lines).of_report(watched.report());
-    target.write(&report, args.format)?;
+    let command_lines = output::command_lines(args.command_lines.command_lines);
+    let subject = format!("host {}", release::host_name());
+    let mut notes = PageNotes::new(args.format, subject, args.record.as_deref(), command_lines);
+    let watched = watching.noting_until(for_a_while(Some(args.duration), &signals), true, &mut notes).await?;
+    let report = command_lines.of_report(watched.report());
+    notes.write(target, (&watched.view(), watched.session()), &report, args.format)?;
     watched.finish_with(&report.tracer)?;
     Ok(0)
 }

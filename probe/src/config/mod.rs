@@ -1,46 +1,59 @@
-//! The configuration of the agent: a TOML file in which every key is optional, and what the command line and the environment
-//! put in the place of its keys. `suppressions` is another file, of `audit`.
+//! The files that a user writes: what a check is not to fail for (`check_suppressions`), which findings of `audit` are known
+//! (`audit_suppressions`), and, here, the configuration of the agent. That is a TOML file in which every key is optional, and
+//! what the command line and the environment put in the place of its keys.
 //!
 //! Owns names, defaults and limits of all keys (docs/agent.md describes them), and how a fault is told: by file, line, key and
 //! what is allowed. Must not know what is done with a value.
 
+pub mod audit_suppressions;
+pub mod check_suppressions;
 mod error;
 mod receivers;
-pub mod suppressions;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 use std::{
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use error::ConfigError;
 pub use receivers::{Exec, Journald, Otlp, Profiles, Syslog, Webhook};
 
 use crate::{
-    agent::{Limits, Pattern, PidRules, Rules, Silence},
+    agent::{Limits, PidRules, Rules, Silence},
+    analysis::Pattern,
     cli::{AgentArgs, LinesTo, Listen, nanoseconds},
     report::{CauseKind, CommandLines},
 };
 
-/// Longest file that is read.
+/// Longest file that is read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
 /// Most silences.
 const SILENCES_MAX: usize = 1_024;
 
-/// The text of a file, if it is no longer than is read.
+/// The text of a file, if it is no longer than is read. A device has no length, so what is read is counted.
 fn read_text(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |why: String| ConfigError::unreadable(path, why);
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > FILE_MAX {
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text))
+        .map_err(|error| unreadable(error.to_string()))?;
+    if text.len() as u64 > FILE_MAX {
         return Err(unreadable(format!("it is larger than {FILE_MAX} bytes")));
     }
-    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+    Ok(text)
+}
+
+/// What a file says, or what is wrong with it, and where.
+fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::at(text, error.span(), error.message()))
 }
 
 /// Everything that can be configured.
@@ -238,7 +251,7 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::at(text, error.span(), error.message()))
+        from_toml(text)
     }
 
     fn overridden(mut self, args: &AgentArgs) -> Self {

@@ -162,9 +162,9 @@ as_text!(
 );
 as_text!(
     pattern,
-    Option<crate::agent::Pattern>,
+    Option<crate::analysis::Pattern>,
     "a name in quotes, in which * stands for any text",
-    |text| crate::agent::Pattern::new(text).map(Some).map_err(|why| format!("not a name: it {why}")),
+    |text| crate::analysis::Pattern::new(text).map(Some).map_err(|why| format!("not a name: it {why}")),
     |value| value.as_ref().map(ToString::to_string).unwrap_or_default()
 );
 as_text!(

@@ -254,6 +254,7 @@ impl Engine {
                 let latency = (how == ReapHow::Wait && since_ns != 0 && (taken || !dead))
                     .then(|| now.saturating_sub(since_ns));
                 let kill = self.kills.of(task.identity).copied();
+                let label = self.label_of(task.identity);
                 let Some(entry) = self.parent_entry(by) else { return latency };
                 entry.ledger.counts.exited += 1;
                 // Never a zombie to anybody: the free is only noticed late, perhaps after the parent's own end.
@@ -272,6 +273,7 @@ impl Engine {
                         provenance,
                         is_clone_child: false,
                         is_though_ignored: false,
+                        label,
                     };
                     entry.abandon(left, kill.as_ref());
                     return None;
@@ -294,6 +296,7 @@ impl Engine {
             _ => (since_ns, None, false),
         };
         let provenance = self.provenance_of(task.identity, by.identity);
+        let label = self.label_of(task.identity);
         if since_ns != 0
             && let Some(parent) = self.parent_entry(by)
         {
@@ -305,6 +308,7 @@ impl Engine {
                 provenance,
                 is_clone_child: false,
                 is_though_ignored: false,
+                label,
             };
             parent.released_untold(Untold { since_ns, released_ns: now, left });
         }

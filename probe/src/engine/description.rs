@@ -5,7 +5,7 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use super::{Engine, Parent};
+use super::{Engine, Parent, State};
 use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, Task, Workload};
 
 impl Engine {
@@ -39,6 +39,22 @@ impl Engine {
         found.sort_unstable_by_key(|task| (task.identity.start_boottime_ns, task.identity.tgid));
         found.truncate(most);
         found
+    }
+
+    /// Those of the watched tree that run, the youngest last, at most so many: what they run now, and under which label, /proc
+    /// knows.
+    pub fn running_in_tree(&self, most: usize) -> Vec<Task> {
+        let running =
+            self.processes.values().filter(|process| process.in_tree && process.state == State::Running);
+        let mut found: Vec<Task> = running.map(|process| process.task).collect();
+        found.sort_unstable_by_key(|task| (task.identity.start_boottime_ns, task.identity.tgid));
+        found.truncate(most);
+        found
+    }
+
+    /// The label of a process that is still in the process table; empty where there is none.
+    pub(super) fn label_of(&self, identity: Identity) -> Box<[u8]> {
+        self.processes.get(&identity).map(|process| process.label().into()).unwrap_or_default()
     }
 
     /// Whether it is not known from /proc what this process, a parent or about to be one, runs.
@@ -144,6 +160,7 @@ mod tests {
             command_line: program.split_whitespace().map(|arg| arg.as_bytes().to_vec()).collect(),
             executable: executable.into(),
             unit: unit.into(),
+            ..ProcessInfo::default()
         }
     }
 

@@ -78,6 +78,19 @@ impl Histogram {
         self.of(0, |only_ns| u64::from(only_ns > limit_ns), |many| many.count_over(limit_ns))
     }
 
+    /// How many durations there are of each power of two of ns, ascending: (exponent, count). As far as the buckets tell.
+    pub fn by_power_of_two(&self) -> BTreeMap<u32, u64> {
+        let power = |duration_ns: u64| duration_ns.max(1).ilog2();
+        let many = |many: &Durations| {
+            let mut powers = BTreeMap::new();
+            for (index, count) in &many.buckets {
+                *powers.entry(power(bucket::lower_bound_ns(usize::from(*index)))).or_default() += count;
+            }
+            powers
+        };
+        self.of(BTreeMap::new(), |only_ns| BTreeMap::from([(power(only_ns), 1)]), many)
+    }
+
     /// The duration below which a share of all lie: the middle of its bucket, within the extremes. `None` where the
     /// buckets do not tell: they have not all that were counted, and those that are missing may lie anywhere.
     pub fn quantile_ns(&self, share: f64) -> Option<u64> {

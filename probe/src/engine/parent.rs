@@ -2,7 +2,7 @@
 //!
 //! Must not know other parents, nor judge.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use foldhash::HashSet;
 
@@ -37,6 +37,7 @@ pub struct Left {
     pub provenance: Provenance,
     pub is_clone_child: bool,
     pub is_though_ignored: bool,
+    pub label: Box<[u8]>,
 }
 
 impl std::ops::AddAssign for Ledger {
@@ -56,6 +57,9 @@ pub(super) struct Untold {
 
 /// A reap so shortly before or after a birth comes with it.
 pub const AT_SPAWN_NS: u64 = 50_000_000;
+
+/// Most abandoned children whose label is kept for one parent.
+pub const LABELLED_MAX: usize = 4_096;
 
 /// Most of those remembered for one parent, until its counters say whether it lives.
 const UNTOLD_MAX: usize = 4096;
@@ -113,6 +117,8 @@ pub struct Parent {
     pub abandoned_though_ignored: u64,
     /// When the youngest of those was born, 0: there is none.
     pub abandoned_youngest_ns: u64,
+    /// The labels of those that were abandoned, as far as they are known; at most [`LABELLED_MAX`].
+    pub abandoned_labels: BTreeMap<Identity, Box<[u8]>>,
     /// Who killed the abandoned, as far as that was seen.
     pub(super) abandoned_killed: KilledChildren,
     /// The last tracer that held one of the abandoned.
@@ -171,6 +177,7 @@ impl Parent {
             abandoned_clone_children: 0,
             abandoned_though_ignored: 0,
             abandoned_youngest_ns: 0,
+            abandoned_labels: BTreeMap::new(),
             abandoned_killed: KilledChildren::default(),
             untold: Vec::new(),
             abandoned_to: None,
@@ -244,6 +251,9 @@ impl Parent {
         if let Some(kill) = kill {
             self.abandoned_killed.add(left.child, self.task.identity, kill);
         }
+        if !left.label.is_empty() && self.abandoned_labels.len() < LABELLED_MAX {
+            self.abandoned_labels.insert(left.child, left.label.clone());
+        }
         self.ledger.abandoned += 1;
         self.abandoned_older += u64::from(left.older);
         if left.held_by.is_some() {
@@ -298,6 +308,7 @@ impl Parent {
         if let Some(kill) = kill {
             self.abandoned_killed.remove(child, self.task.identity, kill);
         }
+        self.abandoned_labels.remove(&child);
         self.ledger.abandoned = self.ledger.abandoned.saturating_sub(1);
         self.ledger.counts.reaped += 1;
         if held {

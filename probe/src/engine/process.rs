@@ -137,7 +137,13 @@ impl Process {
             provenance,
             is_clone_child: self.traits.contains(TaskTraits::CLONE_CHILD),
             is_though_ignored: self.is_though_ignored(),
+            label: self.label().into(),
         })
+    }
+
+    /// The label that it was started under; empty where that is not known.
+    pub fn label(&self) -> &[u8] {
+        self.info.as_deref().map_or(&[], |info| &info.label)
     }
 
     /// Whether it died while this parent ignored SIGCHLD, and stayed.

@@ -2,11 +2,14 @@
 //!
 //! Owns what is asked of a descriptor: it is asked of a copy, which shares what was set for it. Must not change anything.
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
+};
 
 use nix::{errno::Errno, libc, sys::termios};
 
-use super::process::Process;
+use super::{pidfd, process::Process};
 
 /// True also where it cannot be told of a socket or a terminal.
 pub fn read_waits_for_more(process: &Process, fd: u64) -> bool {
@@ -22,11 +25,8 @@ pub fn read_waits_for_more(process: &Process, fd: u64) -> bool {
 }
 
 /// From Linux 5.6 on, to who may trace.
-fn copy_of(pid: u32, fd: i32) -> Result<OwnedFd, Errno> {
-    // SAFETY: plain numbers.
-    let process = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    // SAFETY: a descriptor that is ours alone.
-    let process = unsafe { OwnedFd::from_raw_fd(process as i32) };
+fn copy_of(pid: u32, fd: i32) -> io::Result<OwnedFd> {
+    let process = pidfd::open(pid)?;
     // SAFETY: plain numbers.
     let copy = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
     // SAFETY: a descriptor that is ours alone.

@@ -1,9 +1,9 @@
 //! The ways out: what reapwatch does to a parent that does not reap, and only when it is asked to.
 //!
 //! Owns every act on a process that is not ours: `reap` has the parent itself call wait4 for its zombies, `nudge` sends it
-//! SIGCHLD. `process` reads the parent, `zombies` its dead children, `threads` chooses who makes the calls, `safety` says
-//! where nothing is done, `ptrace` and the file of the architecture hold the thread. Needs no eBPF. Must not ask the user,
-//! print, or judge whether a parent leaks.
+//! SIGCHLD, `ending` ends what a command left running. `process` reads the parent, `zombies` its dead children, `threads` chooses
+//! who makes the calls, `safety` says where nothing is done, `ptrace` and the file of the architecture hold the thread. Needs no
+//! eBPF. Must not ask the user, print, or judge whether a parent leaks.
 
 #[cfg(target_arch = "aarch64")]
 #[path = "aarch64.rs"]
@@ -13,8 +13,10 @@ mod architecture;
 mod architecture;
 mod calls;
 mod descriptor;
+pub mod ending;
 mod memory;
 pub mod nudge;
+mod pidfd;
 pub mod process;
 mod ptrace;
 pub mod reap;

@@ -3,14 +3,14 @@
 //! Owns to whom it may be sent. The kernel is asked by a pidfd, so that the signal never reaches a process that was given
 //! the pid meanwhile. Must not ask the user.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
-};
+use std::io;
 
 use nix::{errno::Errno, libc};
 
-use super::process::{Process, mask};
+use super::{
+    pidfd,
+    process::{Process, mask},
+};
 use crate::source::SetupError;
 
 const SIGCHLD_BIT: u64 = 1 << (libc::SIGCHLD - 1);
@@ -55,22 +55,11 @@ fn some_thread_hears(threads: &[(char, String)]) -> bool {
 
 /// Sends it to this very process.
 pub fn send(process: &Process) -> io::Result<()> {
-    // SAFETY: plain numbers; the result is a new descriptor of ours, or negative.
-    let pidfd = unsafe {
-        let fd = libc::syscall(libc::SYS_pidfd_open, process.pid, 0);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        OwnedFd::from_raw_fd(fd as i32)
-    };
+    let pidfd = pidfd::open(process.pid)?;
     if process.stat().is_none_or(|stat| stat.start_ticks != process.start_ticks) {
         return Err(Errno::ESRCH.into());
     }
-    let none = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: a descriptor of ours, a signal number, no siginfo.
-    let sent =
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGCHLD, none, 0) };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    pidfd::send(&pidfd, libc::SIGCHLD)
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub struct Stat {
     pub state: char,
     /// Pid of the real parent.
     pub parent: u32,
+    /// The process group that it is in.
+    pub group: u32,
     pub is_kernel_thread: bool,
     pub threads: u64,
     /// Clock ticks from boot to its start: with the pid, its identity.
@@ -145,6 +147,8 @@ pub fn parse_stat(stat: &[u8]) -> Option<Stat> {
         comm,
         state: field(3)?.chars().next()?,
         parent: field(4)?.parse().ok()?,
+        // Negative where it is of another PID namespace.
+        group: field(5)?.parse::<i64>().ok()?.try_into().unwrap_or(0),
         is_kernel_thread: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
         threads: field(20)?.parse().ok()?,
         start_ticks: field(22)?.parse().ok()?,

@@ -115,6 +115,7 @@ mod tests {
             comm: String::new(),
             state: 'Z',
             parent: 7,
+            group: 7,
             is_kernel_thread: false,
             threads,
             start_ticks: 1,

@@ -47,7 +47,7 @@ pub use kill::{Kill, Killer, SIGNAL_MAX};
 pub use lifecycle::{LifecycleEvent, Precision, Readiness, ReapHow, Stage, WaitStatus};
 pub use losses::Losses;
 pub use pid_limits::{CGROUP_PATH_MAX, PID_LIMITS_MAX, PID_LIMITS_OF_MAX, PidLimit, PidLimits, PidScope};
-pub use process_info::{COMMAND_LINE_MAX, Description, ProcessInfo};
+pub use process_info::{COMMAND_LINE_MAX, Description, LABEL_MAX, ProcessInfo, is_label};
 pub use session::{Begin, Coverage, DEFAULT_GRACE_NS, Hooks, Scope, Session, TimeAnchor};
 pub use signals::SignalMasks;
 pub use snapshot::{Snapshot, TaskEntry, TaskState};

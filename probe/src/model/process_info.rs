@@ -7,6 +7,14 @@ use super::Workload;
 /// Most bytes kept of a command line, the NULs between its arguments included.
 pub const COMMAND_LINE_MAX: usize = 4096;
 
+/// Longest label, in bytes.
+pub const LABEL_MAX: usize = 128;
+
+/// Whether it can be a label: no control character, and nothing beyond ASCII.
+pub fn is_label(label: &[u8]) -> bool {
+    label.len() <= LABEL_MAX && label.iter().all(|byte| (b' '..=b'~').contains(byte))
+}
+
 /// What a process runs, from its exec or from /proc. Raw bytes: hostile text.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ProcessInfo {
@@ -16,6 +24,9 @@ pub struct ProcessInfo {
     pub executable: Vec<u8>,
     /// systemd unit from the cgroup path; empty when unknown.
     pub unit: Vec<u8>,
+    /// What REAPWATCH_LABEL was in its environment when it began to run its program; empty when it was not set, or that is not
+    /// known. Printable ASCII, for `source` refuses other labels.
+    pub label: Vec<u8>,
 }
 
 /// What /proc says of a process.

@@ -18,8 +18,9 @@ use super::{
 };
 use crate::model::{
     Begin, COMMAND_LINE_MAX, ChildCounts, Comm, Counters, Coverage, DeadChild, Distribution, FinishedParents,
-    Hooks, Identity, Input, LifecycleEvent, Losses, Precision, ProcessInfo, Readiness, ReapHow, Scope,
-    Session, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor, WaitCalls, WaitStatus,
+    Hooks, Identity, Input, LABEL_MAX, LifecycleEvent, Losses, Precision, ProcessInfo, Readiness, ReapHow,
+    Scope, Session, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, TimeAnchor, WaitCalls,
+    WaitStatus, is_label,
 };
 
 /// All pids are smaller than this: the kernel's PID_MAX_LIMIT.
@@ -112,7 +113,8 @@ fn info(from: &mut &[u8]) -> Option<ProcessInfo> {
         room -= arg.len() + 1;
         command_line.push(arg);
     }
-    Some(ProcessInfo { command_line, executable: bytes(from, TEXT_MAX)?, unit: bytes(from, TEXT_MAX)? })
+    let (executable, unit) = (bytes(from, TEXT_MAX)?, bytes(from, TEXT_MAX)?);
+    Some(ProcessInfo { command_line, executable, unit, label: Vec::new() })
 }
 
 /// Minimum, maximum and count need not agree with the buckets, because they are read while several CPUs write them.
@@ -233,8 +235,13 @@ fn decode_orphan(from: &mut &[u8]) -> Option<LifecycleEvent> {
 }
 
 fn decode_detail(from: &mut &[u8]) -> Option<Input> {
-    let (identity, info) = (identity(from)?, info(from)?);
-    Some(Input::ProcessInfo { identity, info, workload: decode_workload(from)? })
+    let (identity, mut info) = (identity(from)?, info(from)?);
+    let workload = decode_workload(from)?;
+    // Before 3.7 there is none.
+    if !from.is_empty() {
+        info.label = bytes(from, LABEL_MAX).filter(|label| is_label(label))?;
+    }
+    Some(Input::ProcessInfo { identity, info, workload })
 }
 
 fn decode_snapshot(from: &mut &[u8]) -> Option<Snapshot> {

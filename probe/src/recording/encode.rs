@@ -113,6 +113,7 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             put_identity(out, identity);
             put_detail(out, info);
             put_workload(out, workload.as_ref());
+            put_bytes(out, &info.label);
             kind::DETAIL
         }
         Input::Evidence { time_ns, identity, evidence } => {

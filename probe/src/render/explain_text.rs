@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::{
     fork_site_text,
-    report_text::verdict,
+    report_text::verdict_colour,
     terminal::{View, cut, escape, left, right, wrap},
 };
 use crate::report::{
@@ -32,7 +32,7 @@ pub fn page(out: &mut impl Write, page: &Explanation, view: View) -> io::Result<
         asked(out, process, view)?;
         writeln!(out)?;
     }
-    let (verdict, colour) = verdict(parent.verdict);
+    let (verdict, colour) = (parent.verdict.words(), verdict_colour(parent.verdict));
     let title = cut(&format!("{}: {verdict}", escape(&words::parent(parent))), view.width);
     writeln!(out, "{}", view.paint(&format!("1;{colour}"), &title))?;
     let command = parent.command_line.join(" ");

@@ -52,7 +52,7 @@ fn lines(profile: &Profile, value: usize) -> Vec<String> {
 }
 
 /// A function, with the line for an interpreted one: there a function may be long and bear no other mark.
-fn named(frame: &SiteFrame) -> String {
+pub(super) fn named(frame: &SiteFrame) -> String {
     let name = frame_name(frame);
     match (&frame.file, frame.line) {
         (Some(file), Some(line)) if frame.kind == SiteFrameKind::Python => {

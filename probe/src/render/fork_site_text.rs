@@ -4,36 +4,19 @@
 
 use super::{file_name, frame_name, terminal::escape};
 use crate::report::{
-    ForkSite, SiteFrame, SiteFrameKind,
+    ForkSite, SiteFrame,
     words::{count, duration},
 };
 
 /// Most functions shown.
 const FRAMES_MAX: usize = 8;
-/// Libraries through which programs fork: what called them is of more interest.
-const RUNTIME_MODULES: &[&str] = &["libc.", "libc-", "libpthread", "ld-musl", "ld-linux"];
-/// Functions of runtimes that are part of the program's own file.
-const RUNTIME_FUNCTIONS: &[&str] = &[
-    "std::",
-    "core::",
-    "alloc::",
-    "<std::",
-    "syscall.",
-    "os.",
-    "os/exec.",
-    "fork",
-    "vfork",
-    "__libc_fork",
-    "_Fork",
-];
-
 /// Who forked, how many children, and what became of them: a line of text, to be wrapped.
 pub fn sentence(site: &ForkSite) -> String {
     let mut text = format!("forked {} at ", count(site.forks));
     if site.forks == 0 {
         text = "forked at ".into();
     }
-    let shown = shown(&site.frames);
+    let shown = site.program_frames();
     let callers: Vec<String> = shown.iter().take(FRAMES_MAX).map(|frame| function(frame)).collect();
     text.push_str(if callers.is_empty() { "a place that is not known" } else { "" });
     text.push_str(&callers.join(" < "));
@@ -62,34 +45,6 @@ pub fn sentence(site: &ForkSite) -> String {
     text
 }
 
-/// The interpreted functions where there are any; else those above the runtime; else all.
-fn shown(frames: &[SiteFrame]) -> Vec<&SiteFrame> {
-    let python: Vec<&SiteFrame> = frames.iter().filter(|frame| frame.kind == SiteFrameKind::Python).collect();
-    if !python.is_empty() {
-        return python;
-    }
-    let above = frames.iter().position(|frame| !is_runtime(frame)).unwrap_or(0);
-    let mut frames = &frames[above..];
-    // What calls main.
-    while let [rest @ .., last] = frames
-        && !rest.is_empty()
-        && (is_runtime(last) || last.function.as_deref() == Some("_start"))
-    {
-        frames = rest;
-    }
-    frames.iter().collect()
-}
-
-fn is_runtime(frame: &SiteFrame) -> bool {
-    let module = frame.module.as_deref().map_or("", file_name);
-    let function = frame.function.as_deref().unwrap_or_default();
-    RUNTIME_MODULES.iter().any(|prefix| module.starts_with(prefix))
-        || RUNTIME_FUNCTIONS.iter().any(|prefix| match prefix.ends_with([':', '.']) {
-            true => function.starts_with(prefix),
-            false => function == *prefix,
-        })
-}
-
 /// `function (file:line)`, or where it is if it has no name.
 fn function(frame: &SiteFrame) -> String {
     let text = frame_name(frame);
@@ -103,7 +58,7 @@ fn function(frame: &SiteFrame) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::SiteDepth;
+    use crate::report::{SiteDepth, SiteFrameKind};
 
     fn frame(function: &str, module: &str, line: u32) -> SiteFrame {
         SiteFrame {

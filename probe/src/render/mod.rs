@@ -1,16 +1,20 @@
 //! Turns reports into bytes, one file per form: a report, an event line, a doctor's report, the page of `explain`, what `reap`
-//! did, metrics or an alert, for people, as JSON, or as what receives it wants it.
+//! did, metrics or an alert, for people, as JSON, as a page for a browser, for a CI, or as what receives it wants it.
 //!
 //! Must not know the engine or where the bytes go, and must not judge: what a text says is in the report.
 
 pub mod audit_text;
+mod check_text;
 pub mod doctor_text;
 pub mod event_text;
 pub mod explain_text;
 pub mod folded;
 pub mod fork_site_text;
+pub mod github;
+pub mod html;
 pub mod journal_fields;
 pub mod json;
+pub mod junit;
 pub mod metrics_text;
 pub mod otlp;
 pub mod pprof;
@@ -18,6 +22,7 @@ pub mod reap_text;
 pub mod report_text;
 pub mod stats_text;
 pub mod status_line;
+pub mod suppressions;
 pub mod syslog_text;
 pub mod terminal;
 

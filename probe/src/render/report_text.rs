@@ -5,12 +5,11 @@
 use std::io::{self, Write};
 
 use super::{
-    fork_site_text,
+    check_text, fork_site_text,
     terminal::{View, cut, escape, left, right, wrap},
 };
 use crate::report::{
     Finding, Parent, Report, Verdict,
-    pids::{PRESSING_PERCENT, PRESSING_WITHIN_NS},
     words::{self, called, count, duration, fitting, in_namespace},
 };
 
@@ -43,6 +42,8 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
     left_running(out, report, view)?;
     looking_dead(out, report, view)?;
     pids(out, report, view)?;
+    check_text::labels(out, report, view)?;
+    check_text::suppressions(out, report, view)?;
     missing(out, report, view)?;
     writeln!(out)?;
     let footer = format!(
@@ -55,7 +56,7 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
     for line in wrap(&footer, view.width) {
         writeln!(out, "{line}")?;
     }
-    Ok(())
+    check_text::outcome(out, report, view)
 }
 
 /// The ANSI colour that the finding asks for.
@@ -63,7 +64,7 @@ fn colour(report: &Report) -> &'static str {
     match report.finding {
         Finding::Leak => "1;31",
         Finding::Slow | Finding::Held | Finding::Undecided => "1;33",
-        Finding::None if !report.left_running.is_empty() => "1;33",
+        Finding::None if report.left_unsuppressed().next().is_some() => "1;33",
         Finding::None => "1;32",
     }
 }
@@ -84,15 +85,12 @@ fn ledger(report: &Report) -> String {
     text
 }
 
-/// Its words and its colour.
-pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+/// The ANSI colour of a verdict.
+pub(super) fn verdict_colour(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::NeverReaps => ("never reaps", "31"),
-        Verdict::Leaking => ("leaking", "31"),
-        Verdict::Slow => ("slow", "33"),
-        Verdict::Held => ("held", "33"),
-        Verdict::Undecided => ("undecided", "33"),
-        Verdict::Healthy => ("healthy", "32"),
+        Verdict::NeverReaps | Verdict::Leaking => "31",
+        Verdict::Slow | Verdict::Held | Verdict::Undecided => "33",
+        Verdict::Healthy => "32",
     }
 }
 
@@ -119,7 +117,10 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
         right("P99", 9)
     )?;
     for parent in report.parents.iter().take(rows) {
-        let (word, colour) = verdict(parent.verdict);
+        let (word, colour) = match parent.suppressed_by {
+            Some(_) => ("suppressed", "2"),
+            None => (parent.verdict.words(), verdict_colour(parent.verdict)),
+        };
         let ledger = &parent.ledger;
         let oldest = if ledger.left() == 0 {
             "-".into()
@@ -168,7 +169,7 @@ fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         return Ok(());
     }
     let found: Vec<String> = (other.verdicts.found())
-        .map(|(found, parents)| format!("{} {}", count(parents), verdict(found).0))
+        .map(|(found, parents)| format!("{} {}", count(parents), found.words()))
         .collect();
     let line = format!("… of {} others only the sum is kept: {}", count(other.parents), found.join(", "));
     for line in wrap(&line, view.width) {
@@ -180,6 +181,10 @@ fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
 fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     writeln!(out)?;
     writeln!(out, "{}", view.paint("1", &cut(&escape(&words::parent(parent)), view.width)))?;
+    if let Some(name) = &parent.suppressed_by {
+        let text = format!("suppressed by \"{}\": {}", escape(name), parent.verdict.words());
+        indented(out, &text, view)?;
+    }
     for cause in &parent.causes {
         let kind = cause.kind.words();
         for (place, evidence) in cause.evidence.iter().enumerate() {
@@ -223,8 +228,13 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
     for entry in left.iter().take(ROWS_MAX) {
         let command =
             if entry.command_line.is_empty() { entry.comm.clone() } else { entry.command_line.join(" ") };
+        let became = match (&entry.ended, &entry.suppressed_by) {
+            (Some(ended), _) => format!(": {}", ended.words()),
+            (None, Some(name)) => format!(", suppressed by \"{}\"", escape(name)),
+            (None, None) => String::new(),
+        };
         let line = format!(
-            "  {}{} {}, started by {} ({}{})",
+            "  {}{} {}, started by {} ({}{}){became}",
             entry.pid,
             in_namespace(entry.ns_pid),
             cut(&escape(called(&command)), view.width / 2),
@@ -271,16 +281,10 @@ fn looking_dead(out: &mut impl Write, report: &Report, view: View) -> io::Result
 /// The limit on processes that makes forks fail first, and the others that are pressing.
 fn pids(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
     let Some(pids) = &report.pids else { return Ok(()) };
-    let mut is_first = true;
-    for limit in pids.limits.iter().take(PID_LIMITS_MAX) {
-        let is_pressing = limit.is_pressing(PRESSING_PERCENT, PRESSING_WITHIN_NS);
-        if !is_first && !is_pressing {
-            break;
-        }
-        if is_first {
+    for (place, (limit, is_pressing)) in pids.foremost().take(PID_LIMITS_MAX).enumerate() {
+        if place == 0 {
             writeln!(out)?;
         }
-        is_first = false;
         let text = format!("PIDs: {}", escape(&words::pid_limit(limit)));
         for line in wrap(&text, view.width) {
             writeln!(out, "{}", if is_pressing { view.paint("1;31", &line) } else { line })?;

@@ -5,9 +5,10 @@ use super::{
     terminal::{View, cut, escape, width},
 };
 use crate::report::{
-    LeftRunning, LookingDead, LookingDeadKind, Named, Report, Verdict,
+    Check, CheckFailure, Ended, LeftRunning, LookingDead, LookingDeadKind, Named, Report, Suppression,
+    Verdict,
     pids::{ExhaustedIn, Growth, PidLimit, PidPressure, PidScope, ZombieHolder},
-    sample::{parent, sample},
+    sample::{left_running, parent, sample},
 };
 
 fn render(report: &Report, width: usize) -> String {
@@ -81,6 +82,41 @@ fn the_limit_that_bites_first_is_told_and_others_only_where_they_are_pressing() 
 }
 
 #[test]
+fn what_is_suppressed_is_shown_as_that_and_what_is_not_used_is_said() {
+    let mut report = sample(vec![parent("python3", Verdict::NeverReaps)]);
+    report.headline = "No leak beside what is suppressed: 1 parent.".into();
+    report.parents[0].suppressed_by = Some("known".into());
+    report.left_running = vec![left_running("server")];
+    report.left_running[0].ended = Some(Ended::Killed);
+    report.suppressions = vec![
+        Suppression { name: "known".into(), parents: 1, children: 100, left_running: 0 },
+        Suppression { name: "old".into(), parents: 0, children: 0, left_running: 0 },
+    ];
+    report.check = Some(Check { failed: false, failures: Vec::new(), exit_code: 9 });
+    insta::assert_snapshot!(render(&report, 80), @r#"
+    No leak beside what is suppressed: 1 parent.
+
+    VERDICT         PID COMMAND             DIED  REAPED     LEFT    OLDEST      P99
+    suppressed     4242 python3              100       0      100      41 s        -
+
+    python3 (pid 4242, worker-manager.service)
+      suppressed by "known": never reaps
+      why: never waits: it made no wait call while 100 children died on it
+      now: `reapwatch reap 1` has the process reap them without a restart
+      fix: call waitpid for each child
+
+    Left running (1):
+      77 server --serve, started by sh (1): ended by SIGKILL
+
+    Suppressed by "known": 1 parent with 100 dead children.
+    note: the suppression "old" was not used: delete it
+
+    Watched for 1 m 0 s; 100 died, 0 reaped, 100 unreaped; reaps exact (r).
+    Check passed.
+    "#);
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal() {
     for verdict in [
         Verdict::Healthy,
@@ -95,12 +131,26 @@ fn no_line_is_wider_than_the_terminal() {
             report.headline = "b\u{1b}[31m\n\u{202e} has not reaped any of 漢字漢字".repeat(4);
             report.complete = false;
             report.lost.events = 1204;
+            report.suppressions = vec![
+                Suppression {
+                    name: "\u{1b}[2J\n漢字".repeat(40), parents: 1, children: 2, left_running: 3
+                },
+                Suppression { name: "old \u{202e}".repeat(20), parents: 0, children: 0, left_running: 0 },
+            ];
+            report.parents[0].suppressed_by = Some("\u{1b}[2J\n漢字".repeat(40));
+            report.check = Some(Check {
+                failed: true,
+                failures: vec![CheckFailure::Leak, CheckFailure::LeftRunning],
+                exit_code: 9,
+            });
             report.left_running = vec![LeftRunning {
                 pid: 7,
                 ns_pid: Some(3),
                 comm: "x\u{7}".into(),
                 command_line: vec!["\u{1b}]0;owned\u{7}".repeat(40)],
                 spawned_by: Named { pid: 1, ns_pid: None, comm: "y\r".into() },
+                ended: Some(Ended::NotPermitted),
+                ..left_running("x")
             }];
             report.look_dead = vec![LookingDead {
                 kind: LookingDeadKind::NamespaceEndBlocked,

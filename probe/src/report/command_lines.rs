@@ -1,4 +1,4 @@
-//! How much of command lines is told outside of the terminal.
+//! How much of command lines is told.
 //!
 //! Owns which fields hold command lines. Must not know where a report goes.
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventLine, Report, explain::Explanation, secrets};
+use super::{EventLine, Report, explain::Explanation, page::Page, secrets};
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -29,6 +29,20 @@ impl CommandLines {
             Self::Redacted => *arguments = secrets::redacted(arguments),
             Self::Name => arguments.clear(),
         }
+    }
+
+    /// What of a command is told, as one text. The program's name always is.
+    pub fn of_command(self, mut arguments: Vec<String>) -> String {
+        let program = arguments.first().cloned().unwrap_or_default();
+        self.told(&mut arguments);
+        if arguments.is_empty() { program } else { arguments.join(" ") }
+    }
+
+    /// A page for a browser of which no more is told.
+    pub fn of_page(self, mut page: Page) -> Page {
+        page.report = self.of_report(page.report);
+        page.tree.iter_mut().for_each(|node| self.told(&mut node.command_line));
+        page
     }
 
     /// A report of which no more is told.
@@ -61,7 +75,48 @@ impl CommandLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{EventKind, Named, Rfc3339, Verdict, sample};
+    use crate::report::{
+        EventKind, Named, Rfc3339, Verdict,
+        page::{Fate, Node, Timeline},
+        profile::Profile,
+        sample,
+    };
+
+    #[test]
+    fn a_page_and_a_command_tell_no_more_than_their_report() {
+        let secret = || vec!["app".to_owned(), "--token=S3".to_owned()];
+        let mut parent = sample::parent("app", Verdict::Leaking);
+        parent.command_line = secret();
+        let node = Node {
+            depth: 0,
+            pid: 1,
+            comm: "app".into(),
+            command_line: secret(),
+            fate: Fate::Zombie,
+            judged: None,
+            more: 0,
+        };
+        let page = Page {
+            report: sample::sample(vec![parent]),
+            subject: String::new(),
+            recording: None,
+            timeline: Timeline::default(),
+            reap_latency: Vec::new(),
+            teardown: Vec::new(),
+            tree: vec![node],
+            not_in_tree: 0,
+            profile: Profile::default(),
+        };
+        for (mode, secrets, command) in [
+            (CommandLines::Full, 2, "app --token=S3"),
+            (CommandLines::Redacted, 0, "app --token=[redacted]"),
+            (CommandLines::Name, 0, "app"),
+        ] {
+            let told = format!("{:?}", mode.of_page(page.clone()));
+            assert_eq!(told.matches("=S3").count(), secrets, "{mode:?}: {told}");
+            assert_eq!(mode.of_command(secret()), command);
+        }
+    }
 
     #[test]
     fn no_field_of_a_report_or_an_event_is_forgotten() {
@@ -70,13 +125,8 @@ mod tests {
         parent.command_line = secret();
         let mut report = sample::sample(vec![parent]);
         let named = || Named { pid: 1, ns_pid: None, comm: "a".into() };
-        report.left_running = vec![crate::report::LeftRunning {
-            pid: 1,
-            ns_pid: None,
-            comm: "app".into(),
-            command_line: secret(),
-            spawned_by: named(),
-        }];
+        report.left_running =
+            vec![crate::report::LeftRunning { command_line: secret(), ..sample::left_running("app") }];
         report.look_dead = vec![crate::report::LookingDead {
             kind: crate::report::LookingDeadKind::DeadLeader,
             pid: 1,

@@ -9,6 +9,7 @@
 
 pub mod alert;
 pub mod audit;
+mod check;
 mod command_lines;
 pub mod detail;
 pub mod doctor;
@@ -18,6 +19,7 @@ mod fork_site;
 mod ledger;
 pub mod metrics;
 pub mod origin;
+pub mod page;
 mod parent;
 pub mod pids;
 pub mod profile;
@@ -32,6 +34,7 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Check, CheckFailure, Ended, Labelled, SuggestedRule, Suppressible, Suppression};
 pub use command_lines::CommandLines;
 pub use event::{EventKind, EventLine, EventProcess, ExitDetail, Readiness, ReapHow};
 pub use fork_site::{ForkSite, SiteDepth, SiteFrame, SiteFrameKind};
@@ -98,11 +101,30 @@ pub struct Report {
     /// How near the limits on processes are; absent where they were not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<pids::PidPressure>,
+    /// What was left under which label, the most first, at most 1,024; absent where no label is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Labelled>,
+    /// The suppressions that were given, in their order, each with what it suppressed: `0` everywhere where it was not used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppressions: Vec<Suppression>,
+    /// What the check came to; absent where no check was asked for (`--error-exitcode`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
     /// What the tracer itself cost, and how full its maps were.
     pub tracer: Tracer,
 }
 
 impl Report {
+    /// The listed parents that no suppression names, the worst first.
+    pub fn unsuppressed(&self) -> impl Iterator<Item = &Parent> {
+        self.parents.iter().filter(|parent| parent.suppressed_by.is_none())
+    }
+
+    /// What was left running and no suppression names.
+    pub fn left_unsuppressed(&self) -> impl Iterator<Item = &LeftRunning> {
+        self.left_running.iter().filter(|left| left.suppressed_by.is_none())
+    }
+
     /// How many parents there were, listed or not.
     pub fn parents_seen(&self) -> u64 {
         (self.parents.len() as u64).saturating_add(self.settled.parents).saturating_add(self.other.parents)
@@ -220,6 +242,19 @@ pub enum Finding {
     Leak,
 }
 
+impl Finding {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Undecided => "undecided",
+            Self::Held => "held",
+            Self::Slow => "slow",
+            Self::Leak => "leak",
+        }
+    }
+}
+
 /// A descendant of the command that was still alive when the command ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LeftRunning {
@@ -232,8 +267,23 @@ pub struct LeftRunning {
     pub comm: String,
     /// Its arguments; empty where they are not known.
     pub command_line: Vec<String>,
+    /// The path of its program; empty where it is not known. JSON does not have it.
+    #[serde(skip)]
+    pub executable: String,
+    /// When it was born, in ns since boot: with the pid, its identity. JSON does not have it.
+    #[serde(skip)]
+    pub start_boottime_ns: u64,
+    /// The label that it was started under; absent where it has none, or that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// The parent it was born to.
     pub spawned_by: Named<'static>,
+    /// The suppression that names it; absent where none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed_by: Option<String>,
+    /// How `run --left-running kill` ended it; absent where it was left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
 }
 
 /// A process that looks dead and is no zombie.

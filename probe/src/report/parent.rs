@@ -34,6 +34,10 @@ pub struct Parent {
     /// What it is part of; absent where that is not known. JSON does not have it: it is asked for only where a table shows it.
     #[serde(skip)]
     pub workload: Option<Workload>,
+    /// The label that it was started under: `REAPWATCH_LABEL` in its environment; absent where it has none, or was gone before it
+    /// could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Whether it was alive when the window ended.
     pub alive: bool,
     /// What became of its children.
@@ -62,6 +66,9 @@ pub struct Parent {
     pub waits: Waits,
     /// The verdict on it.
     pub verdict: Verdict,
+    /// The suppression that names it, so that it does not count for the finding; absent where none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed_by: Option<String>,
     /// Why, the strongest cause first; empty for a parent that is `healthy` or `undecided`.
     pub causes: Vec<Cause>,
     /// Where its children were forked: the site that left the most behind. Absent where no site is known: sites are
@@ -224,6 +231,25 @@ pub enum CauseKind {
     HeldByTracer,
     /// What was seen does not tell.
     Unknown,
+}
+
+impl Verdict {
+    /// Its name in text.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Undecided => "undecided",
+            Self::Held => "held",
+            Self::Slow => "slow",
+            Self::Leaking => "leaking",
+            Self::NeverReaps => "never reaps",
+        }
+    }
+
+    /// Whether it is a leak: what fails a check.
+    pub fn is_leak(self) -> bool {
+        matches!(self, Self::Leaking | Self::NeverReaps)
+    }
 }
 
 impl CauseKind {

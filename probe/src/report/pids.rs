@@ -22,6 +22,16 @@ pub struct PidPressure {
     pub left_out: u64,
 }
 
+impl PidPressure {
+    /// What a reader has to know: the limit that makes forks fail first, and the others that are pressing; and whether each is.
+    pub fn foremost(&self) -> impl Iterator<Item = (&PidLimit, bool)> {
+        let all = self.limits.iter().map(|one| (one, one.is_pressing(PRESSING_PERCENT, PRESSING_WITHIN_NS)));
+        all.enumerate()
+            .take_while(|(place, (_, is_pressing))| *place == 0 || *is_pressing)
+            .map(|(_, one)| one)
+    }
+}
+
 /// One limit on processes. A process counts with each of its threads, and a zombie as one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PidLimit {

@@ -16,6 +16,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
         executable: "/usr/bin/python3".into(),
         unit: Some("worker-manager.service".into()),
         workload: None,
+        label: None,
         alive: true,
         ledger: Ledger { forked: 100, exited: 100, unreaped: 100, ..Ledger::default() },
         held: 0,
@@ -28,6 +29,7 @@ pub fn parent(comm: &str, verdict: Verdict) -> Parent {
         teardown: LatencySummary::default(),
         waits: Waits::default(),
         verdict,
+        suppressed_by: None,
         causes: vec![Cause {
             now: "`reapwatch reap 1` has the process reap them without a restart".into(),
             kind: CauseKind::NeverWaits,
@@ -73,6 +75,25 @@ pub fn sample(parents: Vec<Parent>) -> Report {
         left_running: Vec::new(),
         look_dead: Vec::new(),
         pids: None,
+        labels: Vec::new(),
+        suppressions: Vec::new(),
+        check: None,
+    }
+}
+
+/// One that the command left running.
+pub fn left_running(comm: &str) -> LeftRunning {
+    LeftRunning {
+        pid: 77,
+        ns_pid: None,
+        comm: comm.into(),
+        command_line: vec![comm.into(), "--serve".into()],
+        executable: format!("/usr/bin/{comm}"),
+        start_boottime_ns: 77,
+        label: None,
+        spawned_by: Named { pid: 1, ns_pid: None, comm: "sh".into() },
+        suppressed_by: None,
+        ended: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    CauseKind, EventKind, Precision, WorkloadKind,
+    CauseKind, EventKind, Finding, Precision, Suppressible, WorkloadKind,
     audit::{Confidence, GhostKind},
     doctor::{HookStage, Rung},
 };
@@ -39,6 +39,19 @@ fn a_kind_has_the_same_name_in_text_and_in_json() {
         WorkloadKind::Session,
         WorkloadKind::Program,
         WorkloadKind::Other,
+    ] {
+        is_called(kind, kind.name());
+    }
+    for finding in [Finding::None, Finding::Undecided, Finding::Held, Finding::Slow, Finding::Leak] {
+        is_called(finding, finding.name());
+    }
+    for kind in [
+        Suppressible::NeverReaps,
+        Suppressible::Leaking,
+        Suppressible::Slow,
+        Suppressible::Held,
+        Suppressible::Undecided,
+        Suppressible::LeftRunning,
     ] {
         is_called(kind, kind.name());
     }

@@ -119,7 +119,7 @@ pub fn cells(columns: &[(Column, usize)], table: &Table, facts: &Facts) -> Vec<(
             let (text, kind) = match column {
                 Verdict => {
                     let kind = if facts.is_alive { kind_of(facts.verdict) } else { Kind::Dim };
-                    (super::facts::verdict(facts.verdict).to_owned(), kind)
+                    (facts.verdict.words().to_owned(), kind)
                 }
                 Pid => (facts.pid.clone(), weight),
                 Who => (facts.who.trim_end_matches(".service").to_owned(), weight),

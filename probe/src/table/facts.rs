@@ -7,7 +7,7 @@ use super::{
     order::{Group, Row},
 };
 use crate::{
-    render::{report_text, terminal::escape},
+    render::terminal::escape,
     report::{
         Parent, Report, Verdict, Workload, WorkloadKind,
         words::{called, count, duration},
@@ -96,11 +96,6 @@ fn of_group(table: &Table, report: &Report, group: &Group) -> Facts {
         p99: slowest.filter(|ns| *ns > 0).map_or_else(|| "-".into(), duration),
         cause: worst.map(cause).unwrap_or_default(),
     }
-}
-
-/// The word for it.
-pub fn verdict(verdict: Verdict) -> &'static str {
-    report_text::verdict(verdict).0
 }
 
 fn oldest(parent: &Parent) -> String {

@@ -164,6 +164,6 @@ fn matches(parent: &Parent, filter: &str) -> bool {
         || contains(words::called(&parent.comm))
         || contains(&parent.command_line.join(" "))
         || contains(&facts::who(parent))
-        || contains(facts::verdict(parent.verdict))
+        || contains(parent.verdict.words())
         || parent.causes.iter().any(|cause| contains(cause.kind.words()))
 }

@@ -36,7 +36,7 @@ pub fn title(table: &Table) -> Line {
         Some(Row::Parent(place)) => {
             let parent = &reading.report.parents[*place];
             let dead = if parent.alive { "" } else { ", dead" };
-            let verdict = facts::verdict(parent.verdict);
+            let verdict = parent.verdict.words();
             (format!("{}: {verdict}{dead}", escape(&words::parent(parent))), kind_of(parent.verdict))
         }
         Some(Row::Workload(group)) => {
@@ -235,7 +235,7 @@ fn members(report: &Report, members: &[usize], width: usize) -> Vec<Line> {
         let parent = &report.parents[*place];
         let why = parent.causes.first().map(|cause| format!(": {}", cause.kind.words())).unwrap_or_default();
         let name = escape(words::called(&parent.comm));
-        let verdict = facts::verdict(parent.verdict);
+        let verdict = parent.verdict.words();
         let text = format!(
             "{} {} {} left of {}, {verdict}{why}",
             right(&parent.pid.to_string(), 7),

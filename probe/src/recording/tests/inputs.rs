@@ -50,8 +50,14 @@ fn site() -> impl Strategy<Value = Site> {
 }
 
 fn info() -> impl Strategy<Value = ProcessInfo> {
-    (vec(vec(any::<u8>(), 0..9), 0..4), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..9))
-        .prop_map(|(command_line, executable, unit)| ProcessInfo { command_line, executable, unit })
+    (vec(vec(any::<u8>(), 0..9), 0..4), vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..9)).prop_map(
+        |(command_line, executable, unit)| ProcessInfo {
+            command_line,
+            executable,
+            unit,
+            ..ProcessInfo::default()
+        },
+    )
 }
 
 fn workload() -> impl Strategy<Value = Option<Workload>> {
@@ -289,10 +295,12 @@ pub fn input() -> impl Strategy<Value = Input> {
             process,
             stage
         })),
-        (task(), info(), workload()).prop_map(|(task, info, workload)| Input::ProcessInfo {
-            identity: task.identity,
-            info,
-            workload,
+        (task(), info(), workload(), "[ -~]{0,128}").prop_map(|(task, info, workload, label)| {
+            Input::ProcessInfo {
+                identity: task.identity,
+                info: ProcessInfo { label: label.into(), ..info },
+                workload,
+            }
         }),
         (uniform3(time()), vec(seen(), 0..4)).prop_map(|([began_ns, ended_ns, settle_after_ns], tasks)| {
             Input::Snapshot(Snapshot { began_ns, ended_ns, settle_after_ns, tasks })

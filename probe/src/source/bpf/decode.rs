@@ -160,6 +160,7 @@ fn program(exec: &ExecEvent) -> ProcessInfo {
         command_line: split_args(args, exec.args_cut == 0),
         executable: exec.executable[..end].to_vec(),
         unit: Vec::new(),
+        label: Vec::new(),
     }
 }
 

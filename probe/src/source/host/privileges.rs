@@ -10,18 +10,11 @@ use nix::sys::prctl;
 /// No Landlock: its ptrace rule would hide /proc/PID/exe of everybody else, which names the leaking program.
 const KEPT: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_SYS_PTRACE];
 
-/// Gives up every other capability, and the way back to any. Per thread: call it before others are started.
-pub fn drop_to_reading() -> Result<(), String> {
-    drop_to(&KEPT)
-}
-
-/// The same, but for `CAP_KILL`: a person may ask for a signal to a process of another user.
-pub fn drop_to_reading_and_signalling() -> Result<(), String> {
-    drop_to(&[KEPT[0], KEPT[1], Capability::CAP_KILL])
-}
-
-fn drop_to(wanted: &[Capability]) -> Result<(), String> {
-    let kept = held_by_us().into_iter().filter(|one| wanted.contains(one)).collect::<CapsHashSet>();
+/// Gives up every other capability, and the way back to any. Per thread: call it before others are started. `may_signal`: keeps
+/// what signals to processes of other users need, for whoever may be asked to send one.
+pub fn drop_to_reading(may_signal: bool) -> Result<(), String> {
+    let is_kept = |one: &Capability| KEPT.contains(one) || (may_signal && *one == Capability::CAP_KILL);
+    let kept = held_by_us().into_iter().filter(is_kept).collect::<CapsHashSet>();
     prctl::set_no_new_privs().map_err(|error| format!("cannot set no_new_privs: {error}"))?;
     let set = |which, capabilities: &CapsHashSet| {
         caps::set(None, which, capabilities).map_err(|error| format!("cannot drop capabilities: {error}"))

@@ -15,7 +15,7 @@ use super::{
     process_directory::{Directories, bounded, part, stat},
     workload,
 };
-use crate::model::{COMMAND_LINE_MAX, Description, ProcessInfo, Task, Workload};
+use crate::model::{COMMAND_LINE_MAX, Description, LABEL_MAX, ProcessInfo, Task, Workload, is_label};
 
 /// Most arguments kept: a command line can be all empty ones.
 const ARGUMENTS_MAX: usize = 128;
@@ -23,6 +23,9 @@ const ARGUMENTS_MAX: usize = 128;
 const CGROUP_MAX: usize = 64 * 1_024;
 /// How much of a status file is read to find the user: its tenth line or so.
 const STATUS_MAX: usize = 1_024;
+/// How much is read of an environment to find the label. Its owner makes it as long as it likes.
+const ENVIRONMENT_MAX: usize = 128 * 1_024;
+const LABEL: &[u8] = b"REAPWATCH_LABEL=";
 /// Threads asked where the main one has ended before the others.
 const THREADS_MAX: usize = 8;
 
@@ -48,7 +51,8 @@ impl Reader {
             let user = real_user(&part(&process, "status", STATUS_MAX))?;
             Some(Workload::Program { user, executable: known_as(&executable, task) })
         });
-        let info = ProcessInfo { command_line: arguments(&command_line), executable, unit };
+        let label = label(&part(&process, "environ", ENVIRONMENT_MAX));
+        let info = ProcessInfo { command_line: arguments(&command_line), executable, unit, label };
         Some(Description { info, workload })
     }
 
@@ -65,6 +69,16 @@ pub fn seen_from() -> Viewpoint {
         return Viewpoint::Root;
     }
     Viewpoint::Below { init: bounded(Path::new("/proc/1/cgroup"), CGROUP_MAX) }
+}
+
+/// The label in an environment; empty where there is none, or one that cannot be a label. The first one counts, as for getenv.
+fn label(environment: &[u8]) -> Vec<u8> {
+    let label = environment.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(LABEL));
+    label
+        .map(|label| &label[..label.len().min(LABEL_MAX)])
+        .filter(|label| is_label(label))
+        .unwrap_or_default()
+        .to_vec()
 }
 
 /// The path of a program, or as `ps` has it the name in brackets: of a kernel thread, or where the path is hidden from us.
@@ -147,6 +161,22 @@ mod tests {
         is_unknown(tgid, start_boottime_ns.saturating_sub(1_000_000_000));
         is_unknown(u32::MAX, start_boottime_ns);
         is_unknown(0, start_boottime_ns);
+    }
+
+    #[test]
+    fn a_label_is_the_first_in_the_environment_and_nothing_that_is_none() {
+        assert_eq!(label(b"A=1\0REAPWATCH_LABEL=suite one\0REAPWATCH_LABEL=two\0"), b"suite one");
+        for none in [
+            &b""[..],
+            b"XREAPWATCH_LABEL=a\0",
+            b"REAPWATCH_LABEL=\0",
+            b"REAPWATCH_LABEL=\x1b[2J\0",
+            b"REAPWATCH_LABEL=\xc3\xa9\0",
+        ] {
+            assert_eq!(label(none), b"", "{none:?}");
+        }
+        let long = [&b"REAPWATCH_LABEL="[..], &[b'x'; 1_000]].concat();
+        assert_eq!(label(&long), [b'x'; LABEL_MAX]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which kernel runs here. Must not decide what follows from it.
+//! Which kernel runs here, and what the host is called. Must not decide what follows from it.
 
 use std::fs;
 
@@ -6,6 +6,13 @@ use std::fs;
 pub fn release() -> (String, String) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     (release.trim().to_owned(), std::env::consts::ARCH.to_owned())
+}
+
+/// What this host is called; `localhost` where that is not known.
+pub fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".into() } else { name.to_owned() }
 }
 
 /// Whether the running kernel is of this release or a later one.

@@ -1,4 +1,5 @@
-//! The file of suppressions: which findings of `audit` are known, and not to be told again.
+//! The file of suppressions of `audit`: which findings are known, and not to be told again. TOML, a table `[[suppress]]` for
+//! each rule.
 //!
 //! Owns its keys (docs/audit.md describes them), and how one is made of a finding. Must not judge: what it leaves out was found.
 
@@ -6,9 +7,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, read_text, value};
+use super::{ConfigError, from_toml, read_text, value};
 use crate::{
-    agent::Pattern,
+    analysis::Pattern,
     report::audit::{AuditFinding, AuditProcess, GhostKind},
 };
 
@@ -73,7 +74,7 @@ impl Suppressions {
     }
 
     fn parse(text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::at(text, error.span(), error.message()))
+        from_toml(text)
     }
 
     /// Whether a rule covers this finding at this time, in ns since the epoch.
