@@ -330,11 +330,10 @@ fn only_the_table_knows_terminals_and_only_its_screen_is_one() {
                 path.display()
             );
             let is_screen = path.ends_with("command/table/screen.rs");
-            assert!(
-                is_screen || !(line.contains("Crossterm") || line.contains("termios")),
-                "{}: {line}",
-                path.display()
-            );
+            // What a terminal of somebody else was told is asked before its reader is stopped.
+            let asks = is_screen || path.ends_with("intervention/descriptor.rs");
+            assert!(is_screen || !line.contains("Crossterm"), "{}: {line}", path.display());
+            assert!(asks || !line.contains("termios"), "{}: {line}", path.display());
         }
     }
 }

@@ -103,7 +103,8 @@ fn in_a_pid_namespace_it_sees_that_and_all_that_is_found_there_is_what_was_made(
     require_root();
     // A whole host of its own: an init, a daemon, a shell at work, and one orphan.
     let script = "setsid sleep 600.8 & bash -c 'sleep 600.9; true' & \
-        setsid --wait bash -c '(exec -a pytest sleep 601.1) &'; \"$0\" audit --format json";
+        setsid --wait bash -c '(exec -a pytest sleep 601.1) &'; \
+        until grep -aqs '^pytest' /proc/[0-9]*/cmdline; do sleep 0.05; done; \"$0\" audit --format json";
     let output = Command::new("unshare")
         .args(["--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", script])
         .arg(binary())

@@ -2,19 +2,12 @@
 //!
 //! Must not know what reapwatch shows.
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{path::PathBuf, process::Command};
 
 use super::support::{binary, require_root, until};
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
 /// A terminal of tmux's with a shell in it. It ends when this is dropped.
 pub struct Terminal {
-    socket: String,
     directory: tempfile::TempDir,
 }
 
@@ -22,11 +15,7 @@ impl Terminal {
     /// Of this size.
     pub fn open(width: u16, height: u16) -> Self {
         require_root();
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let terminal = Self {
-            socket: format!("reapwatch-{}-{number}", std::process::id()),
-            directory: tempfile::tempdir().expect("a directory"),
-        };
+        let terminal = Self { directory: tempfile::tempdir().expect("a directory") };
         let mut tmux = terminal.tmux();
         tmux.env_remove("NO_COLOR").env_remove("TMUX").current_dir(terminal.directory.path());
         let size = [width.to_string(), height.to_string()];
@@ -42,7 +31,8 @@ impl Terminal {
 
     fn tmux(&self) -> Command {
         let mut tmux = Command::new("tmux");
-        tmux.args(["-L", &self.socket]);
+        // A server of its own.
+        tmux.arg("-S").arg(self.directory.path().join("tmux"));
         tmux
     }
 

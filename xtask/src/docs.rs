@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use probe::cli::Cli;
 
 use crate::{
-    frames,
+    frames, picture,
     shell::{Outcome, root},
 };
 
@@ -49,5 +49,6 @@ pub fn docs(check: bool) -> Outcome {
             fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
     }
-    frames::frames(check)
+    frames::frames(check)?;
+    picture::picture(check)
 }

@@ -10,6 +10,7 @@ mod frames;
 mod goldens;
 mod growth;
 mod instructions;
+mod picture;
 mod setup;
 mod shell;
 #[path = "../../probe/source_hash.rs"]
@@ -78,7 +79,7 @@ enum Command {
         #[arg(long)]
         try_in: Option<std::path::PathBuf>,
     },
-    /// Write man page and shell completions to docs/, and frames of the live table into the pages that have some
+    /// Write man page and shell completions to docs/, and draw the live table into the pages that show it
     Docs {
         /// Only fail where the committed ones differ
         #[arg(long)]

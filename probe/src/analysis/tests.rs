@@ -238,3 +238,22 @@ fn only_the_reaps_of_the_tree_make_its_report_coarse() {
         Precision::Coarse
     );
 }
+
+#[test]
+fn while_the_watch_goes_on_nobody_is_accused_of_more_than_the_last_walk_showed() {
+    let begin =
+        || Begin { time_ns: EARLY, coverage: Coverage::Exceptions { slow_ns: GRACE_NS }, ..Begin::default() };
+    let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+    let script = "2 walk 2 20:2\n 1200000 exec 30 1\n";
+    let engine = play_in(begin(), script);
+    assert_eq!(report(&engine.view(), &session).finding, Finding::Leak);
+    // Its child may have been reaped since the walk: in time, so that nobody is told.
+    let so_far = super::report_so_far(&engine, &session);
+    assert_eq!((entry(&so_far, 2).verdict, so_far.finding), (Verdict::Undecided, Finding::Undecided));
+    assert!(so_far.headline.contains("p2"), "{}", so_far.headline);
+    assert!(entry(&so_far, 2).oldest_unreaped_ns < GRACE_NS);
+    let engine = play_in(begin(), &format!("{script} 1200001 walk 2 20:2\n"));
+    let so_far = super::report_so_far(&engine, &session);
+    assert!(entry(&so_far, 2).verdict >= Verdict::Leaking, "{so_far:#?}");
+    assert_eq!(so_far, report(&engine.view(), &session), "after a walk nothing is taken back");
+}

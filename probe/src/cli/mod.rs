@@ -134,7 +134,7 @@ pub enum Command {
     /// processes that run on though what started them has ended; services that were started by hand beside the managed ones;
     /// processes whose code on disk is another by now; tests that never ended; processes that no signal reaches. Each comes
     /// with what it rests on, how sure it is, and the command that helps. Nothing is touched. Only where something was found,
-    /// it looks again two seconds later (five, where a parent reaps late or a process sleeps uninterruptibly) and drops what is over by
+    /// it looks again two seconds later (five, where a zombie or an uninterruptible sleep has to last) and drops what is over by
     /// then. Works for every user, and says what it then cannot see; root sees all.
     #[command(after_help = audit::EXAMPLES, args = unlisted(MEANINGLESS_FOR_REPLAY))]
     Audit(AuditArgs),

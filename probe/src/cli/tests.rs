@@ -175,6 +175,20 @@ fn reap_asks_unless_told() {
 }
 
 #[test]
+fn an_audit_needs_no_option() {
+    let Some(Command::Audit(args)) = parse("audit").expect("valid").command else { panic!() };
+    assert_eq!((args.format, args.since, args.error_exitcode), (Format::Text, None, None));
+    assert!(args.output.is_none() && args.suppressions.is_none() && !args.gen_suppressions);
+    assert!(refused("audit --error-exitcode 0").contains("--error-exitcode"));
+    assert!(refused("audit --gen-suppressions --format json").contains("--format"));
+    assert!(refused("audit --since 7").contains("250ms, 5s, 2m"));
+    assert!(
+        parse("--hooks kprobe audit --since 7d").is_ok(),
+        "scripts may give global options to every command"
+    );
+}
+
+#[test]
 fn explain_watches_for_a_moment_or_reads_a_recording() {
     let Some(Command::Explain(args)) = parse("explain 7").expect("valid").command else { panic!() };
     assert_eq!((args.pid, args.duration, args.grace), (7, Duration::from_millis(2_500), None));
@@ -190,7 +204,7 @@ fn help_fits_and_shows_examples_and_exit_codes() {
     let long = cli.render_long_help().to_string();
     assert!(long.contains("not permitted or not supported"), "{long}");
     assert!(long.contains("kernel that does not offer its own BTF"), "{long}");
-    for name in ["run", "trace", "watch", "agent", "record", "replay", "doctor", "explain", "reap"] {
+    for name in ["run", "trace", "watch", "agent", "audit", "record", "replay", "doctor", "explain", "reap"] {
         let error = parse(&format!("{name} --help")).expect_err("help");
         assert_eq!(error.kind(), ErrorKind::DisplayHelp);
         assert_eq!(error.exit_code(), 0);

@@ -12,6 +12,8 @@ pub const WRITES_MAX: usize = 16;
 pub const USED_PATH_MAX: usize = 512;
 /// Most libraries of a process that are kept because the file at their path is another.
 pub const LIBRARIES_MAX: usize = 16;
+/// Most threads of a process that are kept because they sleep uninterruptibly.
+pub const ASLEEP_MAX: usize = 8;
 /// Most movements of a checkout that are kept: the last ones.
 pub const MOVES_MAX: usize = 32;
 
@@ -76,8 +78,10 @@ pub struct Resident {
     pub user: Option<u32>,
     /// 0: none.
     pub tracer: u32,
-    /// The function of the kernel in which it sleeps, where it sleeps uninterruptibly or ends; empty: not known.
+    /// Of one that is ending, the function of the kernel in which it sleeps; empty: not known.
     pub wait_channel: Vec<u8>,
+    /// Threads that sleep uninterruptibly, at most 8.
+    pub asleep: Vec<Asleep>,
     pub command_line: Vec<Vec<u8>>,
     pub workload: Option<Workload>,
     /// The service of the user's own service manager that it is part of.
@@ -98,12 +102,24 @@ impl Resident {
     }
 }
 
+/// A thread that sleeps where no signal wakes it. Two such readings are equal if it did nothing between them.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Asleep {
+    pub thread: u32,
+    pub cpu_ticks: u64,
+    pub switches: u64,
+    /// The function of the kernel in which it sleeps; empty: not known.
+    pub wait_channel: Vec<u8>,
+}
+
 /// What only those may read who may trace the process.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Details {
     pub program: Option<Program>,
     /// Mapped for execution, and not the files at their paths any more.
     pub libraries: Vec<Library>,
+    /// It uses a library that talks to a display.
+    pub shows_windows: bool,
     /// Its working directory.
     pub directory: Vec<u8>,
     /// Standard input, output and error.

@@ -26,8 +26,9 @@ mod workload;
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
 pub use census::{
-    AtPath, Census, Checkout, Details, FileIdentity, LIBRARIES_MAX, Library, MOVES_MAX, Move, MovedBy,
-    Origin, Program, RESIDENTS_MAX, Resident, Script, Stream, USED_PATH_MAX, Unseen, WRITES_MAX,
+    ASLEEP_MAX, Asleep, AtPath, Census, Checkout, Details, FileIdentity, LIBRARIES_MAX, Library, MOVES_MAX,
+    Move, MovedBy, Origin, Program, RESIDENTS_MAX, Resident, Script, Stream, USED_PATH_MAX, Unseen,
+    WRITES_MAX,
 };
 pub use condition::Condition;
 pub use counters::{

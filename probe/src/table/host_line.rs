@@ -2,17 +2,16 @@
 //!
 //! Must not judge.
 
-use super::{Pids, Reading, Table, history::rate, theme::Kind};
+use super::{Reading, Table, history::rate, theme::Kind};
 use crate::{
     render::terminal::{escape, width as columns_of},
     report::{
         Report,
+        pids::{PRESSING_PERCENT, PRESSING_WITHIN_NS, PidLimit, PidScope},
         words::{count, duration, fitting},
     },
 };
 
-/// A forecast needs a rate of at least so much, per second, over some readings.
-const RATE_MIN: f64 = 0.1;
 /// Between two parts.
 pub const GAP: usize = 2;
 
@@ -68,12 +67,9 @@ fn all(table: &Table, reading: &Reading) -> Vec<Part> {
         None => Part::new(zombies, Kind::Strong),
     });
     parts.extend(lost(report));
-    if let Some(pids) = reading.pids {
-        let kind = if pids.used * 10 > pids.max * 8 { Kind::Bad } else { Kind::Plain };
-        let used =
-            |columns| format!("PIDs {} of {}", fitting(pids.used, columns), fitting(pids.max, columns));
-        parts.push(Part::new(used(9), kind).or(used(7)));
-        parts.extend(forecast(pids, growth.unwrap_or(0.0)));
+    if let Some(limit) = report.pids.as_ref().and_then(|pids| pids.limits.first()) {
+        parts.push(used(limit));
+        parts.extend(forecast(limit));
     }
     if let Some(cost) = reading.cost {
         let megabytes = cost.resident_bytes >> 20;
@@ -91,13 +87,30 @@ fn all(table: &Table, reading: &Reading) -> Vec<Part> {
     parts
 }
 
-/// When process numbers run out, if zombies go on to come as they do.
-fn forecast(pids: Pids, per_second: f64) -> Option<Part> {
-    let free = pids.max.saturating_sub(pids.used) as f64;
-    (per_second >= RATE_MIN).then(|| {
-        let lasts_ns = (free / per_second * 1e9).min(u64::MAX as f64) as u64;
-        Part::new(format!("full in {}", duration(lasts_ns)), Kind::Warn)
-    })
+/// How much is used of the limit on processes that makes forks fail first.
+fn used(limit: &PidLimit) -> Part {
+    let is_pressing = limit.is_pressing(PRESSING_PERCENT, PRESSING_WITHIN_NS);
+    let of = match limit.scope {
+        PidScope::PidMax => "",
+        PidScope::ThreadsMax => " (threads-max)",
+        PidScope::Cgroup => " (pids.max of a cgroup)",
+        PidScope::User => " (RLIMIT_NPROC of a user)",
+    };
+    let used =
+        |columns| format!("PIDs {} of {}", fitting(limit.used, columns), fitting(limit.limit, columns));
+    let kind = if is_pressing { Kind::Bad } else { Kind::Plain };
+    Part::new(format!("{}{of}", used(9)), kind).or(used(7))
+}
+
+/// When forks will fail.
+fn forecast(limit: &PidLimit) -> Option<Part> {
+    let ends = limit.exhausted_in?;
+    let earliest = duration(ends.earliest_ns);
+    let text = match ends.latest_ns {
+        Some(latest_ns) => format!("full in {earliest} to {}", duration(latest_ns)),
+        None => format!("full in {earliest} or later"),
+    };
+    Some(Part::new(text, Kind::Warn).or(format!("full in {earliest}")))
 }
 
 /// What was lost, by reason; nothing if nothing was.
@@ -119,13 +132,30 @@ fn lost(report: &Report) -> Option<Part> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::pids::ExhaustedIn;
 
     #[test]
-    fn process_numbers_run_out_only_where_zombies_grow() {
-        let pids = Pids { used: 1_000, max: 32_768 };
-        assert!(forecast(pids, 0.01).is_none());
-        assert_eq!(forecast(pids, 10.0).map(|found| found.text), Some("full in 52 m 56 s".into()));
-        let full = Pids { used: 40_000, max: 32_768 };
-        assert_eq!(forecast(full, 10.0).map(|found| found.text), Some("full in 0 ns".into()));
+    fn the_limit_that_bites_first_is_named_and_when() {
+        let limit = |scope, exhausted_in| PidLimit {
+            scope,
+            name: String::new(),
+            used: 110,
+            limit: 120,
+            zombies: None,
+            most_zombies: None,
+            refused: None,
+            growth: None,
+            exhausted_in,
+        };
+        let of_cgroup = limit(PidScope::Cgroup, None);
+        assert_eq!(used(&of_cgroup).text, "PIDs 110 of 120 (pids.max of a cgroup)");
+        assert_eq!(used(&limit(PidScope::PidMax, None)).short, "PIDs 110 of 120");
+        assert!(forecast(&of_cgroup).is_none());
+        let said = |latest_ns| {
+            let ends = Some(ExhaustedIn { earliest_ns: 60_000_000_000, latest_ns });
+            forecast(&limit(PidScope::PidMax, ends)).map(|part| part.text)
+        };
+        assert_eq!(said(None).as_deref(), Some("full in 1 m 0 s or later"));
+        assert_eq!(said(Some(120_000_000_000)).as_deref(), Some("full in 1 m 0 s to 2 m 0 s"));
     }
 }

@@ -9,6 +9,7 @@ const ESCAPE: u8 = 0x1b;
 /// Something a person did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Press {
+    /// A letter, a digit, a sign or a space.
     Char(char),
     Up,
     Down,

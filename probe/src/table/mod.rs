@@ -35,7 +35,7 @@ pub use order::Sort;
 pub use page::{Page, Question};
 pub use playback::{Playback, Seek};
 pub use press::{Way, Wish};
-pub use reading::{Cost, Event, ParentId, Pids, Reading};
+pub use reading::{Cost, Event, ParentId, Reading};
 pub use theme::Colours;
 
 use order::{Row, RowId};
@@ -106,6 +106,7 @@ pub struct Table {
 }
 
 impl Table {
+    /// One that has been fed nothing yet.
     pub fn new(colours: Colours) -> Self {
         Self {
             reading: None,

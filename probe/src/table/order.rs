@@ -14,11 +14,17 @@ pub enum Sort {
     /// judge.
     #[default]
     Worst,
+    /// Most unreaped children first.
     Left,
+    /// The one whose oldest has waited the longest first.
     Oldest,
+    /// The one that grows fastest first.
     Rate,
+    /// The slowest first.
     P99,
+    /// The lowest first.
     Pid,
+    /// By the short name.
     Command,
 }
 
@@ -32,6 +38,7 @@ impl Sort {
         Self::ALL[(place + 1) % Self::ALL.len()]
     }
 
+    /// Its name in the last line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Worst => "worst",
@@ -68,6 +75,7 @@ pub enum RowId {
 }
 
 impl Row {
+    /// What it is about, in this report.
     pub fn id(&self, report: &Report) -> RowId {
         match self {
             Self::Parent(place) => RowId::Parent(ParentId::of(&report.parents[*place])),

@@ -27,6 +27,7 @@ impl Page {
         Self { title: title.into(), lines: text.lines().map(str::to_owned).collect() }
     }
 
+    /// What the keys do, and what the words mean.
     pub fn help() -> Self {
         Self::new("Help", HELP)
     }

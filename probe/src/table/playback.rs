@@ -35,10 +35,12 @@ impl Playback {
         SPEEDS[self.speed]
     }
 
+    /// The next speed, up to 64 times its own.
     pub fn faster(&mut self) {
         self.speed = (self.speed + 1).min(SPEEDS.len() - 1);
     }
 
+    /// The speed before, down to a quarter of its own.
     pub fn slower(&mut self) {
         self.speed = self.speed.saturating_sub(1);
     }

@@ -12,16 +12,10 @@ pub struct ParentId {
 }
 
 impl ParentId {
+    /// Of a parent in a report.
     pub fn of(parent: &Parent) -> Self {
         Self { pid: parent.pid, start_boottime_ns: parent.start_boottime_ns }
     }
-}
-
-/// How many process numbers are taken, and how many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pids {
-    pub used: u64,
-    pub max: u64,
 }
 
 /// What reapwatch itself has cost so far.
@@ -36,8 +30,6 @@ pub struct Cost {
 pub struct Reading {
     pub report: Report,
     /// `None` where it is not known: a recording does not have it.
-    pub pids: Option<Pids>,
-    /// The same.
     pub cost: Option<Cost>,
 }
 

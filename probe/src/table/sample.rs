@@ -2,10 +2,14 @@
 //!
 //! Must not be in the program.
 
-use super::{Colours, Cost, Event, ParentId, Pids, Reading, Table};
+use super::{Colours, Cost, Event, ParentId, Reading, Table};
 use crate::report::{
     CauseKind, ExitDetail, LatencySummary, Ledger, Parent, Report, Rfc3339, Verdict, Workload, WorkloadKind,
-    detail::ParentDetail, explain::UnreapedChild, metrics::Buckets, sample,
+    detail::ParentDetail,
+    explain::UnreapedChild,
+    metrics::Buckets,
+    pids::{ExhaustedIn, PidLimit, PidPressure, PidScope},
+    sample,
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -67,6 +71,24 @@ pub fn report(second: u64) -> Report {
     report.window.duration_ns = second * SECOND_NS;
     report.window.end = Rfc3339::from("2026-01-01T00:00:41.000000000Z").expect("it fits");
     report.totals.unreaped = 5 * second;
+    report.pids = Some(PidPressure {
+        limits: vec![PidLimit {
+            scope: PidScope::PidMax,
+            name: String::new(),
+            used: 412,
+            limit: 4_194_304,
+            zombies: Some(5 * second),
+            most_zombies: None,
+            refused: None,
+            growth: None,
+            exhausted_in: Some(ExhaustedIn {
+                earliest_ns: 9 * 86_400 * SECOND_NS,
+                latest_ns: Some(12 * 86_400 * SECOND_NS),
+            }),
+        }],
+        more: 0,
+        left_out: 0,
+    });
     report.hooks.reap = "fentry release_task".into();
     report.headline = format!(
         "python3 (pid 4242, worker-manager.service) has not reaped any of {} dead children; the oldest has waited 41 s.",
@@ -100,7 +122,6 @@ fn detail() -> ParentDetail {
 pub fn reading(second: u64) -> Reading {
     Reading {
         report: report(second),
-        pids: Some(Pids { used: 412, max: 4_194_304 }),
         cost: Some(Cost { cpu_ns: second * 3_000_000, resident_bytes: 14 << 20 }),
     }
 }

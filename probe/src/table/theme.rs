@@ -32,6 +32,7 @@ pub enum Kind {
 }
 
 impl Colours {
+    /// How a text is painted.
     pub fn style(self, kind: Kind) -> Style {
         // The plain colours of a terminal are made for a dark ground: on a light one yellow and light green cannot be read.
         let colour = match (self, kind) {

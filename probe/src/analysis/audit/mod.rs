@@ -26,8 +26,10 @@ use crate::{
 
 /// Most findings that a report lists.
 const FINDINGS_MAX: usize = 4_096;
-/// What is over within this time is no finding: a zombie that is about to be reaped, a process that is about to end.
+/// What is over within this time is no finding: a process that is about to end, or whose parent has just ended.
 const SETTLES_WITHIN_NS: u64 = 2_000_000_000;
+/// Zombies and sleeps count only if they last so long: the grace that `watch` gives a parent too.
+const LASTS_NS: u64 = 5_000_000_000;
 
 /// What a rule found.
 struct Finding {
@@ -35,7 +37,7 @@ struct Finding {
     confidence: Confidence,
     inferred: bool,
     about: Identity,
-    /// It counts only if it was so for [`stuck::STUCK_NS`].
+    /// It counts only if it was so for [`LASTS_NS`].
     takes_long: bool,
     count: u64,
     related: Vec<(Role, Identity)>,
@@ -53,9 +55,7 @@ pub fn next_look_after_ns(first: &Census, last: &Census) -> Option<u64> {
     let looked_for_ns = last.taken_ns.saturating_sub(first.taken_ns);
     match looked_for_ns {
         0..SETTLES_WITHIN_NS => (!found.is_empty()).then_some(SETTLES_WITHIN_NS),
-        SETTLES_WITHIN_NS..stuck::STUCK_NS => {
-            found.iter().any(|one| one.takes_long).then_some(stuck::STUCK_NS)
-        }
+        SETTLES_WITHIN_NS..LASTS_NS => found.iter().any(|one| one.takes_long).then_some(LASTS_NS),
         _ => None,
     }
 }
@@ -64,7 +64,7 @@ pub fn next_look_after_ns(first: &Census, last: &Census) -> Option<u64> {
 pub fn audit(first: &Census, last: &Census, since_ns: Option<u64>) -> AuditReport {
     let scene = Scene::new(first, last);
     let mut found = found(first, last);
-    let is_long_enough = scene.looked_for_ns() >= stuck::STUCK_NS;
+    let is_long_enough = scene.looked_for_ns() >= LASTS_NS;
     found.retain(|one| is_long_enough || !one.takes_long);
     let all = found.len();
     let oldest_ns = since_ns.map_or(0, |since_ns| last.taken_ns.saturating_sub(since_ns));
@@ -102,13 +102,29 @@ pub fn headline(report: &AuditReport) -> String {
         .into_iter()
         .filter_map(|kind| {
             let count = report.findings.iter().filter(|one| one.kind == kind).count();
-            (count > 0).then(|| format!("{count} {}", kind.name().replace('_', " ")))
+            (count > 0).then(|| format!("{count} {}", words(kind, count)))
         })
         .collect();
     match all {
         0 => format!("Nothing found among {looked_at}."),
         1 => format!("1 finding among {looked_at}: {}.", parts.join(", ")),
         _ => format!("{all} findings among {looked_at}: {}.", parts.join(", ")),
+    }
+}
+
+/// So many of a kind.
+fn words(kind: GhostKind, count: usize) -> &'static str {
+    match (kind, count) {
+        (GhostKind::Zombie, 1) => "parent of zombies",
+        (GhostKind::Zombie, _) => "parents of zombies",
+        (GhostKind::Duplicate, 1) => "duplicate",
+        (GhostKind::Duplicate, _) => "duplicates",
+        (GhostKind::Orphan, 1) => "orphan",
+        (GhostKind::Orphan, _) => "orphans",
+        (GhostKind::Stale, _) => "with stale code",
+        (GhostKind::LongRunning, _) => "running for too long",
+        (GhostKind::Uninterruptible, _) => "in uninterruptible sleep",
+        (GhostKind::StuckInExit, _) => "stuck in exit",
     }
 }
 

@@ -5,7 +5,8 @@
 //! born to another parent, which has ended.
 //!
 //! Much of that is on purpose. Never found are: services, by their cgroup; who leads a session of its own, as daemons do, unless
-//! its output leads nowhere; who has a terminal; daemons that fork twice, known by streams that lead to no terminal and no pipe.
+//! its output leads nowhere; who has a terminal; programs with windows, which somebody looks at; daemons that fork twice, known
+//! by streams that lead to no terminal and no pipe.
 
 use super::{
     Finding,
@@ -48,11 +49,8 @@ pub fn find(scene: &Scene<'_>, found: &mut Vec<Finding>) {
 }
 
 fn may_be(one: &Resident) -> bool {
-    one.lives()
-        && one.identity.tgid != 1
-        && !one.is_namespace_init
-        && one.terminal == 0
-        && !runs_on_purpose(one)
+    let is_process = one.lives() && one.identity.tgid != 1 && !one.is_namespace_init;
+    is_process && one.terminal == 0 && !runs_on_purpose(one) && !has_windows(one)
 }
 
 type Judged = Option<(Confidence, Vec<String>)>;
@@ -116,6 +114,13 @@ fn leads_its_session(scene: &Scene<'_>, one: &Resident, parent: &Resident) -> Ju
 /// Whether a service manager keeps it.
 fn is_kept(one: &Resident) -> bool {
     one.user_service.is_some() || matches!(one.workload, Some(Workload::Unit(_)))
+}
+
+/// A browser that is told to show none is a tool of a test.
+fn has_windows(one: &Resident) -> bool {
+    one.details.as_ref().is_some_and(|details| details.shows_windows)
+        && !one.command_line.iter().any(|argument| argument.starts_with(b"--headless"))
+        && tool(one).is_none()
 }
 
 /// Where its output goes to nobody.

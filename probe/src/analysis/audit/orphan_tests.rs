@@ -124,6 +124,15 @@ fn what_runs_on_on_purpose_is_none() {
 }
 
 #[test]
+fn a_browser_that_somebody_looks_at_is_none_and_one_without_windows_is() {
+    let mut browser = job(8);
+    browser.details.as_mut().expect("readable").shows_windows = true;
+    assert_eq!(judged(vec![browser.clone()]), []);
+    browser.command_line.push(b"--headless=new".to_vec());
+    assert_eq!(judged(vec![browser]), [Confidence::Likely]);
+}
+
+#[test]
 fn the_agent_that_started_it_is_asked_for() {
     let mut one = left(8);
     one.details.as_mut().expect("readable").origin =

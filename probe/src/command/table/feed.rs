@@ -8,15 +8,8 @@ use crate::{
     engine::{Engine, EnrichedEvent},
     model::{Identity, Session, Task, WaitStatus},
     render,
-    table::{Cost, Event, Page, ParentId, Pids, Reading, Table},
+    table::{Cost, Event, Page, ParentId, Reading, Table},
 };
-
-/// What is known of the host apart from the programs.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Host {
-    pub pids: Option<Pids>,
-    pub cost: Option<Cost>,
-}
 
 /// How a dead process ended, where that is known.
 pub type StatusOf<'a> = &'a dyn Fn(&Task) -> Option<WaitStatus>;
@@ -26,14 +19,14 @@ pub fn reading(
     table: &mut Table,
     engine: &Engine,
     session: &Session,
-    host: Host,
+    cost: Option<Cost>,
     status_of: StatusOf<'_>,
     wanted: Option<ParentId>,
     width: u16,
 ) {
     let view = engine.view();
     let report = analysis::report_so_far(engine, session);
-    table.take(Reading { report, pids: host.pids, cost: host.cost });
+    table.take(Reading { report, cost });
     if let Some(id) = table.wants_detail()
         && let Some(detail) = analysis::detail(&view, session, identity(id), status_of)
     {

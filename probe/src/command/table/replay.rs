@@ -103,7 +103,7 @@ impl Subscriber for AtEnd<'_> {
 
     fn reading(&mut self, engine: &Engine) -> io::Result<()> {
         let session = &self.known.session;
-        feed::reading(&mut self.table, engine, session, feed::Host::default(), &|_| None, None, 80);
+        feed::reading(&mut self.table, engine, session, None, &|_| None, None, 80);
         Ok(())
     }
 }
@@ -196,8 +196,7 @@ impl Subscriber for Shown<'_> {
     fn reading(&mut self, engine: &Engine) -> io::Result<()> {
         let mut viewer = self.viewer.borrow_mut();
         let (explain, width) = (viewer.take_explain(), viewer.width());
-        let host = feed::Host::default();
-        feed::reading(&mut viewer.table, engine, &self.known.session, host, &|_| None, explain, width);
+        feed::reading(&mut viewer.table, engine, &self.known.session, None, &|_| None, explain, width);
         let mut position = self.position.borrow_mut();
         position.at_ns = engine.ended_ns().saturating_sub(self.known.began_ns);
         viewer.table.set_playback(*position);

@@ -28,9 +28,9 @@ use crate::{
     pipeline::Subscriber,
     source::{
         bpf::options::{ForkStacks, Kills, Subscription},
-        host::{condition, pids, process_directory::Directories, self_usage},
+        host::{condition, process_directory::Directories, self_usage},
     },
-    table::{Colours, Cost, Pids, Table},
+    table::{Colours, Cost, Table},
 };
 
 /// Plain `reapwatch`.
@@ -88,20 +88,17 @@ impl Subscriber for Feeding<'_> {
         let mut viewer = self.viewer.borrow_mut();
         let (explain, width) = (viewer.take_explain(), viewer.width());
         let status_of = |dead: &Task| condition::status_of(&self.directories, dead);
-        feed::reading(&mut viewer.table, engine, &self.session, host(), &status_of, explain, width);
+        feed::reading(&mut viewer.table, engine, &self.session, cost(), &status_of, explain, width);
         viewer.changed();
         self.changed.notify_one();
         Ok(())
     }
 }
 
-/// What the host says besides.
-fn host() -> feed::Host {
+/// What reapwatch itself has cost.
+fn cost() -> Option<Cost> {
     let (cpu_ns, resident_bytes) = self_usage::cost();
-    feed::Host {
-        pids: pids::used_and_max().map(|(used, max)| Pids { used, max }),
-        cost: Some(Cost { cpu_ns, resident_bytes }),
-    }
+    Some(Cost { cpu_ns, resident_bytes })
 }
 
 /// One frame, once there is something to judge.
@@ -145,7 +142,7 @@ impl Subscriber for OneFrame<'_> {
 
     fn reading(&mut self, engine: &Engine) -> io::Result<()> {
         let status_of = |dead: &Task| -> Option<WaitStatus> { condition::status_of(&self.directories, dead) };
-        feed::reading(&mut self.table, engine, &self.session, host(), &status_of, None, 80);
+        feed::reading(&mut self.table, engine, &self.session, cost(), &status_of, None, 80);
         // Before, nothing can have waited for longer than the grace.
         if (self.table.report()).is_some_and(|report| report.window.duration_ns > report.grace_ns) {
             self.is_there.notify_one();

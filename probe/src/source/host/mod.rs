@@ -13,7 +13,6 @@ pub mod fork_site;
 pub mod name;
 pub mod namespace;
 pub mod pid_limits;
-pub mod pids;
 pub mod privileges;
 pub mod process_directory;
 pub mod process_info;

@@ -76,7 +76,8 @@ impl DetailReader {
         let origin = surroundings::read(process);
         rest.details = Some(Details {
             program,
-            libraries,
+            libraries: libraries.changed,
+            shows_windows: libraries.shows_windows,
             directory: directory.as_os_str().as_bytes().to_vec(),
             streams,
             script,

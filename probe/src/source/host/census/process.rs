@@ -5,7 +5,7 @@
 use procfs::process::Process;
 
 use crate::{
-    model::{Comm, Identity, Resident, WAIT_CHANNEL_MAX},
+    model::{ASLEEP_MAX, Asleep, Comm, Identity, Resident, WAIT_CHANNEL_MAX},
     source::host::{
         cgroup::{self, Viewpoint},
         evidence::wait_channel,
@@ -18,6 +18,10 @@ use crate::{
 const STATUS_MAX: usize = 64 * 1_024;
 /// Longest cgroup file read: a line for each hierarchy, whose path the kernel keeps under 4 KiB.
 pub const CGROUP_MAX: usize = 64 * 1_024;
+/// Longest stat file read: some fifty numbers and a name.
+const STAT_MAX: usize = 2_048;
+/// Most threads of a process that are looked at.
+const THREADS_MAX: usize = 256;
 /// Longest name of a service that is kept.
 const SERVICE_MAX: usize = 255;
 /// Flags of a task (include/linux/sched.h): PF_EXITING and PF_KTHREAD.
@@ -34,10 +38,35 @@ pub fn read(process: &Process, tick_ns: u64, seen_from: &Viewpoint) -> Option<Re
     let cgroup = part(process, "cgroup", CGROUP_MAX);
     found.workload = workload::workload(&cgroup, seen_from);
     found.user_service = user_service(&cgroup, seen_from);
-    if found.state == b'D' || found.is_exiting {
+    if found.is_exiting {
         found.wait_channel = wait_channel(&part(process, "wchan", WAIT_CHANNEL_MAX + 1));
     }
+    found.asleep = asleep(process, &found, tick_ns);
     Some(found)
+}
+
+/// The threads that sleep uninterruptibly; the main one is read already.
+fn asleep(process: &Process, main: &Resident, tick_ns: u64) -> Vec<Asleep> {
+    let threads: Vec<u32> = match (main.threads, main.state) {
+        (0..=1, b'D') => vec![main.identity.tgid],
+        (0..=1, _) => return Vec::new(),
+        _ => {
+            let threads = process.tasks().into_iter().flatten().flatten().take(THREADS_MAX);
+            threads.map(|thread| thread.tid.unsigned_abs()).collect()
+        }
+    };
+    let read = |thread: u32| {
+        let file = |name: &str, most| part(process, format!("task/{thread}/{name}"), most);
+        let mut found = of_stat(&file("stat", STAT_MAX), tick_ns).filter(|found| found.state == b'D')?;
+        of_status(&file("status", STATUS_MAX), &mut found);
+        Some(Asleep {
+            thread,
+            cpu_ticks: found.cpu_ticks,
+            switches: found.switches,
+            wait_channel: wait_channel(&file("wchan", WAIT_CHANNEL_MAX + 1)),
+        })
+    };
+    threads.into_iter().filter_map(read).take(ASLEEP_MAX).collect()
 }
 
 /// What a stat file says.
@@ -101,6 +130,8 @@ fn user_service(cgroup: &[u8], seen_from: &Viewpoint) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -118,6 +149,38 @@ mod tests {
         }
         assert_eq!(of_stat(b"42 (x) S 1", 1), None);
         assert_eq!(of_stat(b"", 1), None);
+    }
+
+    #[test]
+    fn threads_that_sleep_uninterruptibly_are_read_and_others_are_not() {
+        let proc = tempfile::tempdir().expect("a directory");
+        let process = proc.path().join("42");
+        let stat = |thread: u32, state: char| {
+            format!(
+                "{thread} (bot) {state} 7 42 42 0 -1 0 1 2 3 4 50 6 7 8 20 0 3 0 1000 0 0 0 0 0 0 0 0 0 0 0\n"
+            )
+        };
+        for (thread, state) in [(42, 'S'), (43, 'D'), (44, 'S')] {
+            let directory = process.join(format!("task/{thread}"));
+            fs::create_dir_all(&directory).expect("directories");
+            fs::write(directory.join("stat"), stat(thread, state)).expect("a file");
+            fs::write(directory.join("status"), "voluntary_ctxt_switches:\t9\n").expect("a file");
+            fs::write(directory.join("wchan"), "rpc_wait_bit_killable").expect("a file");
+        }
+        let opened = Process::new_with_root(process).expect("a directory");
+        let main = |threads, state| Resident {
+            threads,
+            ..of_stat(stat(42, state).as_bytes(), 1).expect("a stat file")
+        };
+        let expected = Asleep {
+            thread: 43,
+            cpu_ticks: 56,
+            switches: 9,
+            wait_channel: b"rpc_wait_bit_killable".to_vec(),
+        };
+        assert_eq!(asleep(&opened, &main(3, 'S'), 1), [expected]);
+        assert_eq!(asleep(&opened, &main(1, 'S'), 1), []);
+        assert_eq!(asleep(&opened, &main(1, 'D'), 1), [], "it is awake again");
     }
 
     #[test]

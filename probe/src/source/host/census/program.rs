@@ -15,7 +15,7 @@ use procfs::process::Process;
 
 use super::root::Root;
 use crate::{
-    model::{AtPath, FileIdentity, LIBRARIES_MAX, Library, Program, USED_PATH_MAX},
+    model::{AtPath, FileIdentity, LIBRARIES_MAX, Library, Program, USED_PATH_MAX, base_name},
     source::host::process_directory::part,
 };
 
@@ -23,6 +23,8 @@ use crate::{
 const MAPPINGS_MAX: usize = 4 << 20;
 /// What the kernel appends to the path of a file that was deleted.
 const DELETED: &[u8] = b" (deleted)";
+/// Libraries that talk to a display, by the beginnings of their names.
+const OF_DISPLAYS: [&[u8]; 4] = [b"libX11.so", b"libX11-xcb.so", b"libxcb.so", b"libwayland-client.so"];
 /// Most paths that are remembered.
 const REMEMBERED_MAX: usize = 1 << 16;
 
@@ -50,27 +52,39 @@ pub(super) fn program(process: &Process, root: Option<&Root>) -> Option<Program>
     Some(Program { path: path.to_vec(), file, at_path })
 }
 
-/// The libraries that are not the files at their paths any more.
+/// What a process has mapped.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Libraries {
+    /// Those that are not the files at their paths any more.
+    pub changed: Vec<Library>,
+    /// One of them talks to a display.
+    pub shows_windows: bool,
+}
+
+/// The libraries of a process.
 pub(super) fn libraries(
     process: &Process,
     root: Option<&Root>,
     executable: &[u8],
     known: &mut KnownLibraries,
-) -> Vec<Library> {
-    let Some(root) = root else { return Vec::new() };
-    let mut found: Vec<Library> = Vec::new();
+) -> Libraries {
+    let mut libraries = Libraries::default();
     let mappings = part(process, "maps", MAPPINGS_MAX);
     for mapping in mappings.split(|byte| *byte == b'\n').filter_map(Mapping::parse) {
         let (path, is_deleted) = without_mark(mapping.path);
+        let name = base_name(path);
+        libraries.shows_windows |= OF_DISPLAYS.iter().any(|known| name.starts_with(known));
+        let found = &mut libraries.changed;
         if found.len() >= LIBRARIES_MAX || path == executable || found.iter().any(|one| one.path == path) {
             continue;
         }
+        let Some(root) = root else { continue };
         let at_path = mapping.at_path(path, is_deleted, root, known);
         if matches!(at_path, AtPath::Other | AtPath::Gone) {
             found.push(Library { path: path.to_vec(), at_path });
         }
     }
-    found
+    libraries
 }
 
 /// A mapping of a file that code is executed from.
@@ -130,7 +144,7 @@ impl<'a> Mapping<'a> {
 /// compilers and of drivers.
 fn is_library(path: &[u8]) -> bool {
     let (path, _) = without_mark(path);
-    let name = crate::model::base_name(path);
+    let name = base_name(path);
     let is_shared_object = name
         .windows(3)
         .enumerate()
@@ -195,6 +209,9 @@ mod tests {
         let program = program(&own, Some(&root)).expect("our own");
         assert_eq!(program.path, std::env::current_exe().expect("a path").as_os_str().as_bytes());
         assert_eq!(program.at_path, AtPath::Same);
-        assert_eq!(libraries(&own, Some(&root), &program.path, &mut KnownLibraries::default()), []);
+        assert_eq!(
+            libraries(&own, Some(&root), &program.path, &mut KnownLibraries::default()),
+            Libraries::default()
+        );
     }
 }
