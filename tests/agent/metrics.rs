@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     cgroup::Cgroup,
     prometheus::Prometheus,
-    running::{Agent, get},
+    running::{Agent, get, value_in},
     support::{Telling, until, workload},
 };
 
@@ -81,15 +81,26 @@ fn counts_and_latencies_go_on_over_the_lives_of_parents_and_are_exact() {
     assert_eq!(resets, 0.0);
 }
 
+/// The workload itself lives long enough that a reading may meet it, and know what it is part of.
 #[test]
 fn the_children_of_parents_that_were_gone_at_once_are_in_the_sum_and_said_to_be() {
     let agent = Agent::start("");
-    let short_lived = [("kind", "other"), ("workload", "short_lived")];
-    let exited = || agent.value("reapwatch_children_exited_total", &short_lived);
-    let before = exited().expect("the series is always there");
+    let (name, short_lived) = ("reapwatch_children_exited_total", [("workload", "short_lived")]);
+    let of_workload = format!("0:{}", workload().canonicalize().expect("the workload").display());
+    let of_workload = [("workload", of_workload.as_str())];
+    let exited = || {
+        let page = agent.page();
+        let of = |labels: &[(&str, &str)]| value_in(&page, name, labels);
+        (of(&short_lived).expect("the series is always there"), of(&of_workload).unwrap_or(0.0))
+    };
+    let before = exited().0;
     let output = Command::new(workload()).args(["load", "--parents", "1", "--count", "300"]).output();
     let lives = truth(&output.expect("the workload"))["lives"].as_u64().expect("lives");
-    until("they are in the sum", || exited().filter(|now| *now >= before + lives as f64));
+    assert_eq!(lives, 600, "half of them by one parent, each other one by a parent of its own");
+    until("they are in the sum", || {
+        let (short_lived, of_workload) = exited();
+        (short_lived >= before + 300.0 && short_lived + of_workload >= before + 600.0).then_some(())
+    });
     assert_eq!(agent.value("reapwatch_reap_latency_seconds_count", &short_lived), None, "{}", agent.page());
 }
 

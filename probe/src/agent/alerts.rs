@@ -6,6 +6,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::{
     Pattern,
+    lasting::Lasting,
     pace::Pace,
     pressure::{PidRules, Pressure},
     workloads::{Workloads, identity},
@@ -96,14 +97,10 @@ pub struct Alerts {
 /// What is the matter with one parent.
 #[derive(Debug)]
 struct Open {
-    since_ns: u64,
-    /// When it was last so.
-    seen_ns: u64,
-    is_told: bool,
-    is_counted_silenced: bool,
+    lasting: Lasting,
     is_cause_told: bool,
     group: Option<Group>,
-    /// As it was then.
+    /// As it was when it was last so.
     parent: AlertParent,
 }
 
@@ -229,29 +226,25 @@ impl Alerts {
             return None;
         }
         let open = self.open.entry(key).or_insert_with(|| Open {
-            since_ns: now.boottime_ns,
-            seen_ns: now.boottime_ns,
-            is_told: false,
-            is_counted_silenced: false,
+            lasting: Lasting::begin(now),
             is_cause_told: false,
             group: None,
             parent: parent.clone(),
         });
-        let is_new = open.since_ns == now.boottime_ns;
-        (open.seen_ns, open.parent, open.group) = (now.boottime_ns, parent, group);
+        (open.lasting.seen_ns, open.parent, open.group) = (now.boottime_ns, parent, group);
         let is_silenced = self.rules.silences.iter().any(|one| one.covers(&open.parent, now.epoch_ns));
         if is_silenced {
-            self.counts.silenced += u64::from(!std::mem::replace(&mut open.is_counted_silenced, true));
+            open.lasting.keep_silent(&mut self.counts);
             return None;
         }
         let is_cause_known = open.parent.cause.is_some();
         let state = match () {
-            () if !open.is_told => {
+            () if !open.lasting.is_told => {
                 if !self.pace.allows(open.group.clone(), now.boottime_ns) {
-                    self.counts.beyond_limit += u64::from(is_new);
+                    self.counts.beyond_limit += u64::from(open.lasting.has_just_begun(now));
                     return None;
                 }
-                open.is_told = true;
+                open.lasting.is_told = true;
                 AlertState::Found
             }
             () if is_cause_known && !open.is_cause_told => AlertState::CauseKnown,
@@ -264,7 +257,7 @@ impl Alerts {
     /// It is over, if it was open. Only who was told of it is told that.
     fn close(&mut self, key: (AlertKind, Identity), now: Now) -> Option<Alert> {
         let open = self.open.remove(&key)?;
-        open.is_told.then(|| alert(key, AlertState::Over, &open, now))
+        open.lasting.is_told.then(|| alert(key, AlertState::Over, &open, now))
     }
 
     /// It is over, because the parent has died.
@@ -277,10 +270,7 @@ impl Alerts {
     }
 
     fn close_what_is_over(&mut self, now: Now) -> Vec<Alert> {
-        let is_over = |open: &Open| {
-            open.seen_ns < now.boottime_ns
-                && now.boottime_ns.saturating_sub(open.seen_ns) >= self.rules.over_after_ns
-        };
+        let is_over = |open: &Open| open.lasting.is_over(self.rules.over_after_ns, now);
         let mut over: Vec<_> =
             self.open.iter().filter(|(_, open)| is_over(open)).map(|(key, _)| *key).collect();
         over.sort_unstable();
@@ -371,7 +361,7 @@ fn alert((kind, whose): (AlertKind, Identity), state: AlertState, open: &Open, n
         parent: Some(open.parent.clone()),
         pid_limit: None,
         lost: None,
-        lasted_ns: (state == AlertState::Over).then(|| open.seen_ns.saturating_sub(open.since_ns)),
+        lasted_ns: (state == AlertState::Over).then(|| open.lasting.lasted_ns()),
     }
 }
 

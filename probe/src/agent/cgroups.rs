@@ -3,7 +3,7 @@
 //! A parent that lived long enough was counted for its workload one by one. When it ends, the kernel adds all that it had to the
 //! sum of its cgroup: only the rest of it is news. Must not know workloads by name.
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 use super::{buckets::buckets, tallied::Tallied, workloads::counts};
 use crate::model::FinishedInCgroup;
@@ -52,8 +52,8 @@ impl Cgroups {
 
     /// Forgets cgroups that have neither a sum now nor had one at the reading before.
     pub fn keep(&mut self, before: &[FinishedInCgroup], now: &[FinishedInCgroup]) {
-        let has = |sums: &[FinishedInCgroup], id| sums.iter().any(|sum| sum.cgroup_id == id);
-        self.0.retain(|id, _| has(before, *id) || has(now, *id));
+        let there: HashSet<u64> = before.iter().chain(now).map(|sum| sum.cgroup_id).collect();
+        self.0.retain(|id, _| there.contains(id));
     }
 
     #[cfg(test)]

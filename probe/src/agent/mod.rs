@@ -9,6 +9,7 @@ mod buckets;
 mod cgroups;
 mod chosen;
 mod flagged;
+mod lasting;
 mod pace;
 mod pressure;
 mod tallied;
@@ -17,6 +18,8 @@ mod workloads;
 pub use crate::analysis::Pattern;
 pub use alerts::{Rules, Silence};
 pub use pressure::PidRules;
+
+use std::sync::Arc;
 
 use alerts::Alerts;
 use workloads::Workloads;
@@ -46,7 +49,7 @@ pub struct Limits {
 struct Finished {
     in_all: FinishedParents,
     /// Where it was, as far as is known.
-    in_cgroups: Vec<FinishedInCgroup>,
+    in_cgroups: Arc<[FinishedInCgroup]>,
 }
 
 /// What is known since the agent began.
@@ -89,7 +92,7 @@ impl Agent {
     pub fn read(&mut self, engine: &Engine) {
         let finished = Finished {
             in_all: engine.finished_in_kernel(),
-            in_cgroups: engine.finished_in_cgroups().to_vec(),
+            in_cgroups: Arc::clone(engine.finished_in_cgroups()),
         };
         let before = std::mem::replace(&mut self.finished, finished);
         self.workloads.fold(engine, &before, self.limits);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{alerts::Now, pace::Pace};
+use super::{alerts::Now, lasting::Lasting, pace::Pace};
 use crate::report::{
     alert::{Alert, AlertKind, AlertState, SCHEMA},
     metrics::AlertCounts,
@@ -33,12 +33,8 @@ pub struct Pressure {
 
 #[derive(Debug)]
 struct Open {
-    since_ns: u64,
-    /// When it was last pressing.
-    seen_ns: u64,
-    is_told: bool,
-    is_counted_silenced: bool,
-    /// As it was then.
+    lasting: Lasting,
+    /// As it was when it was last pressing.
     limit: PidLimit,
 }
 
@@ -63,33 +59,28 @@ impl Pressure {
                 counts.beyond_limit += 1;
                 continue;
             }
-            let open = self.open.entry(key).or_insert_with(|| Open {
-                since_ns: now.boottime_ns,
-                seen_ns: now.boottime_ns,
-                is_told: false,
-                is_counted_silenced: false,
-                limit: limit.clone(),
-            });
-            let is_new = open.since_ns == now.boottime_ns;
-            (open.seen_ns, open.limit) = (now.boottime_ns, limit.clone());
+            let open = self
+                .open
+                .entry(key)
+                .or_insert_with(|| Open { lasting: Lasting::begin(now), limit: limit.clone() });
+            (open.lasting.seen_ns, open.limit) = (now.boottime_ns, limit.clone());
             if is_silenced(limit) {
-                counts.silenced += u64::from(!std::mem::replace(&mut open.is_counted_silenced, true));
+                open.lasting.keep_silent(counts);
                 continue;
             }
-            if open.is_told {
+            if open.lasting.is_told {
                 continue;
             }
             if !self.pace.allows(limit.scope, now.boottime_ns) {
-                counts.beyond_limit += u64::from(is_new);
+                counts.beyond_limit += u64::from(open.lasting.has_just_begun(now));
                 continue;
             }
-            open.is_told = true;
+            open.lasting.is_told = true;
             alerts.push(alert(AlertState::Found, open, now));
         }
         self.open.retain(|_, open| {
-            let is_over = open.seen_ns < now.boottime_ns
-                && now.boottime_ns.saturating_sub(open.seen_ns) >= over_after_ns;
-            if is_over && open.is_told {
+            let is_over = open.lasting.is_over(over_after_ns, now);
+            if is_over && open.lasting.is_told {
                 alerts.push(alert(AlertState::Over, open, now));
             }
             !is_over
@@ -112,12 +103,18 @@ fn alert(state: AlertState, open: &Open, now: Now) -> Alert {
         time: now.text,
         alert: AlertKind::Pids,
         state,
-        id: format!("{}-{}-{}-{}", AlertKind::Pids.name(), limit.scope.name(), limit.name, open.since_ns),
+        id: format!(
+            "{}-{}-{}-{}",
+            AlertKind::Pids.name(),
+            limit.scope.name(),
+            limit.name,
+            open.lasting.since_ns
+        ),
         text,
         parent: None,
         pid_limit: Some(limit.clone()),
         lost: None,
-        lasted_ns: (state == AlertState::Over).then(|| open.seen_ns.saturating_sub(open.since_ns)),
+        lasted_ns: (state == AlertState::Over).then(|| open.lasting.lasted_ns()),
     }
 }
 

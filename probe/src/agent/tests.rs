@@ -122,7 +122,7 @@ impl Host {
         }
         let (time_ns, losses) = (self.now_ns, self.losses);
         self.tell(Input::Losses { time_ns, losses });
-        self.tell(Input::FinishedInCgroups(self.in_cgroups.clone()));
+        self.tell(Input::FinishedInCgroups(self.in_cgroups.clone().into()));
         self.tell(Input::FinishedParents(self.finished));
         self.tell(Input::End { time_ns });
         self.agent.read(&self.engine);

@@ -118,7 +118,7 @@ impl Workloads {
     /// Takes over what was summed up by cgroup. Returns what may still come into a workload.
     fn fold_cgroups(&mut self, finished: &Finished, limits: Limits, now_ns: u64) -> WorkloadCounts {
         let mut pending = WorkloadCounts::default();
-        for sum in &finished.in_cgroups {
+        for sum in finished.in_cgroups.iter() {
             let news = self.cgroups.news(sum);
             match &sum.workload {
                 CgroupWorkload::Pending => pending += news.counts,

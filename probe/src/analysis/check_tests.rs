@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::report::{
-    Ended, ForkSite, SiteDepth, SiteFrame, Verdict,
-    sample::{left_running, parent, sample},
+    Ended, SiteFrame, Verdict,
+    sample::{fork_site, left_running, parent, sample},
 };
 
 fn rule(name: &str) -> Rule {
@@ -17,15 +17,7 @@ fn pattern(text: &str) -> Option<Pattern> {
 fn leaking() -> Report {
     let mut report = sample(vec![parent("python3", Verdict::NeverReaps), parent("sh", Verdict::Healthy)]);
     let frame = SiteFrame { function: Some("spawn_worker".into()), ..SiteFrame::default() };
-    report.parents[0].fork_site = Some(ForkSite {
-        forks: 1,
-        unreaped: 1,
-        abandoned: 0,
-        zombie_time_ns: 0,
-        other_sites: 0,
-        depth: SiteDepth::Whole,
-        frames: vec![frame],
-    });
+    report.parents[0].fork_site = Some(fork_site(vec![frame]));
     report.left_running.push(left_running("gpg-agent"));
     report
 }

@@ -41,6 +41,22 @@ pub struct Life {
     pub reaped_by: Identity,
 }
 
+impl Life {
+    /// Nothing is known of it but who it is.
+    pub fn new(task: Task) -> Self {
+        Self {
+            task,
+            born_to: Identity::default(),
+            info: None,
+            zombie_of: Identity::default(),
+            zombie_ns: 0,
+            is_dead: false,
+            released_ns: 0,
+            reaped_by: Identity::default(),
+        }
+    }
+}
+
 impl Default for History {
     fn default() -> Self {
         Self { began_ns: None, step_ns: STEP_NS, steps: Vec::new(), lives: HashMap::default(), not_kept: 0 }
@@ -146,17 +162,7 @@ impl History {
             self.not_kept += 1;
             return None;
         }
-        let new = || Life {
-            task,
-            born_to: Identity::default(),
-            info: None,
-            zombie_of: Identity::default(),
-            zombie_ns: 0,
-            is_dead: false,
-            released_ns: 0,
-            reaped_by: Identity::default(),
-        };
-        Some(self.lives.entry(task.identity).or_insert_with(new))
+        Some(self.lives.entry(task.identity).or_insert_with(|| Life::new(task)))
     }
 }
 

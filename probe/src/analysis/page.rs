@@ -245,14 +245,8 @@ mod tests {
 
     fn lives(all: &[(u32, u32, Fate)]) -> HashMap<Identity, (Life, Fate)> {
         let life = |tgid, born_to| Life {
-            task: Task { identity: identity(tgid), ns_pid: tgid, comm: Comm::from(&b"x"[..]) },
             born_to: identity(born_to),
-            info: None,
-            zombie_of: Identity::default(),
-            zombie_ns: 0,
-            is_dead: false,
-            released_ns: 0,
-            reaped_by: Identity::default(),
+            ..Life::new(Task { identity: identity(tgid), ns_pid: tgid, comm: Comm::from(&b"x"[..]) })
         };
         all.iter().map(|(tgid, born_to, fate)| (identity(*tgid), (life(*tgid, *born_to), *fate))).collect()
     }

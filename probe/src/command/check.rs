@@ -9,7 +9,7 @@ use crate::{
     config::check_suppressions,
     render,
     report::Report,
-    source::{SetupError, host::release},
+    source::{SetupError, host::name},
 };
 
 /// What a check was asked for.
@@ -78,7 +78,8 @@ impl Check {
         let failed = |error| Failure::other(format!("cannot render the report: {error}"));
         if let Some(junit) = self.junit {
             let mut bytes = Vec::new();
-            render::junit::junit(&mut bytes, report, command, &release::host_name()).map_err(failed)?;
+            render::junit::junit(&mut bytes, report, command, &name::host_name_or_localhost())
+                .map_err(failed)?;
             junit.write_bytes(&bytes)?;
         }
         if let Some(to_stderr) = self.annotations_to_stderr {

@@ -20,7 +20,7 @@ use crate::{
     model::DEFAULT_GRACE_NS,
     source::{
         bpf::options::{ForkStacks, Kills, Subscription},
-        host::release,
+        host::name,
     },
 };
 
@@ -37,7 +37,7 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
     let watching = live::attach(global, subscription.with(ForkStacks::OfTargets), grace, recording)?
         .open(None, Use::Report);
     let command_lines = output::command_lines(args.command_lines.command_lines);
-    let subject = format!("host {}", release::host_name());
+    let subject = format!("host {}", name::host_name_or_localhost());
     let mut notes = PageNotes::new(args.format, subject, args.record.as_deref(), command_lines);
     let watched = watching.noting_until(for_a_while(Some(args.duration), &signals), true, &mut notes).await?;
     let report = command_lines.of_report(watched.report());

@@ -28,6 +28,8 @@ pub(crate) mod tests;
 mod unfreed;
 mod view;
 
+use std::sync::Arc;
+
 use foldhash::HashMap;
 
 pub use finished::{Bounds, Grounds, Sum};
@@ -84,7 +86,7 @@ pub struct Engine {
     losses: Losses,
     /// What parents had that the kernel has forgotten already.
     finished_in_kernel: FinishedParents,
-    finished_in_cgroups: Vec<FinishedInCgroup>,
+    finished_in_cgroups: Arc<[FinishedInCgroup]>,
     tracer_stats: TracerStats,
     pids: Pids,
     not_followed: u64,

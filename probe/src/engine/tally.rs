@@ -3,6 +3,8 @@
 //!
 //! Must not reconcile those that live: what is unreaped now, and who is to blame, is in a view.
 
+use std::sync::Arc;
+
 use super::{Engine, Parent};
 use crate::model::{ChildCounts, Distribution, FinishedInCgroup, FinishedParents, Identity, Workload};
 
@@ -66,7 +68,7 @@ impl Engine {
     }
 
     /// The same by cgroup, as far as is known.
-    pub fn finished_in_cgroups(&self) -> &[FinishedInCgroup] {
+    pub fn finished_in_cgroups(&self) -> &Arc<[FinishedInCgroup]> {
         &self.finished_in_cgroups
     }
 

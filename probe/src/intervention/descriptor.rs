@@ -2,12 +2,9 @@
 //!
 //! Owns what is asked of a descriptor: it is asked of a copy, which shares what was set for it. Must not change anything.
 
-use std::{
-    io,
-    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
-};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use nix::{errno::Errno, libc, sys::termios};
+use nix::{libc, sys::termios};
 
 use super::{pidfd, process::Process};
 
@@ -20,17 +17,8 @@ pub fn read_waits_for_more(process: &Process, fd: u64) -> bool {
         // Pipes and files give what they have.
         _ => return false,
     };
-    let copy = copy_of(process.pid, fd);
+    let copy = pidfd::open(process.pid).and_then(|process| pidfd::copy_of(&process, fd));
     copy.map_or(true, |copy| if is_socket { has_low_water_mark(&copy) } else { is_raw_terminal(&copy) })
-}
-
-/// From Linux 5.6 on, to who may trace.
-fn copy_of(pid: u32, fd: i32) -> io::Result<OwnedFd> {
-    let process = pidfd::open(pid)?;
-    // SAFETY: plain numbers.
-    let copy = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
-    // SAFETY: a descriptor that is ours alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy as i32) })
 }
 
 /// SO_RCVLOWAT.

@@ -15,6 +15,7 @@ use nix::{
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
+use rustix::process::Signal;
 
 use super::{
     pidfd,
@@ -228,9 +229,9 @@ impl Held {
         if self.fate.is_some() || self.sent == Some(what) {
             return;
         }
-        let signals: &[i32] = match what {
-            Sent::Terminate => &[libc::SIGTERM, libc::SIGCONT],
-            Sent::Kill => &[libc::SIGKILL],
+        let signals: &[Signal] = match what {
+            Sent::Terminate => &[Signal::TERM, Signal::CONT],
+            Sent::Kill => &[Signal::KILL],
         };
         for signal in signals {
             if let Err(error) = pidfd::send(&self.pidfd, *signal)

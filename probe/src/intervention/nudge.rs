@@ -6,6 +6,7 @@
 use std::io;
 
 use nix::{errno::Errno, libc};
+use rustix::process::Signal;
 
 use super::{
     pidfd,
@@ -59,7 +60,7 @@ pub fn send(process: &Process) -> io::Result<()> {
     if process.stat().is_none_or(|stat| stat.start_ticks != process.start_ticks) {
         return Err(Errno::ESRCH.into());
     }
-    pidfd::send(&pidfd, libc::SIGCHLD)
+    pidfd::send(&pidfd, Signal::CHILD)
 }
 
 #[cfg(test)]

@@ -1,27 +1,23 @@
-//! Signals to a process by its pidfd: they never reach a process that was given its pid meanwhile.
+//! A process by its pidfd: what is done to it never reaches a process that was given its pid meanwhile.
 //!
-//! Must not know which process is signalled, or why.
+//! Must not know which process it is, or why.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
-};
+use std::{io, os::fd::OwnedFd};
 
-use nix::libc;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open, pidfd_send_signal};
 
 /// Opens whoever has this pid now.
 pub fn open(pid: u32) -> io::Result<OwnedFd> {
-    // SAFETY: plain numbers; the result is a new descriptor of ours, or negative.
-    unsafe {
-        let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd as i32)) }
-    }
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(rustix::io::Errno::INVAL)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// Sends a signal.
-pub fn send(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
-    let none = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: a descriptor of ours, a signal number, no siginfo.
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+pub fn send(pidfd: &OwnedFd, signal: Signal) -> io::Result<()> {
+    Ok(pidfd_send_signal(pidfd, signal)?)
+}
+
+/// A copy of one of its descriptors. From Linux 5.6 on, for who may trace it.
+pub fn copy_of(pidfd: &OwnedFd, fd: i32) -> io::Result<OwnedFd> {
+    Ok(pidfd_getfd(pidfd, fd, PidfdGetfdFlags::empty())?)
 }

@@ -2,6 +2,8 @@
 //!
 //! Must not know who gives them.
 
+use std::sync::Arc;
+
 use super::{
     Begin, Counters, DeadChild, Evidence, FinishedInCgroup, FinishedParents, Identity, LifecycleEvent,
     Losses, PidLimits, ProcessInfo, Site, Snapshot, Task, TracerStats, Workload,
@@ -45,7 +47,7 @@ pub enum Input {
     Unfreed(Vec<DeadChild>),
     Counters(Box<Counters>),
     /// What of the next [`Input::FinishedParents`] was in which cgroup, where that is asked for: at least as much as that has.
-    FinishedInCgroups(Vec<FinishedInCgroup>),
+    FinishedInCgroups(Arc<[FinishedInCgroup]>),
     /// The books of parents that the kernel has already forgotten. It ends a reading of all counters: a parent whose
     /// counters were told before, and now are not, nor were retired, is among the forgotten.
     FinishedParents(FinishedParents),

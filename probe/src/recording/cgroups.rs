@@ -49,5 +49,5 @@ pub(super) fn decode_finished_in_cgroups(from: &mut &[u8]) -> Option<Input> {
             teardown: distribution(from)?,
         })
     });
-    sums.collect::<Option<_>>().map(Input::FinishedInCgroups)
+    sums.collect::<Option<Vec<_>>>().map(|sums| Input::FinishedInCgroups(sums.into()))
 }

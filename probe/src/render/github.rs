@@ -91,8 +91,8 @@ fn property(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::{
-        ForkSite, SiteDepth, SiteFrame,
-        sample::{left_running, parent, sample},
+        ForkSite, SiteFrame,
+        sample::{fork_site, left_running, parent, sample},
     };
 
     fn render(report: &Report) -> String {
@@ -102,23 +102,15 @@ mod tests {
     }
 
     fn site(file: &str) -> ForkSite {
-        ForkSite {
-            forks: 1,
-            unreaped: 1,
-            abandoned: 0,
-            zombie_time_ns: 0,
-            other_sites: 0,
-            depth: SiteDepth::Whole,
-            frames: vec![
-                SiteFrame { function: Some("fork".into()), ..SiteFrame::default() },
-                SiteFrame {
-                    function: Some("start".into()),
-                    file: Some(file.into()),
-                    line: Some(12),
-                    ..SiteFrame::default()
-                },
-            ],
-        }
+        fork_site(vec![
+            SiteFrame { function: Some("fork".into()), ..SiteFrame::default() },
+            SiteFrame {
+                function: Some("start".into()),
+                file: Some(file.into()),
+                line: Some(12),
+                ..SiteFrame::default()
+            },
+        ])
     }
 
     #[test]

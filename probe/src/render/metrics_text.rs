@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{label, snake_case};
+use super::{label, seconds, snake_case};
 use crate::report::{
     Verdict, Workload,
     metrics::{BOUNDS_NS, Buckets, FlaggedParent, Metrics, WorkloadMetrics},
@@ -175,16 +175,14 @@ fn pids(to: &mut DescriptorEncoder<'_>, limits: &[PidLimit], beyond_limit: u64) 
         "Forks that the limit of a cgroup has made fail since the cgroup was made",
         limits.iter().filter_map(|limit| Some((of(limit), limit.refused?))),
     )?;
-    let bounds =
-        limits.iter().filter_map(|limit| Some((limit, limit.exhausted_in?))).flat_map(|(limit, ends)| {
-            let bounded = |bound: &str, at: f64| {
-                let mut labels = of(limit);
-                labels.push(("bound", bound.to_owned()));
-                (labels, at)
-            };
-            let latest = ends.latest_ns.map_or(f64::INFINITY, seconds);
-            [bounded("earliest", seconds(ends.earliest_ns)), bounded("latest", latest)]
-        });
+    let ends = limits.iter().filter_map(|limit| Some((limit, limit.exhausted_in?)));
+    let bounds = ends.flat_map(|(limit, ends)| {
+        ends.bounds_s().map(|(bound, at_s)| {
+            let mut labels = of(limit);
+            labels.push(("bound", bound.to_owned()));
+            (labels, at_s)
+        })
+    });
     gauge(
         to,
         ("reapwatch_pids_exhausted_in", Some(&Unit::Seconds)),
@@ -201,22 +199,17 @@ fn pids(to: &mut DescriptorEncoder<'_>, limits: &[PidLimit], beyond_limit: u64) 
 
 /// What was lost, and what the agent itself does and costs.
 fn own(to: &mut DescriptorEncoder<'_>, metrics: &Metrics) -> fmt::Result {
-    let lost = metrics.lost;
-    let reasons = [("events", lost.events), ("map_full", lost.map_full), ("probe_missed", lost.probe_missed)];
     counter(
         to,
         "reapwatch_lost",
         "Inputs that were lost, by reason: counts may be too low by as many",
-        reasons.map(|(reason, count)| (vec![("reason", reason.to_owned())], count)),
+        metrics.lost.by_reason().map(|(reason, count)| (vec![("reason", reason.to_owned())], count)),
     )?;
-    let alerts = metrics.alerts;
-    let outcomes =
-        [("sent", alerts.sent), ("silenced", alerts.silenced), ("beyond_limit", alerts.beyond_limit)];
     counter(
         to,
         "reapwatch_alerts",
         "Alerts, by what became of them",
-        outcomes.map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count)),
+        metrics.alerts.by_outcome().map(|(outcome, count)| (vec![("outcome", outcome.to_owned())], count)),
     )?;
     let dropped = metrics.sinks.iter().flat_map(|one| {
         one.by_reason()
@@ -285,10 +278,6 @@ fn encode_buckets(mut to: MetricEncoder<'_>, buckets: &Buckets) -> fmt::Result {
     let bounds = BOUNDS_NS.iter().map(|bound_ns| seconds(*bound_ns)).chain([f64::INFINITY]);
     let counted: Vec<(f64, u64)> = bounds.zip(buckets.counts).collect();
     to.encode_histogram::<[(String, String); 0]>(seconds(buckets.sum_ns), buckets.count(), &counted, None)
-}
-
-fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
 }
 
 /// The labels of a workload: the same ones in every series, so that they can be joined. A label that it has not is empty, which

@@ -55,6 +55,10 @@ fn label(text: &str) -> String {
     if escaped.chars().count() <= LABEL_MAX { escaped } else { escaped.chars().take(LABEL_MAX).collect() }
 }
 
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
 /// The stable name, as JSON has it.
 fn snake_case(name: &impl serde::Serialize) -> String {
     match serde_json::to_value(name) {

@@ -67,6 +67,13 @@ pub struct AlertCounts {
     pub beyond_limit: u64,
 }
 
+impl AlertCounts {
+    /// By the stable name of what became of them.
+    pub fn by_outcome(&self) -> [(&'static str, u64); 3] {
+        [("sent", self.sent), ("silenced", self.silenced), ("beyond_limit", self.beyond_limit)]
+    }
+}
+
 /// What a sink has dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SinkDrops {

@@ -226,6 +226,13 @@ pub struct Lost {
     pub damaged: u64,
 }
 
+impl Lost {
+    /// Of a live window, by the stable name of the reason.
+    pub fn by_reason(&self) -> [(&'static str, u64); 3] {
+        [("events", self.events), ("map_full", self.map_full), ("probe_missed", self.probe_missed)]
+    }
+}
+
 /// The finding of a whole report: it follows the worst verdict. In order, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

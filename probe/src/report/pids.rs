@@ -85,6 +85,15 @@ pub struct ExhaustedIn {
     pub latest_ns: Option<u64>,
 }
 
+impl ExhaustedIn {
+    /// Both in seconds, by their stable names; infinity where it may take for ever.
+    pub fn bounds_s(self) -> [(&'static str, f64); 2] {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        let latest_s = self.latest_ns.map_or(f64::INFINITY, seconds);
+        [("earliest", seconds(self.earliest_ns)), ("latest", latest_s)]
+    }
+}
+
 /// Which kind of limit on processes. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

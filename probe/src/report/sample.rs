@@ -113,6 +113,19 @@ pub fn alert(text: &str) -> alert::Alert {
     }
 }
 
+/// Where one child that is left was forked.
+pub fn fork_site(frames: Vec<SiteFrame>) -> ForkSite {
+    ForkSite {
+        forks: 1,
+        unreaped: 1,
+        abandoned: 0,
+        zombie_time_ns: 0,
+        other_sites: 0,
+        depth: SiteDepth::Whole,
+        frames,
+    }
+}
+
 /// An alert about the leak of a unit's parent, with its cause, that says this.
 pub fn leak(comm: &str, text: &str) -> alert::Alert {
     let parent = parent(comm, Verdict::NeverReaps);

@@ -28,6 +28,21 @@ use Column::{Cause, Command, Left, Oldest, P50, P99, Pid, Rate, Trend, Verdict, 
 /// From this width on a command is shown with its arguments.
 const WITH_ARGUMENTS: usize = 20;
 
+/// The columns of a wide terminal; the last one needs the most room.
+const WIDEST: &[(Column, usize)] = &[
+    (Verdict, 11),
+    (Pid, 7),
+    (Who, 0),
+    (Command, 0),
+    (Left, 7),
+    (Oldest, 9),
+    (Rate, 8),
+    (Trend, 10),
+    (P50, 8),
+    (P99, 8),
+    (Cause, 24),
+];
+
 /// Columns and their widths; between two of them there is a space.
 pub fn columns(width: usize) -> Vec<(Column, usize)> {
     let fixed: &[(Column, usize)] = match width {
@@ -36,31 +51,8 @@ pub fn columns(width: usize) -> Vec<(Column, usize)> {
         72..100 => {
             &[(Verdict, 11), (Pid, 7), (Who, 0), (Command, 0), (Left, 7), (Oldest, 9), (Rate, 8), (Trend, 8)]
         }
-        100..124 => &[
-            (Verdict, 11),
-            (Pid, 7),
-            (Who, 0),
-            (Command, 0),
-            (Left, 7),
-            (Oldest, 9),
-            (Rate, 8),
-            (Trend, 10),
-            (P50, 8),
-            (P99, 8),
-        ],
-        _ => &[
-            (Verdict, 11),
-            (Pid, 7),
-            (Who, 0),
-            (Command, 0),
-            (Left, 7),
-            (Oldest, 9),
-            (Rate, 8),
-            (Trend, 10),
-            (P50, 8),
-            (P99, 8),
-            (Cause, 24),
-        ],
+        100..124 => &WIDEST[..WIDEST.len() - 1],
+        _ => WIDEST,
     };
     let taken: usize = fixed.iter().map(|(_, width)| width + 1).sum::<usize>() - 1;
     let free = width.saturating_sub(taken);

@@ -350,7 +350,7 @@ pub fn input() -> impl Strategy<Value = Input> {
         (tally(), uniform6(tally())).prop_map(|(parents, n)| {
             Input::FinishedParents(FinishedParents { parents, counts: counts(n) })
         }),
-        vec(finished_in_cgroup(), 0..3).prop_map(Input::FinishedInCgroups),
+        vec(finished_in_cgroup(), 0..3).prop_map(|sums| Input::FinishedInCgroups(sums.into())),
         (time(), uniform3(tally())).prop_map(|(time_ns, [events, map_full, probe_missed])| Input::Losses {
             time_ns,
             losses: Losses { events, map_full, probe_missed, damaged: 0 }

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::report::{
-    Check, CheckFailure, Ended, LookingDead, LookingDeadKind, Named, SiteDepth, SiteFrame, Suppression,
+    Check, CheckFailure, Ended, LookingDead, LookingDeadKind, Named, SiteFrame, Suppression,
     page::{Bar, Fate, Lane, Node, Step, Timeline},
     pids::{PidLimit, PidPressure, PidScope, ZombieHolder},
     profile::{Profile, Stack},
-    sample::{left_running, parent, sample},
+    sample::{fork_site, left_running, parent, sample},
 };
 
 const EVIL: &str =
@@ -24,15 +24,7 @@ fn hostile() -> Page {
         line: Some(1),
         ..SiteFrame::default()
     };
-    worst.fork_site = Some(ForkSite {
-        forks: 1,
-        unreaped: 1,
-        abandoned: 0,
-        zombie_time_ns: 0,
-        other_sites: 0,
-        depth: SiteDepth::Whole,
-        frames: vec![frame.clone(); 128],
-    });
+    worst.fork_site = Some(fork_site(vec![frame.clone(); 128]));
     let mut report = sample(vec![worst; 4_096]);
     report.headline = EVIL.into();
     report.hooks.reap = EVIL.into();

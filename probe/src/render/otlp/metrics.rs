@@ -14,7 +14,7 @@ use super::{
     resource, scope, signed, text, whole,
 };
 use crate::{
-    render::{label, snake_case},
+    render::{label, seconds, snake_case},
     report::{
         Rfc3339, Verdict, Workload,
         metrics::{BOUNDS_NS, Buckets, FlaggedParent, Metrics, WorkloadMetrics},
@@ -117,13 +117,11 @@ fn of_limits(metrics: &Metrics, time_ns: u64) -> [Metric; 6] {
     let count = |limit: &PidLimit, count: u64| Point::now(Number::Whole(signed(count)), of(limit));
     let ends = limits.iter().filter_map(|limit| Some((limit, limit.exhausted_in?)));
     let ends = ends.flat_map(|(limit, ends)| {
-        let bounded = |bound: &str, at: f64| {
+        ends.bounds_s().map(|(bound, at_s)| {
             let mut attributes = of(limit);
             attributes.push(text("bound", bound));
-            Point::now(Number::Real(at), attributes)
-        };
-        let latest = ends.latest_ns.map_or(f64::INFINITY, seconds);
-        [bounded("earliest", seconds(ends.earliest_ns)), bounded("latest", latest)]
+            Point::now(Number::Real(at_s), attributes)
+        })
     });
     // Since the cgroup was made, which is not known.
     let refused = limits.iter().filter_map(|limit| Some(count(limit, limit.refused?)));
@@ -156,13 +154,9 @@ fn own(metrics: &Metrics, since_ns: u64, time_ns: u64) -> Vec<Metric> {
         number: Number::Whole(signed(count)),
         attributes,
     };
-    let lost = metrics.lost;
-    let lost = [("events", lost.events), ("map_full", lost.map_full), ("probe_missed", lost.probe_missed)]
-        .map(|(reason, count)| counted(vec![text("reason", reason)], count));
-    let alerts = metrics.alerts;
+    let lost = metrics.lost.by_reason().map(|(reason, count)| counted(vec![text("reason", reason)], count));
     let alerts =
-        [("sent", alerts.sent), ("silenced", alerts.silenced), ("beyond_limit", alerts.beyond_limit)]
-            .map(|(outcome, count)| counted(vec![text("outcome", outcome)], count));
+        metrics.alerts.by_outcome().map(|(outcome, count)| counted(vec![text("outcome", outcome)], count));
     let dropped = metrics.sinks.iter().flat_map(|one| {
         one.by_reason().map(|(reason, count)| {
             counted(vec![text("sink", label(&one.sink)), text("reason", reason)], count)
@@ -268,8 +262,4 @@ fn is_empty(metric: &Metric) -> bool {
         Some(Data::Histogram(histogram)) => histogram.data_points.is_empty(),
         None => true,
     }
-}
-
-fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
 }

@@ -7,6 +7,12 @@ pub fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
+/// The same for who needs one: `localhost` where it cannot be read.
+pub fn host_name_or_localhost() -> String {
+    let name = host_name();
+    if name.is_empty() { "localhost".into() } else { name }
+}
+
 /// The machine id (machine-id(5)); empty where there is none.
 pub fn machine_id() -> String {
     let text = fs::read_to_string("/etc/machine-id").unwrap_or_default();

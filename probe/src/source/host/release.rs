@@ -8,13 +8,6 @@ pub fn release() -> (String, String) {
     (release.trim().to_owned(), std::env::consts::ARCH.to_owned())
 }
 
-/// What this host is called; `localhost` where that is not known.
-pub fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".into() } else { name.to_owned() }
-}
-
 /// Whether the running kernel is of this release or a later one.
 pub fn is_at_least(major: u32, minor: u32) -> bool {
     is_of(&release().0, major, minor)

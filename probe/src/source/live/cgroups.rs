@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 use super::Host;
 use crate::model::{CgroupWorkload, FinishedInCgroup, FinishedParents};
@@ -37,11 +37,10 @@ impl Cgroups {
     /// Reads all sums. Those of cgroups that have gone, and had nothing more since that was first seen, are taken out.
     pub(super) fn read(&mut self, host: &mut impl Host, now: Instant) -> Option<Vec<FinishedInCgroup>> {
         let mut sums = host.finished_in_cgroups()?;
-        self.known.retain(|id, _| sums.iter().any(|sum| sum.cgroup_id == *id));
-        for sum in &sums {
-            self.known.entry(sum.cgroup_id).or_default();
-        }
-        let mut gone = Vec::new();
+        let mut before = std::mem::take(&mut self.known);
+        let mut known = |id| (id, before.remove(&id).unwrap_or_default());
+        self.known = sums.iter().map(|sum| known(sum.cgroup_id)).collect();
+        let mut gone = HashSet::default();
         if self.is_due(now) {
             gone = self.walk(host, &sums, now);
         }
@@ -60,12 +59,12 @@ impl Cgroups {
     }
 
     /// Looks all up. Returns those that have gone.
-    fn walk(&mut self, host: &mut impl Host, sums: &[FinishedInCgroup], now: Instant) -> Vec<u64> {
+    fn walk(&mut self, host: &mut impl Host, sums: &[FinishedInCgroup], now: Instant) -> HashSet<u64> {
         let began = Instant::now();
         let found = host.cgroups();
         self.walked_at = Some(now);
         self.next_walk = Some(now + REST_PER_WALK * began.elapsed());
-        let mut gone = Vec::new();
+        let mut gone = HashSet::default();
         for sum in sums {
             let known = self.known.entry(sum.cgroup_id).or_default();
             if let Some(workload) = found.workloads.get(&sum.cgroup_id) {
@@ -78,7 +77,7 @@ impl Cgroups {
                 known.workload = CgroupWorkload::None;
             }
             if found.is_whole && known.gone_with.replace(sum.finished) == Some(sum.finished) {
-                gone.push(sum.cgroup_id);
+                gone.insert(sum.cgroup_id);
             }
         }
         gone

@@ -192,7 +192,7 @@ impl<H: Host> Live<H> {
         if self.is_counting && complete {
             let finished = self.host.finished_parents();
             if let Some(sums) = self.cgroups.read(&mut self.host, Instant::now()) {
-                batch.inputs.push((time_ns, Input::FinishedInCgroups(sums)));
+                batch.inputs.push((time_ns, Input::FinishedInCgroups(sums.into())));
             }
             batch.inputs.push((time_ns, Input::FinishedParents(finished)));
         }
