@@ -7,6 +7,8 @@
 //!
 //! Must not judge.
 
+use std::sync::Arc;
+
 use foldhash::HashMap;
 
 use super::{Finished, Limits, buckets::buckets, cgroups::Cgroups, tallied::Tallied};
@@ -56,7 +58,7 @@ struct Named {
 /// What is remembered of a parent.
 #[derive(Debug, Default)]
 struct Folded {
-    workload: Option<Workload>,
+    workload: Option<Arc<Workload>>,
     /// How much of it is in its workload; `None`: nothing yet.
     tallied: Option<Box<Tallied>>,
     /// Everything that it has had.
@@ -159,7 +161,7 @@ impl Workloads {
         if let Some(known) = tally.workload()
             && folded.workload.as_ref() != Some(known)
         {
-            folded.workload = Some(known.clone());
+            folded.workload = Some(Arc::clone(known));
         }
         let Some(workload) = &folded.workload else { return folded };
         let now = Tallied {
@@ -237,7 +239,7 @@ impl Workloads {
 
     /// What a parent is part of, if that is known.
     pub fn of(&self, parent: Identity) -> Option<&Workload> {
-        self.parents.get(&parent)?.workload.as_ref()
+        self.parents.get(&parent)?.workload.as_deref()
     }
 
     /// The workload that has the counts of a parent, in its published form.

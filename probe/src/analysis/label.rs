@@ -23,10 +23,10 @@ pub fn labelled(view: &View<'_>) -> Vec<Labelled> {
             let of_child = view.process(*zombie).map_or(&[][..], |process| process.label());
             groups.of(if of_child.is_empty() { own } else { of_child }).unreaped += 1;
         }
-        for of_child in known.abandoned_labels.values() {
+        for of_child in known.abandoned().labels.values() {
             groups.of(of_child).abandoned += 1;
         }
-        let without = known.ledger.abandoned.saturating_sub(known.abandoned_labels.len() as u64);
+        let without = known.ledger.abandoned.saturating_sub(known.abandoned().labels.len() as u64);
         groups.of(own).abandoned += without;
     }
     if view.root().is_some() {

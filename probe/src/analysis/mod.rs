@@ -230,7 +230,7 @@ fn parent(view: &View<'_>, session: &Session, known: &Known, complete: bool) -> 
         slow_reaps: slow_reaps(known),
         teardown: summary(&known.teardown),
         waits: known
-            .waits
+            .waits()
             .map_or(Waits::default(), |waits| Waits { any: waits.any, specific: waits.specific }),
         verdict,
         suppressed_by: None,
@@ -259,8 +259,8 @@ fn summary(histogram: &Histogram) -> LatencySummary {
 /// `None` where it has none. A wait call of a parent that waits for any child takes every one.
 fn slow_reaps(known: &Known) -> Option<SlowReaps> {
     let engine::SlowReaps { not_waiting, waiting_otherwise, mut waiting, mut waiting_for_it, unknown } =
-        known.slow_reaps;
-    let takes_any = known.waits.is_some_and(|waits| waits.any > 0 && waits.specific == 0);
+        known.late_reaps().slow;
+    let takes_any = known.waits().is_some_and(|waits| waits.any > 0 && waits.specific == 0);
     if takes_any && known.reaped_before_exec == 0 {
         waiting_for_it.count = waiting_for_it.count.saturating_add(waiting.count);
         waiting_for_it.total_ns = waiting_for_it.total_ns.saturating_add(waiting.total_ns);

@@ -83,7 +83,7 @@ fn statuses_lost(parent: &Parent) -> Option<Note> {
         return None;
     }
     let autoreaped = parent.ledger.counts.autoreaped;
-    let calls = parent.waits.map_or(0, |waits| waits.any + waits.specific);
+    let calls = parent.waits().map_or(0, |waits| waits.any + waits.specific);
     (autoreaped > 0 && calls > 0).then(|| Note {
         kind: NoteKind::ExitStatusesLost,
         text: format!(
@@ -108,7 +108,7 @@ mod tests {
         let kinds = |autoreaped, specific| {
             let mut parent = Parent::new(Task::default());
             parent.ledger.counts = ChildCounts { autoreaped, ..ChildCounts::default() };
-            parent.waits = Some(WaitCalls { specific, ..WaitCalls::default() });
+            parent.waits = Some(Box::new(WaitCalls { specific, ..WaitCalls::default() }));
             statuses_lost(&parent).into_iter().map(|note| note.kind).collect::<Vec<_>>()
         };
         assert_eq!(kinds(5, 5), [NoteKind::ExitStatusesLost]);

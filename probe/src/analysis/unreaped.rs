@@ -53,7 +53,7 @@ pub struct Unreaped {
 impl Unreaped {
     pub fn of(view: &View<'_>, parent: &Parent, grace_ns: u64, end_ns: u64) -> Self {
         let mut found = Self::abandoned(parent, grace_ns);
-        let (mut oldest_held_ns, mut held_at_least) = (parent.abandoned_held_after.max_ns(), false);
+        let (mut oldest_held_ns, mut held_at_least) = (parent.abandoned().held_after.max_ns(), false);
         for process in parent.zombies.iter().filter_map(|child| view.process(*child)) {
             let State::Zombie { since_ns, held_by, at_least } = &process.state else { continue };
             let (since_ns, at_least) = (*since_ns, *at_least);
@@ -100,11 +100,12 @@ impl Unreaped {
 
     /// What the counts of a dead parent say about the children that it left.
     fn abandoned(parent: &Parent, grace_ns: u64) -> Self {
-        let (free, held) = (&parent.abandoned_after, &parent.abandoned_held_after);
+        let abandoned = parent.abandoned();
+        let (free, held) = (&abandoned.after, &abandoned.held_after);
         let past_grace = free.count_over(grace_ns);
-        let older = parent.abandoned_older.min(free.count());
-        let youngest_ns = parent.abandoned_youngest_ns;
-        let mut from = parent.abandoned_from;
+        let older = abandoned.older.min(free.count());
+        let youngest_ns = abandoned.youngest_ns;
+        let mut from = abandoned.from;
         // When it abandoned them, its last exec may not have been known yet.
         if free.count() > 0 && parent.exec_ns.is_some_and(|exec_ns| youngest_ns < exec_ns) {
             from.all_of_other_program();
@@ -116,14 +117,14 @@ impl Unreaped {
             past_grace_in_window: past_grace.saturating_sub(older),
             older,
             from,
-            clone_children: parent.abandoned_clone_children,
-            though_ignored: parent.abandoned_though_ignored,
+            clone_children: abandoned.clone_children,
+            though_ignored: abandoned.though_ignored,
             youngest_ns,
             oldest_ns: free.max_ns(),
             held_past_grace: held.count_over(grace_ns),
             ..Self::default()
         };
-        if let Some(tracer) = parent.abandoned_to.as_deref().copied() {
+        if let Some(tracer) = abandoned.held_by.as_deref().copied() {
             found.tracers.push((tracer, held.count()));
         }
         found

@@ -77,7 +77,7 @@ impl Engine {
                 info.executable.clone_from(&known.executable);
             }
         }
-        let info = Arc::new(info);
+        let info = self.last_description.info(info);
         if let Some(process) = process
             && is_known
         {
@@ -87,11 +87,34 @@ impl Engine {
             parent.is_described = true;
             // It rarely moves: what it was part of stays when it runs another program.
             if let Some(workload) = workload {
-                parent.workload = Some(Box::new(workload));
+                parent.workload = Some(self.last_description.workload(workload));
             }
             if is_known {
                 parent.info = Some(info);
             }
+        }
+    }
+}
+
+/// What was said last. The many workers of one program are described one after the other, and share it.
+#[derive(Debug, Default)]
+pub(super) struct LastDescription {
+    info: Arc<ProcessInfo>,
+    workload: Option<Arc<Workload>>,
+}
+
+impl LastDescription {
+    fn info(&mut self, info: ProcessInfo) -> Arc<ProcessInfo> {
+        if *self.info != info {
+            self.info = Arc::new(info);
+        }
+        Arc::clone(&self.info)
+    }
+
+    fn workload(&mut self, workload: Workload) -> Arc<Workload> {
+        match &self.workload {
+            Some(last) if **last == workload => Arc::clone(last),
+            _ => Arc::clone(self.workload.insert(Arc::new(workload))),
         }
     }
 }

@@ -81,12 +81,13 @@ pub struct Grounds {
 impl Grounds {
     /// Those of a dead parent, which has abandoned what it had.
     fn of_dead(parent: &Parent, late_ns: u64) -> Self {
-        let (free, held) = (&parent.abandoned_after, &parent.abandoned_held_after);
+        let abandoned = parent.abandoned();
+        let (free, held) = (&abandoned.after, &abandoned.held_after);
         let (late, seen) = (free.count_over(late_ns), free.count().saturating_add(held.count()));
         let left_unseen = parent.ledger.abandoned > seen;
         Self {
             late: late > 0,
-            late_in_window: late > parent.abandoned_older,
+            late_in_window: late > abandoned.older,
             reaped_late: parent.reap_latency.max_ns() > late_ns,
             held_late: held.count_over(late_ns) > 0,
             left: free.count().min(parent.ledger.abandoned) > 0 || left_unseen,
@@ -155,7 +156,7 @@ fn gravity(parent: &Parent, late_ns: u64) -> impl Ord + use<> {
         found.held_late && !found.left_unseen,
         found.left && (none_reaped || found.left_unseen),
         parent.ledger.abandoned,
-        parent.abandoned_after.max_ns(),
+        parent.abandoned().after.max_ns(),
         parent.reap_latency.max_ns(),
         parent.ledger.counts.exited,
         // The same every time.
@@ -231,7 +232,7 @@ impl Finished {
     /// Gives up whoever is finished and beyond the bounds. `owners`: the parents of those in the process table.
     pub fn give_up(
         &mut self,
-        parents: &mut HashMap<Identity, Parent>,
+        parents: &mut HashMap<Identity, Box<Parent>>,
         owners: impl Iterator<Item = Identity>,
         moment: Moment,
     ) {
@@ -244,7 +245,7 @@ impl Finished {
             let is_final = self.is_final(parent, parent.died_ns?, moment.now_ns);
             (is_final && !with_children.contains(identity)).then_some(())?;
             let reconciled = if moment.is_counted { counted(parent) } else { None };
-            Some((*identity, reconciled.map_or(Cow::Borrowed(parent), Cow::Owned)))
+            Some((*identity, reconciled.map_or(Cow::Borrowed(&**parent), Cow::Owned)))
         });
         let Chosen { nobodys, beyond } = self.choose(finished, moment.is_tree);
         for identity in nobodys {
@@ -260,12 +261,11 @@ impl Finished {
     }
 
     /// Gives up a parent that has been reported, if it is finished.
-    pub fn retire(&mut self, parents: &mut HashMap<Identity, Parent>, identity: Identity, now_ns: u64) {
-        let is_finished =
-            |parent: &Parent| parent.died_ns.is_some_and(|died_ns| self.is_final(parent, died_ns, now_ns));
-        if parents.get(&identity).is_some_and(is_finished)
-            && let Some(parent) = parents.remove(&identity)
-        {
+    pub fn retire(&mut self, parents: &mut HashMap<Identity, Box<Parent>>, identity: Identity, now_ns: u64) {
+        let is_finished = parents.get(&identity).is_some_and(|parent| {
+            parent.died_ns.is_some_and(|died_ns| self.is_final(parent, died_ns, now_ns))
+        });
+        if is_finished && let Some(parent) = parents.remove(&identity) {
             self.sum_up(identity, &parent);
             self.dead = self.dead.saturating_sub(1);
         }
@@ -274,14 +274,14 @@ impl Finished {
     /// Leaves those that a report lists one by one; the sums over all others. `parents`: with the ledgers that count.
     pub fn fold(
         &self,
-        parents: &mut HashMap<Identity, Cow<'_, Parent>>,
+        parents: &mut HashMap<Identity, Cow<'_, Box<Parent>>>,
         is_counted: bool,
         is_tree: bool,
     ) -> Sums {
         let mut sums = self.sums(is_counted).clone();
         let dead = parents.iter().filter(|(_, parent)| parent.died_ns.is_some());
         let Chosen { nobodys, beyond } =
-            self.choose(dead.map(|(identity, parent)| (*identity, Cow::Borrowed(&**parent))), is_tree);
+            self.choose(dead.map(|(identity, parent)| (*identity, Cow::Borrowed(&***parent))), is_tree);
         for identity in nobodys {
             parents.remove(&identity);
         }

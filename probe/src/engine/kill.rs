@@ -90,6 +90,8 @@ pub struct Killed {
 pub struct KilledChildren(Vec<Killed>);
 
 impl KilledChildren {
+    pub(super) const NONE: Self = Self(Vec::new());
+
     pub(super) fn add(&mut self, child: Identity, parent: Identity, kill: &Kill) {
         let by = KilledBy::new(&kill.by, child, parent);
         for known in self.0.iter_mut().filter(|known| known.signal == kill.signal) {
@@ -140,7 +142,7 @@ impl View<'_> {
 
     /// Who killed the children that this parent has not reaped or left behind, as far as that was seen: the most first.
     pub fn killed_children(&self, parent: &Parent) -> Vec<Killed> {
-        let mut killed = parent.abandoned_killed.clone();
+        let mut killed = parent.abandoned().killed.clone();
         let mut zombies: Vec<Identity> = parent.zombies.iter().copied().collect();
         zombies.sort_unstable();
         for zombie in zombies {

@@ -106,7 +106,7 @@ impl Engine {
                 if let Some(latency_ns) = late
                     && let Some(entry) = self.parents.get_mut(&parent.identity)
                 {
-                    entry.slow_reaps.count(*readiness, latency_ns);
+                    entry.late_reaps_mut().slow.count(*readiness, latency_ns);
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! Owns who is whose child, which dead child is unreaped, and every parent's ledger. Must not know verdicts, reports,
 //! sinks, or where inputs come from. Everything in it is bounded; what does not fit is counted.
 
+mod abandoned;
 mod death;
 mod description;
 mod finished;
@@ -11,6 +12,7 @@ mod finished_tests;
 mod fork_site;
 mod histogram;
 mod kill;
+mod late_reaps;
 mod lifecycle;
 mod parent;
 mod pids;
@@ -18,7 +20,6 @@ mod process;
 mod provenance;
 mod reconcile;
 mod released;
-mod slow_reaps;
 mod snapshot;
 mod suspects;
 mod tables;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use description::LastDescription;
 pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
 use fork_site::ForkSites;
@@ -39,13 +41,13 @@ pub use fork_site::{AtSite, SitesOfParent};
 pub use histogram::Histogram;
 use kill::Kills;
 pub use kill::{Killed, KilledBy};
-pub use parent::{AT_SPAWN_NS, Ledger, Parent};
+pub use late_reaps::{AT_SPAWN_NS, SlowReaps, Waited};
+pub use parent::{Ledger, Parent};
 use pids::Pids;
 pub use pids::{PidUse, PidZombies};
 pub use process::{LooksDead, Process, State};
 pub use provenance::{Provenance, Provenances};
 use released::Released;
-pub use slow_reaps::{SlowReaps, Waited};
 pub use tally::Tally;
 use unfreed::Unfreed;
 pub use view::View;
@@ -80,7 +82,8 @@ pub struct Engine {
     processes: HashMap<Identity, Box<Process>>,
     /// The youngest identity that bears a tgid.
     by_tgid: HashMap<u32, Identity>,
-    parents: HashMap<Identity, Parent>,
+    parents: HashMap<Identity, Box<Parent>>,
+    last_description: LastDescription,
     begin: Begin,
     ended_ns: u64,
     losses: Losses,
@@ -135,7 +138,7 @@ impl Engine {
             Input::Unfreed(deaths) => self.unfreed = Unfreed::new(&deaths),
             Input::Counters(mut counters) => {
                 self.unfreed.add_to(&mut counters);
-                self.counters(*counters);
+                self.counters(counters);
             }
             Input::FinishedInCgroups(sums) => self.finished_in_cgroups = sums,
             Input::FinishedParents(finished_in_kernel) => self.counters_end(finished_in_kernel),
@@ -223,7 +226,7 @@ impl Engine {
     pub fn deaths(&self) -> u64 {
         let given_up = self.finished.sums(self.is_counted()).all().map(|sum| sum.ledger.counts.exited);
         given_up
-            .chain(self.parents.values().map(Parent::deaths))
+            .chain(self.parents.values().map(|parent| parent.deaths()))
             .fold(self.finished_in_kernel.counts.exited, u64::saturating_add)
     }
 }

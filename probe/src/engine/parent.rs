@@ -2,16 +2,16 @@
 //!
 //! Must not know other parents, nor judge.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use foldhash::HashSet;
 
 use super::{
+    abandoned::Abandoned,
     fork_site::SitesOfParent,
     histogram::Histogram,
-    kill::KilledChildren,
-    provenance::{Provenance, Provenances},
-    slow_reaps::SlowReaps,
+    late_reaps::{AT_SPAWN_NS, LateReaps},
+    provenance::Provenance,
 };
 use crate::model::{ChildCounts, Counters, Evidence, Identity, Kill, ProcessInfo, Task, WaitCalls, Workload};
 
@@ -55,12 +55,6 @@ pub(super) struct Untold {
     pub left: Left,
 }
 
-/// A reap so shortly before or after a birth comes with it.
-pub const AT_SPAWN_NS: u64 = 50_000_000;
-
-/// Most abandoned children whose label is kept for one parent.
-pub const LABELLED_MAX: usize = 4_096;
-
 /// Most of those remembered for one parent, until its counters say whether it lives.
 const UNTOLD_MAX: usize = 4096;
 
@@ -70,7 +64,7 @@ pub struct Parent {
     pub task: Task,
     pub info: Option<Arc<ProcessInfo>>,
     /// What it is part of; `None` where that is not known.
-    pub workload: Option<Box<Workload>>,
+    pub workload: Option<Arc<Workload>>,
     /// /proc was asked what it runs, since it runs it.
     pub(super) is_described: bool,
     /// Whether it is a subreaper, as the task list said with the last zombie of its; `None`: it had none then.
@@ -86,11 +80,8 @@ pub struct Parent {
     pub free_ns: Option<u64>,
     /// When it was looked at it read from a pipe that this process held open, which one of its zombies had left behind.
     pub pipe_writer: Option<Box<Task>>,
-    /// Reaps that came later than the grace, and those of them that came with a birth.
-    pub late_reaps: u64,
-    pub late_reaps_at_spawn: u64,
-    pub(super) last_late_reap_ns: u64,
-    pub slow_reaps: SlowReaps,
+    /// `None`: it has reaped none late.
+    pub(super) late_reaps: Option<Box<LateReaps>>,
     /// When the kernel last reaped a child of it at once, 0: it was not seen to.
     pub last_autoreap_ns: u64,
     pub in_tree: bool,
@@ -104,29 +95,12 @@ pub struct Parent {
     pub sites: SitesOfParent,
     /// Its unreaped children; `unreaped` is their number.
     pub zombies: HashSet<Identity>,
-    /// How long each abandoned child had waited, for those no tracer held, and for those one held.
-    pub abandoned_after: Histogram,
-    pub abandoned_held_after: Histogram,
-    /// Of the abandoned: dead before the window began.
-    pub abandoned_older: u64,
-    /// Where it had those from that it abandoned and no tracer held.
-    pub abandoned_from: Provenances,
-    /// How many of those the parent was notified of by another signal than SIGCHLD, or by none.
-    pub abandoned_clone_children: u64,
-    /// How many of those died while it ignored SIGCHLD, and stayed.
-    pub abandoned_though_ignored: u64,
-    /// When the youngest of those was born, 0: there is none.
-    pub abandoned_youngest_ns: u64,
-    /// The labels of those that were abandoned, as far as they are known; at most [`LABELLED_MAX`].
-    pub abandoned_labels: BTreeMap<Identity, Box<[u8]>>,
-    /// Who killed the abandoned, as far as that was seen.
-    pub(super) abandoned_killed: KilledChildren,
-    /// The last tracer that held one of the abandoned.
-    pub abandoned_to: Option<Box<Task>>,
+    /// `None`: it has abandoned none.
+    pub(super) abandoned: Option<Box<Abandoned>>,
     pub reap_latency: Histogram,
     pub teardown: Histogram,
-    /// `None`: not counted yet.
-    pub waits: Option<WaitCalls>,
+    /// In a view, where the ledger is that of its counters: how it waits.
+    pub(crate) waits: Option<Box<WaitCalls>>,
     /// SIGCHLDs of its children that were merged into one that was pending; `None`: not known.
     pub coalesced: Option<u64>,
     /// Zombies of the first walk: dead before anything was counted.
@@ -157,10 +131,7 @@ impl Parent {
             evidence_ns: 0,
             free_ns: None,
             pipe_writer: None,
-            late_reaps: 0,
-            late_reaps_at_spawn: 0,
-            last_late_reap_ns: 0,
-            slow_reaps: SlowReaps::default(),
+            late_reaps: None,
             last_autoreap_ns: 0,
             in_tree: false,
             died_ns: None,
@@ -170,17 +141,8 @@ impl Parent {
             ledger: Ledger::default(),
             sites: SitesOfParent::default(),
             zombies: HashSet::default(),
-            abandoned_after: Histogram::default(),
-            abandoned_held_after: Histogram::default(),
-            abandoned_older: 0,
-            abandoned_from: Provenances::default(),
-            abandoned_clone_children: 0,
-            abandoned_though_ignored: 0,
-            abandoned_youngest_ns: 0,
-            abandoned_labels: BTreeMap::new(),
-            abandoned_killed: KilledChildren::default(),
             untold: Vec::new(),
-            abandoned_to: None,
+            abandoned: None,
             reap_latency: Histogram::default(),
             teardown: Histogram::default(),
             waits: None,
@@ -225,47 +187,44 @@ impl Parent {
 
     /// It reaps a child; late, where it had waited longer than `late_ns`.
     pub(super) fn reaps(&mut self, now: u64, latency_ns: u64, late_ns: u64) {
-        self.reap_latency.extend(Some(latency_ns));
+        self.reap_latency.record(latency_ns);
         if latency_ns > late_ns {
-            self.late_reaps = self.late_reaps.saturating_add(1);
-            // Either comes first.
-            if self.last_fork_ns != 0 && now.saturating_sub(self.last_fork_ns) <= AT_SPAWN_NS {
-                self.late_reaps_at_spawn = self.late_reaps_at_spawn.saturating_add(1);
-            } else {
-                self.last_late_reap_ns = now;
-            }
+            let is_at_spawn = self.last_fork_ns != 0 && now.saturating_sub(self.last_fork_ns) <= AT_SPAWN_NS;
+            self.late_reaps_mut().add(now, is_at_spawn);
         }
     }
 
     /// It has a new child.
     pub(super) fn forks(&mut self, now: u64) {
         self.last_fork_ns = now;
-        if self.last_late_reap_ns != 0 && now.saturating_sub(self.last_late_reap_ns) <= AT_SPAWN_NS {
-            self.late_reaps_at_spawn = self.late_reaps_at_spawn.saturating_add(1);
+        if let Some(late) = self.late_reaps.as_deref_mut() {
+            late.spawned(now);
         }
-        self.last_late_reap_ns = 0;
+    }
+
+    /// How it waits; `None`: not counted yet.
+    pub fn waits(&self) -> Option<WaitCalls> {
+        self.counters.as_deref().map(|counters| counters.waits).or(self.waits.as_deref().copied())
+    }
+
+    /// Its late reaps.
+    pub fn late_reaps(&self) -> &LateReaps {
+        self.late_reaps.as_deref().unwrap_or(LateReaps::NONE)
+    }
+
+    pub(super) fn late_reaps_mut(&mut self) -> &mut LateReaps {
+        self.late_reaps.get_or_insert_default()
+    }
+
+    /// Its zombies that outlived it.
+    pub fn abandoned(&self) -> &Abandoned {
+        self.abandoned.as_deref().unwrap_or(Abandoned::NONE)
     }
 
     /// One of its zombies outlived it.
     pub(super) fn abandon(&mut self, left: Left, kill: Option<&Kill>) {
-        if let Some(kill) = kill {
-            self.abandoned_killed.add(left.child, self.task.identity, kill);
-        }
-        if !left.label.is_empty() && self.abandoned_labels.len() < LABELLED_MAX {
-            self.abandoned_labels.insert(left.child, left.label.clone());
-        }
         self.ledger.abandoned += 1;
-        self.abandoned_older += u64::from(left.older);
-        if left.held_by.is_some() {
-            self.abandoned_to = left.held_by;
-            self.abandoned_held_after.record(left.waited_ns);
-        } else {
-            self.abandoned_from.count(left.provenance);
-            self.abandoned_clone_children += u64::from(left.is_clone_child);
-            self.abandoned_though_ignored += u64::from(left.is_though_ignored);
-            self.abandoned_youngest_ns = self.abandoned_youngest_ns.max(left.child.start_boottime_ns);
-            self.abandoned_after.record(left.waited_ns);
-        }
+        self.abandoned.get_or_insert_default().add(left, self.task.identity, kill);
     }
 
     /// One that was taken for reaped outlived it.
@@ -305,17 +264,11 @@ impl Parent {
         held: bool,
         kill: Option<&Kill>,
     ) {
-        if let Some(kill) = kill {
-            self.abandoned_killed.remove(child, self.task.identity, kill);
+        if let Some(abandoned) = self.abandoned.as_deref_mut() {
+            abandoned.remove(child, self.task.identity, waited_ns, held, kill);
         }
-        self.abandoned_labels.remove(&child);
         self.ledger.abandoned = self.ledger.abandoned.saturating_sub(1);
         self.ledger.counts.reaped += 1;
-        if held {
-            self.abandoned_held_after.remove(waited_ns);
-        } else {
-            self.abandoned_after.remove(waited_ns);
-        }
     }
 
     /// Children that died so far, as far as is known.

@@ -3,7 +3,7 @@
 //!
 //! Must not know which hooks count, nor who asks.
 
-use super::{Engine, Histogram, Parent, Provenances};
+use super::{Engine, Histogram, Parent};
 use crate::model::{Counters, Coverage, FinishedParents, Identity, Losses, Scope};
 
 impl Engine {
@@ -16,7 +16,7 @@ impl Engine {
         self.begin.coverage != Coverage::EveryEvent || matches!(self.begin.scope, Scope::Pids(_))
     }
 
-    pub(super) fn counters(&mut self, counters: Counters) {
+    pub(super) fn counters(&mut self, counters: Box<Counters>) {
         let known = self.parents.contains_key(&counters.parent.identity);
         let filtered = self.is_filtered();
         let deaths = [
@@ -43,7 +43,6 @@ impl Engine {
         }
         let identity = counters.parent.identity;
         if let Some(parent) = self.parent_entry(counters.parent) {
-            parent.waits = Some(counters.waits);
             parent.coalesced = counters.coalesced;
             if filtered && counters.exec_ns != 0 {
                 parent.exec_ns = Some(counters.exec_ns);
@@ -55,7 +54,7 @@ impl Engine {
             }
             parent.in_tree |= in_tree;
             let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
-            parent.counters = Some(Box::new(counters));
+            parent.counters = Some(counters);
             parent.in_reading = true;
             if died_ns == 0 {
                 parent.lived_at(time_ns);
@@ -123,7 +122,8 @@ impl Parent {
     /// This parent with the ledger that the kernel counted. What is unreaped comes from
     /// the task list, which was walked after the counters were read; `zombie_since` says when one of them became a zombie.
     fn reconciled_with(&self, counters: &Counters, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Self {
-        let mut parent = Self { counters: None, ..self.clone() };
+        let waits = self.waits().map(Box::new);
+        let mut parent = Self { counters: None, waits, ..self.clone() };
         // Those that died after the reading are not in it; of some it is only known that they were born after it.
         parent
             .zombies
@@ -154,13 +154,7 @@ impl Parent {
             .saturating_sub(ledger.counts.adopted);
         // Whom the events took for abandoned had been reaped after all.
         if ledger.abandoned == 0 {
-            parent.abandoned_after = Histogram::default();
-            parent.abandoned_held_after = Histogram::default();
-            parent.abandoned_older = 0;
-            parent.abandoned_from = Provenances::default();
-            parent.abandoned_clone_children = 0;
-            parent.abandoned_though_ignored = 0;
-            parent.abandoned_youngest_ns = 0;
+            parent.abandoned = None;
         }
         parent
     }

@@ -44,11 +44,11 @@ impl Engine {
                 return None;
             }
             let resumed = Parent { died_ns: Some(died_ns), resumed: true, ..Parent::new(task) };
-            self.parents.insert(task.identity, resumed);
+            self.parents.insert(task.identity, Box::new(resumed));
             self.finished.one_more_dead();
         }
         let process = self.processes.get(&task.identity);
-        let parent = self.parents.entry(task.identity).or_insert_with(|| Parent::new(task));
+        let parent = self.parents.entry(task.identity).or_insert_with(|| Box::new(Parent::new(task)));
         if let Some(process) = process {
             parent.in_tree |= process.in_tree;
             if parent.info.is_none() {

@@ -26,8 +26,8 @@ impl<'a> Tally<'a> {
     }
 
     /// `None` where it is not known.
-    pub fn workload(&self) -> Option<&'a Workload> {
-        self.parent.workload.as_deref()
+    pub fn workload(&self) -> Option<&'a Arc<Workload>> {
+        self.parent.workload.as_ref()
     }
 
     /// The cgroup whose sum will have it; 0: none.

@@ -16,7 +16,7 @@ use crate::model::{Begin, FinishedParents, Identity, Losses, TracerStats};
 /// of what the events told; that is exact where the last walk of the task list came after the last reading of the counters.
 pub struct View<'a> {
     pub(super) engine: &'a Engine,
-    parents: HashMap<Identity, Cow<'a, Parent>>,
+    parents: HashMap<Identity, Cow<'a, Box<Parent>>>,
     sums: Sums,
 }
 
@@ -34,7 +34,10 @@ impl Engine {
             .parents
             .iter()
             .map(|(identity, parent)| {
-                (*identity, reconciled(parent).map_or(Cow::Borrowed(parent), Cow::Owned))
+                (
+                    *identity,
+                    reconciled(parent).map_or(Cow::Borrowed(parent), |parent| Cow::Owned(Box::new(parent))),
+                )
             })
             .collect();
         let sums = self.finished.fold(&mut parents, is_counted, self.root().is_some());
@@ -45,7 +48,7 @@ impl Engine {
 impl View<'_> {
     /// Every parent that is kept one by one, in no order.
     pub fn parents(&self) -> impl Iterator<Item = &Parent> {
-        self.parents.values().map(Cow::as_ref)
+        self.parents.values().map(|parent| &***parent)
     }
 
     /// Those of them that the window is about.
@@ -55,7 +58,7 @@ impl View<'_> {
 
     /// The parent with this identity, if it is kept.
     pub fn parent(&self, identity: Identity) -> Option<&Parent> {
-        self.parents.get(&identity).map(Cow::as_ref)
+        self.parents.get(&identity).map(|parent| &***parent)
     }
 
     /// Every process not yet released, in no order.

@@ -121,7 +121,7 @@ impl<'a> Case<'a> {
     /// How it waited, where that was counted.
     pub fn waits_counted(&self) -> Option<String> {
         let since = self.since();
-        let counted = self.parent.waits.map(|waits| match (waits.any, waits.specific) {
+        let counted = self.parent.waits().map(|waits| match (waits.any, waits.specific) {
             (0, 0) => format!("it began no wait call {since}"),
             (0, specific) => {
                 format!("{since} it began {}, each for one process or process group", wait_calls(specific))
@@ -132,7 +132,7 @@ impl<'a> Case<'a> {
             }
         })?;
         // The hook cannot tell such a call from one for any child.
-        Some(match self.parent.waits {
+        Some(match self.parent.waits() {
             Some(waits) if waits.absent > 0 => format!(
                 "{counted}; {} of the {} whose arguments were read named a child that it does not have",
                 waits.absent, waits.read
@@ -157,7 +157,7 @@ impl<'a> Case<'a> {
         if self.left > 0 && self.parent.free_ns.is_some_and(|free_ns| free_ns > since_ns + A_MOMENT_NS) {
             return Ok(false);
         }
-        let waits = self.parent.waits.unwrap_or_default();
+        let waits = self.parent.waits().unwrap_or_default();
         if self.left == 0 || waits.any > 0 {
             return Ok(true);
         }
@@ -180,7 +180,7 @@ impl<'a> Case<'a> {
 
     /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.
     pub fn asks_for_any(&self) -> bool {
-        self.parent.waits.is_some_and(|waits| waits.any > waits.absent)
+        self.parent.waits().is_some_and(|waits| waits.any > waits.absent)
     }
 
     /// Whether a look found it in a wait call.
@@ -201,7 +201,7 @@ impl<'a> Case<'a> {
 
     /// Of how many wait calls the arguments are known.
     pub fn calls_read(&self) -> String {
-        match self.parent.waits {
+        match self.parent.waits() {
             Some(waits) if waits.read < waits.any + waits.specific => {
                 format!("all {} of its wait calls whose arguments were read", waits.read)
             }

@@ -35,7 +35,7 @@ pub const PEEK: Rule = Rule {
 };
 
 fn exclude(case: &Case) -> Finding {
-    let Some(waits) = case.parent.waits else { return Finding::No };
+    let Some(waits) = case.parent.waits() else { return Finding::No };
     let calls = waits.any + waits.specific;
     let hidden = case.unreaped.clone_children;
     let mut evidence = Vec::new();
@@ -72,7 +72,7 @@ fn exclude(case: &Case) -> Finding {
 }
 
 fn peek(case: &Case) -> Finding {
-    let Some(waits) = case.parent.waits else { return Finding::No };
+    let Some(waits) = case.parent.waits() else { return Finding::No };
     // A look at one child says nothing of the others.
     let looks_at_any = case.asks_for_any() && waits.specific == 0 && case.reaped() == 0;
     if case.own_left() == 0 || waits.read == 0 || waits.peeking < waits.read || !looks_at_any {

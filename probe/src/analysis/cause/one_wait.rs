@@ -24,7 +24,9 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Finding {
-    let (Some(waits), Some(merged)) = (case.parent.waits, case.parent.coalesced) else { return Finding::No };
+    let (Some(waits), Some(merged)) = (case.parent.waits(), case.parent.coalesced) else {
+        return Finding::No;
+    };
     let calls = waits.any + waits.specific;
     if case.own_left() == 0 || merged == 0 || !case.asks_for_any() || calls != case.reaped() {
         return Finding::No;

@@ -29,7 +29,8 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Finding {
-    let (late, at_spawn) = (case.parent.late_reaps, case.parent.late_reaps_at_spawn);
+    let late_reaps = case.parent.late_reaps();
+    let (late, at_spawn) = (late_reaps.count, late_reaps.at_spawn);
     // One waits for the next birth; of more, some were forgotten. Who reaps most of them promptly is told of deaths, and was late
     // for another reason: a busy host, or work that starts children.
     if late < REAPS_MIN || at_spawn < late || case.left > 1 || 2 * late < case.reaped() {

@@ -80,16 +80,16 @@ fn what_is_known_of_the_abandoned_is_kept_with_their_parent() {
          50 reparent 33 2\n 90 exit 2 1\n",
     );
     let parent = &engine.parents[&task(2).identity];
-    assert_eq!((parent.abandoned_after.count(), parent.abandoned_held_after.count()), (3, 1));
+    assert_eq!((parent.abandoned().after.count(), parent.abandoned().held_after.count()), (3, 1));
     assert_eq!(
-        (parent.abandoned_older, parent.abandoned_from.adopted, parent.abandoned_youngest_ns),
+        (parent.abandoned().older, parent.abandoned().from.adopted, parent.abandoned().youngest_ns),
         (1, 0, 33)
     );
-    assert_eq!(parent.abandoned_to.as_ref().map(|tracer| tracer.identity.tgid), Some(7));
+    assert_eq!(parent.abandoned().held_by.as_ref().map(|tracer| tracer.identity.tgid), Some(7));
     let handed_on = "30 fork 31 3\n 40 exit 31 3\n 41 zombie 31 3\n 50 reparent 31 2\n 90 exit 2 1\n";
-    assert_eq!(play(handed_on).parents[&task(2).identity].abandoned_from.adopted, 1);
+    assert_eq!(play(handed_on).parents[&task(2).identity].abandoned().from.adopted, 1);
     let orphan = "30 fork 31 3\n 39 exit 3 2\n 40 exit 31 2\n 41 zombie 31 2\n 90 exit 2 1\n";
-    assert_eq!(play(orphan).parents[&task(2).identity].abandoned_from.adopted, 1);
+    assert_eq!(play(orphan).parents[&task(2).identity].abandoned().from.adopted, 1);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn where_only_exceptions_are_told_the_counters_say_whether_a_free_came_after_the
         let view = engine.view();
         let parent = view.parent(task(5).identity).expect("a parent");
         assert_eq!(books(&engine, 5), [0, 3, 0, 1, 0, 0, 2]);
-        assert_eq!((parent.abandoned_after.count(), parent.abandoned_after.max_ns()), (2, 120));
+        assert_eq!((parent.abandoned().after.count(), parent.abandoned().after.max_ns()), (2, 120));
     }
 }
 
@@ -354,8 +354,8 @@ fn what_a_tracer_held_and_let_go_of_is_not_abandoned_because_its_reap_in_time_is
         let parent = engine.view().parent(task(5).identity).cloned();
         parent.map(|parent| {
             let [_, exited, _, reaped, _, unreaped, abandoned] = books(&engine, 5);
-            let known = parent.abandoned_after.count() + parent.abandoned_held_after.count();
-            ([exited, reaped, unreaped, abandoned], known, parent.abandoned_after.max_ns())
+            let known = parent.abandoned().after.count() + parent.abandoned().held_after.count();
+            ([exited, reaped, unreaped, abandoned], known, parent.abandoned().after.max_ns())
         })
     };
     // It has left the table before its counters were read: they are in the sum, and counted once.

@@ -26,7 +26,7 @@ fn slow_reaps_are_split_by_what_the_parents_threads_did_and_quick_ones_are_not()
     }
     let part = |count, total_ns| Waited { count, total_ns };
     assert_eq!(
-        engine.parents[&task(2).identity].slow_reaps,
+        engine.parents[&task(2).identity].late_reaps().slow,
         SlowReaps {
             not_waiting: part(2, 2 * late_ns + 3),
             waiting_otherwise: part(1, late_ns + 3),
