@@ -72,7 +72,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 fn all() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = Vec::new();
-    for part in ["probe/src", "probe-common/src", "probe-ebpf/src", "xtask/src", "tests"] {
+    for part in ["probe/src", "probe-common/src", "probe-ebpf/src", "xtask/src", "xtask/examples", "tests"] {
         sources(&root.join(part), &mut found);
     }
     assert!(found.len() > 40, "the sources were not found");

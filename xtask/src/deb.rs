@@ -11,11 +11,15 @@ use std::{
 
 use crate::{
     deb_lifecycle,
-    shell::{Outcome, cargo, output, root, run, target_directory},
+    release::{self, binutil},
+    shell::{Outcome, output, root, run, source_date_epoch, target_directory},
+    vm::Arch,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const MAINTAINER: &str = "The authors of reapwatch <reapwatch@example.org>";
+const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
+/// GitHub's address for what nobody is to answer: reports go to the repository's issues.
+const MAINTAINER: &str = "The authors of reapwatch <reapwatch@users.noreply.github.com>";
 const DESCRIPTION: &str = "finds the processes that do not reap their dead children
  reapwatch watches how every process on a Linux host ends, measures how long
  each parent leaves its dead children (zombies) unreaped, and says which
@@ -32,35 +36,30 @@ struct Placed {
     is_compressed: bool,
 }
 
-/// Builds the package under target/debian. `program`: package this one instead of a release build. `try_in`: a Debian, as debootstrap
+/// Builds the package under target/debian. `program`: package this one instead of the static one of `release`. `try_in`: a Debian, as debootstrap
 /// makes one, in which it is installed, upgraded, removed and purged.
-pub fn deb(program: Option<&Path>, try_in: Option<&Path>) -> Outcome {
-    let built = target_directory().join("release/reapwatch");
-    let program = match program {
-        Some(program) => program,
-        None => {
-            run(cargo().args(["build", "--release", "--locked", "-p", "probe", "--bin", "reapwatch"]))?;
-            &built
-        }
-    };
-    let directory = target_directory().join("debian/reapwatch");
+pub fn deb(arch: Arch, program: Option<&Path>, try_in: Option<&Path>) -> Outcome {
+    let from = program.map_or_else(|| release::program(arch), |given| Ok(given.to_owned()))?;
+    let directory = target_directory().join("debian").join(arch.debian());
     if directory.exists() {
         fs::remove_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     }
     for file in files()? {
         place(&directory, &file)?;
     }
-    let placed =
-        Placed { from: program.into(), to: "usr/bin/reapwatch".into(), mode: 0o755, is_compressed: false };
+    let placed = Placed { from, to: "usr/bin/reapwatch".into(), mode: 0o755, is_compressed: false };
     place(&directory, &placed)?;
-    run(Command::new("strip")
-        .args(["--strip-unneeded", "--remove-section=.comment"])
-        .arg(directory.join(&placed.to)))?;
+    // What `release` has published is packaged as it is, so that its checksum holds.
+    if program.is_some() {
+        run(Command::new(binutil(arch, "strip"))
+            .args(["--strip-unneeded", "--remove-section=.comment"])
+            .arg(directory.join(&placed.to)))?;
+    }
     changelog(&directory)?;
-    control(&directory)?;
-    let architecture = architecture()?;
-    let package = target_directory().join(format!("debian/reapwatch_{}_{architecture}.deb", VERSION));
+    control(&directory, arch)?;
+    let package = target_directory().join(format!("debian/reapwatch_{VERSION}_{}.deb", arch.debian()));
     run(Command::new("dpkg-deb")
+        .env("SOURCE_DATE_EPOCH", source_date_epoch()?)
         .args(["--root-owner-group", "-Zxz", "--build"])
         .arg(&directory)
         .arg(&package))?;
@@ -144,19 +143,19 @@ fn changelog(directory: &Path) -> Outcome {
 }
 
 /// What dpkg reads: who it is, what it needs, which files are the administrator's, and what is run when.
-fn control(directory: &Path) -> Outcome {
+fn control(directory: &Path, arch: Arch) -> Outcome {
     let size = output(Command::new("du").args(["--apparent-size", "-sk"]).arg(directory))?;
     let size = size.split_whitespace().next().unwrap_or("0").to_owned();
-    let needs = format!(
-        "libc6 (>= {}), init-system-helpers (>= 1.54)",
-        least_libc(&directory.join("usr/bin/reapwatch"))?
-    );
+    let needs = match least_libc(arch, &directory.join("usr/bin/reapwatch"))? {
+        Some(version) => format!("libc6 (>= {version}), init-system-helpers (>= 1.54)"),
+        None => "init-system-helpers (>= 1.54)".to_owned(),
+    };
     let text = format!(
         "Package: reapwatch\nVersion: {}\nArchitecture: {}\nMaintainer: {MAINTAINER}\nInstalled-Size: {size}\n\
-         Depends: {needs}\nSection: admin\nPriority: optional\nHomepage: https://github.com/reapwatch/reapwatch\n\
+         Depends: {needs}\nSection: admin\nPriority: optional\nHomepage: {REPOSITORY}\n\
          Description: {DESCRIPTION}\n",
         VERSION,
-        architecture()?
+        arch.debian()
     );
     let debian = directory.join("DEBIAN");
     let write = |name: &str, text: &str| {
@@ -176,18 +175,13 @@ fn control(directory: &Path) -> Outcome {
     Ok(())
 }
 
-/// The oldest C library that has every symbol which the program takes from it.
-fn least_libc(program: &Path) -> Outcome<String> {
-    let symbols = output(Command::new("objdump").arg("-T").arg(program))?;
+/// The oldest C library that has every symbol which the program takes from it; none where it is static.
+fn least_libc(arch: Arch, program: &Path) -> Outcome<Option<String>> {
+    let symbols = output(Command::new(binutil(arch, "objdump")).arg("-T").arg(program))?;
     let versions = symbols.split("GLIBC_").skip(1).filter_map(|rest| {
         let version = rest.split(|one: char| !(one.is_ascii_digit() || one == '.')).next()?;
         let parts: Vec<u32> = version.split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
         Some((parts, version.to_owned()))
     });
-    let newest = versions.max().ok_or("the program takes nothing from the C library")?;
-    Ok(newest.1)
-}
-
-fn architecture() -> Outcome<String> {
-    output(Command::new("dpkg").arg("--print-architecture"))
+    Ok(versions.max().map(|(_, newest)| newest))
 }

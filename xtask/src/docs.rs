@@ -1,54 +1,16 @@
-//! `docs`: man pages and shell completions, from the same definitions as the command line, and frames of the live table.
+//! `docs`: man pages, shell completions, the moving picture, and frames of the live table in the documentation.
 //!
-//! Must not know an option: they are `probe::cli`'s.
-
-use std::{fs, path::Path};
-
-use clap::CommandFactory;
-use clap_complete::Shell;
-use probe::cli::Cli;
+//! Must not draw any of it: the example `documents` and the program itself do.
 
 use crate::{
-    frames, picture,
-    shell::{Outcome, root},
+    frames,
+    shell::{Outcome, cargo, run},
 };
 
 /// Writes them to docs/; with `check` only compares.
 pub fn docs(check: bool) -> Outcome {
-    let fail = |error: std::io::Error| format!("cannot render: {error}");
-    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut command = Cli::command();
-    command.build();
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(fail)?;
-    files.push(("man/reapwatch.1".into(), page));
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        let name = format!("reapwatch-{}", sub.get_name());
-        let mut page = Vec::new();
-        clap_mangen::Man::new(sub.clone().display_name(name.clone())).render(&mut page).map_err(fail)?;
-        files.push((format!("man/{name}.1"), page));
-    }
-    for (shell, name) in
-        [(Shell::Bash, "reapwatch.bash"), (Shell::Zsh, "_reapwatch"), (Shell::Fish, "reapwatch.fish")]
-    {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "reapwatch", &mut script);
-        files.push((format!("completions/{name}"), script));
-    }
-    for (name, bytes) in files {
-        let path = root().join("docs").join(name);
-        if check {
-            if fs::read(&path).unwrap_or_default() != bytes {
-                return Err(format!(
-                    "{} is not what the command line says: run `cargo xtask docs`",
-                    path.display()
-                ));
-            }
-        } else {
-            fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(|error| error.to_string())?;
-            fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        }
-    }
-    frames::frames(check)?;
-    picture::picture(check)
+    let mut documents = cargo();
+    documents.args(["run", "--quiet", "--package", "xtask", "--example", "documents", "--"]);
+    run(documents.args(check.then_some("--check")))?;
+    frames::frames(check)
 }

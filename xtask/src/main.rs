@@ -2,6 +2,7 @@
 
 mod bench;
 mod build_ebpf;
+mod crates;
 mod deb;
 mod deb_lifecycle;
 mod demo;
@@ -10,7 +11,7 @@ mod frames;
 mod goldens;
 mod growth;
 mod instructions;
-mod picture;
+mod release;
 mod setup;
 mod shell;
 #[path = "../../probe/source_hash.rs"]
@@ -54,25 +55,22 @@ enum Command {
         #[arg(long)]
         freeze: bool,
     },
-    /// Attach programs that do nothing, for `bench`
-    #[command(hide = true)]
-    Empty {
-        /// With one hash insert and delete per exit
-        #[arg(long)]
-        hash: bool,
-        /// Close them again at once
-        #[arg(long)]
-        briefly: bool,
-    },
     /// Write anew what replays of the recordings in tests/data must give
     Goldens {
         /// Have the live tests make those recordings anew before, on a kernel in QEMU
         #[arg(long)]
         record: bool,
     },
+    /// Build what is published of a version: static programs, debug information, bills of materials, checksums
+    Release(release::ReleaseArgs),
+    /// Pack the crates as for a registry, install the program from what was packed, and try it
+    Crates,
     /// Build the Debian package, with the unit of the agent, under target/debian
     Deb {
-        /// Package this program instead of a release build
+        /// The architecture that it is for
+        #[arg(long, default_value = "x86_64")]
+        target: vm::Arch,
+        /// Package this program instead of the static one of `release`
         #[arg(long)]
         program: Option<std::path::PathBuf>,
         /// Install, upgrade, remove and purge it in this directory, a Debian that debootstrap has made; needs root
@@ -96,9 +94,10 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Instructions { freeze } => instructions::instructions(freeze),
-        Command::Empty { hash, briefly } => bench::empty(hash, briefly),
         Command::Goldens { record } => goldens::goldens(record),
-        Command::Deb { program, try_in } => deb::deb(program.as_deref(), try_in.as_deref()),
+        Command::Release(args) => release::release(&args),
+        Command::Crates => crates::crates(),
+        Command::Deb { target, program, try_in } => deb::deb(target, program.as_deref(), try_in.as_deref()),
         Command::Docs { check } => docs::docs(check),
     };
     match result {

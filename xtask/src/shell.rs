@@ -53,6 +53,11 @@ pub fn cargo() -> Command {
     command
 }
 
+/// When the sources were committed, in seconds since 1970: the only time that what is built of them may name.
+pub fn source_date_epoch() -> Outcome<String> {
+    output(Command::new("git").current_dir(root()).args(["log", "-1", "--format=%ct"]))
+}
+
 /// Where cargo puts what it builds.
 pub fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)

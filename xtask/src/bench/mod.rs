@@ -4,7 +4,6 @@
 //! part measures.
 
 mod child;
-mod empty;
 mod in_kernel;
 mod latency;
 mod load;
@@ -22,14 +21,13 @@ mod table;
 mod targets;
 mod tracer;
 
-use std::{fs, process::Command, thread, time::Instant};
+use std::{fs, path::PathBuf, process::Command, thread, time::Instant};
 
 use clap::ValueEnum;
-pub use empty::empty;
 use targets::Target;
 use tracer::{BPFTRACE_NAME, CONTROL, EMPTY, EMPTY_HASH, FORKSTAT, PERF_TRACE, TRACE, Tracer, WATCH};
 
-use crate::shell::{Outcome, cargo, output, run};
+use crate::shell::{Outcome, cargo, output, run, target_directory};
 
 /// Below these a run is a trial: printed, not kept.
 const PAIRS_LEAST: usize = 7;
@@ -222,8 +220,22 @@ fn build() -> Outcome {
         "--example",
         "workload",
     ]))?;
+    run(cargo().args(["build", "--quiet", "--release", "--package", "xtask", "--example", "empty"]))?;
     crate::build_ebpf::build_ebpf(true)?;
-    empty::keep_object()
+    let built = crate::build_ebpf::built("empty");
+    fs::copy(&built, empty_object())
+        .map(drop)
+        .map_err(|error| format!("cannot copy {}: {error}", built.display()))
+}
+
+/// Attaches the empty programs.
+fn empty() -> PathBuf {
+    target_directory().join("release/examples/empty")
+}
+
+/// A copy of the object with the empty programs: what `build-ebpf` leaves may be built anew while we measure.
+fn empty_object() -> PathBuf {
+    target_directory().join("empty.bpf.o")
 }
 
 /// A paragraph on what is not here to be compared with; empty where all is.

@@ -75,11 +75,10 @@ pub fn measure(args: &BenchArgs) -> Outcome<Measured> {
 
 /// ms from just before the start to the end: of a run of `true`, and of the empty programs.
 fn whole_runs(args: &BenchArgs) -> Outcome<(Spread, Spread)> {
-    let own = std::env::current_exe().map_err(|error| format!("cannot find xtask: {error}"))?;
     let (mut runs, mut empties) = (Vec::new(), Vec::new());
     for _ in 0..args.pairs.min(STARTS_MAX) {
         runs.push(whole_ms(Command::new(reapwatch()).args(["run", "--", "true"]))?);
-        empties.push(whole_ms(Command::new(&own).args(["empty", "--briefly"]))?);
+        empties.push(whole_ms(Command::new(super::empty()).arg(super::empty_object()).arg("--briefly"))?);
     }
     Spread::of(runs).zip(Spread::of(empties)).ok_or_else(|| "not one run".into())
 }

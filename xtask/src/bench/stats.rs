@@ -2,11 +2,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    os::fd::OwnedFd,
+    io,
+    os::fd::{FromRawFd, OwnedFd},
     process::Command,
 };
 
-use aya::sys::{Stats, enable_stats};
 use serde_json::Value;
 
 use super::sysctl::Sysctl;
@@ -19,7 +19,15 @@ pub fn off() -> Outcome<Sysctl> {
 
 /// On as long as the descriptor is open: the kernel sees to the off.
 pub fn on() -> Outcome<OwnedFd> {
-    enable_stats(Stats::RunTime).map_err(|error| format!("cannot count the time in programs: {error}"))
+    // What linux/bpf.h calls BPF_ENABLE_STATS, and its only kind, BPF_STATS_RUN_TIME.
+    let (command, kind) = (32, 0_u32);
+    // SAFETY: the kernel reads as many bytes of `kind` as stated, and keeps no pointer to them.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const kind, size_of_val(&kind)) };
+    match i32::try_from(fd) {
+        // SAFETY: the kernel has just opened it, for us alone.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(format!("cannot count the time in programs: {}", io::Error::last_os_error())),
+    }
 }
 
 /// Time in each loaded program so far, and its runs, by id.

@@ -66,7 +66,7 @@ pub fn reapwatch() -> String {
 /// Everybody, nobody first.
 pub fn all() -> Vec<Tracer> {
     let reapwatch = reapwatch();
-    let own = std::env::current_exe().map_or_else(|_| "xtask".to_owned(), |path| path.display().to_string());
+    let (empty, object) = (super::empty().display().to_string(), super::empty_object().display().to_string());
     let tracer = |name, command: &[&str], package| Tracer {
         name,
         command: command.iter().map(|word| (*word).to_owned()).collect(),
@@ -75,8 +75,8 @@ pub fn all() -> Vec<Tracer> {
     };
     vec![
         tracer(CONTROL, &[], ""),
-        tracer(EMPTY, &[&own, "empty"], ""),
-        tracer(EMPTY_HASH, &[&own, "empty", "--hash"], ""),
+        tracer(EMPTY, &[&empty, &object], ""),
+        tracer(EMPTY_HASH, &[&empty, &object, "--hash"], ""),
         tracer(WATCH, &[&reapwatch, "watch", "--duration", "1h"], ""),
         tracer(TRACE, &[&reapwatch, "trace", "--format", "json"], ""),
         tracer(BPFTRACE_NAME, &["bpftrace", "-e", BPFTRACE], "bpftrace"),

@@ -15,30 +15,46 @@ use crate::shell::{Outcome, cargo, output, run, target_directory};
 /// Debian's compiler, which has a standard library for arm64 that can be fetched; rustup's may have none.
 const RUSTC: &str = "/usr/bin/rustc";
 
-fn triple(arch: Arch) -> &'static str {
-    match arch {
-        Arch::X86_64 => "x86_64-unknown-linux-gnu",
-        Arch::Arm64 => "aarch64-unknown-linux-gnu",
+/// What builds static programs for an architecture.
+pub struct Toolchain {
+    pub triple: &'static str,
+    /// The compiler, where it is not the one that cargo takes by itself.
+    pub rustc: Option<&'static str>,
+    pub flags: Vec<String>,
+}
+
+impl Toolchain {
+    /// The compiler that cargo takes by itself, if it has the standard library for arm64, or else Debian's.
+    pub fn of(arch: Arch) -> Outcome<Self> {
+        let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+        if arch == Arch::X86_64 {
+            return Ok(Self { triple: "x86_64-unknown-linux-gnu", rustc: None, flags });
+        }
+        let triple = "aarch64-unknown-linux-gnu";
+        flags.push("-Clinker=aarch64-linux-gnu-gcc".to_owned());
+        let libraries = output(Command::new("rustc").args(["--print", "target-libdir", "--target", triple]))?;
+        if Path::new(&libraries).is_dir() {
+            return Ok(Self { triple, rustc: None, flags });
+        }
+        flags.push(format!("--sysroot={}", arm64_sysroot()?.display()));
+        Ok(Self { triple, rustc: Some(RUSTC), flags })
     }
 }
 
 /// Builds everything for an architecture; the path of the initramfs.
 pub fn initramfs(arch: Arch) -> Outcome<PathBuf> {
     let target = target_directory().join("vm/build");
-    let mut flags = "-C target-feature=+crt-static".to_owned();
-    if arch == Arch::Arm64 {
-        flags.push_str(&format!(" -C linker=aarch64-linux-gnu-gcc --sysroot={}", arm64_sysroot()?.display()));
-    }
+    let toolchain = Toolchain::of(arch)?;
     let build = |what: &[&str]| {
         let mut command = cargo();
         command
             .args(what)
-            .args(["--locked", "--profile", "vm", "--package", "probe", "--target", triple(arch)])
+            .args(["--locked", "--profile", "vm", "--package", "probe", "--target", toolchain.triple])
             .arg("--target-dir")
             .arg(&target)
-            .env("RUSTFLAGS", &flags);
-        if arch == Arch::Arm64 {
-            command.env("RUSTC", RUSTC);
+            .env("RUSTFLAGS", toolchain.flags.join(" "));
+        if let Some(rustc) = toolchain.rustc {
+            command.env("RUSTC", rustc);
         }
         command
     };
@@ -63,7 +79,7 @@ pub fn initramfs(arch: Arch) -> Outcome<PathBuf> {
         .filter(|line| line.contains(r#""name":"live""#))
         .find_map(|line| line.split_once(r#""executable":""#)?.1.split('"').next().map(PathBuf::from))
         .ok_or("cargo named no test binary")?;
-    let built = target.join(triple(arch)).join("vm");
+    let built = target.join(toolchain.triple).join("vm");
     let tree = target_directory().join("vm/initramfs").join(arch.debian());
     let _ = fs::remove_dir_all(&tree);
     for directory in ["bin/examples", "proc", "sys", "dev", "tmp"] {

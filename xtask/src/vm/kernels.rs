@@ -11,13 +11,23 @@ use std::{
 
 use crate::shell::{Outcome, output, run, target_directory};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Arch {
+    #[value(name = "x86_64")]
     X86_64,
+    #[value(name = "aarch64")]
     Arm64,
 }
 
 impl Arch {
+    /// As Linux and Rust call it.
+    pub fn linux(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
     /// As Debian calls it.
     pub fn debian(self) -> &'static str {
         match self {

@@ -19,7 +19,9 @@ use std::{
 };
 
 use boot::{Booted, Clock, Rung};
-use kernels::{Arch, Image, KNOWN};
+pub use guest::Toolchain;
+pub use kernels::Arch;
+use kernels::{Image, KNOWN};
 
 use crate::shell::{Outcome, target_directory};
 

@@ -19,7 +19,7 @@ use ratatui::{
     style::{Color, Modifier, Style},
 };
 
-use crate::shell::{Outcome, root};
+type Outcome<T = ()> = Result<T, String>;
 
 const RECORDING: &str = "docs/night.rec";
 const PICTURE: &str = "docs/table.svg";
@@ -33,14 +33,13 @@ const LAST_STAYS: usize = 4;
 /// Draws it anew; with `check` only compares.
 pub fn picture(check: bool) -> Outcome {
     let now = svg(&frames()?);
-    let path = root().join(PICTURE);
-    if fs::read_to_string(&path).is_ok_and(|before| before == now) {
+    if fs::read_to_string(PICTURE).is_ok_and(|before| before == now) {
         return Ok(());
     }
     if check {
         return Err(format!("{PICTURE} is not what reapwatch draws: run `cargo xtask docs`"));
     }
-    fs::write(&path, now).map_err(|error| format!("cannot write {PICTURE}: {error}"))
+    fs::write(PICTURE, now).map_err(|error| format!("cannot write {PICTURE}: {error}"))
 }
 
 /// Draws a frame at each reading.
@@ -75,7 +74,7 @@ impl Subscriber for Frames {
 
 fn frames() -> Outcome<Vec<Buffer>> {
     let open = || {
-        let file = File::open(root().join(RECORDING)).map_err(|error| format!("{RECORDING}: {error}"))?;
+        let file = File::open(RECORDING).map_err(|error| format!("{RECORDING}: {error}"))?;
         Reader::open(file).map_err(|error| format!("{RECORDING}: {error}"))
     };
     let reader = open()?;

@@ -1,33 +1,33 @@
-//! `xtask empty`: programs that do nothing, on the hooks of the tracepoint rung, attached until a signal ends it.
+//! Programs that do nothing, on the hooks of the tracepoint rung, attached until a signal ends it: `empty OBJECT [--hash] [--briefly]`.
 //!
-//! Owns the copy of their object that lasts for a bench. Must not know who measures.
+//! An example, because it needs the collector's code, for which nobody who builds xtask is to wait. Must not know who measures.
 
-use std::{fs, path::PathBuf, thread};
+use std::{path::Path, process::ExitCode, thread};
 
 use aya::{
     Btf, Ebpf,
     programs::{BtfTracePoint, TracePoint},
 };
 
-use probe::source::bpf::programs::tracepoints;
+use probe::source::{bpf::programs::tracepoints, host::tracefs};
 
-use crate::shell::{Outcome, target_directory};
-
-/// What `build-ebpf` leaves may be built anew while we measure.
-fn object() -> PathBuf {
-    target_directory().join("empty.bpf.o")
-}
-
-/// Takes what `build-ebpf` has just built.
-pub fn keep_object() -> Outcome {
-    let built = crate::build_ebpf::built("empty");
-    fs::copy(&built, object()).map(drop).map_err(|error| format!("cannot copy {}: {error}", built.display()))
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |option: &str| arguments.iter().any(|one| one == option);
+    let object = arguments.first().map_or("", String::as_str);
+    match empty(Path::new(object), has("--hash"), has("--briefly")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("empty: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Attaches them and stays, or goes `briefly`; with `hash` one of them makes an entry and takes it away.
-pub fn empty(hash: bool, briefly: bool) -> Outcome {
+fn empty(object: &Path, hash: bool, briefly: bool) -> Result<(), String> {
     let fail = |error: &dyn std::fmt::Display| format!("cannot attach the empty programs: {error}");
-    let mut ebpf = Ebpf::load_file(object()).map_err(|error| fail(&error))?;
+    let mut ebpf = Ebpf::load_file(object).map_err(|error| fail(&error))?;
     let btf = Btf::from_sys_fs().map_err(|error| fail(&error))?;
     for hook in tracepoints() {
         let name = if hash && hook == "sched_process_exit" { "insert_and_delete" } else { hook };
@@ -35,7 +35,7 @@ pub fn empty(hash: bool, briefly: bool) -> Outcome {
             ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;
         program.load(hook, &btf).and_then(|()| program.attach().map(drop)).map_err(|error| fail(&error))?;
     }
-    let calls = probe::source::host::tracefs::with(|| {
+    let calls = tracefs::with(|| {
         for name in ["sys_exit_wait4", "sys_exit_waitid"] {
             let program: &mut TracePoint =
                 ebpf.program_mut(name).ok_or("missing")?.try_into().map_err(|error| fail(&error))?;
