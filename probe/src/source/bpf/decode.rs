@@ -2,20 +2,20 @@
 //!
 //! Must not know where the bytes come from.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use probe_common::{
     fork_stack::ForkStack,
     interpreter::python,
     sent_signal::sender,
-    wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state},
+    wire::{self, DeadFlags, Event, EventFlags, ExecEvent, ExitEvent, TaskRef, kind, state},
 };
 
 use crate::{
     model::{
-        Comm, Counters, DeadChild, Distribution, FinishedInCgroup, FinishedParents, Identity, Kill, Killer,
+        Account, Comm, Counters, DeadChild, Distribution, FinishedInCgroup, FinishedParents, Identity, Kill, Killer,
         LifecycleEvent, Precision, ProcessInfo, Readiness, ReapHow, Stage, Task, TaskEntry, TaskState,
-        WaitCalls, WaitStatus,
+        WaitCalls, WaitStatus, is_tty,
     },
     source::host::{fork_site::Stack, process_info::split_args},
 };
@@ -29,6 +29,8 @@ unsafe trait Wire: Copy {}
 unsafe impl Wire for Event {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for ExecEvent {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for ExitEvent {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::TaskEntry {}
 // SAFETY: integers and byte arrays only.
@@ -74,6 +76,7 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
             status: WaitStatus(event.status),
             autoreap: event.flags.contains(EventFlags::AUTOREAP),
             is_clone_child: event.flags.contains(EventFlags::CLONE_CHILD),
+            account: Some(Arc::new(account(&read::<ExitEvent>(bytes)?.account))),
         },
         kind::ZOMBIE => Stage::Zombie {
             parent: task(&event.parent),
@@ -104,6 +107,29 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
         _ => return None,
     };
     Some(LifecycleEvent { time_ns: event.time_ns, process: task(&event.process), stage })
+}
+
+/// The kernel's word for "none" is 0 but for the user: 0 is root.
+fn account(wire: &wire::Account) -> Account {
+    let some = |value: u64| (value != 0).then_some(value);
+    let end = wire.tty.iter().position(|byte| *byte == 0).unwrap_or(wire.tty.len());
+    Account {
+        uid: (wire.uid != wire::Account::UID_UNKNOWN).then_some(wire.uid),
+        session: (wire.session != 0).then_some(wire.session),
+        tty: Some(&wire.tty[..end]).filter(|name| is_tty(name)).map(Into::into),
+        cgroup_id: some(wire.cgroup_id),
+        cpu_ns: (wire.cpu_ns != wire::Account::CPU_UNKNOWN).then_some(wire.cpu_ns),
+        peak_rss_bytes: some(wire.peak_rss_pages.saturating_mul(page_bytes())),
+    }
+}
+
+/// The kernel counts memory in these.
+fn page_bytes() -> u64 {
+    static PAGE_BYTES: OnceLock<u64> = OnceLock::new();
+    *PAGE_BYTES.get_or_init(|| {
+        let asked = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+        asked.ok().flatten().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(4_096)
+    })
 }
 
 fn kill(event: &Event) -> Option<Kill> {
