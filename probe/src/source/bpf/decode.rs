@@ -116,10 +116,18 @@ fn account(wire: &wire::Account) -> Account {
     Account {
         uid: (wire.uid != wire::Account::UID_UNKNOWN).then_some(wire.uid),
         session: (wire.session != 0).then_some(wire.session),
-        tty: Some(&wire.tty[..end]).filter(|name| is_tty(name)).map(Into::into),
+        tty: Some(terminal(&wire.tty[..end])).filter(|name| is_tty(name)),
         cgroup_id: some(wire.cgroup_id),
         cpu_ns: (wire.cpu_ns != wire::Account::CPU_UNKNOWN).then_some(wire.cpu_ns),
         peak_rss_bytes: some(wire.peak_rss_pages.saturating_mul(page_bytes())),
+    }
+}
+
+/// The kernel calls `pts7` what is in /dev as `pts/7`.
+fn terminal(name: &[u8]) -> Box<[u8]> {
+    match name.strip_prefix(b"pts") {
+        Some(number) if number.iter().all(u8::is_ascii_digit) => [b"pts/", number].concat().into(),
+        _ => name.into(),
     }
 }
 
@@ -308,6 +316,25 @@ fn distribution(histogram: &wire::Histogram) -> Distribution {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_says_only_what_was_read_and_terminals_are_called_as_in_dev() {
+        let nothing = wire::Account {
+            cpu_ns: wire::Account::CPU_UNKNOWN,
+            uid: wire::Account::UID_UNKNOWN,
+            ..wire::Account::default()
+        };
+        assert_eq!(account(&nothing), Account::default());
+        let root = account(&wire::Account { peak_rss_pages: 3, ..wire::Account::default() });
+        assert_eq!((root.uid, root.cpu_ns), (Some(0), Some(0)));
+        assert_eq!(root.peak_rss_bytes, Some(3 * page_bytes()));
+        for (kernels, ours) in [("pts12", Some("pts/12")), ("ttyS0", Some("ttyS0")), ("", None), ("\u{1b}[2J", None)]
+        {
+            let mut wire = wire::Account::default();
+            wire.tty[..kernels.len()].copy_from_slice(kernels.as_bytes());
+            assert_eq!(account(&wire).tty.as_deref(), ours.map(str::as_bytes), "{kernels:?}");
+        }
+    }
 
     #[test]
     fn a_short_record_and_an_unknown_kind_are_refused() {
