@@ -123,3 +123,58 @@ fn detail(event: &EventLine) -> String {
         EventKind::Lost => parent,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{EventProcess, ExitDetail, Life, Rfc3339, Workload, WorkloadKind, sample};
+
+    fn reap(life: Life<'static>) -> EventLine<'static> {
+        let time = Rfc3339::from("2026-01-01T10:20:30.400000000Z").expect("it fits");
+        let mut line = EventLine::blank(EventKind::Reap, time);
+        line.process = Some(EventProcess { pid: 77, ns_pid: None, start_time: time, comm: "make".into() });
+        line.parent = Some(Named { pid: 7, ns_pid: None, comm: "sh".into() });
+        line.exit = Some(ExitDetail { code: None, signal: Some(11), core_dumped: true });
+        line.life = Some(life);
+        line
+    }
+
+    fn told(event: &EventLine, width: Width) -> String {
+        let mut text = Vec::new();
+        line(&mut text, event, View { width: 80, colour: false }, width).expect("a Vec takes everything");
+        String::from_utf8(text).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_wide_line_says_who_the_dead_was_and_what_it_used_and_a_narrow_one_what_happened() {
+        let name = "build.service".into();
+        let life = Life {
+            reason: Some("killed by SIGSEGV (core dumped)".into()),
+            cpu_ns: Some(3_200_000),
+            peak_rss_bytes: Some(5 << 19),
+            uid: Some(1_000),
+            session: Some(70),
+            tty: Some("pts/0".into()),
+            cgroup_id: Some(9),
+            workload: Some(Workload { kind: WorkloadKind::Unit, name, container: None, runtime: None }),
+            command_line: Some(vec!["make".into(), "al\u{1b}l".into()]),
+            ..sample::life()
+        };
+        let line = reap(life);
+        assert_eq!(
+            told(&line, Width::Wide),
+            "10:20:30.400 reap          77 make            unseen, child of sh (7); killed by SIGSEGV (core dumped), lived \
+             1.0 s, CPU 3.2 ms, peak 2.5 MiB, uid 1000, session 70, pts/0, unit build.service: make al\\u{1b}l\n"
+        );
+        assert_eq!(
+            told(&line, Width::Narrow),
+            "10:20:30.400 reap          77 make            unseen, child of sh (7)\n"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_life_is_not_told_and_a_cgroup_without_a_name_by_its_number() {
+        let told = told(&reap(Life { cgroup_id: Some(9), ..sample::life() }), Width::Wide);
+        assert!(told.ends_with("child of sh (7); lived 1.0 s, cgroup 9\n"), "{told}");
+    }
+}
