@@ -89,8 +89,8 @@ fn begin_session_on_terminal() -> Option<String> {
 
 /// Children of each kind, one after the other.
 pub fn accounts(_flags: &Flags) -> Value {
-    // SAFETY: plain numbers.
-    let session = unsafe { libc::getsid(0) };
+    // SAFETY: plain numbers. Whoever descends from an init without a session is in none: 0.
+    let session = Some(unsafe { libc::getsid(0) }).filter(|session| *session != 0);
     let inherited = json!({"uid": 0, "session": session});
     let mut children = Vec::new();
     {
