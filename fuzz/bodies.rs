@@ -13,7 +13,8 @@ use probe::{
     },
     recording::Reader,
     render::{
-        event_text, json, report_text, stats_text,
+        event_text::{self, Width},
+        json, report_text, stats_text,
         terminal::{View, is_hidden, width},
     },
     source::{
@@ -109,7 +110,9 @@ fn apply(engine: &mut Engine, session: &Session, input: Input) {
     let mut printed = Printed::default();
     for line in enriched.iter().filter_map(|enriched_event| analysis::event_line(enriched_event, session)) {
         let view = View { width: COLUMNS, colour: false };
-        event_text::line(&mut printed, &line, view).expect("it takes everything");
+        for width in [Width::Narrow, Width::Wide] {
+            event_text::line(&mut printed, &line, view, width).expect("it takes everything");
+        }
         json::line(&mut printed, &line).expect("it takes everything");
     }
     printed.check();

@@ -122,6 +122,25 @@ offsets! {
     regs_link: "pt_regs.di|pt_regs.regs[30]",
     /// What C's thread-local storage of a thread is found by.
     task_tls: "task_struct.thread.fsbase|task_struct.thread.uw.tp_value",
+    /// Who a process was that dies, and what it has used.
+    task_real_cred: "task_struct.real_cred",
+    cred_uid: "cred.uid",
+    /// Its PIDTYPE_SID.
+    signal_session: "signal_struct.pids[3]",
+    signal_tty: "signal_struct.tty",
+    tty_name: "tty_struct.name",
+    task_cgroups: "task_struct.cgroups",
+    css_set_cgroup: "css_set.dfl_cgrp",
+    cgroup_node: "cgroup.kn",
+    node_id: "kernfs_node.id",
+    /// The most memory that it had at once, in pages; the kernel writes it when the last thread begins to exit.
+    signal_maxrss: "signal_struct.maxrss",
+    /// What a thread has run, what all that are released have run, and the lock under which a thread goes from one to the other.
+    task_run_ns: "task_struct.se.sum_exec_runtime",
+    signal_run_ns: "signal_struct.sum_sched_runtime",
+    signal_stats_sequence: "signal_struct.stats_lock.seqcount.seqcount.sequence",
+    signal_threads: "signal_struct.thread_head",
+    task_thread_node: "task_struct.thread_node",
     /// Not from BTF but from the tracepoint's format in tracefs.
     exit_wait4_ret: "syscalls:sys_exit_wait4.ret",
     exit_waitid_ret: "syscalls:sys_exit_waitid.ret",

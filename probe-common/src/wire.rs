@@ -11,6 +11,9 @@ pub const EXECUTABLE_LEN: usize = 128;
 /// Bytes of argv (NUL separated) that travel; longer ones are cut.
 pub const ARGS_LEN: usize = 256;
 
+/// Bytes of a terminal's name that travel; longer ones are cut.
+pub const TTY_LEN: usize = 16;
+
 /// A process.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -165,6 +168,38 @@ pub struct ExecEvent {
     pub args_len: u32,
     /// 1 where argv was longer.
     pub args_cut: u32,
+}
+
+/// Who a process was that dies, and what it has used, as the kernel's process accounting has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The id of its cgroup in the unified hierarchy; 0 where that is not known.
+    pub cgroup_id: u64,
+    /// What all its threads have run; [`Self::CPU_UNKNOWN`] where that could not be read at one moment.
+    pub cpu_ns: u64,
+    /// The most memory that it had at once, by all programs that it ran; 0 where it had none.
+    pub peak_rss_pages: u64,
+    /// Real user id in the initial user namespace; [`Self::UID_UNKNOWN`] where that is not known.
+    pub uid: u32,
+    /// Its session, as the pid of whoever began it in the initial PID namespace; 0 where it has none there.
+    pub session: u32,
+    /// Its controlling terminal, NUL padded; empty where it has none.
+    pub tty: [u8; TTY_LEN],
+}
+
+impl Account {
+    pub const CPU_UNKNOWN: u64 = u64::MAX;
+    /// The kernel gives it to nobody.
+    pub const UID_UNKNOWN: u32 = u32::MAX;
+}
+
+/// What follows [`Event`] on EXIT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ExitEvent {
+    pub event: Event,
+    pub account: Account,
 }
 
 /// [`TaskEntry::state`].
@@ -473,6 +508,8 @@ const _: () = {
     assert!(size_of::<TaskRef>() == 32);
     assert!(size_of::<Event>() == 136);
     assert!(size_of::<ExecEvent>() == 136 + EXECUTABLE_LEN + ARGS_LEN + 8);
+    assert!(size_of::<Account>() == 48);
+    assert!(size_of::<ExitEvent>() == 136 + 48);
     assert!(size_of::<TaskEntry>() == 120);
     assert!(size_of::<DeadChild>() == 88);
     assert!(size_of::<ParentKey>() == 16);

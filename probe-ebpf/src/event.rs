@@ -8,12 +8,13 @@
 use probe_common::{
     sent_signal::{SentSignal, sender},
     settings::scope,
-    wire::{DeadChild, Event, EventFlags, ExecEvent, ParentKey, TaskRef, kind, loss},
+    wire::{DeadChild, Event, EventFlags, ExecEvent, ExitEvent, ParentKey, TaskRef, kind, loss},
 };
 
 use crate::{
     filter,
     kernel::{
+        account::write_account,
         clock::now_ns,
         program::write_program,
         task::{TaskPtr, TypedTask, describe_process},
@@ -97,14 +98,23 @@ pub fn send_exec(time_ns: u64, key: &ParentKey, process: &TaskRef, current: Type
     });
 }
 
-/// Sends a death. `status`: the wait status, read only if it is sent.
+/// What is read of a process that dies, where that is sent.
+pub struct Dying {
+    /// The wait status.
+    pub status: u32,
+    /// Addresses of its main thread, and of what its threads share.
+    pub leader: u64,
+    pub signal: u64,
+}
+
+/// Sends a death. `dying`: asked only if it is sent.
 #[inline(always)]
 pub fn send_exit(
     time_ns: u64,
     child: &DeadChild,
     flags: EventFlags,
     parent: TaskPtr<Untyped>,
-    status: impl FnOnce() -> u32,
+    dying: impl FnOnce() -> Dying,
 ) {
     if setting!(stream_all) == 0
         || setting!(min_latency_ns) != 0
@@ -112,9 +122,10 @@ pub fn send_exit(
     {
         return;
     }
-    let status = status();
-    // SAFETY: a reserved Event of ours, written whole.
-    reserve_and_send::<Event>(|event| unsafe {
+    let Dying { status, leader, signal } = dying();
+    // SAFETY: a reserved ExitEvent of ours, written whole.
+    reserve_and_send::<ExitEvent>(|exit| unsafe {
+        let event = &raw mut (*exit).event;
         (*event).time_ns = time_ns;
         (*event).kind = kind::EXIT;
         (*event).flags = flags;
@@ -125,6 +136,7 @@ pub fn send_exit(
         (*event).zombie_ns = 0;
         (*event).status = status;
         (*event).sender = sender::UNKNOWN;
+        write_account(&raw mut (*exit).account, leader, signal);
     });
 }
 

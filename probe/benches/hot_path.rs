@@ -14,7 +14,7 @@ use probe::{
     render::json,
     source::bpf::decode,
 };
-use probe_common::wire::{ARGS_LEN, EXECUTABLE_LEN, Event, ExecEvent, TaskRef, kind};
+use probe_common::wire::{ARGS_LEN, Account, EXECUTABLE_LEN, Event, ExecEvent, ExitEvent, TTY_LEN, TaskRef, kind};
 
 const STAGES: u64 = 5;
 
@@ -53,8 +53,20 @@ fn exec(n: u64) -> ExecEvent {
     exec
 }
 
+fn exit(n: u64) -> ExitEvent {
+    let account = Account {
+        cgroup_id: 4_711,
+        cpu_ns: 3_000_000,
+        peak_rss_pages: 2_500,
+        uid: 1_000,
+        session: 77,
+        tty: [0; TTY_LEN],
+    };
+    ExitEvent { event: event(kind::EXIT, n), account }
+}
+
 fn bytes<T: Copy>(wire: &T) -> Vec<u8> {
-    // SAFETY: T is one of the two wire types above, plain integers and bytes without padding, and alive.
+    // SAFETY: T is one of the three wire types above, plain integers and bytes without padding, and alive.
     unsafe { slice::from_raw_parts(std::ptr::from_ref(wire).cast::<u8>(), size_of::<T>()) }.to_vec()
 }
 
@@ -63,7 +75,7 @@ fn life(n: u64) -> [Vec<u8>; STAGES as usize] {
     [
         bytes(&event(kind::FORK, n)),
         bytes(&exec(n)),
-        bytes(&event(kind::EXIT, n)),
+        bytes(&exit(n)),
         bytes(&event(kind::ZOMBIE, n)),
         bytes(&event(kind::REAP, n)),
     ]

@@ -98,6 +98,8 @@ pub struct Pipeline {
     is_closed: bool,
     /// Every program that is started is looked up, for the label in its environment.
     labels: bool,
+    /// The cgroups in which processes die are looked up.
+    cgroup_names: bool,
 }
 
 impl Pipeline {
@@ -106,6 +108,7 @@ impl Pipeline {
         Self {
             order: Order::default(),
             engine: Engine::new(Bounds::new(session.grace_ns)),
+            cgroup_names: recording.is_some(),
             details: if recording.is_some() { details.max(Details::OfLeakers) } else { details },
             recording,
             batch: Batch::default(),
@@ -121,6 +124,11 @@ impl Pipeline {
     /// Has every program that is started looked up in /proc, for the label in its environment.
     pub fn with_labels(self, labels: bool) -> Self {
         Self { labels, ..self }
+    }
+
+    /// Has the cgroups looked up in which processes die; a recording always has them.
+    pub fn with_cgroup_names(self, asked: bool) -> Self {
+        Self { cgroup_names: self.cgroup_names || asked, ..self }
     }
 
     /// Whether parents are looked up in /proc while they live.
@@ -185,8 +193,12 @@ impl Pipeline {
         let Batch { complete_to_ns, moment, .. } = self.batch;
         let mut bereaved = Vec::new();
         let mut has_snapshot = false;
+        let mut cgroups = Vec::new();
         for (time_ns, input) in self.batch.inputs.drain(..) {
             has_snapshot |= matches!(input, Input::Snapshot(_));
+            if self.cgroup_names {
+                cgroups.extend(cgroup_to_look_up(&input, &self.engine).map(|id| (id, time_ns)));
+            }
             if self.details != Details::None {
                 bereaved.extend(parent_to_look_up(&input, &self.engine));
             }
@@ -195,6 +207,7 @@ impl Pipeline {
             }
             self.order.push(time_ns, input);
         }
+        self.name_cgroups(source, cgroups);
         // Soon: a parent may not live until the next reading of the counters.
         bereaved.sort_unstable_by_key(|parent| parent.identity);
         bereaved.dedup_by_key(|parent| parent.identity);
@@ -238,6 +251,21 @@ impl Pipeline {
         }
         self.batch = Batch { inputs: std::mem::take(&mut self.batch.inputs), ..Batch::default() };
         Ok(moment)
+    }
+
+    /// Has the source name these cgroups, each with the time at which a process died in it. The answers come before that: the
+    /// first event line shall have the name already.
+    fn name_cgroups(&mut self, source: &mut impl Source, mut cgroups: Vec<(u64, u64)>) {
+        if cgroups.is_empty() {
+            return;
+        }
+        cgroups.sort_unstable();
+        cgroups.dedup_by_key(|(id, _)| *id);
+        let ids: Vec<u64> = cgroups.iter().map(|(id, _)| *id).collect();
+        let first_ns = cgroups.iter().map(|(_, time_ns)| *time_ns).min().unwrap_or_default();
+        for answer in source.name_cgroups(&ids) {
+            self.order.push(first_ns.saturating_sub(1), answer);
+        }
     }
 
     /// Has the source look at the suspects of this time.
@@ -330,6 +358,13 @@ fn parent_to_look_up(input: &Input, engine: &Engine) -> Option<Task> {
     let Input::Lifecycle(event) = input else { return None };
     let Stage::Exit { parent, .. } = &event.stage else { return None };
     (parent.identity.tgid != 0 && engine.is_undescribed(parent.identity)).then_some(*parent)
+}
+
+/// The cgroup in which a process has just died, if it is not known what it is.
+fn cgroup_to_look_up(input: &Input, engine: &Engine) -> Option<u64> {
+    let Input::Lifecycle(event) = input else { return None };
+    let Stage::Exit { account: Some(account), .. } = &event.stage else { return None };
+    account.cgroup_id.filter(|id| engine.is_unnamed_cgroup(*id))
 }
 
 /// Who has just begun to run a program.

@@ -1,6 +1,7 @@
 //! The promise, on the real kernel: each row of the table of scenarios, judged by the workload's own truth. One module per
 //! subject; this file holds what several of them need.
 
+mod accounts;
 mod adopting;
 mod autoreaping;
 mod commands;

@@ -3,6 +3,7 @@
 //! One static, multi-call binary, the same on the host and in a virtual machine. Its truth comes from its own
 //! bookkeeping and clock. Must not know reapwatch.
 
+mod account;
 mod blocked;
 mod exhausting;
 mod fork_site;
@@ -62,6 +63,7 @@ fn main() {
             hold::hold(flags.get("ms", 1_000));
             return;
         }
+        "accounts" => account::accounts(&flags),
         "reap-wait4" => reap::at_once(&flags, reap::How::Wait4),
         "reap-waitid" => reap::at_once(&flags, reap::How::Waitid),
         "reap-pidfd" => reap::at_once(&flags, reap::How::Pidfd),

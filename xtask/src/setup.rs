@@ -45,6 +45,8 @@ const PACKAGES: &[&str] = &[
     "prometheus",
     "python3-venv",
     "rsyslog",
+    // What reads lines of trace in tests/trace.
+    "jq",
     // What reads pages and JUnit XML in tests/ci.
     "chromium",
     "libxml2-utils",
@@ -81,7 +83,25 @@ pub fn setup() -> Outcome {
     install_missing(PACKAGES)?;
     install_tools()?;
     install_otlp_receiver()?;
-    install_pytest()
+    install_pytest()?;
+    install_databases()
+}
+
+/// Of PyPI: what reads lines of trace in tests/trace.
+const DATABASES: [&str; 2] = ["duckdb==2.0.1", "chdb==4.4.0"];
+
+/// A virtual environment under target/.
+fn install_databases() -> Outcome {
+    let directory = target_directory().join("databases");
+    let python = directory.join("bin/python");
+    if output(Command::new(&python).args(["-c", "import duckdb, chdb"])).is_ok() {
+        return Ok(());
+    }
+    eprintln!("setup: a virtual environment with {} in {}", DATABASES.join(", "), directory.display());
+    run(Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary=:all:"])
+        .args(DATABASES))
 }
 
 /// Installs Python where it is missing: the live tests start it, and the build does not need it.

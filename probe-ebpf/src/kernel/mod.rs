@@ -3,6 +3,7 @@
 //! All offsets come from the running kernel's BTF. A failed read yields zero, however it was made. Must not know maps,
 //! nor what the values are read for.
 
+pub mod account;
 pub mod cgroup;
 pub mod children;
 pub mod clock;

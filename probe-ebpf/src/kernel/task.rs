@@ -234,6 +234,11 @@ pub struct SignalPtr<M: Memory> {
 }
 
 impl<M: Memory> SignalPtr<M> {
+    /// Its address as a mere number.
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        as_scalar(self.address)
+    }
     /// Whether all threads are on their way out.
     pub fn is_group_exit(self) -> bool {
         let flags: u32 = member!(M, self.address, signal_flags);

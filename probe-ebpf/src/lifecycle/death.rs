@@ -4,7 +4,8 @@ use probe_common::wire::{DeadChild, DeadFlags, ParentKey, TaskRef};
 
 use crate::{
     dead_child_table::{self, Entered, Place, place_of},
-    event, filter,
+    event::{self, Dying},
+    filter,
     kernel::{
         clock::now_ns,
         task::{SIGCHLD, SignalPtr, TaskPtr, TypedTask},
@@ -188,7 +189,11 @@ fn enter_death<M: Memory>(leader: TaskPtr<M>, signal: SignalPtr<M>, exit_ns: u64
     if flags.intersects(DeadFlags::PARENT) {
         ledger::mark_dead(&key, time_ns);
     }
-    event::send_exit(time_ns, &child, flags.sent(), real_parent, || leader.wait_status(signal));
+    event::send_exit(time_ns, &child, flags.sent(), real_parent, || Dying {
+        status: leader.wait_status(signal),
+        leader: leader.address(),
+        signal: signal.address(),
+    });
     flags.intersects(UNANNOUNCED)
 }
 

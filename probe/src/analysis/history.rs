@@ -178,7 +178,7 @@ mod tests {
 
     fn event(time_ns: u64, tgid: u32, stage: Stage) -> EnrichedEvent {
         let event = LifecycleEvent { time_ns, process: task(tgid), stage };
-        EnrichedEvent::Stage { event, reap_latency_ns: None, teardown_ns: None, in_scope: true }
+        EnrichedEvent::Stage { event, reap_latency_ns: None, teardown_ns: None, in_scope: true, ended: None }
     }
 
     fn zombie(time_ns: u64, tgid: u32) -> EnrichedEvent {
@@ -218,7 +218,7 @@ mod tests {
         let mut history = History::default();
         history.take(&event(10, 5, Stage::Fork { parent: task(1), creator: task(4) }));
         let exit =
-            Stage::Exit { parent: task(1), status: WaitStatus(0), autoreap: false, is_clone_child: false };
+            Stage::Exit { parent: task(1), status: WaitStatus(0), autoreap: false, is_clone_child: false, account: None };
         history.take(&event(20, 5, exit));
         history.take(&zombie(21, 5));
         history.take(&reap(30, 5, 21));

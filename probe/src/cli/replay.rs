@@ -50,6 +50,10 @@ pub struct ReplayArgs {
     #[arg(long = "as", value_enum, value_name = "VIEW", default_value_t = ReplayView::Report)]
     pub view: ReplayView,
 
+    /// With --as trace, in text: say on the lines of a death also who the dead process was and what it used
+    #[arg(long)]
+    pub wide: bool,
+
     /// Write to FILE, - for standard output [default: -]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
@@ -70,6 +74,9 @@ impl ReplayArgs {
     /// What a view of a recording cannot do.
     pub(super) fn refusal(&self) -> Option<&'static str> {
         match (self.view, self.format) {
+            (ReplayView::Report | ReplayView::Table, _) if self.wide => {
+                Some("--wide is for event lines: give --as trace with it, or leave it out")
+            }
             (ReplayView::Table, ReportFormat::Json) => {
                 Some("--as table is text: --as report has --format json")
             }

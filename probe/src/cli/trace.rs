@@ -32,6 +32,10 @@ pub struct TraceArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
+    /// In text: say on the lines of a death also who the dead process was and what it used, as JSON always does
+    #[arg(long)]
+    pub wide: bool,
+
     #[command(flatten)]
     pub command_lines: CommandLines,
 

@@ -14,7 +14,7 @@ use crate::{
     engine::EnrichedEvent,
     model::Session,
     pipeline::Subscriber,
-    render,
+    render::{self, event_text::Width},
     report::{CommandLines, EventLine},
     sink::stdout::{LineWriter, Patience},
 };
@@ -24,8 +24,14 @@ pub struct Lines {
     writer: LineWriter,
     session: Session,
     format: Format,
+    width: Width,
     command_lines: CommandLines,
     view: render::terminal::View,
+}
+
+/// How wide lines are.
+pub fn lines_width(is_wide: bool) -> Width {
+    if is_wide { Width::Wide } else { Width::Narrow }
 }
 
 impl Lines {
@@ -33,7 +39,7 @@ impl Lines {
     pub fn new(
         out: File,
         session: Session,
-        format: Format,
+        (format, width): (Format, Width),
         command_lines: CommandLines,
         patient: bool,
     ) -> Result<Self, Failure> {
@@ -41,7 +47,7 @@ impl Lines {
         let patience = Patience { unlimited: patient, time_left: signals::time_to_write };
         let writer =
             LineWriter::new(out, patience).map_err(|error| Failure::writing("standard output", &error))?;
-        Ok(Self { writer, session, format, command_lines, view })
+        Ok(Self { writer, session, format, width, command_lines, view })
     }
 
     /// Writes the rest. Fails with a message if a slow reader missed lines.
@@ -61,10 +67,10 @@ impl Lines {
     }
 
     fn write(&mut self, line: &EventLine) -> io::Result<()> {
-        let (format, view) = (self.format, self.view);
+        let (format, view, width) = (self.format, self.view, self.width);
         self.writer.line(|out| match format {
             Format::Json => render::json::line(out, line),
-            Format::Text => render::event_text::line(out, line, view),
+            Format::Text => render::event_text::line(out, line, view, width),
         })
     }
 }

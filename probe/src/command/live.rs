@@ -143,7 +143,9 @@ impl Attached {
             Use::Workloads | Use::Table => Details::OfAll,
             Use::Lines { .. } => Details::None,
         };
-        let pipeline = Pipeline::new(&session, recording, details).with_labels(labels);
+        let pipeline = Pipeline::new(&session, recording, details)
+            .with_labels(labels)
+            .with_cgroup_names(matches!(used_for, Use::Lines { .. }));
         let pace = match used_for {
             Use::Lines { for_a_person: false } if !pipeline.wants_details() => Pace::Relaxed,
             Use::Table => Pace::OnLooked,

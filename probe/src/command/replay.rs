@@ -8,7 +8,7 @@ use super::{
     Failure,
     check::{self, Check},
     file::Name,
-    lines::Lines,
+    lines::{Lines, lines_width},
     output::{self, Target},
     page::PageNotes,
     table, unreadable,
@@ -41,7 +41,8 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, Failure> {
     let mut view = match args.view {
         ReplayView::Trace => {
             let (out, name) = target.begin()?;
-            let lines = Lines::new(out, session.clone(), lines_format(args.format), command_lines, true)?;
+            let form = (lines_format(args.format), lines_width(args.wide));
+            let lines = Lines::new(out, session.clone(), form, command_lines, true)?;
             View::Trace(Box::new(lines), name)
         }
         ReplayView::Report | ReplayView::Table => {

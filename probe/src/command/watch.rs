@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Failure,
-    lines::Lines,
+    lines::{Lines, lines_width},
     live::{self, Use, for_a_while},
     output::{self, Target},
     page::PageNotes,
@@ -54,7 +54,8 @@ pub async fn trace(global: &Global, args: TraceArgs, signals: Signals) -> Result
     let watching = attached.open(None, Use::Lines { for_a_person: io::stdout().is_terminal() });
     let out = output::standard_output()?;
     let command_lines = output::command_lines(args.command_lines.command_lines);
-    let mut lines = Lines::new(out, watching.session().clone(), args.format, command_lines, false)?;
+    let form = (args.format, lines_width(args.wide));
+    let mut lines = Lines::new(out, watching.session().clone(), form, command_lines, false)?;
     let watched = watching.until(for_a_while(args.duration, &signals), &mut lines).await?;
     lines.finish()?;
     watched.finish()?;

@@ -33,7 +33,7 @@ impl Engine {
                     parent.reaped_before_exec = parent.ledger.counts.reaped;
                 }
             }
-            Stage::Exit { parent, status: _, autoreap, is_clone_child } => {
+            Stage::Exit { parent, status, autoreap, is_clone_child, account } => {
                 let process = self.entry(event.process, Some(*parent));
                 process.task = event.process;
                 if matches!(process.state, State::Running) {
@@ -46,6 +46,7 @@ impl Engine {
                 if !process.is_dead() {
                     process.parent = parent.identity;
                 }
+                self.ended(identity, now, *status, account.clone());
                 self.parent_died(identity, now);
             }
             Stage::Zombie { parent, held_by, exit_ns, again } => {
@@ -111,10 +112,11 @@ impl Engine {
             }
         }
         let in_scope = self.is_in_scope(&event, reap_latency_ns);
+        let ended = self.ended_of(identity, &event.stage);
         if matches!(event.stage, Stage::Reap { .. }) {
             self.release(identity, now);
         }
-        enriched.push(EnrichedEvent::Stage { event, reap_latency_ns, teardown_ns, in_scope });
+        enriched.push(EnrichedEvent::Stage { event, reap_latency_ns, teardown_ns, in_scope, ended });
     }
 
     pub(super) fn fork(&mut self, child: Task, parent: &Task, creator: &Task, now: u64) {

@@ -6,6 +6,7 @@
 mod abandoned;
 mod death;
 mod description;
+mod ended;
 mod finished;
 #[cfg(test)]
 mod finished_tests;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use description::LastDescription;
+pub use ended::Ended;
 pub use finished::{Bounds, Grounds, Sum};
 use finished::{Finished, Moment};
 use fork_site::ForkSites;
@@ -54,7 +56,7 @@ pub use view::View;
 
 use crate::model::{
     Begin, Coverage, FinishedInCgroup, FinishedParents, Identity, Input, LifecycleEvent, Losses, Scope,
-    Stage, TracerStats,
+    Stage, TracerStats, Workload,
 };
 
 /// What the engine makes of an input: the stage with names and latencies filled in.
@@ -68,6 +70,8 @@ pub enum EnrichedEvent {
         teardown_ns: Option<u64>,
         /// Whether it was asked for: of the process and its stage.
         in_scope: bool,
+        /// Of a process whose exit was told: how it ended, who it was and what it used.
+        ended: Option<Arc<Ended>>,
     },
     Lost {
         time_ns: u64,
@@ -102,6 +106,8 @@ pub struct Engine {
     released: Released,
     unfreed: Unfreed,
     finished: Finished,
+    /// Which workloads the cgroups are in which processes died, by id.
+    cgroups: HashMap<u64, Option<Arc<Workload>>>,
     fork_sites: ForkSites,
     kills: Kills,
     /// From how many processes on the eldest of those that run are no longer followed; at least the bound.
@@ -148,6 +154,7 @@ impl Engine {
                 }
                 self.losses = losses;
             }
+            Input::Cgroup { id, workload } => self.named_cgroup(id, workload),
             Input::PidLimits(limits) => self.pids.read(*limits),
             Input::TracerStats(tracer_stats) => self.tracer_stats = *tracer_stats,
             Input::End { time_ns } => self.ended_ns = time_ns,

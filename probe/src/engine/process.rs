@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{parent::Left, provenance::Provenance};
+use super::{ended::Ended, parent::Left, provenance::Provenance};
 use crate::model::{Identity, ProcessInfo, Task, TaskState, TaskTraits};
 
 /// Where in its life a process is, as far as is known.
@@ -66,6 +66,8 @@ pub struct Process {
     pub traits: TaskTraits,
     pub info: Option<Arc<ProcessInfo>>,
     pub state: State,
+    /// Once its exit was told.
+    pub ended: Option<Arc<Ended>>,
     pub looks_dead: Option<Box<LooksDead>>,
     /// Of the watched tree.
     pub in_tree: bool,
@@ -90,6 +92,7 @@ impl Process {
             traits: TaskTraits::default(),
             info: None,
             state: State::Running,
+            ended: None,
             looks_dead: None,
             in_tree: false,
             program_ns: 0,

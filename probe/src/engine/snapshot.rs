@@ -57,7 +57,8 @@ impl Engine {
             };
             let event = LifecycleEvent { time_ns: now, process: task, stage };
             let in_scope = self.is_in_scope(&event, None);
-            enriched.push(EnrichedEvent::Stage { event, reap_latency_ns: None, teardown_ns: None, in_scope });
+            let ended = self.ended_of(identity, &event.stage);
+            enriched.push(EnrichedEvent::Stage { event, reap_latency_ns: None, teardown_ns: None, in_scope, ended });
         }
         self.release(identity, now);
     }

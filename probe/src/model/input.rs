@@ -55,6 +55,11 @@ pub enum Input {
         time_ns: u64,
         losses: Losses,
     },
+    /// Which workload the cgroup with this id is; `None`: none that has a name.
+    Cgroup {
+        id: u64,
+        workload: Option<Arc<Workload>>,
+    },
     /// Limits on how many processes there can be, and what is used of them.
     PidLimits(Box<PidLimits>),
     TracerStats(Box<TracerStats>),
@@ -79,6 +84,7 @@ impl Input {
             Self::PidLimits(limits) => Some(limits.time_ns),
             Self::ProcessInfo { .. }
             | Self::Site { .. }
+            | Self::Cgroup { .. }
             | Self::ForkSitesMissed(_)
             | Self::Unfreed(_)
             | Self::FinishedInCgroups(_)

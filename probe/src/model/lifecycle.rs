@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Kill, ProcessInfo, Task};
+use super::{Account, Kill, ProcessInfo, Task};
 
 /// A wait status as `wait4` would return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -68,8 +68,15 @@ pub enum Stage {
     /// It runs another program.
     Exec { info: Arc<ProcessInfo> },
     /// Its last thread is dying. `autoreap`: the parent ignores SIGCHLD or set SA_NOCLDWAIT at this moment.
-    /// `is_clone_child`: the parent is notified by another signal than SIGCHLD, or by none.
-    Exit { parent: Task, status: WaitStatus, autoreap: bool, is_clone_child: bool },
+    /// `is_clone_child`: the parent is notified by another signal than SIGCHLD, or by none. `account`: `None` in recordings
+    /// before 3.8.
+    Exit {
+        parent: Task,
+        status: WaitStatus,
+        autoreap: bool,
+        is_clone_child: bool,
+        account: Option<Arc<Account>>,
+    },
     /// It is dead and waitable. `held_by`: a tracer that is not the parent was told instead of the parent.
     /// `again`: the tracer has let go, and only now is the parent told.
     Zombie { parent: Task, held_by: Option<Task>, exit_ns: u64, again: bool },

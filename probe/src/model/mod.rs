@@ -3,6 +3,7 @@
 //! Owns what an [`Input`] can say. Must not know where inputs come from, nor what is made of them.
 //! Deliberately not `Serialize`: the recording (`recording`) and the report (`report`) have forms of their own.
 
+mod account;
 mod census;
 mod condition;
 mod counters;
@@ -25,6 +26,7 @@ mod workload;
 
 pub use probe_common::{child_counts::ChildCounts, wire::TaskTraits};
 
+pub use account::{Account, TTY_MAX, is_tty};
 pub use census::{
     ASLEEP_MAX, Asleep, AtPath, Census, Checkout, Details, FileIdentity, LIBRARIES_MAX, Library, MOVES_MAX,
     Move, MovedBy, Origin, Program, RESIDENTS_MAX, Resident, Script, Stream, USED_PATH_MAX, Unseen,

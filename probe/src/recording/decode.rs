@@ -7,6 +7,7 @@ use bytes::Buf;
 use probe_common::bucket;
 
 use super::{
+    account::{decode_account, decode_cgroup},
     cgroups::decode_finished_in_cgroups,
     evidence::{decode_evidence, decode_signal_masks},
     fork_site::decode_fork_sites,
@@ -210,6 +211,7 @@ pub fn decode(kind: u8, mut from: &[u8]) -> Result<Input, Unusable> {
         kind::FINISHED_PARENTS => decode_finished_parents(from).map(Input::FinishedParents),
         kind::LOSSES => decode_losses(from),
         kind::PID_LIMITS => decode_pid_limits(from).map(|limits| Input::PidLimits(Box::new(limits))),
+        kind::CGROUP => decode_cgroup(from),
         kind::UPKEEP => {
             tracer_stats::decode_upkeep(from).map(|tracer_stats| Input::TracerStats(Box::new(tracer_stats)))
         }
@@ -369,6 +371,7 @@ fn decode_stage(from: &mut &[u8], process: &Task) -> Option<Stage> {
             autoreap: flag(from)?,
             // Since 3.2.
             is_clone_child: from.has_remaining() && flag(from)?,
+            account: decode_account(from)?.map(Into::into),
         },
         4 => Stage::Zombie {
             parent: other(from, process)?,

@@ -5,6 +5,7 @@
 use bytes::BufMut;
 
 use super::{
+    account::{put_account, put_cgroup},
     cgroups::put_finished_in_cgroups,
     evidence::put_evidence,
     fork_site::{put_fork_site, put_site},
@@ -202,6 +203,10 @@ pub fn encode(input: &Input, out: &mut Vec<u8>) -> u8 {
             }
             kind::LOSSES
         }
+        Input::Cgroup { id, workload } => {
+            put_cgroup(out, *id, workload.as_deref());
+            kind::CGROUP
+        }
         Input::PidLimits(limits) => {
             put_pid_limits(out, limits);
             kind::PID_LIMITS
@@ -275,12 +280,13 @@ fn encode_stage(stage: &Stage, out: &mut Vec<u8>) -> u8 {
             out.put_u8(2);
             put_detail(out, info);
         }
-        Stage::Exit { parent, status, autoreap, is_clone_child } => {
+        Stage::Exit { parent, status, autoreap, is_clone_child, account } => {
             out.put_u8(3);
             put_task(out, parent);
             out.put_u32_le(status.0);
             out.put_u8(u8::from(*autoreap));
             out.put_u8(u8::from(*is_clone_child));
+            put_account(out, account.as_deref());
         }
         Stage::Zombie { parent, held_by, exit_ns, again } => {
             out.put_u8(4);

@@ -23,3 +23,4 @@ pub const FORK_SITES_MISSED: u8 = 17;
 pub const KILLED: u8 = 18;
 pub const FINISHED_IN_CGROUPS: u8 = 19;
 pub const PID_LIMITS: u8 = 20;
+pub const CGROUP: u8 = 21;

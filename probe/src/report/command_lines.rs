@@ -63,7 +63,11 @@ impl CommandLines {
 
     /// An event of which no more is told.
     pub fn of_event(self, mut event: EventLine<'_>) -> EventLine<'_> {
-        if let (Some(arguments), Self::Redacted | Self::Name) = (&mut event.command_line, self) {
+        if self == Self::Full {
+            return event;
+        }
+        let of_life = event.life.as_mut().and_then(|life| life.command_line.as_mut());
+        for arguments in event.command_line.as_mut().into_iter().chain(of_life) {
             let mut told = arguments.iter().map(|one| one.clone().into_owned()).collect();
             self.told(&mut told);
             *arguments = told.into_iter().map(Cow::Owned).collect();
@@ -138,9 +142,11 @@ mod tests {
             at_least: false,
         }];
         let mut event = EventLine::blank(EventKind::Exec, Rfc3339::new());
-        event.command_line = Some(secret().into_iter().map(Cow::Owned).collect());
+        let arguments: Vec<_> = secret().into_iter().map(Cow::Owned).collect();
+        event.command_line = Some(arguments.clone());
+        event.life = Some(crate::report::Life { command_line: Some(arguments), ..crate::report::sample::life() });
         for (mode, secrets, names) in
-            [(CommandLines::Full, 4, 4), (CommandLines::Redacted, 0, 4), (CommandLines::Name, 0, 0)]
+            [(CommandLines::Full, 5, 5), (CommandLines::Redacted, 0, 5), (CommandLines::Name, 0, 0)]
         {
             let report = serde_json::to_string(&mode.of_report(report.clone())).expect("JSON");
             let event = serde_json::to_string(&mode.of_event(event.clone())).expect("JSON");

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Lost, Named, Precision, Rfc3339};
+use super::{Lost, Named, Precision, Rfc3339, Workload};
 
 /// What an event line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -96,9 +96,12 @@ pub struct EventLine<'a> {
     /// On `exec`: the file of the new program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub executable: Option<Cow<'a, str>>,
-    /// On `exit`: with which status.
+    /// On `exit`, and from then on of the same process: with which status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<ExitDetail>,
+    /// On `exit`, `zombie`, `reparent` and `reap`: what is known of the life that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub life: Option<Life<'a>>,
     /// On `reap`: by a wait call or by the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub how: Option<ReapHow>,
@@ -139,6 +142,7 @@ impl EventLine<'_> {
             command_line: None,
             executable: None,
             exit: None,
+            life: None,
             how: None,
             reaper: None,
             reap_latency_ns: None,
@@ -168,6 +172,40 @@ pub struct EventProcess<'a> {
     pub start_time: Rfc3339,
     /// Its short name.
     pub comm: Cow<'a, str>,
+}
+
+/// A life that has ended. What is not known is absent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Life<'a> {
+    /// Why it ended, in words; absent where its exit was not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Cow<'static, str>>,
+    /// From its birth until its last thread began to exit, in ns.
+    pub lifetime_ns: u64,
+    /// What all its threads had run by then, as the scheduler had booked it, in ns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_ns: Option<u64>,
+    /// The most memory that it had at once, by all programs that it ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    /// Its real user id in the initial user namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Its session: the pid of whoever began it, in the initial PID namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<u32>,
+    /// Its controlling terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tty: Option<Cow<'a, str>>,
+    /// The id of its cgroup in the unified hierarchy: the inode of the cgroup's directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup_id: Option<u64>,
+    /// The workload that this cgroup is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
+    /// The arguments of the last program that it ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_line: Option<Vec<Cow<'a, str>>>,
 }
 
 /// The status that a process ended with.

@@ -36,7 +36,7 @@ mod tests;
 
 pub use check::{Check, CheckFailure, Ended, Labelled, SuggestedRule, Suppressible, Suppression};
 pub use command_lines::CommandLines;
-pub use event::{EventKind, EventLine, EventProcess, ExitDetail, Readiness, ReapHow};
+pub use event::{EventKind, EventLine, EventProcess, ExitDetail, Life, Readiness, ReapHow};
 pub use fork_site::{ForkSite, SiteDepth, SiteFrame, SiteFrameKind};
 pub use ledger::{Ledger, Other, Settled, VerdictCounts};
 pub use parent::{

@@ -4,6 +4,22 @@
 
 use super::*;
 
+/// A life of which nothing is known but that it lasted a second.
+pub fn life() -> Life<'static> {
+    Life {
+        reason: None,
+        lifetime_ns: 1_000_000_000,
+        cpu_ns: None,
+        peak_rss_bytes: None,
+        uid: None,
+        session: None,
+        tty: None,
+        cgroup_id: None,
+        workload: None,
+        command_line: None,
+    }
+}
+
 /// A living parent with 100 zombies and the given verdict.
 pub fn parent(comm: &str, verdict: Verdict) -> Parent {
     Parent {

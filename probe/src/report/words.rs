@@ -3,8 +3,10 @@
 //!
 //! Must not escape: that is `render`'s.
 
+use std::borrow::Cow;
+
 use super::{
-    LookingDeadKind, Parent, SlowReaps,
+    ExitDetail, LookingDeadKind, Parent, SlowReaps,
     explain::{KilledBy, Sender},
     pids::{ExhaustedIn, Growth, PidLimit, PidScope},
 };
@@ -216,6 +218,26 @@ pub fn children(number: u64, kind: &str) -> String {
 pub fn signal(number: u32) -> String {
     nix::sys::signal::Signal::try_from(number as i32)
         .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}
+
+/// How a process ended: by itself, or by which signal.
+pub fn ended(exit: &ExitDetail) -> Cow<'static, str> {
+    let core = if exit.core_dumped { " (core dumped)" } else { "" };
+    match (exit.signal, exit.code.unwrap_or(0)) {
+        (None, 0) => "exit code 0".into(),
+        (None, code) => format!("exit code {code}").into(),
+        (Some(number), _) => format!("killed by {}{core}", signal(number)).into(),
+    }
+}
+
+/// Bytes as one reads them, in powers of 1024.
+pub fn bytes(number: u64) -> String {
+    match number {
+        0..1_024 => format!("{number} B"),
+        1_024..1_048_576 => format!("{} KiB", number / 1_024),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", number as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", number as f64 / 1_073_741_824.0),
+    }
 }
 
 #[cfg(test)]

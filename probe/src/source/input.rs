@@ -24,6 +24,12 @@ pub trait Source {
     /// last answer. Each is looked at at most once a second, whoever asks more often. A recording has its answers.
     fn look_closer(&mut self, _suspects: &[Task]) {}
 
+    /// A question: which workloads are these cgroups? The answers are for now; what is not answered may be asked again. A
+    /// recording has its answers.
+    fn name_cgroups(&mut self, _ids: &[u64]) -> Vec<Input> {
+        Vec::new()
+    }
+
     /// A question: how many processes may there be, of the host and of these processes, and how many are there? The answer is an
     /// input of a later batch. A recording has its answers.
     fn read_pid_limits(&mut self, _of: &[Task]) {}

@@ -302,7 +302,7 @@ fn what_was_seen_of_the_program_before_says_nothing_of_this_one() {
 #[test]
 fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
     let exits = |is_clone_child| {
-        let stage = Stage::Exit { parent: task(2), status: WaitStatus(0), autoreap: false, is_clone_child };
+        let stage = Stage::Exit { parent: task(2), status: WaitStatus(0), autoreap: false, is_clone_child, account: None };
         let zombie = Stage::Zombie { parent: task(2), held_by: None, exit_ns: 30, again: false };
         [(30, task(20), stage), (31, task(20), zombie)]
     };
@@ -319,7 +319,7 @@ fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
     dies.push((
         900_000,
         task(2),
-        Stage::Exit { parent: task(1), status, autoreap: false, is_clone_child: false },
+        Stage::Exit { parent: task(1), status, autoreap: false, is_clone_child: false, account: None },
     ));
     assert_eq!(kinds_of(&judge(&script(5), main_thread(), &dies, SOON_AFTER)), [WaitFlagsExcludeChildren]);
 }

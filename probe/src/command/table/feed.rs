@@ -7,7 +7,7 @@ use crate::{
     command::table::page_view,
     engine::{Engine, EnrichedEvent},
     model::{Identity, Session, Task, WaitStatus},
-    render,
+    render::{self, event_text::Width},
     table::{Cost, Event, Page, ParentId, Reading, Table},
 };
 
@@ -60,7 +60,7 @@ pub fn event(table: &mut Table, observation: &EnrichedEvent, session: &Session) 
     let Some(line) = analysis::event_line(observation, session) else { return };
     let mut text = Vec::new();
     // A Vec takes everything.
-    if render::event_text::line(&mut text, &line, page_view(80)).is_ok() {
+    if render::event_text::line(&mut text, &line, page_view(80), Width::Narrow).is_ok() {
         let text = String::from_utf8_lossy(&text).trim_end().to_owned();
         table.observe(Event {
             process: parent_id(event.process.identity),

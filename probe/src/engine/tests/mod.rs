@@ -33,7 +33,13 @@ pub(super) fn fork(child: u32, parent: u32) -> Stage {
 }
 
 pub(super) fn exit(parent: u32, autoreap: bool) -> Stage {
-    Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap, is_clone_child: false }
+    Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap, is_clone_child: false, account: None }
+}
+
+/// An exit with an account.
+pub(super) fn exit_of(parent: u32, account: Option<Arc<Account>>) -> Stage {
+    let parent = task(parent);
+    Stage::Exit { parent, status: WaitStatus(0), autoreap: false, is_clone_child: false, account }
 }
 
 pub(super) fn zombie(parent: u32, exit_ns: u64) -> Stage {

@@ -78,13 +78,29 @@ fn counts([forked, exited, adopted, reaped, autoreaped, coarse]: [u64; 6]) -> Ch
     ChildCounts { forked, exited, adopted, reaped, autoreaped, coarse }
 }
 
+fn account() -> impl Strategy<Value = Account> {
+    let tty = option::of("[!-~]{1,16}");
+    let numbers = (option::of(1..=u64::MAX), option::of(time()), option::of(0..=1_u64 << 56));
+    (option::of(any::<u32>()), option::of(1..PID_LIMIT), tty, numbers).prop_map(
+        |(uid, session, tty, (cgroup_id, cpu_ns, peak_rss_bytes))| Account {
+            uid,
+            session,
+            tty: tty.map(|tty| tty.into_bytes().into()),
+            cgroup_id,
+            cpu_ns,
+            peak_rss_bytes,
+        },
+    )
+}
+
 fn stage() -> impl Strategy<Value = Stage> {
     prop_oneof![
         (task(), task()).prop_map(|(parent, creator)| Stage::Fork { parent, creator }),
         info().prop_map(|info| Stage::Exec { info: info.into() }),
         (1..=SIGNAL_MAX, killer()).prop_map(|(signal, by)| Stage::Killed { kill: Kill { signal, by } }),
-        (task(), any::<u32>(), any::<bool>(), any::<bool>()).prop_map(
-            |(parent, status, autoreap, is_clone_child)| Stage::Exit {
+        (task(), any::<u32>(), any::<bool>(), any::<bool>(), option::of(account())).prop_map(
+            |(parent, status, autoreap, is_clone_child, account)| Stage::Exit {
+                account: account.map(Into::into),
                 is_clone_child,
                 parent,
                 status: WaitStatus(status),
@@ -284,6 +300,8 @@ fn pid_limits() -> impl Strategy<Value = PidLimits> {
 
 pub fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
+        (1..=u64::MAX, workload())
+            .prop_map(|(id, workload)| Input::Cgroup { id, workload: workload.map(Into::into) }),
         pid_limits().prop_map(|limits| Input::PidLimits(Box::new(limits))),
         (time(), scope(), coverage()).prop_map(|(time_ns, scope, coverage)| Input::Begin(Begin {
             time_ns,

@@ -1,4 +1,4 @@
-//! Wire bytes to model: the only place that knows both. Refuses what is short or of an unknown kind.
+//! Wire bytes to model: the only place that knows both, with `account`. Refuses what is short or of an unknown kind.
 //!
 //! Must not know where the bytes come from.
 
@@ -8,9 +8,10 @@ use probe_common::{
     fork_stack::ForkStack,
     interpreter::python,
     sent_signal::sender,
-    wire::{self, DeadFlags, Event, EventFlags, ExecEvent, TaskRef, kind, state},
+    wire::{self, DeadFlags, Event, EventFlags, ExecEvent, ExitEvent, TaskRef, kind, state},
 };
 
+use super::account::account;
 use crate::{
     model::{
         Comm, Counters, DeadChild, Distribution, FinishedInCgroup, FinishedParents, Identity, Kill, Killer,
@@ -29,6 +30,8 @@ unsafe trait Wire: Copy {}
 unsafe impl Wire for Event {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for ExecEvent {}
+// SAFETY: integers and byte arrays only.
+unsafe impl Wire for ExitEvent {}
 // SAFETY: integers and byte arrays only.
 unsafe impl Wire for wire::TaskEntry {}
 // SAFETY: integers and byte arrays only.
@@ -74,6 +77,7 @@ pub fn event(bytes: &[u8]) -> Option<LifecycleEvent> {
             status: WaitStatus(event.status),
             autoreap: event.flags.contains(EventFlags::AUTOREAP),
             is_clone_child: event.flags.contains(EventFlags::CLONE_CHILD),
+            account: Some(Arc::new(account(&read::<ExitEvent>(bytes)?.account))),
         },
         kind::ZOMBIE => Stage::Zombie {
             parent: task(&event.parent),

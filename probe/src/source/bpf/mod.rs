@@ -3,6 +3,7 @@
 //!
 //! The only room that names aya. Must not know the live loop, recordings or the engine.
 
+mod account;
 pub mod attach;
 pub mod attach_btf;
 pub mod btf;

@@ -40,8 +40,25 @@ const MERGED_SIGNALS: &str = "signals that were merged into one that was pending
 const KILLERS: &str = "who killed a child";
 const READINESS: &str = "whether a parent waited when its child died";
 
+const ACCOUNTS: &str = "who the dead were and what they used";
+
 /// What goes when a member is missing that is not required. The first that fits.
 const FEATURES: &[(&str, &str)] = &[
+    ("task_struct.real_cred", ACCOUNTS),
+    ("cred.", ACCOUNTS),
+    ("signal_struct.pids[3]", ACCOUNTS),
+    ("signal_struct.tty", ACCOUNTS),
+    ("tty_struct.", ACCOUNTS),
+    ("task_struct.cgroups", ACCOUNTS),
+    ("css_set.", ACCOUNTS),
+    ("cgroup.", ACCOUNTS),
+    ("kernfs_node.", ACCOUNTS),
+    ("signal_struct.maxrss", ACCOUNTS),
+    ("task_struct.se.", ACCOUNTS),
+    ("signal_struct.sum_sched_runtime", ACCOUNTS),
+    ("signal_struct.stats_lock", ACCOUNTS),
+    ("signal_struct.thread_head", ACCOUNTS),
+    ("task_struct.thread_node", ACCOUNTS),
     ("task_struct.mm", "command lines of programs started while watching"),
     ("mm_struct.", "command lines of programs started while watching"),
     ("linux_binprm.", "paths of programs started while watching"),

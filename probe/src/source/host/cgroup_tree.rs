@@ -23,6 +23,8 @@ const ROOT_INODE: u64 = 1;
 /// How long a walk takes at most, and how many cgroups it sees.
 const WALK_TAKES: Duration = Duration::from_millis(100);
 const CGROUPS_MAX: usize = 32_768;
+/// No hierarchy that people use is deeper.
+const LEVELS_MAX: usize = 32;
 /// On this level a slice is that of a pod, and holds its containers.
 const LEVEL_OF_PODS: usize = cgroup_level::USUAL as usize;
 
@@ -51,9 +53,19 @@ impl CgroupTree {
         mounts.into_iter().map(|mount| mount.at).find(is_root).map(|root| Self { root })
     }
 
-    /// Looks at all that there are now.
+    /// Looks at all that there are now as far up as workloads are.
     pub fn walk(&self) -> Cgroups {
-        let mut walk = Walk { found: Cgroups::default(), ends: Instant::now() + WALK_TAKES, is_cut: false };
+        self.walk_levels(cgroup_level::DEEP as usize)
+    }
+
+    /// Looks at those below them too, which are part of the same workloads: a process may be in any.
+    pub fn walk_all(&self) -> Cgroups {
+        self.walk_levels(LEVELS_MAX)
+    }
+
+    fn walk_levels(&self, levels: usize) -> Cgroups {
+        let (found, ends) = (Cgroups::default(), Instant::now() + WALK_TAKES);
+        let mut walk = Walk { found, ends, levels, is_cut: false };
         walk.directory(&self.root, &mut Vec::new(), &mut Vec::new());
         Cgroups { is_whole: !walk.is_cut, ..walk.found }
     }
@@ -62,6 +74,8 @@ impl CgroupTree {
 struct Walk {
     found: Cgroups,
     ends: Instant,
+    /// How many levels below the root are looked at.
+    levels: usize,
     is_cut: bool,
 }
 
@@ -93,7 +107,7 @@ impl Walk {
         if has_pods && !self.found.deep.contains(&ids[0]) {
             self.found.deep.push(ids[0]);
         }
-        if names.len() < cgroup_level::DEEP as usize {
+        if names.len() < self.levels {
             self.directory(&entry.path(), names, ids);
         }
     }
@@ -126,7 +140,11 @@ mod tests {
         let too_deep = made(root, "user.slice/user-7.slice/user@7.service/app.slice/x.service");
         let deep = made(root, "kubepods.slice");
         fs::write(root.join("cgroup.procs"), "").expect("a file");
-        let found = CgroupTree { root: root.to_owned() }.walk();
+        let tree = CgroupTree { root: root.to_owned() };
+        let all = tree.walk_all();
+        assert_eq!(all.workloads[&too_deep], Some(Workload::Session { user: 7 }));
+        let found = tree.walk();
+        assert!(found.workloads.iter().all(|(id, workload)| all.workloads[id] == *workload));
         assert_eq!(found.workloads[&service], Some(Workload::Unit("nginx.service".into())));
         assert_eq!(found.workloads[&below_service], found.workloads[&service]);
         let docker = Workload::Container { runtime: Runtime::Docker, id: container_id.clone() };

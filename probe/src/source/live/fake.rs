@@ -149,6 +149,10 @@ impl Host for FakeHost {
         Cgroups { workloads: workloads.clone(), deep: deep.clone(), is_whole: *is_whole }
     }
 
+    fn all_cgroups(&mut self) -> Cgroups {
+        self.cgroups()
+    }
+
     fn forget_cgroup(&mut self, cgroup_id: u64) {
         self.forgotten.push(cgroup_id);
     }
@@ -213,7 +217,7 @@ pub(crate) fn death(process: u32, parent: u32) -> DeadChild {
 
 pub(crate) fn exit(time_ns: u64, process: u32, parent: u32) -> LifecycleEvent {
     let stage =
-        Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap: false, is_clone_child: false };
+        Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap: false, is_clone_child: false, account: None };
     LifecycleEvent { time_ns, process: task(process), stage }
 }
 

@@ -3,6 +3,7 @@
 //! Must not know when and in which order anything is read.
 
 use std::{
+    cell::OnceCell,
     future::Future,
     time::{Duration, Instant},
 };
@@ -62,6 +63,8 @@ pub trait Host {
     fn cgroups(&mut self) -> Cgroups {
         Cgroups::default()
     }
+    /// The same of all cgroups, however far from the root, for who asks by a process.
+    fn all_cgroups(&mut self) -> Cgroups;
     /// Has the programs forget the sum of a cgroup.
     fn forget_cgroup(&mut self, _cgroup_id: u64) {}
     /// Everything lost so far.
@@ -99,6 +102,8 @@ pub struct ThisHost {
     interpreters: Interpreters,
     /// `None` where the hierarchy is not seen from its root, or is not asked about.
     cgroup_tree: Option<CgroupTree>,
+    /// The same for [`Host::all_cgroups`], opened when it is first asked about.
+    all_cgroups: OnceCell<Option<CgroupTree>>,
 }
 
 impl ThisHost {
@@ -114,6 +119,7 @@ impl ThisHost {
             sites_missed: 0,
             interpreters: Interpreters::default(),
             cgroup_tree,
+            all_cgroups: OnceCell::new(),
         }
     }
 }
@@ -194,6 +200,12 @@ impl Host for ThisHost {
             self.tracer.set_deep_cgroups(&found.deep);
         }
         found
+    }
+
+    fn all_cgroups(&mut self) -> Cgroups {
+        let tree = self.all_cgroups.get_or_init(CgroupTree::open);
+        // Where the hierarchy cannot be seen from its root, no cgroup can be named: that is the answer to each.
+        tree.as_ref().map_or(Cgroups { is_whole: true, ..Cgroups::default() }, CgroupTree::walk_all)
     }
 
     fn forget_cgroup(&mut self, cgroup_id: u64) {

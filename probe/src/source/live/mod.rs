@@ -2,6 +2,7 @@
 //!
 //! Owns the intervals, and in `closing` the order of the last readings. Must not know the engine or print.
 
+mod cgroup_names;
 mod cgroups;
 mod closing;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use super::{
     input::{Batch, Moment, Source},
 };
 use crate::model::{Begin, Coverage, DeadChild, Description, Input, LifecycleEvent, Losses, Snapshot, Task};
+use cgroup_names::CgroupNames;
 use cgroups::Cgroups;
 use closing::Closing;
 use suspects::{Suspects, Turn};
@@ -81,6 +83,7 @@ pub struct Live<H> {
     shown_at: Option<Instant>,
     suspects: Suspects,
     cgroups: Cgroups,
+    cgroup_names: CgroupNames,
     /// Set once the window is to be closed.
     closing: Option<Closing>,
 }
@@ -112,6 +115,7 @@ impl<H: Host> Live<H> {
             shown_at: None,
             suspects: Suspects::default(),
             cgroups: Cgroups::default(),
+            cgroup_names: CgroupNames::default(),
             closing: None,
         }
     }
@@ -251,6 +255,10 @@ impl<H: Host> Source for Live<H> {
         let turn = Turn::begin(closing.is_some(), closing.and_then(Closing::by));
         self.pending.extend(self.suspects.look(&self.host, suspects, turn));
         self.host.look_closer(suspects);
+    }
+
+    fn name_cgroups(&mut self, ids: &[u64]) -> Vec<Input> {
+        self.cgroup_names.look_up(&mut self.host, ids, Instant::now())
     }
 
     fn read_pid_limits(&mut self, of: &[Task]) {
