@@ -15,6 +15,7 @@ mod profiles;
 mod prometheus;
 mod protected;
 mod running;
+mod secured;
 mod service;
 mod shipped;
 #[path = "../support/mod.rs"]

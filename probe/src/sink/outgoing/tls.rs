@@ -107,7 +107,8 @@ fn told(error: &Error, host: &str) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet, or the clock of this host is wrong".into()
         }
-        CertificateError::UnknownIssuer => {
+        // Its authority may have the name of one that is trusted, and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is signed by nobody whom this agent trusts: name its certificate authority with `ca_file`".into()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
