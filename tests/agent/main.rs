@@ -7,6 +7,7 @@ mod alerts;
 mod cgroup;
 mod exec;
 mod journald;
+mod many;
 mod metrics;
 mod otlp;
 mod pids;

@@ -6,6 +6,7 @@ mod deb;
 mod deb_lifecycle;
 mod demo;
 mod docs;
+mod fleet;
 mod frames;
 mod goldens;
 mod growth;
@@ -54,6 +55,8 @@ enum Command {
         #[arg(long)]
         freeze: bool,
     },
+    /// Say what the metrics of an agent come to, and measure what a Prometheus needs for many nodes (docs/deploying.md)
+    Fleet(fleet::FleetArgs),
     /// Attach programs that do nothing, for `bench`
     #[command(hide = true)]
     Empty {
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Instructions { freeze } => instructions::instructions(freeze),
+        Command::Fleet(args) => fleet::fleet(&args),
         Command::Empty { hash, briefly } => bench::empty(hash, briefly),
         Command::Goldens { record } => goldens::goldens(record),
         Command::Deb { program, try_in } => deb::deb(program.as_deref(), try_in.as_deref()),
