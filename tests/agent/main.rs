@@ -7,6 +7,7 @@ mod alerts;
 mod cgroup;
 mod exec;
 mod journald;
+mod many;
 mod metrics;
 mod otlp;
 mod pids;
@@ -15,6 +16,7 @@ mod profiles;
 mod prometheus;
 mod protected;
 mod running;
+mod secured;
 mod service;
 mod shipped;
 #[path = "../support/mod.rs"]

@@ -23,6 +23,7 @@ use super::{
     alerts::leaker,
     cgroup::Cgroup,
     running::{Agent, free_port},
+    secured::{Authority, Secured},
     support::{binary, until, workload},
 };
 
@@ -228,16 +229,32 @@ fn epoch_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64
 }
 
-/// Counts, latencies and alerts of a unit, by one transport, to a receiver that is started late.
-fn everything_comes(transport: &str) {
-    let name = format!("reapwatch-test-otlp-{transport}.service");
+/// Counts, latencies and alerts of a unit, by one transport, to a receiver that is started late. Where there is an authority, packed and
+/// over TLS that asks for the agent's certificate.
+fn everything_comes(transport: &str, authority: Option<&Authority>) {
+    let kind = if authority.is_some() { "tls" } else { "plain" };
+    let name = format!("reapwatch-test-otlp-{transport}-{kind}.service");
     let cgroup = Cgroup::new(&format!("system.slice/{name}"));
     let ports = (free_port(), free_port());
     let port = if transport == "grpc" { ports.0 } else { ports.1 };
     let began_ns = epoch_ns();
-    let agent = Agent::start(&format!(
-        "otlp.endpoint = \"http://127.0.0.1:{port}\"\notlp.transport = \"{transport}\""
-    ));
+    let (url, more) = match authority {
+        None => (format!("http://127.0.0.1:{port}"), String::new()),
+        Some(authority) => {
+            authority.issue_for_the_agent();
+            let secured = Secured::before(port, authority, 30, true);
+            let file = |name: &str| authority.file(name).display().to_string();
+            let more = format!(
+                "otlp.compression = \"gzip\"\notlp.headers = {{ Authorization = \"Bearer s3cr3t\" }}\n\
+                 otlp.tls = {{ ca_file = {:?}, cert_file = {:?}, key_file = {:?} }}",
+                file("ca.pem"),
+                file("client.crt"),
+                file("client.key")
+            );
+            (format!("https://127.0.0.1:{}", secured.port), more)
+        }
+    };
+    let agent = Agent::start(&format!("otlp.endpoint = \"{url}\"\notlp.transport = \"{transport}\"\n{more}"));
     let leaker = leaker(&cgroup, "60000");
     let pid = Value::from(leaker.child.id());
     agent.alerts_about(&pid, "found");
@@ -290,7 +307,7 @@ fn everything_comes(transport: &str) {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
     assert_eq!(text_of(&resource, "service.name"), "reapwatch");
     assert_eq!(text_of(&resource, "host.name"), host.trim());
-    let sink = format!("otlp http://127.0.0.1:{port}");
+    let sink = format!("otlp {url}");
     for reason in ["no_room", "failed", "refused"] {
         let labels = [("sink", sink.as_str()), ("reason", reason)];
         assert_eq!(agent.value("reapwatch_sink_dropped_total", &labels), Some(0.0), "{reason}");
@@ -299,10 +316,20 @@ fn everything_comes(transport: &str) {
 
 #[test]
 fn a_receiver_of_otlp_over_grpc_has_what_prometheus_has_and_every_alert() {
-    everything_comes("grpc");
+    everything_comes("grpc", None);
 }
 
 #[test]
 fn a_receiver_of_otlp_over_http_has_what_prometheus_has_and_every_alert() {
-    everything_comes("http");
+    everything_comes("http", None);
+}
+
+#[test]
+fn a_receiver_of_otlp_over_grpc_gets_it_packed_over_tls_from_an_agent_that_it_knows() {
+    everything_comes("grpc", Some(&Authority::new()));
+}
+
+#[test]
+fn a_receiver_of_otlp_over_http_gets_it_packed_over_tls_from_an_agent_that_it_knows() {
+    everything_comes("http", Some(&Authority::new()));
 }

@@ -71,17 +71,19 @@ impl Agent {
         let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("agent.toml");
         write_config(&config, port, directory.path(), more);
+        let errors = std::fs::File::create(directory.path().join("stderr")).expect("a file");
         let child = reapwatch()
             .arg("agent")
             .arg("--config")
             .arg(&config)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
+            .stderr(errors)
             .spawn()
             .expect("reapwatch");
         let mut agent = Self { child, port, directory };
         until("the agent is ready", || {
-            assert!(agent.child.try_wait().expect("our own child").is_none(), "it ended early");
+            assert!(agent.child.try_wait().expect("our own child").is_none(), "{}", agent.said());
             get(port, "/readyz", "*/*").filter(|(status, _)| *status == 200)
         });
         agent
@@ -165,6 +167,9 @@ impl Drop for Agent {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the agent has said: {}", self.said());
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     alerts::leaker,
     cgroup::Cgroup,
     running::{Agent, free_port},
+    secured::{Authority, Secured},
     support::{signal, until, validate},
 };
 
@@ -122,6 +123,51 @@ fn a_webhook_gets_every_alert_whatever_its_receiver_did_before() {
         assert_eq!(agent.value("reapwatch_sink_dropped_total", &labels), Some(0.0), "{reason}");
     }
     assert!(!agent.page().contains("secret"));
+}
+
+#[test]
+fn a_receiver_whose_certificate_has_expired_gets_nothing_until_it_is_renewed_and_then_everything() {
+    let cgroup = Cgroup::new("system.slice/reapwatch-test-expired.service");
+    let (received, authority, port) = (Arc::default(), Authority::new(), free_port());
+    let served = serve(port, vec![takes(&received)]);
+    let secured = Secured::before(port, &authority, -1, false);
+    let headers = authority.file("headers");
+    std::fs::write(&headers, "Authorization: Bearer s3cr3t\n").expect("written");
+    let url = format!("https://127.0.0.1:{}", secured.port);
+    let agent = Agent::start(&format!(
+        "webhook = {{ url = \"{url}/hook\", headers_file = {headers:?}, tls.ca_file = {:?} }}",
+        authority.file("ca.pem")
+    ));
+    let leaker = leaker(&cgroup, "60000");
+    let pid = Value::from(leaker.child.id());
+    drop(agent.alerts_about(&pid, "found"));
+    until("it says why", || agent.said().contains("its certificate has expired").then_some(()));
+    assert_eq!(*served.lock().expect("no panic"), 0);
+    secured.renew(&authority, 30);
+    drop(leaker);
+    let alerts = agent.alerts_about(&pid, "over");
+    until("all have come", || (about(&received, &pid) == alerts).then_some(()));
+    let (head, _) = received.lock().expect("no panic").first().cloned().expect("one");
+    assert!(head.contains("authorization: Bearer s3cr3t\r\n"), "{head}");
+    let labels = [("sink", format!("webhook {url}"))];
+    let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    for reason in ["no_room", "failed", "refused"] {
+        let labels = [&labels[..], &[("reason", reason)]].concat();
+        assert_eq!(agent.value("reapwatch_sink_dropped_total", &labels), Some(0.0), "{reason}");
+    }
+    let said = agent.said();
+    assert!(said.contains("takes deliveries again"), "{said}");
+    assert!(
+        !said.contains("s3cr3t") && !said.contains("/hook") && !agent.page().contains("s3cr3t"),
+        "{said}"
+    );
+    // A file that is none is told at the next delivery, and what it held before counts.
+    std::fs::remove_file(&headers).expect("it was there");
+    signal(&agent.child, libc::SIGHUP);
+    let another = super::alerts::leaker(&cgroup, "60000");
+    let pid = Value::from(another.child.id());
+    until("it comes too", || about(&received, &pid).pop());
+    assert!(agent.said().contains("headers: cannot be read"), "{}", agent.said());
 }
 
 #[test]

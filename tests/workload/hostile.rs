@@ -318,3 +318,74 @@ pub fn same_instant(flags: &Flags) -> Value {
     }
     json!({"pid": own_pid(), "forked": count, "exited": count, "reaped": count})
 }
+
+/// `--per-second N` new parents for `--ms N`, each with a name made to do harm, in a cgroup of its own with a name that lies, and each with one
+/// dead child that it does not reap. They live on until the input has a line; then all are ended.
+pub fn leakers(flags: &Flags) -> Value {
+    let (per_second, ms) = (flags.get("per-second", 760), flags.get("ms", 5_000));
+    let groups = own_cgroups();
+    let began_ns = now_ns();
+    let mut parents: Vec<Pid> = Vec::new();
+    while now_ns() < began_ns + ms * 1_000_000 {
+        let due = (now_ns() - began_ns) * per_second / 1_000_000_000;
+        if parents.len() as u64 >= due {
+            thread::sleep(std::time::Duration::from_millis(1));
+            continue;
+        }
+        let number = parents.len();
+        let (read, write) = pipe();
+        let parent = fork(|| {
+            prctl::set_pdeathsig(Signal::SIGKILL).expect("a signal");
+            let name = format!("{number}\"}} 1\n\x1b[2J");
+            std::fs::write("/proc/self/comm", name).expect("its own name");
+            for group in &groups {
+                let lie = ["sshd.service", "docker-evil.scope"][number % 2];
+                let own = group.join(format!("{number}-{lie}"));
+                // A host may have room for fewer cgroups: then it stays where it is.
+                if std::fs::create_dir(&own).is_ok() {
+                    std::fs::write(own.join("cgroup.procs"), "0").expect("its own cgroup");
+                }
+            }
+            until_dead_unasked(fork(|| 0));
+            send(write, 1);
+            loop {
+                // SAFETY: no arguments.
+                unsafe { libc::pause() };
+            }
+        });
+        close(write);
+        assert_eq!(receive(read), Some(1), "it has left a child");
+        close(read);
+        parents.push(parent);
+    }
+    println!("{}", json!({"pid": own_pid(), "parents": parents.len()}));
+    std::io::stdin().read_line(&mut String::new()).expect("a line or the end of the input");
+    for parent in &parents {
+        kill(*parent, libc::SIGKILL);
+        wait(*parent);
+    }
+    for (group, number) in
+        groups.iter().flat_map(|group| (0..parents.len()).map(move |number| (group, number)))
+    {
+        for lie in ["sshd.service", "docker-evil.scope"] {
+            let _ = std::fs::remove_dir(group.join(format!("{number}-{lie}")));
+        }
+    }
+    json!({"pid": own_pid(), "forked": parents.len(), "exited": parents.len(), "reaped": parents.len(), "left": 0})
+}
+
+/// Its own cgroups in the hierarchies in which systemd keeps units.
+fn own_cgroups() -> Vec<std::path::PathBuf> {
+    let all = std::fs::read_to_string("/proc/self/cgroup").expect("/proc");
+    let mut groups = Vec::new();
+    for line in all.lines() {
+        let (roots, path): (&[&str], _) = match line.splitn(3, ':').collect::<Vec<_>>()[..] {
+            [_, "name=systemd", path] => (&["/sys/fs/cgroup/systemd"], path),
+            ["0", "", path] => (&["/sys/fs/cgroup/unified", "/sys/fs/cgroup"], path),
+            _ => continue,
+        };
+        let found = roots.iter().map(|root| std::path::PathBuf::from(format!("{root}{path}")));
+        groups.extend(found.into_iter().find(|group| path != "/" && group.join("cgroup.procs").exists()));
+    }
+    groups
+}

@@ -129,6 +129,7 @@ fn main() {
         "traced-by-parent" => hostile::traced_by_parent(&flags),
         "tracer-dies" => hostile::tracer_dies(&flags),
         "vfork-leak" => hostile::vfork_leak(&flags),
+        "hostile-leakers" => hostile::leakers(&flags),
         "same-instant" => hostile::same_instant(&flags),
         "blocked-sleep" => blocked::sleep(&flags),
         "blocked-read" => blocked::read(&flags),

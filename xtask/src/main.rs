@@ -7,6 +7,7 @@ mod deb;
 mod deb_lifecycle;
 mod demo;
 mod docs;
+mod fleet;
 mod frames;
 mod goldens;
 mod growth;
@@ -55,6 +56,8 @@ enum Command {
         #[arg(long)]
         freeze: bool,
     },
+    /// Say what the metrics of an agent come to, and measure what a Prometheus needs for many nodes (docs/deploying.md)
+    Fleet(fleet::FleetArgs),
     /// Write anew what replays of the recordings in tests/data must give
     Goldens {
         /// Have the live tests make those recordings anew before, on a kernel in QEMU
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Instructions { freeze } => instructions::instructions(freeze),
+        Command::Fleet(args) => fleet::fleet(&args),
         Command::Goldens { record } => goldens::goldens(record),
         Command::Release(args) => release::release(&args),
         Command::Crates => crates::crates(),

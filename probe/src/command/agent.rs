@@ -131,7 +131,7 @@ impl Running<'_> {
         let profiles = &self.config.profiles;
         let every_ns = nanoseconds(profiles.every);
         let next_ns = *self.next_profile_ns.get_or_insert(now_ns.saturating_add(every_ns));
-        if profiles.directory.is_some() && now_ns.saturating_add(HALF_A_READING_NS) >= next_ns {
+        if profiles.are_wanted() && now_ns.saturating_add(HALF_A_READING_NS) >= next_ns {
             self.next_profile_ns = Some(now_ns.saturating_add(every_ns));
             let profile = profile::profile(&engine.view(), &self.session);
             self.sinks.offer(&Delivery::Profile(Arc::new(profile)));

@@ -20,8 +20,8 @@ use crate::{
         Delivery, Sink, exec, journald,
         json_lines::JsonLines,
         otlp::{self, Otlp},
-        outgoing::HttpUrl,
-        profiles::{self, Profiles},
+        outgoing::{Destination, Protocol, Receiver},
+        profile_push, profiles,
         prometheus::{Prometheus, Protection},
         stdout::Patience,
         syslog, webhook,
@@ -40,9 +40,10 @@ enum Asked {
     Syslog(syslog::Receiver, u8),
     Journald(PathBuf),
     Otlp(otlp::Settings),
-    Webhook(HttpUrl),
+    Webhook(Receiver),
     Exec(exec::Settings),
     Profiles(profiles::Settings),
+    ProfilePush(Receiver),
 }
 
 impl Asked {
@@ -60,18 +61,21 @@ impl Asked {
         let syslog = syslog.to.clone().map(|receiver| Self::Syslog(receiver, syslog.facility as u8));
         let journald = journald.enabled.then(|| Self::Journald(journald.socket.clone()));
         let otlp = otlp.settings().map(Self::Otlp);
-        let webhook = webhook.url.clone().map(Self::Webhook);
+        let webhook = webhook.receiver().map(Self::Webhook);
         let exec = exec.settings().map(Self::Exec);
+        let profile_push = profiles.receiver().map(Self::ProfilePush);
         let profiles = profiles.settings().map(Self::Profiles);
-        [metrics, alerts, syslog, journald, otlp, webhook, exec, profiles].into_iter().flatten().collect()
+        let all = [metrics, alerts, syslog, journald, otlp, webhook, exec, profiles, profile_push];
+        all.into_iter().flatten().collect()
     }
 }
 
-/// What may fail and needs the privileges that are there at the start: ports and files. No thread is started for it, because
+/// What may fail and needs the privileges that are there at the start: ports and files, those with keys among them. No thread is started for it, because
 /// a thread would keep them.
 enum Prepared {
     Listener(TcpListener, Box<Protection>),
     File(File),
+    Destination(Box<Destination>),
     /// It needs none.
     Nothing,
 }
@@ -201,9 +205,18 @@ fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
                 Failure::other(format!("cannot write profiles to the directory {shown}: {error}"))
             })
         }
-        // Their receivers may be away when the agent starts.
-        Asked::Syslog(..) | Asked::Journald(_) | Asked::Otlp(_) | Asked::Webhook(_) => Ok(Prepared::Nothing),
+        // Their receivers may be away when the agent starts; the files that are needed for them may not.
+        Asked::Otlp(settings) => destination(&settings.receiver, settings.transport.protocol()),
+        Asked::Webhook(receiver) | Asked::ProfilePush(receiver) => destination(receiver, Protocol::Http1),
+        Asked::Syslog(..) | Asked::Journald(_) => Ok(Prepared::Nothing),
     }
+}
+
+fn destination(receiver: &Receiver, protocol: Protocol) -> Result<Prepared, Failure> {
+    let opened = Destination::open(receiver.clone(), protocol);
+    opened
+        .map(|destination| Prepared::Destination(Box::new(destination)))
+        .map_err(|why| Failure::other(format!("cannot send to {}: {why}", receiver.url.shown())))
 }
 
 fn start(asked: &Asked, prepared: Prepared, origin: &Origin) -> Result<Box<dyn Sink>, Failure> {
@@ -217,13 +230,12 @@ fn start(asked: &Asked, prepared: Prepared, origin: &Origin) -> Result<Box<dyn S
             Box::new(syslog::start(receiver.clone(), *facility, origin.clone()))
         }
         (Asked::Journald(socket), _) => Box::new(journald::start(socket.clone())),
-        (Asked::Otlp(settings), _) => Box::new(Otlp::start(settings, origin.clone())),
-        (Asked::Webhook(url), _) => Box::new(webhook::start(url.clone())),
+        (Asked::Otlp(settings), Prepared::Destination(to)) => Box::new(Otlp::start(settings, &to, origin)),
+        (Asked::Webhook(_), Prepared::Destination(to)) => Box::new(webhook::start(*to)),
+        (Asked::ProfilePush(_), Prepared::Destination(to)) => Box::new(profile_push::start(*to, origin)),
         (Asked::Exec(settings), _) => Box::new(exec::start(settings.clone())),
-        (Asked::Profiles(settings), _) => Box::new(Profiles::start(settings.clone())),
-        (Asked::Prometheus(..) | Asked::AlertsToStandardOutput | Asked::AlertsTo(_), _) => {
-            return Err(Failure::other("a sink was started that is not prepared"));
-        }
+        (Asked::Profiles(settings), _) => Box::new(profiles::start(settings.clone())),
+        _ => return Err(Failure::other("a sink was started that is not prepared")),
     };
     Ok(sink)
 }

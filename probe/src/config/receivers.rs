@@ -7,7 +7,11 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::value;
-use crate::sink::{exec, otlp, outgoing::HttpUrl, profiles, syslog};
+use crate::sink::{
+    exec, otlp,
+    outgoing::{Headers, HttpUrl, Receiver, TlsFiles},
+    profiles, syslog,
+};
 
 /// Most arguments of a program.
 const ARGUMENTS_MAX: usize = 64;
@@ -57,8 +61,56 @@ pub struct Otlp {
     pub endpoint: Option<HttpUrl>,
     #[serde(with = "value::transport")]
     pub transport: otlp::Transport,
+    #[serde(with = "value::compression")]
+    pub compression: otlp::Compression,
     pub metrics: bool,
     pub logs: bool,
+    /// A file with headers, or `none`.
+    #[serde(with = "value::optional_path")]
+    pub headers_file: Option<PathBuf>,
+    #[serde(with = "value::headers")]
+    pub headers: Headers,
+    pub tls: Tls,
+}
+
+/// TLS towards a receiver.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "TlsKeys", into = "TlsKeys")]
+pub struct Tls(TlsFiles);
+
+/// The keys of it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct TlsKeys {
+    /// Certificate authorities in place of the system's, or `none`.
+    #[serde(with = "value::optional_path")]
+    ca_file: Option<PathBuf>,
+    /// The certificate by which the receiver knows the agent, or `none`.
+    #[serde(with = "value::optional_path")]
+    cert_file: Option<PathBuf>,
+    /// Its key, or `none`.
+    #[serde(with = "value::optional_path")]
+    key_file: Option<PathBuf>,
+}
+
+impl TryFrom<TlsKeys> for Tls {
+    type Error = &'static str;
+
+    fn try_from(keys: TlsKeys) -> Result<Self, Self::Error> {
+        let identity = match (keys.cert_file, keys.key_file) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err("cert_file and key_file belong together: give both or neither"),
+        };
+        Ok(Self(TlsFiles { ca_file: keys.ca_file, identity }))
+    }
+}
+
+impl From<Tls> for TlsKeys {
+    fn from(Tls(files): Tls) -> Self {
+        let (cert_file, key_file) = files.identity.unzip();
+        Self { ca_file: files.ca_file, cert_file, key_file }
+    }
 }
 
 /// Alerts to a webhook.
@@ -68,6 +120,12 @@ pub struct Webhook {
     /// The receiver, or `none`.
     #[serde(with = "value::url")]
     pub url: Option<HttpUrl>,
+    /// A file with headers, or `none`.
+    #[serde(with = "value::optional_path")]
+    pub headers_file: Option<PathBuf>,
+    #[serde(with = "value::headers")]
+    pub headers: Headers,
+    pub tls: Tls,
 }
 
 /// Alerts to a program.
@@ -83,7 +141,7 @@ pub struct Exec {
     pub within: Duration,
 }
 
-/// Profiles of forks to files.
+/// Profiles of forks to files, and to a server.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Profiles {
@@ -96,11 +154,28 @@ pub struct Profiles {
     /// How many files are kept.
     #[serde(deserialize_with = "value::within::<_, 1, 10_000>")]
     pub keep: u64,
+    /// The server, or `none`.
+    #[serde(with = "value::url")]
+    pub url: Option<HttpUrl>,
+    /// A file with headers, or `none`.
+    #[serde(with = "value::optional_path")]
+    pub headers_file: Option<PathBuf>,
+    #[serde(with = "value::headers")]
+    pub headers: Headers,
+    pub tls: Tls,
 }
 
 impl Default for Profiles {
     fn default() -> Self {
-        Self { directory: None, every: Duration::from_secs(3_600), keep: 24 }
+        Self {
+            directory: None,
+            every: Duration::from_secs(3_600),
+            keep: 24,
+            url: None,
+            headers_file: None,
+            headers: Headers::default(),
+            tls: Tls::default(),
+        }
     }
 }
 
@@ -109,6 +184,16 @@ impl Profiles {
     pub fn settings(&self) -> Option<profiles::Settings> {
         let directory = self.directory.clone()?;
         Some(profiles::Settings { directory, keep: self.keep as usize })
+    }
+
+    /// The server that is asked for, if one is.
+    pub fn receiver(&self) -> Option<Receiver> {
+        receiver(&self.url, &self.tls, &self.headers, &self.headers_file)
+    }
+
+    /// Whether anybody wants profiles.
+    pub fn are_wanted(&self) -> bool {
+        self.directory.is_some() || self.url.is_some()
     }
 }
 
@@ -120,7 +205,16 @@ impl Default for Journald {
 
 impl Default for Otlp {
     fn default() -> Self {
-        Self { endpoint: None, transport: otlp::Transport::Http, metrics: true, logs: true }
+        Self {
+            endpoint: None,
+            transport: otlp::Transport::Http,
+            compression: otlp::Compression::None,
+            metrics: true,
+            logs: true,
+            headers_file: None,
+            headers: Headers::default(),
+            tls: Tls::default(),
+        }
     }
 }
 
@@ -133,9 +227,28 @@ impl Default for Exec {
 impl Otlp {
     /// What is asked for, if anything is.
     pub fn settings(&self) -> Option<otlp::Settings> {
-        let endpoint = self.endpoint.clone().filter(|_| self.metrics || self.logs)?;
-        Some(otlp::Settings { endpoint, transport: self.transport, metrics: self.metrics, logs: self.logs })
+        let receiver = receiver(&self.endpoint, &self.tls, &self.headers, &self.headers_file)
+            .filter(|_| self.metrics || self.logs)?;
+        let Self { transport, compression, metrics, logs, .. } = *self;
+        Some(otlp::Settings { receiver, transport, compression, metrics, logs })
     }
+}
+
+impl Webhook {
+    /// The receiver that is asked for, if one is.
+    pub fn receiver(&self) -> Option<Receiver> {
+        receiver(&self.url, &self.tls, &self.headers, &self.headers_file)
+    }
+}
+
+fn receiver(
+    url: &Option<HttpUrl>,
+    Tls(tls): &Tls,
+    headers: &Headers,
+    headers_file: &Option<PathBuf>,
+) -> Option<Receiver> {
+    let url = url.clone()?;
+    Some(Receiver { url, tls: tls.clone(), headers: headers.clone(), headers_file: headers_file.clone() })
 }
 
 impl Exec {

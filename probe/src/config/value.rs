@@ -134,6 +134,13 @@ as_text!(
     super::optional,
     super::or_none
 );
+as_text!(
+    compression,
+    crate::sink::otlp::Compression,
+    "\"none\" or \"gzip\"",
+    str::parse,
+    ToString::to_string
+);
 as_text!(transport, crate::sink::otlp::Transport, "\"http\" or \"grpc\"", str::parse, ToString::to_string);
 as_text!(path, std::path::PathBuf, "a path in quotes, from / on", super::absolute, |path| path
     .display()
@@ -177,3 +184,27 @@ as_text!(
     },
     |value| value.as_ref().map(ToString::to_string).unwrap_or_default()
 );
+
+/// Headers of requests. They are written without their values, which are secrets.
+pub mod headers {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::sink::outgoing::Headers;
+
+    /// What stands in the place of a value.
+    const SECRET: &str = "(not shown)";
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Headers, D::Error> {
+        let mut headers = Headers::default();
+        for (name, value) in BTreeMap::<String, String>::deserialize(from)? {
+            headers.add(&name, &value).map_err(D::Error::custom)?;
+        }
+        Ok(headers)
+    }
+
+    pub fn serialize<S: Serializer>(headers: &Headers, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(headers.names().map(|name| (name, SECRET)))
+    }
+}

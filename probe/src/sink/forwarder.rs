@@ -3,6 +3,8 @@
 //! Owns the queue, the task that empties it, the waits between attempts, the counts, and the warning when a receiver fails and
 //! when it takes deliveries again. How something is sent is a [`Carrier`]'s. Must not know what is sent, or over what.
 
+mod sinks;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,11 +13,10 @@ use std::{
 use tokio::task::JoinHandle;
 
 use super::{
-    Closing, Delivery, Sink, SinkStatus, Wants,
+    SinkStatus,
     back_off::BackOff,
     queue::{self, Queue, Taker},
 };
-use crate::report::alert::Alert;
 
 /// How much memory the alerts of one queue may take, in bytes. Sinks share the alerts that are in several queues.
 const QUEUED_BYTES: usize = 1 << 20;
@@ -45,6 +46,11 @@ pub trait Carrier: Send + 'static {
         DELIVERED_WITHIN
     }
 
+    /// Reads anew what it is made from, such as certificates. After an error everything is as it was.
+    fn reopen(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Delivers all of them, or none. Returns how many of them the receiver has refused for good.
     fn deliver(&mut self, items: &[Self::Item]) -> impl Future<Output = Result<u64, Failed>> + Send;
 }
@@ -67,6 +73,8 @@ struct Progress {
     outdated: u64,
     /// Why the last attempt failed, if it did.
     failure: Option<String>,
+    /// The carrier is to read its files anew before the next attempt.
+    is_to_reopen: bool,
 }
 
 /// A poisoned lock is safe to use: no change behind it can panic.
@@ -102,6 +110,11 @@ impl<T: Send + Sync + 'static> Forwarder<T> {
         }
     }
 
+    /// Has the carrier read its files anew before it delivers again.
+    pub fn reopen(&mut self) {
+        locked(&self.progress).is_to_reopen = true;
+    }
+
     pub fn status(&self) -> SinkStatus {
         let progress = locked(&self.progress).clone();
         let mut dropped = self.queue.dropped();
@@ -125,37 +138,6 @@ impl<T: Send + Sync + 'static> Forwarder<T> {
         let mut status = self.status();
         status.dropped.not_written += std::mem::take(&mut status.queued);
         status
-    }
-}
-
-impl Forwarder<Arc<Alert>> {
-    pub fn offer_alert(&mut self, alert: &Arc<Alert>) {
-        self.offer(Arc::clone(alert), alert.memory_bytes());
-    }
-}
-
-/// A sink of alerts and of nothing else is its forwarder.
-impl Sink for Forwarder<Arc<Alert>> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn wants(&self) -> Wants {
-        Wants { alerts: true, ..Wants::default() }
-    }
-
-    fn offer(&mut self, what: &Delivery) {
-        if let Delivery::Alert(alert) = what {
-            self.offer_alert(alert);
-        }
-    }
-
-    fn status(&self) -> SinkStatus {
-        self.status()
-    }
-
-    fn close(self: Box<Self>, within: Duration) -> Closing {
-        Box::pin((*self).close(within))
     }
 }
 
@@ -212,6 +194,7 @@ impl<C: Carrier> Courier<C> {
     }
 
     async fn attempt(&mut self, items: &[C::Item]) -> Result<(), Failed> {
+        self.reopen_if_told();
         let within = self.carrier.within();
         let refused = match tokio::time::timeout(within, self.carrier.deliver(items)).await {
             Ok(outcome) => outcome?,
@@ -229,6 +212,14 @@ impl<C: Carrier> Courier<C> {
             self.has_failed(Failed::ForGood(format!("it has refused {refused} of {all}")), refused);
         }
         Ok(())
+    }
+
+    fn reopen_if_told(&mut self) {
+        if std::mem::take(&mut locked(&self.progress).is_to_reopen)
+            && let Err(why) = self.carrier.reopen()
+        {
+            tracing::warn!(sink = %self.name, error = %why, "its files cannot be read anew: what they were counts");
+        }
     }
 
     /// Warns at the first of several failures in a row.

@@ -4,6 +4,10 @@ use std::{collections::VecDeque, time::Instant};
 
 use super::*;
 use crate::{
+    report::alert::Alert,
+    sink::{Delivery, Sink},
+};
+use crate::{
     report::{metrics::Metrics, sample},
     sink::Dropped,
 };

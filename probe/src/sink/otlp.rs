@@ -3,43 +3,30 @@
 //! Owns which answers mean that something may be sent again, by OTLP's specification. Of metrics only the last count, so that
 //! none queue up. Must not know what a request says.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+mod settings;
+
+use std::{sync::Arc, time::Duration};
 
 use hyper::StatusCode;
 
 use super::{
     Closing, Delivery, Sink, SinkStatus, Wants,
     forwarder::{Carrier, Failed, Forwarder},
-    outgoing::{Answer, HttpUrl, Protocol, post},
+    outgoing::{Answer, Destination, HttpUrl},
 };
 use crate::{
     render::otlp,
     report::{alert::Alert, metrics::Metrics, origin::Origin},
 };
 
+pub use settings::{Compression, Settings, Transport};
+
 /// Alerts of one request at most.
 const AT_ONCE: usize = 64;
-/// What a gRPC message has before it: that it is not compressed, and its length.
+/// What a gRPC message has before it: whether it is compressed, and its length.
 const GRPC_PREFIX: usize = 5;
 /// Longest reason of a refusal that is shown, in characters.
 const REASON_MAX: usize = 200;
-
-/// How requests are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Protobuf in the body of a POST.
-    Http,
-    Grpc,
-}
-
-/// What is sent where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    pub endpoint: HttpUrl,
-    pub transport: Transport,
-    pub metrics: bool,
-    pub logs: bool,
-}
 
 /// The sink: metrics and logs go their own ways, so that neither holds up the other.
 pub struct Otlp {
@@ -49,10 +36,10 @@ pub struct Otlp {
 }
 
 impl Otlp {
-    /// Starts it, within the runtime.
-    pub fn start(settings: &Settings, origin: Origin) -> Self {
-        let name = format!("otlp {}", settings.endpoint.shown());
-        let receiver = |signal| Receiver::new(settings, signal, origin.clone());
+    /// Starts it, within the runtime. `destination`: the receiver of the settings.
+    pub fn start(settings: &Settings, destination: &Destination, origin: &Origin) -> Self {
+        let name = format!("otlp {}", destination.url().shown());
+        let receiver = |signal| Receiver::new(settings, destination, signal, origin.clone());
         let metrics = settings
             .metrics
             .then(|| Forwarder::start(format!("{name} metrics"), MetricsTo(receiver(Signal::Metrics)), true));
@@ -88,6 +75,11 @@ impl Sink for Otlp {
         sum(metrics, logs)
     }
 
+    fn reopen(&mut self) {
+        self.metrics.as_mut().into_iter().for_each(Forwarder::reopen);
+        self.logs.as_mut().into_iter().for_each(Forwarder::reopen);
+    }
+
     fn close(self: Box<Self>, within: Duration) -> Closing {
         let Self { metrics, logs, .. } = *self;
         Box::pin(async move {
@@ -120,6 +112,10 @@ struct MetricsTo(Receiver);
 impl Carrier for MetricsTo {
     type Item = Arc<Metrics>;
 
+    fn reopen(&mut self) -> Result<(), String> {
+        self.0.destination.reopen()
+    }
+
     async fn deliver(&mut self, items: &[Arc<Metrics>]) -> Result<u64, Failed> {
         for metrics in items {
             // A part of the metrics is not all of them, so it counts as a refusal.
@@ -135,6 +131,10 @@ struct LogsTo(Receiver);
 
 impl Carrier for LogsTo {
     type Item = Arc<Alert>;
+
+    fn reopen(&mut self) -> Result<(), String> {
+        self.0.destination.reopen()
+    }
 
     fn most_at_once(&self) -> usize {
         AT_ONCE
@@ -168,32 +168,41 @@ impl Signal {
 }
 
 struct Receiver {
+    destination: Destination,
+    /// The endpoint, with the path of the signal.
     url: HttpUrl,
     transport: Transport,
+    compression: Compression,
     origin: Origin,
 }
 
 impl Receiver {
-    fn new(settings: &Settings, signal: Signal, origin: Origin) -> Self {
-        let url = settings.endpoint.below(signal.path(settings.transport));
-        Self { url, transport: settings.transport, origin }
+    fn new(settings: &Settings, destination: &Destination, signal: Signal, origin: Origin) -> Self {
+        let &Settings { transport, compression, .. } = settings;
+        let url = destination.url().below(signal.path(transport));
+        Self { destination: destination.clone(), url, transport, compression, origin }
     }
 
     /// Sends a request. Returns how much of it was refused, and why.
     async fn send(&self, request: Vec<u8>) -> Result<Option<(u64, String)>, Failed> {
+        let is_packed = self.compression == Compression::Gzip;
+        let request = self.compression.packed(request).map_err(|error| Failed::ForGood(error.to_string()))?;
+        let post = |content_type, more, body| async move {
+            self.destination.post(&self.url, content_type, more, body).await.map_err(Failed::Now)
+        };
         let message = match self.transport {
             Transport::Http => {
-                let answer = post(Protocol::Http1, &self.url, "application/x-protobuf", &[], request).await;
-                of_http(answer.map_err(Failed::Now)?)?
+                let more: &[_] = if is_packed { &[("content-encoding", "gzip")] } else { &[] };
+                of_http(post("application/x-protobuf", more, request).await?)?
             }
             Transport::Grpc => {
                 let mut framed = Vec::with_capacity(GRPC_PREFIX + request.len());
-                framed.push(0);
+                framed.push(u8::from(is_packed));
                 framed.extend_from_slice(&(request.len() as u32).to_be_bytes());
                 framed.extend_from_slice(&request);
-                let more = [("te", "trailers"), ("grpc-timeout", "10S")];
-                let answer = post(Protocol::Http2, &self.url, "application/grpc", &more, framed).await;
-                of_grpc(answer.map_err(Failed::Now)?)?
+                let more = [("te", "trailers"), ("grpc-timeout", "10S"), ("grpc-encoding", "gzip")];
+                let more = if is_packed { &more[..] } else { &more[..2] };
+                of_grpc(post("application/grpc", more, framed).await?)?
             }
         };
         otlp::refused(&message).map_err(Failed::Now)
@@ -234,27 +243,6 @@ fn of_grpc(answer: Answer) -> Result<Vec<u8>, Failed> {
 /// CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS.
 fn may_be_sent_again(status: u32) -> bool {
     matches!(status, 1 | 4 | 8 | 10 | 11 | 14 | 15)
-}
-
-impl FromStr for Transport {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "http" => Ok(Self::Http),
-            "grpc" => Ok(Self::Grpc),
-            _ => Err("not a transport: write http or grpc".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::Http => "http",
-            Self::Grpc => "grpc",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,19 @@
-//! Connections to receivers: to whom, within which time, and one request over HTTP with its answer.
+//! Connections to receivers: to whom, within which time, with which trust, and one request over HTTP with its answer.
 //!
 //! A connection serves one delivery and is then closed, so that none is found broken when it is needed. Owns limits on what a
 //! receiver may answer. Must not know what is sent, or when it is tried again.
 
 mod address;
+mod destination;
+mod headers;
 mod http;
+mod tls;
 
 pub use address::{Address, HttpUrl};
-pub use http::{Answer, Protocol, post};
+pub use destination::{Destination, Receiver};
+pub use headers::Headers;
+pub use http::{Answer, Protocol};
+pub use tls::TlsFiles;
 
 use std::{io, time::Duration};
 
@@ -42,3 +48,6 @@ pub async fn resolve(to: &Address) -> Result<Vec<std::net::SocketAddr>, String> 
 #[cfg(test)]
 #[path = "outgoing/hostile_tests.rs"]
 mod hostile_tests;
+#[cfg(test)]
+#[path = "outgoing/tls_tests.rs"]
+mod tls_tests;

@@ -9,15 +9,11 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use tokio::task::JoinHandle;
 
-use super::{
-    Closing, Delivery, Sink, SinkStatus, Wants,
-    forwarder::{Carrier, Failed, Forwarder},
-};
+use super::forwarder::{Carrier, Failed, Forwarder};
 use crate::{render::pprof, report::profile::Profile};
 
 /// Those who may read a file: its owner and its group, because names of functions and files can be private.
@@ -34,39 +30,10 @@ pub struct Settings {
     pub keep: usize,
 }
 
-/// The sink.
-pub struct Profiles(Forwarder<Arc<Profile>>);
-
-impl Profiles {
-    /// Starts it, within the runtime.
-    pub fn start(settings: Settings) -> Self {
-        let name = format!("profiles {}", settings.directory.display());
-        Self(Forwarder::start(name, Writer { settings, writing: None }, true))
-    }
-}
-
-impl Sink for Profiles {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn wants(&self) -> Wants {
-        Wants { profiles: true, ..Wants::default() }
-    }
-
-    fn offer(&mut self, what: &Delivery) {
-        if let Delivery::Profile(profile) = what {
-            self.0.offer_in_place_of_all(Arc::clone(profile));
-        }
-    }
-
-    fn status(&self) -> SinkStatus {
-        self.0.status()
-    }
-
-    fn close(self: Box<Self>, within: Duration) -> Closing {
-        Box::pin(self.0.close(within))
-    }
+/// Starts the sink, within the runtime.
+pub fn start(settings: Settings) -> Forwarder<Arc<Profile>> {
+    let name = format!("profiles {}", settings.directory.display());
+    Forwarder::start(name, Writer { settings, writing: None }, true)
 }
 
 struct Writer {

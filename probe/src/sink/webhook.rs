@@ -4,75 +4,36 @@
 
 use std::sync::Arc;
 
-use hyper::StatusCode;
-
 use super::{
     forwarder::{Carrier, Failed, Forwarder},
-    outgoing::{HttpUrl, Protocol, post},
+    outgoing::Destination,
+    posted::judged,
 };
 use crate::{render, report::alert::Alert};
 
 /// Starts the sink, within the runtime.
-pub fn start(url: HttpUrl) -> Forwarder<Arc<Alert>> {
+pub fn start(destination: Destination) -> Forwarder<Arc<Alert>> {
     // The path may hold a secret.
-    Forwarder::start(format!("webhook {}", url.shown()), Webhook { url }, false)
+    Forwarder::start(format!("webhook {}", destination.url().shown()), Webhook(destination), false)
 }
 
-struct Webhook {
-    url: HttpUrl,
-}
+struct Webhook(Destination);
 
 impl Carrier for Webhook {
     type Item = Arc<Alert>;
+
+    fn reopen(&mut self) -> Result<(), String> {
+        self.0.reopen()
+    }
 
     async fn deliver(&mut self, items: &[Arc<Alert>]) -> Result<u64, Failed> {
         for alert in items {
             let mut body = Vec::new();
             render::json::line(&mut body, alert.as_ref())
                 .map_err(|error| Failed::ForGood(error.to_string()))?;
-            let answer =
-                post(Protocol::Http1, &self.url, "application/json", &[], body).await.map_err(Failed::Now)?;
-            judged(answer.status)?;
+            let answer = self.0.post(self.0.url(), "application/json", &[], body).await;
+            judged(answer.map_err(Failed::Now)?.status)?;
         }
         Ok(0)
-    }
-}
-
-/// A receiver that cannot take it now, by its own fault or for want of time, may take it later; who says that the request is wrong
-/// will say so again.
-fn judged(status: StatusCode) -> Result<(), Failed> {
-    let why = || format!("it answers {status}");
-    match status {
-        _ if status.is_success() => Ok(()),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(Failed::Now(why())),
-        _ if status.is_server_error() => Err(Failed::Now(why())),
-        _ => Err(Failed::ForGood(why())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_of_the_receiver_is_tried_again_and_one_of_the_request_is_not() {
-        let kind = |status: u16| match judged(StatusCode::from_u16(status).expect("a status")) {
-            Ok(()) => "good",
-            Err(Failed::Now(_)) => "again",
-            Err(Failed::ForGood(_)) => "never",
-        };
-        for (status, expected) in [
-            (200, "good"),
-            (204, "good"),
-            (301, "never"),
-            (401, "never"),
-            (404, "never"),
-            (408, "again"),
-            (429, "again"),
-            (500, "again"),
-            (503, "again"),
-        ] {
-            assert_eq!(kind(status), expected, "{status}");
-        }
     }
 }

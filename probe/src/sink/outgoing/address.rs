@@ -51,9 +51,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// Where something is posted to, over HTTP without TLS.
+/// Where something is posted to, over HTTP with or without TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
+    /// Whether it is `https`.
+    pub is_tls: bool,
     pub address: Address,
     /// Path and query: at least `/`.
     pub path: String,
@@ -62,12 +64,22 @@ pub struct HttpUrl {
 impl HttpUrl {
     /// The same host, with this at the end of the path.
     pub fn below(&self, path: &str) -> Self {
-        Self { address: self.address.clone(), path: format!("{}{path}", self.path.trim_end_matches('/')) }
+        Self { path: format!("{}{path}", self.path.trim_end_matches('/')), ..self.clone() }
+    }
+
+    /// The same, with this added to the query.
+    pub fn with_query(&self, query: &str) -> Self {
+        let joint = if self.path.contains('?') { '&' } else { '?' };
+        Self { path: format!("{}{joint}{query}", self.path), ..self.clone() }
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
     }
 
     /// Without the path, which may hold a secret.
     pub fn shown(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme(), self.address)
     }
 }
 
@@ -75,37 +87,36 @@ impl FromStr for HttpUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "not a URL: write for instance http://127.0.0.1:4318".to_owned();
+        let wrong = || {
+            "not a URL: write for instance http://127.0.0.1:4318 or https://collector.example.com".to_owned()
+        };
         let uri: Uri = Some(text)
             .filter(|text| text.len() <= LENGTH_MAX)
             .and_then(|text| text.parse().ok())
             .ok_or_else(wrong)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(
-                    "not possible: TLS is not built in; send to a proxy on this host with http://, which \
-                            sends it on with TLS"
-                        .to_owned(),
-                );
-            }
+        let is_tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(wrong()),
-        }
+        };
         let authority = uri.authority().ok_or_else(wrong)?;
         if authority.as_str().contains('@') {
-            return Err("not possible: it must have no user name or password in it".to_owned());
+            return Err(
+                "not possible: it must have no user name or password in it, give them as a header".to_owned()
+            );
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let usual_port = if is_tls { 443 } else { 80 };
         let has_port = authority.as_str().len() > authority.host().len();
-        let port = if has_port { authority.port_u16().filter(|port| *port > 0) } else { Some(80) };
+        let port = if has_port { authority.port_u16().filter(|port| *port > 0) } else { Some(usual_port) };
         let address = port.and_then(|port| Address::of(authority.host(), port)).ok_or_else(wrong)?;
-        Ok(Self { address, path: path.to_owned() })
+        Ok(Self { is_tls, address, path: path.to_owned() })
     }
 }
 
 impl fmt::Display for HttpUrl {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "http://{}{}", self.address, self.path)
+        write!(to, "{}://{}{}", self.scheme(), self.address, self.path)
     }
 }
 
@@ -155,7 +166,9 @@ mod tests {
         ] {
             assert!(text.parse::<HttpUrl>().is_err(), "{text:?}");
         }
-        let refused = "https://h/".parse::<HttpUrl>().expect_err("TLS");
-        assert!(refused.contains("TLS is not built in"), "{refused}");
+        let secure: HttpUrl = "https://h/x?a=b".parse().expect("a URL");
+        assert_eq!((secure.is_tls, secure.shown().as_str()), (true, "https://h:443"));
+        assert_eq!(secure.with_query("c=d").to_string(), "https://h:443/x?a=b&c=d");
+        assert_eq!(base.with_query("c=d").path, "/otlp/?c=d");
     }
 }

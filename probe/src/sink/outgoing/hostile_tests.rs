@@ -28,7 +28,14 @@ fn posted(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let began = Instant::now();
     let answer = runtime.block_on(async {
-        let answer = post(protocol, &url, "text/plain", &[], b"hello".to_vec());
+        let receiver = Receiver {
+            url: url.clone(),
+            tls: TlsFiles::default(),
+            headers: Headers::default(),
+            headers_file: None,
+        };
+        let destination = Destination::open(receiver, protocol).expect("no files");
+        let answer = destination.post(&url, "text/plain", &[], b"hello".to_vec());
         let answer = tokio::time::timeout(Duration::from_secs(2), answer).await;
         answer.unwrap_or_else(|_| Err("it hangs".into()))
     });

@@ -1,19 +1,22 @@
-//! One POST over HTTP, on a connection of its own.
+//! One POST over HTTP, on a connection of its own, with or without TLS.
 //!
 //! Owns what a receiver may answer: how much, and that it must. Must not know what an answer means.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    HeaderMap, Method, Response, StatusCode,
     body::Incoming,
     client::conn::{http1, http2},
     header::{CONTENT_TYPE, HOST, USER_AGENT},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinSet,
+};
 
-use super::{HttpUrl, connect};
+use super::{Headers, HttpUrl};
 
 /// Longest answer, in bytes. Who answers more is not believed.
 const ANSWER_MAX: usize = 64 * 1024;
@@ -25,7 +28,7 @@ const AGENT: &str = concat!("reapwatch/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Http1,
-    /// Without TLS, with prior knowledge, as gRPC has it.
+    /// As gRPC has it: without TLS with prior knowledge.
     Http2,
 }
 
@@ -38,16 +41,24 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Posts it. An error says why there is no answer. Whoever calls this limits the time.
-pub async fn post(
-    protocol: Protocol,
-    url: &HttpUrl,
-    content_type: &'static str,
-    more: &[(&'static str, &'static str)],
-    body: Vec<u8>,
+/// A POST.
+pub struct Request<'a> {
+    pub protocol: Protocol,
+    pub url: &'a HttpUrl,
+    pub content_type: &'static str,
+    pub more: &'a [(&'static str, &'static str)],
+    /// Those of the user, whose values are not shown.
+    pub secret: &'a Headers,
+    pub body: Vec<u8>,
+}
+
+/// Sends it on this connection. An error says why there is no answer. Whoever calls this limits the time.
+pub async fn exchange(
+    request: Request<'_>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<Answer, String> {
-    let stream = TokioIo::new(connect(&url.address).await?);
-    let request = request(protocol, url, content_type, more, body)?;
+    let (stream, protocol, url) = (TokioIo::new(stream), request.protocol, request.url);
+    let request = made(request)?;
     // Ends with this call, however it ends.
     let mut driving = JoinSet::new();
     let broken = |error: hyper::Error| format!("no answer from {}: {}", url.shown(), whole(&error));
@@ -75,24 +86,23 @@ pub async fn post(
         .map_err(|error| format!("the answer of {} cannot be read: {error}", url.shown()))
 }
 
-fn request(
-    protocol: Protocol,
-    url: &HttpUrl,
-    content_type: &'static str,
-    more: &[(&'static str, &'static str)],
-    body: Vec<u8>,
-) -> Result<Request<Full<Bytes>>, String> {
-    let mut request =
-        Request::builder().method(Method::POST).header(USER_AGENT, AGENT).header(CONTENT_TYPE, content_type);
-    request = match protocol {
-        Protocol::Http1 => request.uri(&url.path).header(HOST, url.address.to_string()),
-        Protocol::Http2 => request.uri(url.to_string()),
+fn made(request: Request<'_>) -> Result<hyper::Request<Full<Bytes>>, String> {
+    let Request { protocol, url, content_type, more, secret, body } = request;
+    let mut made = hyper::Request::builder()
+        .method(Method::POST)
+        .header(USER_AGENT, AGENT)
+        .header(CONTENT_TYPE, content_type);
+    made = match protocol {
+        Protocol::Http1 => made.uri(&url.path).header(HOST, url.address.to_string()),
+        Protocol::Http2 => made.uri(url.to_string()),
     };
     for (name, value) in more {
-        request = request.header(*name, *value);
+        made = made.header(*name, *value);
     }
-    request
-        .body(Full::new(body.into()))
+    for (name, value) in secret.iter() {
+        made = made.header(name, value);
+    }
+    made.body(Full::new(body.into()))
         .map_err(|error| format!("no request can be made for {}: {error}", url.shown()))
 }
 

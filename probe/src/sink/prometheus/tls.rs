@@ -3,7 +3,6 @@
 //! Must not know who asks for metrics, or whether they may.
 
 use std::{
-    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -13,16 +12,21 @@ use tokio_rustls::{
     rustls::{
         ServerConfig, SupportedProtocolVersion,
         crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
+        pki_types::UnixTime,
         version::{TLS12, TLS13},
     },
 };
 
-use super::web_config::{MinVersion, TlsServerConfig, WebConfigError, read};
+use super::{
+    super::pem,
+    web_config::{MinVersion, TlsServerConfig, WebConfigError},
+};
 
 /// What makes TLS of connections.
 pub fn acceptor(config: &TlsServerConfig) -> Result<TlsAcceptor, WebConfigError> {
-    let (certificates, key) = (certificates(&config.cert_file)?, key(&config.key_file)?);
+    let certificates =
+        pem::certificates(&config.cert_file).map_err(|why| WebConfigError::of(&config.cert_file, why))?;
+    let key = pem::key(&config.key_file).map_err(|why| WebConfigError::of(&config.key_file, why))?;
     let versions: &[&SupportedProtocolVersion] = match config.min_version {
         MinVersion::Tls12 => &[&TLS12, &TLS13],
         MinVersion::Tls13 => &[&TLS13],
@@ -37,7 +41,7 @@ pub fn acceptor(config: &TlsServerConfig) -> Result<TlsAcceptor, WebConfigError>
 
 /// What is wrong with the time of the certificate, if anything: clients will refuse it, and the metrics are served all the same.
 pub fn untimely(config: &TlsServerConfig, now: SystemTime) -> Option<String> {
-    let certificates = certificates(&config.cert_file).ok()?;
+    let certificates = pem::certificates(&config.cert_file).ok()?;
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let leaf = webpki::EndEntityCert::try_from(certificates.first()?).ok()?;
     // The times are looked at before anybody who could have signed it is looked for.
@@ -56,23 +60,4 @@ pub fn untimely(config: &TlsServerConfig, now: SystemTime) -> Option<String> {
         _ => return None,
     };
     Some(format!("the certificate {} {what}: clients will refuse it", config.cert_file.display()))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, WebConfigError> {
-    let text = file(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(WebConfigError::of(path, "it has no certificate in PEM format")),
-        Err(error) => Err(WebConfigError::of(path, format!("it is no certificate in PEM format: {error}"))),
-    }
-}
-
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, WebConfigError> {
-    PrivateKeyDer::from_pem_slice(file(path)?.as_bytes())
-        .map_err(|error| WebConfigError::of(path, format!("it has no private key in PEM format: {error}")))
-}
-
-fn file(path: &Path) -> Result<String, WebConfigError> {
-    read(path).map_err(|error| WebConfigError::of(path, format!("cannot be read: {error}")))
 }

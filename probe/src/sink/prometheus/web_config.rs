@@ -6,15 +6,14 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
-    io::Read,
+    fmt,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 
-/// Longest file that is read.
-const FILE_MAX: u64 = 1 << 20;
+use super::super::pem;
+
 /// Most users.
 const USERS_MAX: usize = 256;
 
@@ -68,8 +67,7 @@ impl fmt::Display for WebConfigError {
 impl WebConfig {
     /// Reads a file. An empty one protects nothing.
     pub fn read(path: &Path) -> Result<Self, WebConfigError> {
-        let text =
-            read(path).map_err(|error| WebConfigError::of(path, format!("cannot be read: {error}")))?;
+        let text = pem::text(path).map_err(|why| WebConfigError::of(path, why))?;
         let mut config = Self::parse(&text).map_err(|why| WebConfigError::of(path, why))?;
         if let (Some(tls), Some(directory)) = (&mut config.tls_server_config, path.parent()) {
             for file in [&mut tls.cert_file, &mut tls.key_file] {
@@ -94,18 +92,10 @@ impl WebConfig {
     }
 }
 
-/// A file, if it is no longer than such files are.
-pub(super) fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(FILE_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_MAX {
-        return Err(io::Error::other(format!("it is larger than {FILE_MAX} bytes")));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
