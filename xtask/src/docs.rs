@@ -1,4 +1,5 @@
-//! `docs`: man pages and shell completions, from the same definitions as the command line, and frames of the live table.
+//! `docs`: man pages and shell completions, from the same definitions as the command line; the reference; frames of the live
+//! table.
 //!
 //! Must not know an option: they are `probe::cli`'s.
 
@@ -9,7 +10,7 @@ use clap_complete::Shell;
 use probe::cli::Cli;
 
 use crate::{
-    frames, picture,
+    frames, picture, reference,
     shell::{Outcome, root},
 };
 
@@ -22,7 +23,7 @@ pub fn docs(check: bool) -> Outcome {
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page).map_err(fail)?;
     files.push(("man/reapwatch.1".into(), page));
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+    for sub in command.get_subcommands() {
         let name = format!("reapwatch-{}", sub.get_name());
         let mut page = Vec::new();
         clap_mangen::Man::new(sub.clone().display_name(name.clone())).render(&mut page).map_err(fail)?;
@@ -35,14 +36,12 @@ pub fn docs(check: bool) -> Outcome {
         clap_complete::generate(shell, &mut Cli::command(), "reapwatch", &mut script);
         files.push((format!("completions/{name}"), script));
     }
+    files.extend(reference::pages()?);
     for (name, bytes) in files {
         let path = root().join("docs").join(name);
         if check {
             if fs::read(&path).unwrap_or_default() != bytes {
-                return Err(format!(
-                    "{} is not what the command line says: run `cargo xtask docs`",
-                    path.display()
-                ));
+                return Err(format!("{} is not what the code says: run `cargo xtask docs`", path.display()));
             }
         } else {
             fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(|error| error.to_string())?;

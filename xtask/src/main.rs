@@ -11,6 +11,7 @@ mod goldens;
 mod growth;
 mod instructions;
 mod picture;
+mod reference;
 mod setup;
 mod shell;
 #[path = "../../probe/source_hash.rs"]
@@ -79,7 +80,7 @@ enum Command {
         #[arg(long)]
         try_in: Option<std::path::PathBuf>,
     },
-    /// Write man page and shell completions to docs/, and draw the live table into the pages that show it
+    /// Write man pages, shell completions and the reference to docs/, and draw the live table into the pages that show it
     Docs {
         /// Only fail where the committed ones differ
         #[arg(long)]
