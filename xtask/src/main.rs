@@ -1,6 +1,7 @@
 //! `cargo xtask`: one module a command. Must not be needed to build or use reapwatch.
 
 mod bench;
+mod book;
 mod build_ebpf;
 mod deb;
 mod deb_lifecycle;
@@ -80,6 +81,8 @@ enum Command {
         #[arg(long)]
         try_in: Option<std::path::PathBuf>,
     },
+    /// Check every link and every command of the documentation, and make a book of docs/ under target/book; installs mdbook
+    Book,
     /// Write man pages, shell completions and the reference to docs/, and draw the live table into the pages that show it
     Docs {
         /// Only fail where the committed ones differ
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Empty { hash, briefly } => bench::empty(hash, briefly),
         Command::Goldens { record } => goldens::goldens(record),
         Command::Deb { program, try_in } => deb::deb(program.as_deref(), try_in.as_deref()),
+        Command::Book => book::book(),
         Command::Docs { check } => docs::docs(check),
     };
     match result {

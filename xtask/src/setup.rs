@@ -57,6 +57,8 @@ const PACKAGES: &[&str] = &[
 /// Where llvm-22-dev is.
 pub const LLVM: &str = "/usr/lib/llvm-22";
 const BPF_LINKER: &str = "0.13.0";
+/// Makes the book. Without its server and its search, which is half of its dependencies.
+const MDBOOK: &str = "0.5.4";
 /// The receiver of OTLP, of PyPI. Its program comes in the package.
 const ROTEL: &str = "0.0.1a15";
 /// Debian's own Python, for which Debian has the library that the receiver needs.
@@ -80,8 +82,20 @@ fn install(package: &str) -> Outcome {
 pub fn setup() -> Outcome {
     install_missing(PACKAGES)?;
     install_tools()?;
+    install_mdbook()?;
     install_otlp_receiver()?;
     install_pytest()
+}
+
+/// Installs what makes the book, if it is missing.
+pub fn install_mdbook() -> Outcome {
+    if cargo_bin("mdbook").is_some() {
+        return Ok(());
+    }
+    eprintln!("setup: cargo install mdbook {MDBOOK}");
+    run(cargo()
+        .env_remove("CARGO_TARGET_DIR")
+        .args(["install", "mdbook", "--version", MDBOOK, "--locked", "--no-default-features"]))
 }
 
 /// Installs Python where it is missing: the live tests start it, and the build does not need it.
