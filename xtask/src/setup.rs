@@ -93,9 +93,14 @@ pub fn install_mdbook() -> Outcome {
         return Ok(());
     }
     eprintln!("setup: cargo install mdbook {MDBOOK}");
-    run(cargo()
-        .env_remove("CARGO_TARGET_DIR")
-        .args(["install", "mdbook", "--version", MDBOOK, "--locked", "--no-default-features"]))
+    run(cargo().env_remove("CARGO_TARGET_DIR").args([
+        "install",
+        "mdbook",
+        "--version",
+        MDBOOK,
+        "--locked",
+        "--no-default-features",
+    ]))
 }
 
 /// Installs Python where it is missing: the live tests start it, and the build does not need it.

@@ -32,6 +32,7 @@ const NEWCOMERS: &[&str] = &[
     "--lib",
     "--bins",
     "--test=architecture",
+    "--test=compatibility",
     "--test=corpus",
     "--test=errors",
     "--test=frozen_btf",

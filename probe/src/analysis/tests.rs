@@ -35,11 +35,40 @@ fn judge_unlooked(begin: Begin, script: &str) -> Report {
     report
 }
 
+/// The page of each cause, which `help` prints and the book shows, has the advice that the report gives.
+fn says_what_its_pages_say(report: &Report) {
+    let plain = |text: &str| {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(" ").replace(['`', '*'], "").to_lowercase()
+    };
+    for cause in report.parents.iter().flat_map(|parent| &parent.causes) {
+        let page = plain(cause.kind.page());
+        // What is to be done now about an unknown cause may be what another page says.
+        let now = if cause.kind == Unknown { "" } else { &cause.now };
+        for advice in [now, &cause.fix] {
+            // A page may have its sentences in another order, and says PID where the report has a number.
+            for part in plain(advice).split(['.', ';', ':']).flat_map(|part| part.split(" or ignore ")) {
+                let words: Vec<&str> = part
+                    .split(' ')
+                    .map(|word| if word.parse::<u32>().is_ok_and(|pid| pid > 1) { "pid" } else { word })
+                    .collect();
+                let part = words.join(" ");
+                assert!(
+                    page.contains(part.trim()),
+                    "docs/causes/{}.md does not say {part:?}",
+                    cause.kind.name()
+                );
+            }
+        }
+    }
+}
+
 fn judge(began_ns: u64, script: &str) -> Report {
     judge_in(Begin { time_ns: began_ns, ..Begin::default() }, script)
 }
 
 fn entry(report: &Report, pid: u32) -> &Parent {
+    says_what_its_pages_say(report);
     report.parents.iter().find(|parent| parent.pid == pid).unwrap_or_else(|| panic!("no {pid}: {report:#?}"))
 }
 

@@ -107,7 +107,10 @@ fn the_reference_has_every_metric_with_its_type() {
     assert!(types.peek().is_some());
     for (name, kind) in types {
         let row = format!("| `{name}` | {kind} |");
-        assert!(reference.contains(&row), "docs/reference/metrics.md has no row that begins {row}: run `cargo xtask docs`");
+        assert!(
+            reference.contains(&row),
+            "docs/reference/metrics.md has no row that begins {row}: run `cargo xtask docs`"
+        );
     }
 }
 

@@ -34,7 +34,7 @@ pub fn check(pages: &[Page]) -> Outcome {
     let mut wrong = Vec::new();
     let mut runnable = Vec::new();
     for line in &lines {
-        match parsed(&line.words) {
+        match parsed(&line.words, line.is_typed) {
             Ok(true) if line.is_typed && !has_placeholder(&line.words) => runnable.push(line),
             Ok(_) => {}
             Err(error) => wrong.push(format!("{}: {}\n    {error}", line.at, line.words.join(" "))),
@@ -129,8 +129,8 @@ fn split(command: &str) -> Vec<String> {
     words
 }
 
-/// Whether it can be run by everybody; an error if it is no command.
-fn parsed(words: &[String]) -> Outcome<bool> {
+/// Whether it can be run by everybody; an error if it is no command. In the midst of a sentence a command may lack arguments.
+fn parsed(words: &[String], is_typed: bool) -> Outcome<bool> {
     let words: Vec<String> = words.iter().filter_map(|word| filled(word)).collect();
     if words.first().is_some_and(|word| word == "cargo") {
         return match crate::Cli::try_parse_from(&words[1..]) {
@@ -143,6 +143,7 @@ fn parsed(words: &[String]) -> Outcome<bool> {
         return Ok(false);
     }
     let cli = match Cli::try_parse_from(&words) {
+        Err(error) if lacks_arguments(&error) && !is_typed => return Ok(false),
         Err(error) if is_error(&error) => return Err(first_line(&error)),
         Err(_) => return Ok(true),
         Ok(cli) => cli,
@@ -166,6 +167,12 @@ fn parsed(words: &[String]) -> Outcome<bool> {
 
 fn is_error(error: &clap::Error) -> bool {
     !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+}
+
+fn lacks_arguments(error: &clap::Error) -> bool {
+    let lacks_value =
+        error.kind() == ErrorKind::InvalidValue && first_line(error).contains("a value is required");
+    lacks_value || error.kind() == ErrorKind::MissingRequiredArgument
 }
 
 fn first_line(error: &clap::Error) -> String {
@@ -247,7 +254,10 @@ mod tests {
 
     #[test]
     fn ours_are_found_with_what_stands_around_them() {
-        assert_eq!(words("A=1 sudo -E reapwatch watch --duration 5s > x # y"), ["reapwatch", "watch", "--duration", "5s"]);
+        assert_eq!(
+            words("A=1 sudo -E reapwatch watch --duration 5s > x # y"),
+            ["reapwatch", "watch", "--duration", "5s"]
+        );
         assert_eq!(words("cargo xtask test --all"), ["cargo", "xtask", "test", "--all"]);
         assert!(words("cargo test").is_empty() && words("systemctl status reapwatch").is_empty());
         assert_eq!(words("reapwatch help 'a b' c"), ["reapwatch", "help", "a b", "c"]);
@@ -269,7 +279,12 @@ mod tests {
             ("cargo xtask demo", Some(false)),
             ("cargo xtask nonsense", None),
         ] {
-            assert_eq!(parsed(&words(command)).ok(), expected, "{command}");
+            assert_eq!(parsed(&words(command), true).ok(), expected, "{command}");
         }
+        for command in ["reapwatch run", "reapwatch trace --pid"] {
+            assert_eq!(parsed(&words(command), false), Ok(false), "{command}");
+            assert!(parsed(&words(command), true).is_err(), "{command}");
+        }
+        assert!(parsed(&words("reapwatch run --frmat"), false).is_err());
     }
 }

@@ -13,7 +13,8 @@ const SUMMARY: &str = "docs/SUMMARY.md";
 
 /// Fails with all links that lead nowhere.
 pub fn check(pages: &[Page]) -> Outcome {
-    let by_path: BTreeMap<&std::path::Path, &Page> = pages.iter().map(|page| (page.path.as_path(), page)).collect();
+    let by_path: BTreeMap<&std::path::Path, &Page> =
+        pages.iter().map(|page| (page.path.as_path(), page)).collect();
     let (mut wrong, mut internal, mut external) = (Vec::new(), 0, 0);
     for page in pages {
         for link in markdown::links(&page.text) {
@@ -25,7 +26,8 @@ pub fn check(pages: &[Page]) -> Outcome {
                 continue;
             }
             internal += 1;
-            let (file, anchor) = link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
+            let (file, anchor) =
+                link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
             let path = if file.is_empty() { page.path.clone() } else { markdown::resolve(&page.path, file) };
             if !root().join(&path).exists() {
                 wrong.push(format!("{}: there is no {}", page.path.display(), path.display()));
@@ -40,8 +42,10 @@ pub fn check(pages: &[Page]) -> Outcome {
             }
         }
     }
-    let summary = by_path.get(std::path::Path::new(SUMMARY)).ok_or_else(|| format!("there is no {SUMMARY}"))?;
-    let listed: Vec<_> = markdown::links(&summary.text).iter().map(|link| markdown::resolve(&summary.path, link)).collect();
+    let summary =
+        by_path.get(std::path::Path::new(SUMMARY)).ok_or_else(|| format!("there is no {SUMMARY}"))?;
+    let listed: Vec<_> =
+        markdown::links(&summary.text).iter().map(|link| markdown::resolve(&summary.path, link)).collect();
     for page in pages.iter().filter(|page| page.path.starts_with("docs") && page.path != summary.path) {
         if !listed.contains(&page.path) {
             wrong.push(format!("{SUMMARY} does not have {}", page.path.display()));

@@ -35,9 +35,16 @@ pub fn code(page: &str) -> Vec<Code> {
     while let Some((number, line)) = lines.next() {
         if let Some(language) = line.trim_start().strip_prefix("```") {
             flush(&mut prose, prose_from, &mut found);
-            let block: Vec<&str> =
-                lines.by_ref().map(|(_, line)| line).take_while(|line| !line.trim_start().starts_with("```")).collect();
-            found.push(Code { line: number + 2, language: Some(language.to_owned()), text: block.join("\n") });
+            let block: Vec<&str> = lines
+                .by_ref()
+                .map(|(_, line)| line)
+                .take_while(|line| !line.trim_start().starts_with("```"))
+                .collect();
+            found.push(Code {
+                line: number + 2,
+                language: Some(language.to_owned()),
+                text: block.join("\n"),
+            });
             prose_from = number + block.len() + 3;
         } else if line.is_empty() || line.starts_with('|') {
             // A stray mark ends with its paragraph or its row.
@@ -141,7 +148,8 @@ mod tests {
     fn code_has_its_line_and_its_language() {
         let page = "a `b\nc` d\n\n```console\n$ e\n```\n| `f` | g` |\n`h`\n";
         let found = code(page);
-        let all: Vec<_> = found.iter().map(|code| (code.line, code.language.as_deref(), code.text.as_str())).collect();
+        let all: Vec<_> =
+            found.iter().map(|code| (code.line, code.language.as_deref(), code.text.as_str())).collect();
         assert_eq!(all, [(1, None, "b c"), (5, Some("console"), "$ e"), (7, None, "f"), (8, None, "h")]);
     }
 

@@ -40,7 +40,12 @@ pub fn book() -> Outcome {
 
 /// All Markdown of the repository, by path.
 fn pages() -> Outcome<Vec<Page>> {
-    let tracked = output(Command::new("git").current_dir(root()).args(["ls-files", "-co", "--exclude-standard", "*.md"]))?;
+    let tracked = output(Command::new("git").current_dir(root()).args([
+        "ls-files",
+        "-co",
+        "--exclude-standard",
+        "*.md",
+    ]))?;
     let mut pages = Vec::new();
     for line in tracked.lines() {
         let path = PathBuf::from(line);
@@ -49,7 +54,8 @@ fn pages() -> Outcome<Vec<Page>> {
         if is_left_out || !root().join(&path).is_file() {
             continue;
         }
-        let text = fs::read_to_string(root().join(&path)).map_err(|error| format!("cannot read {line}: {error}"))?;
+        let text =
+            fs::read_to_string(root().join(&path)).map_err(|error| format!("cannot read {line}: {error}"))?;
         pages.push(Page { path, text });
     }
     pages.sort_by(|one, other| one.path.cmp(&other.path));
@@ -68,7 +74,8 @@ fn build(pages: &[Page]) -> Outcome {
     }
     for picture in ["table.svg", "agent-leak.svg"] {
         let path = Path::new("docs").join(picture);
-        let bytes = fs::read(root().join(&path)).map_err(|error| format!("cannot read docs/{picture}: {error}"))?;
+        let bytes =
+            fs::read(root().join(&path)).map_err(|error| format!("cannot read docs/{picture}: {error}"))?;
         write(&source, &path, &bytes)?;
     }
     run(Command::new(mdbook)
@@ -96,7 +103,8 @@ fn led_to_the_repository(page: &Page) -> String {
         if markdown::is_external(&link) || link.starts_with('#') {
             continue;
         }
-        let (file, anchor) = link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
+        let (file, anchor) =
+            link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
         let path = markdown::resolve(&page.path, file);
         if !path.starts_with("docs") {
             let anchor = anchor.map_or_else(String::new, |anchor| format!("#{anchor}"));

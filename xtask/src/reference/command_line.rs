@@ -19,8 +19,9 @@ pub fn page() -> String {
     names.extend(Cli::command_names());
     for name in names {
         let help = Cli::help_of(&name, Some(COLUMNS)).unwrap_or_default();
+        let help: Vec<&str> = help.lines().map(str::trim_end).collect();
         let heading = if name.is_empty() { "reapwatch".to_owned() } else { format!("reapwatch {name}") };
-        out.push_str(&format!("\n## {heading}\n\n```text\n{}\n```\n", help.trim_end()));
+        out.push_str(&format!("\n## {heading}\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
     }
     out
 }
