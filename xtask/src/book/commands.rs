@@ -17,6 +17,8 @@ use crate::shell::{Outcome, cargo, root, run, target_directory};
 /// Blocks of these languages hold commands; of the first, only lines that begin with a prompt.
 const CONSOLE: &str = "console";
 const SHELL: &str = "sh";
+/// The page of the command line has the examples of every help text, in blocks without a prompt.
+const HELP_PAGE: &str = "docs/reference/command-line.md";
 /// A recording for every name of one that a page uses.
 const RECORDING: &str = "docs/night.rec";
 
@@ -26,6 +28,8 @@ struct Line {
     words: Vec<String>,
     /// It stands in a block, as something to be typed.
     is_typed: bool,
+    /// It names what is there: examples of help texts name processes and files of somebody else.
+    is_of_here: bool,
 }
 
 /// Fails with all commands that do not exist or do not work.
@@ -35,7 +39,7 @@ pub fn check(pages: &[Page]) -> Outcome {
     let mut runnable = Vec::new();
     for line in &lines {
         match parsed(&line.words, line.is_typed) {
-            Ok(true) if line.is_typed && !has_placeholder(&line.words) => runnable.push(line),
+            Ok(true) if line.is_of_here && !has_placeholder(&line.words) => runnable.push(line),
             Ok(_) => {}
             Err(error) => wrong.push(format!("{}: {}\n    {error}", line.at, line.words.join(" "))),
         }
@@ -62,15 +66,38 @@ fn lines(page: &Page) -> Vec<Line> {
                 .filter_map(|(line, text)| Some((line, text.strip_prefix("$ ")?.to_owned())))
                 .collect(),
             Some(SHELL) => joined(&code.text),
+            Some(_) if page.path == Path::new(HELP_PAGE) => examples(&code.text),
             Some(_) => continue,
         };
         for (offset, text) in typed {
             for command in text.split(['|', ';']).flat_map(|part| part.split("&&")) {
                 if let Some(words) = ours(command) {
                     let at = format!("{}:{}", page.path.display(), code.line + offset);
-                    found.push(Line { at, words, is_typed: code.language.is_some() });
+                    let is_typed = code.language.is_some();
+                    let is_of_here = is_typed && page.path != Path::new(HELP_PAGE);
+                    found.push(Line { at, words, is_typed, is_of_here });
                 }
             }
+        }
+    }
+    found
+}
+
+/// The examples of a help text: what is said of one stands behind it on the same line.
+fn examples(text: &str) -> Vec<(usize, String)> {
+    const APART: &str = "   ";
+    let from = text.lines().position(|line| line == "Examples:").map_or(usize::MAX, |line| line + 1);
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut goes_on = false;
+    for (number, line) in text.lines().enumerate().skip(from) {
+        let Some(line) = line.strip_prefix("  ") else { break };
+        let command = line.split(APART).next().unwrap_or(line);
+        if line.contains("reapwatch ") {
+            found.push((number, command.to_owned()));
+            // A long line is wrapped: what follows is more of the command, or of what is said of it.
+            goes_on = !line.contains(APART);
+        } else if let Some((_, last)) = found.last_mut().filter(|_| goes_on) {
+            last.push_str(&format!(" {command}"));
         }
     }
     found
@@ -262,6 +289,16 @@ mod tests {
         assert!(words("cargo test").is_empty() && words("systemctl status reapwatch").is_empty());
         assert_eq!(words("reapwatch help 'a b' c"), ["reapwatch", "help", "a b", "c"]);
         assert_eq!(joined("$ a \\\nb\nc"), [(0, "$ a b".to_owned()), (2, "c".to_owned())]);
+    }
+
+    #[test]
+    fn examples_of_help_are_whole() {
+        let text = "Usage: x\n\nExamples:\n  reapwatch a --b\n  c -- d\n  sudo reapwatch e       that\n  is it\n\nMore: reapwatch f";
+        assert_eq!(
+            examples(text),
+            [(3, "reapwatch a --b c -- d".to_owned()), (5, "sudo reapwatch e".to_owned())]
+        );
+        assert!(examples("reapwatch a").is_empty());
     }
 
     #[test]
