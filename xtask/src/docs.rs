@@ -6,11 +6,10 @@
 use std::{fs, path::Path};
 
 use clap::CommandFactory;
-use clap_complete::Shell;
 use probe::cli::Cli;
 
 use crate::{
-    frames, picture, reference,
+    completions, frames, picture, reference,
     shell::{Outcome, root},
 };
 
@@ -29,13 +28,8 @@ pub fn docs(check: bool) -> Outcome {
         clap_mangen::Man::new(sub.clone().display_name(name.clone())).render(&mut page).map_err(fail)?;
         files.push((format!("man/{name}.1"), page));
     }
-    for (shell, name) in
-        [(Shell::Bash, "reapwatch.bash"), (Shell::Zsh, "_reapwatch"), (Shell::Fish, "reapwatch.fish")]
-    {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "reapwatch", &mut script);
-        files.push((format!("completions/{name}"), script));
-    }
+    let scripts = completions::scripts()?.into_iter();
+    files.extend(scripts.map(|(name, script)| (format!("completions/{name}"), script)));
     files.extend(reference::pages()?);
     for (name, bytes) in files {
         let path = root().join("docs").join(name);

@@ -3,6 +3,7 @@
 mod bench;
 mod book;
 mod build_ebpf;
+mod completions;
 mod deb;
 mod deb_lifecycle;
 mod demo;
@@ -38,7 +39,7 @@ enum Command {
     Demo,
     /// Run the tests, as root, because the live ones load eBPF programs; installs Python where it is missing
     Test(test::TestArgs),
-    /// Install what `test --all` and `build-ebpf` need (Debian packages, bpf-linker, cargo-deny)
+    /// Install what `test --all` and `build-ebpf` need (Debian packages, bpf-linker, cargo-deny, mdbook)
     Setup,
     /// Build the eBPF object that is committed beside the sources
     BuildEbpf {
@@ -88,6 +89,9 @@ enum Command {
         /// Only fail where the committed ones differ
         #[arg(long)]
         check: bool,
+        /// Then have bash, zsh and fish complete command lines by the scripts
+        #[arg(long)]
+        shells: bool,
     },
 }
 
@@ -104,7 +108,9 @@ fn main() -> ExitCode {
         Command::Goldens { record } => goldens::goldens(record),
         Command::Deb { program, try_in } => deb::deb(program.as_deref(), try_in.as_deref()),
         Command::Book => book::book(),
-        Command::Docs { check } => docs::docs(check),
+        Command::Docs { check, shells } => {
+            docs::docs(check).and_then(|()| if shells { completions::try_them() } else { Ok(()) })
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

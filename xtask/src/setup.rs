@@ -41,6 +41,10 @@ const PACKAGES: &[&str] = &[
     "supervisor",
     "uwsgi-core",
     "uwsgi-plugin-python3",
+    // Shells that complete the command line.
+    "fish",
+    "procps",
+    "zsh",
     // What receives metrics and alerts in tests/agent.
     "prometheus",
     "python3-venv",

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    book, build_ebpf, docs, instructions, setup,
+    book, build_ebpf, completions, docs, instructions, setup,
     shell::{Outcome, as_root, cargo, cargo_bin, output, run},
     unit,
     vm::{self, VmArgs},
@@ -76,6 +76,7 @@ fn all() -> Outcome {
     let mut unchecked = None;
     step("known vulnerabilities of dependencies", || advisories(&mut unchecked))?;
     step("man pages, completions and the reference", || docs::docs(true))?;
+    step("completions in bash, zsh and fish", completions::try_them)?;
     step("the book, its links and its commands", book::book)?;
     step("release build, stable Rust alone", || {
         let what = ["build", "--quiet", "--release", "--locked", "--package", "probe", "--bin", "reapwatch"];
