@@ -1152,8 +1152,50 @@ _reapwatch() {
     esac
 }
 
+# What only the host knows.
+_reapwatch_pids() {
+    local directory
+    for directory in /proc/[0-9]*; do
+        printf '%s\n' "${directory#/proc/}"
+    done
+}
+
+_reapwatch_parents_of_zombies() {
+    ps -eo stat=,ppid= 2>/dev/null | while read -r stat parent; do
+        [[ "${stat}" == Z* ]] && printf '%s\n' "${parent}"
+    done
+}
+
+_reapwatch_with_values() {
+    _reapwatch "$@"
+    local word command=""
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case "${word}" in
+            run|trace|watch|agent|record|replay|doctor|explain|audit|profile|reap|help)
+                command="${word}"
+                break
+                ;;
+        esac
+    done
+    case "$3" in
+        --pid)
+            COMPREPLY=($(compgen -W "$(_reapwatch_pids)" -- "$2"))
+            return
+            ;;
+        --yes|--dry-run|--nudge|--stats|--log-programs) ;;
+        # The value of an option.
+        -*) return ;;
+    esac
+    [[ "$2" == -* ]] && return
+    case "${command}" in
+        explain) COMPREPLY=($(compgen -W "$(_reapwatch_pids)" -- "$2")) ;;
+        reap) COMPREPLY=($(compgen -W "$(_reapwatch_parents_of_zombies)" -- "$2")) ;;
+        help) COMPREPLY=($(compgen -W "run trace watch agent record replay doctor explain audit profile reap help causes never_waits waits_only_for_specific_children waits_only_for_its_process_group wait_flags_exclude_children looks_without_reaping one_wait_per_sigchld reaps_only_when_it_spawns sigchld_blocked sigchld_ignored_too_late children_inherited_through_exec init_does_not_reap_orphans subreaper_does_not_reap_orphans parent_stopped parent_frozen parent_blocked waits_after_end_of_pipe held_by_tracer unknown" -- "$2")) ;;
+    esac
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _reapwatch -o nosort -o bashdefault -o default reapwatch
+    complete -F _reapwatch_with_values -o nosort -o bashdefault -o default reapwatch
 else
-    complete -F _reapwatch -o bashdefault -o default reapwatch
+    complete -F _reapwatch_with_values -o bashdefault -o default reapwatch
 fi

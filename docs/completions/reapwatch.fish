@@ -294,3 +294,9 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l max-parents
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
+# What only the host knows.
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -f -a '(__fish_complete_pids)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -f -a '(__fish_complete_pids)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l pid -x -a '(__fish_complete_pids)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l pid -x -a '(__fish_complete_pids)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -f -a 'run trace watch agent record replay doctor explain audit profile reap help causes never_waits waits_only_for_specific_children waits_only_for_its_process_group wait_flags_exclude_children looks_without_reaping one_wait_per_sigchld reaps_only_when_it_spawns sigchld_blocked sigchld_ignored_too_late children_inherited_through_exec init_does_not_reap_orphans subreaper_does_not_reap_orphans parent_stopped parent_frozen parent_blocked waits_after_end_of_pipe held_by_tracer unknown'

@@ -7,6 +7,7 @@ mod commands;
 mod html;
 mod links;
 mod markdown;
+mod typed;
 
 use std::{
     fs,
