@@ -24,8 +24,10 @@ pub fn code(page: &str) -> Vec<Code> {
     let mut lines = page.lines().enumerate();
     let flush = |prose: &mut String, from: usize, found: &mut Vec<Code>| {
         let mut line = from;
+        let marks = prose.matches('`').count();
         for (place, piece) in prose.split('`').enumerate() {
-            if place % 2 == 1 {
+            // A mark without its second one begins nothing.
+            if place % 2 == 1 && place < marks {
                 found.push(Code { line, language: None, text: piece.replace('\n', " ") });
             }
             line += piece.matches('\n').count();
