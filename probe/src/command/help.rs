@@ -7,10 +7,7 @@ use std::io::{self, IsTerminal};
 use super::{Failure, output};
 use crate::{
     cli::{Cli, HelpArgs},
-    render::{
-        manual_text::manual,
-        terminal::{cut, escape},
-    },
+    render::{manual_text::manual, terminal::cut},
     report::CauseKind,
     source::SetupError,
 };
@@ -48,7 +45,7 @@ fn list() -> String {
 }
 
 fn unknown(said: &str, topic: &str) -> Failure {
-    let shown = escape(&cut(said, SHOWN_MAX));
+    let shown = cut(said, SHOWN_MAX);
     let remedy = match alike(topic) {
         Some(name) => format!("did you mean `reapwatch help {name}`?"),
         None => "`reapwatch help` lists the commands, and `reapwatch help causes` the causes".into(),

@@ -8,8 +8,10 @@ use probe::{analysis::Runtime, report::CauseKind};
 
 use crate::shell::{Outcome, root};
 
+/// What one language is told.
+type Advice = fn(Runtime) -> &'static str;
 /// Which advice a block has, by the comment that begins it.
-const BLOCKS: [(&str, fn(Runtime) -> &'static str); 2] = [
+const BLOCKS: [(&str, Advice); 2] = [
     ("<!-- by language: one child -->\n", Runtime::wait_for_each),
     ("<!-- by language: any child -->\n", Runtime::reap_any),
 ];
