@@ -52,42 +52,6 @@ _reapwatch() {
             reapwatch,watch)
                 cmd="reapwatch__subcmd__watch"
                 ;;
-            reapwatch__subcmd__help,agent)
-                cmd="reapwatch__subcmd__help__subcmd__agent"
-                ;;
-            reapwatch__subcmd__help,audit)
-                cmd="reapwatch__subcmd__help__subcmd__audit"
-                ;;
-            reapwatch__subcmd__help,doctor)
-                cmd="reapwatch__subcmd__help__subcmd__doctor"
-                ;;
-            reapwatch__subcmd__help,explain)
-                cmd="reapwatch__subcmd__help__subcmd__explain"
-                ;;
-            reapwatch__subcmd__help,help)
-                cmd="reapwatch__subcmd__help__subcmd__help"
-                ;;
-            reapwatch__subcmd__help,profile)
-                cmd="reapwatch__subcmd__help__subcmd__profile"
-                ;;
-            reapwatch__subcmd__help,reap)
-                cmd="reapwatch__subcmd__help__subcmd__reap"
-                ;;
-            reapwatch__subcmd__help,record)
-                cmd="reapwatch__subcmd__help__subcmd__record"
-                ;;
-            reapwatch__subcmd__help,replay)
-                cmd="reapwatch__subcmd__help__subcmd__replay"
-                ;;
-            reapwatch__subcmd__help,run)
-                cmd="reapwatch__subcmd__help__subcmd__run"
-                ;;
-            reapwatch__subcmd__help,trace)
-                cmd="reapwatch__subcmd__help__subcmd__trace"
-                ;;
-            reapwatch__subcmd__help,watch)
-                cmd="reapwatch__subcmd__help__subcmd__watch"
-                ;;
             *)
                 ;;
         esac
@@ -447,180 +411,43 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__help)
-            opts="run trace watch agent record replay doctor explain audit profile reap help"
+            opts="-h --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                *)
-                    COMPREPLY=()
+                --btf)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
                     ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__agent)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
+                --hooks)
+                    COMPREPLY=($(compgen -W "auto fentry kprobe tracepoint" -- "${cur}"))
+                    return 0
                     ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__audit)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
+                --ring-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
                     ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__doctor)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
+                --max-unreaped)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
                     ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__explain)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
+                --max-parents)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
                     ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__profile)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__reap)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__record)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__replay)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__run)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__trace)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        reapwatch__subcmd__help__subcmd__watch)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1325,8 +1152,50 @@ _reapwatch() {
     esac
 }
 
+# What only the host knows.
+_reapwatch_pids() {
+    local directory
+    for directory in /proc/[0-9]*; do
+        printf '%s\n' "${directory#/proc/}"
+    done
+}
+
+_reapwatch_parents_of_zombies() {
+    ps -eo stat=,ppid= 2>/dev/null | while read -r stat parent; do
+        [[ "${stat}" == Z* ]] && printf '%s\n' "${parent}"
+    done
+}
+
+_reapwatch_with_values() {
+    _reapwatch "$@"
+    local word command=""
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case "${word}" in
+            run|trace|watch|agent|record|replay|doctor|explain|audit|profile|reap|help)
+                command="${word}"
+                break
+                ;;
+        esac
+    done
+    case "$3" in
+        --pid)
+            COMPREPLY=($(compgen -W "$(_reapwatch_pids)" -- "$2"))
+            return
+            ;;
+        --yes|--dry-run|--nudge|--stats|--log-programs) ;;
+        # The value of an option.
+        -*) return ;;
+    esac
+    [[ "$2" == -* ]] && return
+    case "${command}" in
+        explain) COMPREPLY=($(compgen -W "$(_reapwatch_pids)" -- "$2")) ;;
+        reap) COMPREPLY=($(compgen -W "$(_reapwatch_parents_of_zombies)" -- "$2")) ;;
+        help) COMPREPLY=($(compgen -W "run trace watch agent record replay doctor explain audit profile reap help causes never_waits waits_only_for_specific_children waits_only_for_its_process_group wait_flags_exclude_children looks_without_reaping one_wait_per_sigchld reaps_only_when_it_spawns sigchld_blocked sigchld_ignored_too_late children_inherited_through_exec init_does_not_reap_orphans subreaper_does_not_reap_orphans parent_stopped parent_frozen parent_blocked waits_after_end_of_pipe held_by_tracer unknown" -- "$2")) ;;
+    esac
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _reapwatch -o nosort -o bashdefault -o default reapwatch
+    complete -F _reapwatch_with_values -o nosort -o bashdefault -o default reapwatch
 else
-    complete -F _reapwatch -o bashdefault -o default reapwatch
+    complete -F _reapwatch_with_values -o bashdefault -o default reapwatch
 fi

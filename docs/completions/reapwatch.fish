@@ -52,7 +52,7 @@ complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "explain" -d 'Ex
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "audit" -d 'List the processes that should not be there: zombies, orphans, duplicates, stale code'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
 complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
-complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c reapwatch -n "__fish_reapwatch_needs_command" -f -a "help" -d 'Print the help of a command, or what a cause means and what to do about it'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand run" -l format -d 'Format of the report' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: one object (see schemas/)'
 html\t'A page for a browser, which can be sent: it needs no network and no script'"
@@ -283,15 +283,20 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l nudge -d 'S
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "run" -d 'Run a command and report which of its processes leave dead children'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "trace" -d 'Show every fork, exec, exit, zombie and reap as it happens'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "watch" -d 'Watch the whole host for a given time, then report'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "agent" -d 'Watch the whole host all the time: metrics for Prometheus, alerts as JSON lines'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "record" -d 'Write a recording of the events, for \'replay\''
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "replay" -d 'Show the report or trace of a recording, as the live run would have shown it'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "doctor" -d 'Say what works on this kernel with these privileges, and what to do about the rest'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "explain" -d 'Explain one process: its verdict, why, its unreaped children, and what to do'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "audit" -d 'List the processes that should not be there: zombies, orphans, duplicates, stale code'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "profile" -d 'Find out where programs fork, and what becomes of the children of each place'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "reap" -d 'Free the process table of the zombies of a parent that lives and does not reap'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand help; and not __fish_seen_subcommand_from run trace watch agent record replay doctor explain audit profile reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l btf -d 'BTF file that describes the running kernel' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l hooks -d 'Kind of kernel hooks to use' -r -f -a "auto\t'The best hooks that this kernel and these privileges allow'
+fentry\t'fentry and fexit: exact, and the cheapest'
+kprobe\t'kprobe and kretprobe: exact'
+tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some reap times up to 32 ms late'"
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
+# What only the host knows.
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand explain" -f -a '(__fish_complete_pids)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -f -a '(__fish_complete_pids)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l pid -x -a '(__fish_complete_pids)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l pid -x -a '(__fish_complete_pids)'
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand help" -f -a 'run trace watch agent record replay doctor explain audit profile reap help causes never_waits waits_only_for_specific_children waits_only_for_its_process_group wait_flags_exclude_children looks_without_reaping one_wait_per_sigchld reaps_only_when_it_spawns sigchld_blocked sigchld_ignored_too_late children_inherited_through_exec init_does_not_reap_orphans subreaper_does_not_reap_orphans parent_stopped parent_frozen parent_blocked waits_after_end_of_pipe held_by_tracer unknown'

@@ -58,11 +58,13 @@ fn a_profile_of_suspects_is_written_each_time_and_the_newest_are_kept() {
     });
 }
 
-/// What a server of profiles is sent: the head of the request, and the profile.
-fn profile_server() -> (u16, Arc<Mutex<Vec<(String, Vec<u8>)>>>) {
+/// What a server of profiles is sent: the heads of the requests, and the profiles.
+type Received = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
+fn profile_server() -> (u16, Received) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
-    let received: Arc<Mutex<Vec<_>>> = Arc::default();
+    let received = Received::default();
     let to = Arc::clone(&received);
     std::thread::spawn(move || {
         // It cannot take the first one.

@@ -7,7 +7,7 @@ use std::{fs, process::Command};
 use crate::shell::{Outcome, cargo, output, root, run, target_directory};
 
 /// Files that may have frames.
-const PAGES: &[&str] = &["README.md", "docs/table.md"];
+const PAGES: &[&str] = &["docs/table.md"];
 /// `<!-- frame 80x24 RECORDING -->`: the block after it is the frame.
 const BEGIN: &str = "<!-- frame ";
 const END: &str = " -->";

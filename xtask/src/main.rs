@@ -1,6 +1,7 @@
 //! `cargo xtask`: one module a command. Must not be needed to build or use reapwatch.
 
 mod bench;
+mod book;
 mod build_ebpf;
 mod crates;
 mod deb;
@@ -38,7 +39,7 @@ enum Command {
     Demo,
     /// Run the tests, as root, because the live ones load eBPF programs; installs Python where it is missing
     Test(test::TestArgs),
-    /// Install what `test --all` and `build-ebpf` need (Debian packages, bpf-linker, cargo-deny)
+    /// Install what `test --all` and `build-ebpf` need (Debian packages, bpf-linker, cargo-deny, mdbook)
     Setup,
     /// Build the eBPF object that is committed beside the sources
     BuildEbpf {
@@ -80,11 +81,16 @@ enum Command {
         #[arg(long)]
         try_in: Option<std::path::PathBuf>,
     },
-    /// Write man page and shell completions to docs/, and draw the live table into the pages that show it
+    /// Check every link and every command of the documentation, and make a book of docs/ under target/book; installs mdbook
+    Book,
+    /// Write man pages, shell completions and the reference to docs/, and draw the live table into the pages that show it
     Docs {
         /// Only fail where the committed ones differ
         #[arg(long)]
         check: bool,
+        /// Then have bash, zsh and fish complete command lines by the scripts
+        #[arg(long)]
+        shells: bool,
     },
 }
 
@@ -102,7 +108,8 @@ fn main() -> ExitCode {
         Command::Release(args) => release::release(&args),
         Command::Crates => crates::crates(),
         Command::Deb { target, program, try_in } => deb::deb(target, program.as_deref(), try_in.as_deref()),
-        Command::Docs { check } => docs::docs(check),
+        Command::Book => book::book(),
+        Command::Docs { check, shells } => docs::docs(check, shells),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

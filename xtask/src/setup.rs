@@ -41,6 +41,10 @@ const PACKAGES: &[&str] = &[
     "supervisor",
     "uwsgi-core",
     "uwsgi-plugin-python3",
+    // Shells that complete the command line.
+    "fish",
+    "procps",
+    "zsh",
     // What receives metrics and alerts in tests/agent.
     "prometheus",
     "python3-venv",
@@ -59,6 +63,8 @@ const PACKAGES: &[&str] = &[
 /// Where llvm-22-dev is.
 pub const LLVM: &str = "/usr/lib/llvm-22";
 const BPF_LINKER: &str = "0.13.0";
+/// Makes the book. Without its server and its search, which is half of its dependencies.
+const MDBOOK: &str = "0.5.4";
 /// The receiver of OTLP, of PyPI. Its program comes in the package.
 const ROTEL: &str = "0.0.1a15";
 /// Debian's own Python, for which Debian has the library that the receiver needs.
@@ -82,6 +88,7 @@ fn install(package: &str) -> Outcome {
 pub fn setup() -> Outcome {
     install_missing(PACKAGES)?;
     install_tools()?;
+    install_mdbook()?;
     install_otlp_receiver()?;
     install_pytest()?;
     install_databases()
@@ -102,6 +109,22 @@ fn install_databases() -> Outcome {
     run(Command::new(&python)
         .args(["-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary=:all:"])
         .args(DATABASES))
+}
+
+/// Installs what makes the book, if it is missing.
+pub fn install_mdbook() -> Outcome {
+    if cargo_bin("mdbook").is_some() {
+        return Ok(());
+    }
+    eprintln!("setup: cargo install mdbook {MDBOOK}");
+    run(cargo().env_remove("CARGO_TARGET_DIR").args([
+        "install",
+        "mdbook",
+        "--version",
+        MDBOOK,
+        "--locked",
+        "--no-default-features",
+    ]))
 }
 
 /// Installs Python where it is missing: the live tests start it, and the build does not need it.

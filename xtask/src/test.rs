@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    build_ebpf, docs, instructions, setup,
+    book, build_ebpf, docs, instructions, setup,
     shell::{Outcome, as_root, cargo, cargo_bin, output, run},
     unit,
     vm::{self, VmArgs},
@@ -32,6 +32,7 @@ const NEWCOMERS: &[&str] = &[
     "--lib",
     "--bins",
     "--test=architecture",
+    "--test=compatibility",
     "--test=corpus",
     "--test=errors",
     "--test=frozen_btf",
@@ -74,7 +75,8 @@ fn all() -> Outcome {
     step("licences, bans, sources", || run(deny()?.args(["check", "licenses", "bans", "sources"])))?;
     let mut unchecked = None;
     step("known vulnerabilities of dependencies", || advisories(&mut unchecked))?;
-    step("man page and completions", || docs::docs(true))?;
+    step("man pages, completions and the reference", || docs::docs(true, true))?;
+    step("the book, its links and its commands", book::book)?;
     step("release build, stable Rust alone", || {
         let what = ["build", "--quiet", "--release", "--locked", "--package", "probe", "--bin", "reapwatch"];
         run(cargo().args(what))

@@ -31,6 +31,7 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
+pub use cause::Runtime;
 pub use detail::detail;
 pub use history::History;
 pub use line::event_line;

@@ -35,11 +35,40 @@ fn judge_unlooked(begin: Begin, script: &str) -> Report {
     report
 }
 
+/// The page of each cause, which `help` prints and the book shows, has the advice that the report gives.
+fn says_what_its_pages_say(report: &Report) {
+    let plain = |text: &str| {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(" ").replace(['`', '*'], "").replace("(sigaction SIG_IGN) ", "").to_lowercase()
+    };
+    for cause in report.parents.iter().flat_map(|parent| &parent.causes) {
+        let page = plain(cause.kind.page());
+        // What is to be done now about an unknown cause may be what another page says.
+        let now = if cause.kind == Unknown { "" } else { &cause.now };
+        for advice in [now, &cause.fix] {
+            // A page may have its sentences in another order, and says PID where the report has a number.
+            for part in plain(advice).split(['.', ';', ':']) {
+                let words: Vec<&str> = part
+                    .split(' ')
+                    .map(|word| if word.parse::<u32>().is_ok_and(|pid| pid > 1) { "pid" } else { word })
+                    .collect();
+                let part = words.join(" ");
+                assert!(
+                    page.contains(part.trim().trim_start_matches("or ")),
+                    "docs/causes/{}.md does not say {part:?}",
+                    cause.kind.name()
+                );
+            }
+        }
+    }
+}
+
 fn judge(began_ns: u64, script: &str) -> Report {
     judge_in(Begin { time_ns: began_ns, ..Begin::default() }, script)
 }
 
 fn entry(report: &Report, pid: u32) -> &Parent {
+    says_what_its_pages_say(report);
     report.parents.iter().find(|parent| parent.pid == pid).unwrap_or_else(|| panic!("no {pid}: {report:#?}"))
 }
 
@@ -126,6 +155,16 @@ fn what_a_tracer_holds_is_held_and_the_tracer_is_named() {
     let report = judge(EARLY, &(held(20, 30, 7) + "900000 exit 2 1\n"));
     assert_eq!((entry(&report, 2).verdict, report.finding), (Verdict::Held, Finding::Held));
     assert_eq!(entry(&report, 2).held_by.as_ref().map(|tracer| tracer.pid), Some(7));
+}
+
+#[test]
+#[should_panic(expected = "docs/causes/never_waits.md does not say")]
+fn advice_that_is_not_on_the_page_of_its_cause_is_found() {
+    let mut report = judge(EARLY, &(dead(20, 30) + "90 waits 2 0 0\n"));
+    for cause in report.parents.iter_mut().flat_map(|parent| &mut parent.causes) {
+        cause.fix.push_str("; paint it green");
+    }
+    says_what_its_pages_say(&report);
 }
 
 /// The kinds of causes of 2, which was started at time 2.

@@ -9,6 +9,7 @@ mod check;
 mod doctor;
 mod explain;
 mod global;
+mod help;
 mod profile;
 mod reap;
 mod record;
@@ -28,6 +29,7 @@ pub use check::{CheckArgs, LeftRunning};
 pub use doctor::DoctorArgs;
 pub use explain::ExplainArgs;
 pub use global::{DEFAULT_BTF, Global, HookChoice};
+pub use help::HelpArgs;
 pub use profile::{ProfileArgs, ProfileFormat, ProfileSample};
 pub use reap::ReapArgs;
 pub use record::RecordArgs;
@@ -62,7 +64,8 @@ Examples:
   reapwatch doctor                     what works on this host, what does not, why
   reapwatch run -- ./supervisor        which of its processes leave dead children
   reapwatch watch --duration 30s       the same for the whole host
-  reapwatch explain PID                why this process does not reap, and what to do";
+  reapwatch explain PID                why this process does not reap, and what to do
+  reapwatch help never_waits           what a cause in a report means, and what to do";
 
 /// Find the processes that do not reap their dead children, and say why
 ///
@@ -71,7 +74,7 @@ Examples:
 /// reapwatch watches how every process ends, measures how long each parent leaves its dead children (zombies) unreaped,
 /// and says which parent leaks, why, and what to do about it.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "reapwatch", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(name = "reapwatch", version, max_term_width = 100, disable_help_subcommand = true, after_long_help = EXIT_CODES)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -156,6 +159,13 @@ pub enum Command {
     /// CAP_SYS_PTRACE (with --nudge: CAP_KILL for processes of others), no eBPF and no kernel BTF.
     #[command(after_help = reap::EXAMPLES)]
     Reap(ReapArgs),
+
+    /// Print the help of a command, or what a cause means and what to do about it
+    ///
+    /// Reports name causes, such as never_waits. For each there is a page: what it means, how to confirm it by hand, what to do now,
+    /// and how to change the program, by language and platform.
+    #[command(after_help = help::EXAMPLES, args = unlisted(MEANINGLESS_FOR_REPLAY))]
+    Help(HelpArgs),
 }
 
 impl Cli {
@@ -219,5 +229,24 @@ impl Cli {
     /// What plain `reapwatch` prints, uncoloured, with its newline.
     pub fn help_text() -> String {
         Self::command().render_help().to_string()
+    }
+
+    /// The long help of the command with this name, uncoloured; that of reapwatch itself for an empty name. As wide as given, else as
+    /// the terminal.
+    pub fn help_of(name: &str, columns: Option<usize>) -> Option<String> {
+        let mut command = Self::command();
+        if let Some(columns) = columns {
+            command = command.term_width(columns);
+        }
+        command.build();
+        if name.is_empty() {
+            return Some(command.render_long_help().to_string());
+        }
+        command.find_subcommand_mut(name).map(|command| command.render_long_help().to_string())
+    }
+
+    /// The names of all commands.
+    pub fn command_names() -> Vec<String> {
+        Self::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
     }
 }

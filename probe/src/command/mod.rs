@@ -9,6 +9,7 @@ mod child;
 mod doctor;
 mod explain;
 mod file;
+mod help;
 mod left_running;
 mod lines;
 mod live;
@@ -112,6 +113,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         },
         Some(Command::Audit(args)) => audit::audit(&args),
         Some(Command::Reap(args)) => reap::reap(args),
+        Some(Command::Help(args)) => help::help(&args),
     }
 }
 

@@ -101,13 +101,16 @@ fn sorted(line: &str) -> Vec<String> {
 
 #[test]
 fn the_reference_has_every_metric_with_its_type() {
-    let reference = include_str!("../../../docs/agent.md");
+    let reference = include_str!("../../../docs/reference/metrics.md");
     let page = text_of(&metrics(vec![of_workload(workload("a.service"), 1)], vec![parent("x")]));
     let mut types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).peekable();
     assert!(types.peek().is_some());
     for (name, kind) in types {
         let row = format!("| `{name}` | {kind} |");
-        assert!(reference.contains(&row), "docs/agent.md has no row that begins {row}");
+        assert!(
+            reference.contains(&row),
+            "docs/reference/metrics.md has no row that begins {row}: run `cargo xtask docs`"
+        );
     }
 }
 

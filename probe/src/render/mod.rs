@@ -15,6 +15,7 @@ pub mod html;
 pub mod journal_fields;
 pub mod json;
 pub mod junit;
+pub mod manual_text;
 pub mod metrics_text;
 pub mod otlp;
 pub mod pprof;

@@ -9,6 +9,7 @@
 
 pub mod alert;
 pub mod audit;
+mod cause_page;
 mod check;
 mod command_lines;
 pub mod detail;

@@ -20,6 +20,8 @@ mod specific;
 mod unknown;
 mod words;
 
+pub use runtime::Runtime;
+
 use super::unreaped::Unreaped;
 use crate::{
     engine::Parent,

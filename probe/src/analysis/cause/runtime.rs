@@ -20,8 +20,36 @@ pub enum Runtime {
 }
 
 impl Runtime {
+    /// All of them; what is not known comes last.
+    pub const ALL: [Self; 9] = [
+        Self::Python,
+        Self::Shell,
+        Self::Node,
+        Self::Java,
+        Self::Ruby,
+        Self::Perl,
+        Self::Php,
+        Self::Erlang,
+        Self::Other,
+    ];
+
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shell => "shell",
+            Self::Python => "Python",
+            Self::Node => "Node",
+            Self::Java => "Java",
+            Self::Ruby => "Ruby",
+            Self::Perl => "Perl",
+            Self::Php => "PHP",
+            Self::Erlang => "Erlang",
+            Self::Other => "C, Go, Rust and others",
+        }
+    }
+
     /// By the name of the executable.
-    pub fn of(parent: &Parent) -> Self {
+    pub(super) fn of(parent: &Parent) -> Self {
         let executable = parent.info.as_ref().map(|info| info.executable.as_slice()).unwrap_or_default();
         let name = executable.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         // `python3.11`, `php8.2`, `ruby3.1`: what follows the name is a version.
