@@ -66,14 +66,14 @@ fn a_hundred_thousand_short_lived_parents_in_two_hundred_cgroups_are_counted_exa
         });
         counted.then_some(page)
     });
-    for number in 0..CGROUPS {
+    for (number, deaths) in deaths.iter().copied().enumerate() {
         let name = name(number);
         let labels = [("kind", "unit"), ("workload", name.as_str())];
         for (metric, expected) in [
-            ("reapwatch_children_forked_total", deaths[number]),
-            ("reapwatch_children_reaped_total", deaths[number]),
+            ("reapwatch_children_forked_total", deaths),
+            ("reapwatch_children_reaped_total", deaths),
             ("reapwatch_children_abandoned_total", 0),
-            ("reapwatch_reap_latency_seconds_count", deaths[number]),
+            ("reapwatch_reap_latency_seconds_count", deaths),
         ] {
             let value = super::running::value_in(&page, metric, &labels);
             assert_eq!(value, Some(expected as f64), "{metric} of {name}");

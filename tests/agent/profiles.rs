@@ -58,11 +58,14 @@ fn a_profile_of_suspects_is_written_each_time_and_the_newest_are_kept() {
     });
 }
 
-/// What a server of profiles is sent: the head of the request, and the profile.
-fn profile_server() -> (u16, Arc<Mutex<Vec<(String, Vec<u8>)>>>) {
+/// Heads of requests, and their profiles.
+type Pushed = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
+/// A server of profiles: its port, and what it is sent.
+fn profile_server() -> (u16, Pushed) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
-    let received: Arc<Mutex<Vec<_>>> = Arc::default();
+    let received = Pushed::default();
     let to = Arc::clone(&received);
     std::thread::spawn(move || {
         // It cannot take the first one.
