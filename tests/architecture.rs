@@ -278,7 +278,7 @@ fn the_audit_needs_no_programs_and_touches_no_process() {
 }
 
 #[test]
-fn only_the_rooms_that_need_them_know_unwinding_formats_of_profiles_and_passwords() {
+fn only_the_rooms_that_need_them_know_unwinding_formats_of_profiles_tls_and_passwords() {
     for (path, text) in all() {
         let Some(module) = module(&path) else { continue };
         let is_there = path.to_string_lossy().contains("probe/src/source/host/fork_site/");
@@ -288,6 +288,11 @@ fn only_the_rooms_that_need_them_know_unwinding_formats_of_profiles_and_password
             }
             for library in ["prost", "inferno", "flate2", "prometheus_client"] {
                 assert!(module == "render" || !line.contains(library), "{}: {line}", path.display());
+            }
+            let speaks_tls = ["sink/outgoing/", "sink/prometheus/", "sink/pem.rs"];
+            for library in ["rustls::", "rustls_native_certs::"] {
+                let is_there = speaks_tls.iter().any(|room| path.to_string_lossy().contains(room));
+                assert!(is_there || !line.contains(library), "{}: {line}", path.display());
             }
             for library in ["bcrypt::", "webpki::", "hmac::", "serde_saphyr::"] {
                 let is_there = path.to_string_lossy().contains("probe/src/sink/prometheus/");

@@ -58,13 +58,14 @@ fn a_profile_of_suspects_is_written_each_time_and_the_newest_are_kept() {
     });
 }
 
-/// What a server of profiles is sent: the heads of the requests, and the profiles.
-type Received = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+/// Heads of requests, and their profiles.
+type Pushed = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
-fn profile_server() -> (u16, Received) {
+/// A server of profiles: its port, and what it is sent.
+fn profile_server() -> (u16, Pushed) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
-    let received = Received::default();
+    let received = Pushed::default();
     let to = Arc::clone(&received);
     std::thread::spawn(move || {
         // It cannot take the first one.

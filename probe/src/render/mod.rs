@@ -11,6 +11,7 @@ pub mod explain_text;
 pub mod folded;
 pub mod fork_site_text;
 pub mod github;
+pub mod gzip;
 pub mod html;
 pub mod journal_fields;
 pub mod json;

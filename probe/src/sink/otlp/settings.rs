@@ -2,11 +2,10 @@
 //!
 //! Must not know what a request says.
 
-use std::{fmt, io::Write, str::FromStr};
-
-use flate2::write::GzEncoder;
+use std::{fmt, str::FromStr};
 
 use super::super::outgoing::{Protocol, Receiver};
+use crate::render::gzip::gzip;
 
 /// How requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +45,7 @@ impl Compression {
     pub fn packed(self, request: Vec<u8>) -> std::io::Result<Vec<u8>> {
         match self {
             Self::None => Ok(request),
-            Self::Gzip => {
-                let mut packer = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-                packer.write_all(&request)?;
-                packer.finish()
-            }
+            Self::Gzip => gzip(&request),
         }
     }
 }
