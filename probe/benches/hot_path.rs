@@ -14,7 +14,9 @@ use probe::{
     render::json,
     source::bpf::decode,
 };
-use probe_common::wire::{ARGS_LEN, Account, EXECUTABLE_LEN, Event, ExecEvent, ExitEvent, TTY_LEN, TaskRef, kind};
+use probe_common::wire::{
+    ARGS_LEN, Account, EXECUTABLE_LEN, Event, ExecEvent, ExitEvent, TTY_LEN, TaskRef, kind,
+};
 
 const STAGES: u64 = 5;
 

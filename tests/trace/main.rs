@@ -16,12 +16,12 @@ use std::{
     sync::LazyLock,
 };
 
+use cgroup::Cgroup;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
-use cgroup::Cgroup;
 use support::{reapwatch, require_root, until, validate, workload};
 
 const PAGE: &str = include_str!("../../docs/trace.md");
@@ -61,7 +61,8 @@ static TRACED: LazyLock<Traced> = LazyLock::new(|| {
     let cgroup = Cgroup::new(&format!("system.slice/{UNIT}"));
     let output = cgroup.command(workload()).arg("accounts").output().expect("the workload");
     let truth: Value = serde_json::from_slice(&output.stdout).expect("truth");
-    let child = truth["children"].as_array().expect("children").iter().find(|one| one["expected"]["uid"] == UID);
+    let child =
+        truth["children"].as_array().expect("children").iter().find(|one| one["expected"]["uid"] == UID);
     let pid = child.expect("another user's")["pid"].as_u64().expect("a pid");
     kill(Pid::from_raw(tracer.id() as i32), Signal::SIGINT).expect("our own child");
     assert!(tracer.wait().expect("our own child").success());
@@ -167,7 +168,8 @@ impl Drop for Rsyslog {
 #[test]
 fn rsyslog_writes_failed_processes_into_a_log_of_their_own() {
     let state = tempfile::tempdir().expect("a directory");
-    let (config, log): (PathBuf, PathBuf) = (state.path().join("rsyslog.conf"), state.path().join("failed.log"));
+    let (config, log): (PathBuf, PathBuf) =
+        (state.path().join("rsyslog.conf"), state.path().join("failed.log"));
     let text = recipe("rsyslog")
         .replace("/var/lib/reapwatch/trace.jsonl", &TRACED.path().join("trace.jsonl").display().to_string())
         .replace("/var/lib/reapwatch/failed.log", &log.display().to_string());

@@ -217,8 +217,13 @@ mod tests {
     fn a_life_is_told_from_fork_to_reap_and_what_is_not_kept_is_counted() {
         let mut history = History::default();
         history.take(&event(10, 5, Stage::Fork { parent: task(1), creator: task(4) }));
-        let exit =
-            Stage::Exit { parent: task(1), status: WaitStatus(0), autoreap: false, is_clone_child: false, account: None };
+        let exit = Stage::Exit {
+            parent: task(1),
+            status: WaitStatus(0),
+            autoreap: false,
+            is_clone_child: false,
+            account: None,
+        };
         history.take(&event(20, 5, exit));
         history.take(&zombie(21, 5));
         history.take(&reap(30, 5, 21));

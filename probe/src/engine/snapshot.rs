@@ -58,7 +58,13 @@ impl Engine {
             let event = LifecycleEvent { time_ns: now, process: task, stage };
             let in_scope = self.is_in_scope(&event, None);
             let ended = self.ended_of(identity, &event.stage);
-            enriched.push(EnrichedEvent::Stage { event, reap_latency_ns: None, teardown_ns: None, in_scope, ended });
+            enriched.push(EnrichedEvent::Stage {
+                event,
+                reap_latency_ns: None,
+                teardown_ns: None,
+                in_scope,
+                ended,
+            });
         }
         self.release(identity, now);
     }

@@ -144,7 +144,8 @@ mod tests {
         let mut event = EventLine::blank(EventKind::Exec, Rfc3339::new());
         let arguments: Vec<_> = secret().into_iter().map(Cow::Owned).collect();
         event.command_line = Some(arguments.clone());
-        event.life = Some(crate::report::Life { command_line: Some(arguments), ..crate::report::sample::life() });
+        event.life =
+            Some(crate::report::Life { command_line: Some(arguments), ..crate::report::sample::life() });
         for (mode, secrets, names) in
             [(CommandLines::Full, 5, 5), (CommandLines::Redacted, 0, 5), (CommandLines::Name, 0, 0)]
         {

@@ -252,9 +252,17 @@ fn the_init_of_a_pid_namespace_is_told_that_it_gets_every_orphan() {
             (2, reaper, Stage::Fork { parent: task(1), creator: task(1) }),
             (3, task(3), Stage::Fork { parent: reaper, creator: reaper }),
             (20, task(20), Stage::Fork { parent: task(3), creator: task(3) }),
-            (60, task(3), Stage::Exit { parent: reaper, status, autoreap: true, is_clone_child: false, account: None }),
+            (
+                60,
+                task(3),
+                Stage::Exit { parent: reaper, status, autoreap: true, is_clone_child: false, account: None },
+            ),
             (65, task(20), Stage::Reparent { parent: reaper, from: task(3), since_ns: 0 }),
-            (70, task(20), Stage::Exit { parent: reaper, status, autoreap: false, is_clone_child: false, account: None }),
+            (
+                70,
+                task(20),
+                Stage::Exit { parent: reaper, status, autoreap: false, is_clone_child: false, account: None },
+            ),
             (71, task(20), Stage::Zombie { parent: reaper, held_by: None, exit_ns: 70, again: false }),
         ] {
             engine.apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }), &mut Vec::new());

@@ -302,7 +302,13 @@ fn what_was_seen_of_the_program_before_says_nothing_of_this_one() {
 #[test]
 fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
     let exits = |is_clone_child| {
-        let stage = Stage::Exit { parent: task(2), status: WaitStatus(0), autoreap: false, is_clone_child, account: None };
+        let stage = Stage::Exit {
+            parent: task(2),
+            status: WaitStatus(0),
+            autoreap: false,
+            is_clone_child,
+            account: None,
+        };
         let zombie = Stage::Zombie { parent: task(2), held_by: None, exit_ns: 30, again: false };
         [(30, task(20), stage), (31, task(20), zombie)]
     };

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Begin, ChildCounts, Comm, Counters, Evidence, Kill, Killer, Precision, Readiness, ReapHow, Snapshot,
-    Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
+    Account, Begin, ChildCounts, Comm, Counters, Evidence, Kill, Killer, Precision, Readiness, ReapHow,
+    Snapshot, Task, TaskEntry, TaskState, WaitCalls, WaitStatus,
 };
 pub(super) use random::{Table, counters, happenings, simulate, walk};
 
@@ -33,7 +33,13 @@ pub(super) fn fork(child: u32, parent: u32) -> Stage {
 }
 
 pub(super) fn exit(parent: u32, autoreap: bool) -> Stage {
-    Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap, is_clone_child: false, account: None }
+    Stage::Exit {
+        parent: task(parent),
+        status: WaitStatus(0),
+        autoreap,
+        is_clone_child: false,
+        account: None,
+    }
 }
 
 /// An exit with an account.

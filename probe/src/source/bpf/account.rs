@@ -55,7 +55,8 @@ mod tests {
         let root = account(&wire::Account { peak_rss_pages: 3, ..wire::Account::default() });
         assert_eq!((root.uid, root.cpu_ns), (Some(0), Some(0)));
         assert_eq!(root.peak_rss_bytes, Some(3 * page_bytes()));
-        for (kernels, ours) in [("pts12", Some("pts/12")), ("ttyS0", Some("ttyS0")), ("", None), ("\u{1b}[2J", None)]
+        for (kernels, ours) in
+            [("pts12", Some("pts/12")), ("ttyS0", Some("ttyS0")), ("", None), ("\u{1b}[2J", None)]
         {
             let mut wire = wire::Account::default();
             wire.tty[..kernels.len()].copy_from_slice(kernels.as_bytes());

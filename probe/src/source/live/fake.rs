@@ -216,8 +216,13 @@ pub(crate) fn death(process: u32, parent: u32) -> DeadChild {
 }
 
 pub(crate) fn exit(time_ns: u64, process: u32, parent: u32) -> LifecycleEvent {
-    let stage =
-        Stage::Exit { parent: task(parent), status: WaitStatus(0), autoreap: false, is_clone_child: false, account: None };
+    let stage = Stage::Exit {
+        parent: task(parent),
+        status: WaitStatus(0),
+        autoreap: false,
+        is_clone_child: false,
+        account: None,
+    };
     LifecycleEvent { time_ns, process: task(process), stage }
 }
 
