@@ -65,9 +65,14 @@ fn cgroup_id(task: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn group_cpu_ns(signal: u64) -> u64 {
-    let is_known = has_member!(task_run_ns) && has_member!(signal_run_ns) && has_member!(signal_stats_sequence);
+    let is_known =
+        has_member!(task_run_ns) && has_member!(signal_run_ns) && has_member!(signal_stats_sequence);
     // Where nothing is streamed the verifier shall not follow what nobody calls.
-    if setting!(stream_all) == 0 || !is_known || !has_member!(signal_threads) || !has_member!(task_thread_node) {
+    if setting!(stream_all) == 0
+        || !is_known
+        || !has_member!(signal_threads)
+        || !has_member!(task_thread_node)
+    {
         return Account::CPU_UNKNOWN;
     }
     let head = signal + offset!(signal_threads);
