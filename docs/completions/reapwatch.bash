@@ -702,7 +702,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__replay)
-            opts="-h --format --command-lines --as --output --grace --theme --error-exitcode --left-running --suppressions --gen-suppressions --junit --github --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --format --command-lines --as --wide --output --grace --theme --error-exitcode --left-running --suppressions --gen-suppressions --junit --github --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -979,7 +979,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__trace)
-            opts="-h --pid --min-latency --duration --format --command-lines --record --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --pid --min-latency --duration --format --wide --command-lines --record --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -102,6 +102,7 @@ tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some re
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l wide -d 'In text: say on the lines of a death also who the dead process was and what it used, as JSON always does'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -188,6 +189,7 @@ tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some re
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l max-parents -d 'Maximum number of parents counted at once' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l wide -d 'With --as trace, in text: say on the lines of a death also who the dead process was and what it used'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l github -d 'Also print annotations for GitHub Actions, at the line of the source that forks'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand replay" -l log-programs -d 'Print to standard error what the programs in the kernel decide'

@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(
             told(&line, Width::Wide),
             "10:20:30.400 reap          77 make            unseen, child of sh (7); killed by SIGSEGV (core dumped), lived \
-             1.0 s, CPU 3.2 ms, peak 2.5 MiB, uid 1000, session 70, pts/0, unit build.service: make al\\u{1b}l\n"
+             1.0 s, CPU 3.2 ms, peak 2.5 MiB, uid 1000, session 70, pts/0, unit build.service: make al\\x1bl\n"
         );
         assert_eq!(
             told(&line, Width::Narrow),
