@@ -42,6 +42,7 @@ pub fn crates() -> Outcome {
         .current_dir(&unpacked)
         .env("PATH", format!("{rust}/bin:/usr/bin:/bin"))
         .env_remove("CARGO_TARGET_DIR")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .args(["install", "--debug", "--path"])
         .arg(&own)
         .arg("--root")

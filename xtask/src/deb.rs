@@ -177,8 +177,8 @@ fn control(directory: &Path, arch: Arch) -> Outcome {
 
 /// The oldest C library that has every symbol which the program takes from it; none where it is static.
 fn least_libc(arch: Arch, program: &Path) -> Outcome<Option<String>> {
-    let symbols = output(Command::new(binutil(arch, "objdump")).arg("-T").arg(program))?;
-    let versions = symbols.split("GLIBC_").skip(1).filter_map(|rest| {
+    let symbols = output(Command::new(binutil(arch, "readelf")).args(["--dyn-syms", "--wide"]).arg(program))?;
+    let versions = symbols.split("@GLIBC_").skip(1).filter_map(|rest| {
         let version = rest.split(|one: char| !(one.is_ascii_digit() || one == '.')).next()?;
         let parts: Vec<u32> = version.split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
         Some((parts, version.to_owned()))
