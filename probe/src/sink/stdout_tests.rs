@@ -246,7 +246,10 @@ fn a_sink_whose_reader_has_left_says_so_and_counts_what_it_drops() {
     sink.offer(&event());
     let closed = close(sink, Duration::from_secs(60));
     assert_eq!((closed.queued, closed.delivered), (0, 0));
-    assert_eq!(closed.dropped, Dropped { ended: offered + 1, ..Dropped::default() });
+    // It may have filled the queue before the writer had its first turn.
+    let Dropped { no_room, ended, .. } = closed.dropped;
+    assert_eq!(closed.dropped, Dropped { no_room, ended, ..Dropped::default() });
+    assert!(ended > 0 && no_room + ended == offered + 1, "{:?} of {}", closed.dropped, offered + 1);
     assert!(closed.last_error.expect("why").contains("broken pipe"));
 }
 
