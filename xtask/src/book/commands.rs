@@ -30,9 +30,16 @@ pub fn check(pages: &[Page]) -> Outcome {
     let (of_xtask, ours): (Vec<&Line>, Vec<&Line>) =
         lines.iter().partition(|line| line.words.first().is_some_and(|word| word == "cargo"));
     for line in of_xtask {
-        if let Err(error) = crate::Cli::try_parse_from(&line.words[1..])
-            && !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
-        {
+        // Without the marks of what may be left out.
+        let words = line.words[1..].iter().map(|word| word.trim_matches(['[', ']', '…']));
+        let Err(error) = crate::Cli::try_parse_from(words.filter(|word| !word.is_empty())) else { continue };
+        let is_fine = match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
+            // In the midst of a sentence.
+            ErrorKind::MissingRequiredArgument => !line.is_typed,
+            _ => false,
+        };
+        if !is_fine {
             wrong.push(said_of(line, error.to_string().lines().next().unwrap_or_default()));
         }
     }
