@@ -71,6 +71,12 @@ pub fn may_be_cut_short(call: Call) -> bool {
             libc::SYS_vmsplice,
             libc::SYS_sendfile,
             libc::SYS_copy_file_range,
+            libc::SYS_tee,
+            libc::SYS_getrandom,
+            // It has submitted what it was asked to, and returns without the completions that it was to wait for.
+            libc::SYS_io_uring_enter,
+            // Of a socket with SO_LINGER: it returns before what is queued is sent.
+            libc::SYS_close,
             // With a timeout of the socket's (SO_SNDTIMEO); it cannot be made a second time.
             libc::SYS_connect,
         ]
@@ -92,7 +98,6 @@ pub fn ends_with_eintr(number: i64) -> bool {
         libc::SYS_semop,
         libc::SYS_semtimedop,
         libc::SYS_io_getevents,
-        libc::SYS_io_uring_enter,
     ]
     .contains(&number)
         || READS.contains(&number)
@@ -162,6 +167,8 @@ mod tests {
         let wait_all = libc::MSG_WAITALL as u64;
         assert!(may_be_cut_short(call(libc::SYS_write, [300_000, 0])));
         assert!(may_be_cut_short(call(libc::SYS_connect, [0, 0])));
+        assert!(may_be_cut_short(call(libc::SYS_io_uring_enter, [1, 1])));
+        assert!(may_be_cut_short(call(libc::SYS_close, [0, 0])));
         assert!(may_be_cut_short(call(libc::SYS_recvfrom, [7, wait_all])));
         assert!(may_be_cut_short(call(libc::SYS_recvmsg, [wait_all, 0])));
         for goes_on in [libc::SYS_recvfrom, libc::SYS_recvmsg, libc::SYS_read, libc::SYS_futex] {

@@ -125,7 +125,7 @@ pub fn no_thread(pid: u32, why: &NoThread) -> SetupError {
         ),
         NoThread::Writing => refusal(
             format!(
-                "every thread of process {pid} that could be asked writes or sends: stopped in the middle, its call would end \
+                "every thread of process {pid} that could be asked writes, sends, closes or waits for io_uring: stopped in the middle, its call would end \
                  with only a part done"
             ),
             "try again when it has gone on; where it never does, what it writes to is stuck",

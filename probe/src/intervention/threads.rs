@@ -33,7 +33,8 @@ pub enum NoThread {
     Traced { by: u32 },
     /// Every thread sleeps and cannot be woken.
     Uninterruptible,
-    /// Every thread that could be asked writes or sends: stopped in the middle, its call would end with a part done.
+    /// Every thread that could be asked writes, sends, closes or waits for io_uring: stopped in the middle, its call would
+    /// end with a part done.
     Writing,
     /// It has no thread any more.
     Gone,
