@@ -22,6 +22,21 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Forks for ever, and never waits.
+fn leaker(cgroup: &Cgroup) -> Killed {
+    let mut command = cgroup.command(workload());
+    command.args(["fork-leak-for-ever", "--every-ms", "100"]).stdout(Stdio::null());
+    Killed(command.spawn().expect("the workload"))
+}
+
+/// What pprof reads in a profile; it keeps things of its own in `home`.
+fn raw(profile: &Path, home: &Path) -> String {
+    let mut pprof = Command::new("go");
+    pprof.args(["tool", "pprof", "-raw"]).arg(profile).env("HOME", home);
+    let raw = pprof.output().expect("go: `cargo xtask setup` installs it");
+    String::from_utf8_lossy(&raw.stdout).into_owned()
+}
+
 #[test]
 fn a_profile_of_suspects_is_written_each_time_and_the_newest_are_kept() {
     require_root();
@@ -31,22 +46,10 @@ fn a_profile_of_suspects_is_written_each_time_and_the_newest_are_kept() {
     let _agent = Agent::start(&format!(
         "profiles.directory = \"{shown}\"\nprofiles.every = \"1s\"\nprofiles.keep = 3"
     ));
-    let leaker = cgroup
-        .command(workload())
-        .args(["fork-leak-for-ever", "--every-ms", "100"])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the workload");
-    let leaker = Killed(leaker);
+    let leaker = leaker(&cgroup);
     let raw = until("the leaker is in it", || {
         let newest = files(directory.path()).pop()?;
-        let raw = Command::new("go")
-            .args(["tool", "pprof", "-raw"])
-            .arg(&newest)
-            .env("HOME", directory.path())
-            .output()
-            .expect("go: `cargo xtask setup` installs it");
-        let raw = String::from_utf8_lossy(&raw.stdout).into_owned();
+        let raw = raw(&newest, directory.path());
         raw.contains("careless_place").then_some(raw)
     });
     assert!(raw.contains(&format!("parent:[workload ({})]", leaker.0.id())), "{raw}");
@@ -98,21 +101,12 @@ fn a_server_gets_each_profile_with_its_host_and_time() {
         "profiles.url = \"http://127.0.0.1:{port}/ingest\"\nprofiles.every = \"1s\"\n\
          profiles.headers = {{ X-Scope-OrgID = \"ops\" }}"
     ));
-    let leaker = cgroup
-        .command(workload())
-        .args(["fork-leak-for-ever", "--every-ms", "100"])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the workload");
-    let leaker = Killed(leaker);
+    let leaker = leaker(&cgroup);
     let (head, raw) = until("the leaker is in one", || {
         let (head, body) = received.lock().expect("no panic").last().cloned()?;
         let file = directory.path().join("profile.pb.gz");
         std::fs::write(&file, body).expect("written");
-        let mut pprof = Command::new("go");
-        pprof.args(["tool", "pprof", "-raw"]).arg(&file).env("HOME", directory.path());
-        let raw = pprof.output().expect("go: `cargo xtask setup` installs it");
-        let raw = String::from_utf8_lossy(&raw.stdout).into_owned();
+        let raw = raw(&file, directory.path());
         raw.contains("careless_place").then_some((head, raw))
     });
     assert!(raw.contains(&format!("parent:[workload ({})]", leaker.0.id())), "{raw}");

@@ -19,8 +19,8 @@ pub fn parse(from: impl BufRead, mut to: impl Write) -> Result<(), String> {
         let is_typed = words.next().as_deref() == Some("typed");
         let words: Vec<String> = words.collect();
         let answer = match parsed(&words, is_typed) {
-            Ok(true) => "runnable".to_owned(),
-            Ok(false) => "good".to_owned(),
+            Ok(true) if !has_placeholder(&words) => "runnable".to_owned(),
+            Ok(_) => "good".to_owned(),
             Err(error) => error,
         };
         writeln!(to, "{answer}").map_err(|error| error.to_string())?;
@@ -75,6 +75,10 @@ fn first_line(error: &clap::Error) -> String {
 /// A word of capital letters, as in `PID` and `CMD`.
 fn is_placeholder(word: &str) -> bool {
     word.len() > 1 && word.chars().all(|one| one.is_ascii_uppercase() || one == '_') || word == "N"
+}
+
+fn has_placeholder(words: &[String]) -> bool {
+    words.iter().any(|word| is_placeholder(word) || word.contains('…') || word.contains('['))
 }
 
 /// A word with its placeholder filled in, and without the marks of what may be left out.

@@ -10,60 +10,64 @@ use super::{
 };
 use crate::report::{alert::Alert, profile::Profile};
 
+/// What a sink may take alone, and nothing else.
+trait Kind {
+    fn wants() -> Wants;
+
+    /// Of a delivery, if it is one.
+    fn of(what: &Delivery) -> Option<&Arc<Self>>;
+
+    /// Hands it to the forwarder.
+    fn offer(forwarder: &mut Forwarder<Arc<Self>>, what: &Arc<Self>);
+}
+
+impl Kind for Alert {
+    fn wants() -> Wants {
+        Wants { alerts: true, ..Wants::default() }
+    }
+
+    fn of(what: &Delivery) -> Option<&Arc<Self>> {
+        if let Delivery::Alert(alert) = what { Some(alert) } else { None }
+    }
+
+    fn offer(forwarder: &mut Forwarder<Arc<Self>>, alert: &Arc<Self>) {
+        forwarder.offer_alert(alert);
+    }
+}
+
+impl Kind for Profile {
+    fn wants() -> Wants {
+        Wants { profiles: true, ..Wants::default() }
+    }
+
+    fn of(what: &Delivery) -> Option<&Arc<Self>> {
+        if let Delivery::Profile(profile) = what { Some(profile) } else { None }
+    }
+
+    fn offer(forwarder: &mut Forwarder<Arc<Self>>, profile: &Arc<Self>) {
+        forwarder.offer_in_place_of_all(Arc::clone(profile));
+    }
+}
+
 impl Forwarder<Arc<Alert>> {
     pub fn offer_alert(&mut self, alert: &Arc<Alert>) {
         self.offer(Arc::clone(alert), alert.memory_bytes());
     }
 }
 
-impl Forwarder<Arc<Profile>> {
-    pub fn offer_profile(&mut self, profile: &Arc<Profile>) {
-        self.offer_in_place_of_all(Arc::clone(profile));
-    }
-}
-
-/// A sink of profiles, of which only the last one counts, is its forwarder.
-impl Sink for Forwarder<Arc<Profile>> {
+/// A sink of one kind is its forwarder.
+impl<T: Kind + Send + Sync + 'static> Sink for Forwarder<Arc<T>> {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn wants(&self) -> Wants {
-        Wants { profiles: true, ..Wants::default() }
+        T::wants()
     }
 
     fn offer(&mut self, what: &Delivery) {
-        if let Delivery::Profile(profile) = what {
-            self.offer_profile(profile);
-        }
-    }
-
-    fn status(&self) -> SinkStatus {
-        self.status()
-    }
-
-    fn reopen(&mut self) {
-        self.reopen();
-    }
-
-    fn close(self: Box<Self>, within: Duration) -> Closing {
-        Box::pin((*self).close(within))
-    }
-}
-
-/// A sink of alerts and of nothing else is its forwarder.
-impl Sink for Forwarder<Arc<Alert>> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn wants(&self) -> Wants {
-        Wants { alerts: true, ..Wants::default() }
-    }
-
-    fn offer(&mut self, what: &Delivery) {
-        if let Delivery::Alert(alert) = what {
-            self.offer_alert(alert);
+        if let Some(what) = T::of(what) {
+            T::offer(self, what);
         }
     }
 

@@ -7,11 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Host;
+use super::{Host, cgroups::REST_PER_WALK};
 use crate::model::Input;
 
-/// Between two walks passes so many times what a walk takes, and at least this: however many cgroups come and go.
-const REST_PER_WALK: u32 = 20;
+/// Between two walks passes at least this, however many cgroups come and go.
 const REST: Duration = Duration::from_millis(50);
 
 /// When the cgroups may be walked again.

@@ -10,7 +10,7 @@ use super::Host;
 use crate::model::{CgroupWorkload, FinishedInCgroup, FinishedParents};
 
 /// Between two walks passes so many times what a walk takes, and at least the time between two readings.
-const REST_PER_WALK: u32 = 20;
+pub(super) const REST_PER_WALK: u32 = 20;
 /// The cgroups are walked at least so often, to see which have gone.
 const WALK_EVERY: Duration = Duration::from_secs(60);
 /// A cgroup that so many walks did not come to is not looked for any more.
