@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -20,6 +20,13 @@ use super::{
 const CGROUPS: usize = 200;
 /// Of each cgroup; each has one child.
 const PARENTS: u64 = 500;
+
+/// What one of these tests makes would be counted, and take room, in the agent of the other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A series of a page is what stands before its value.
 fn series(page: &str) -> BTreeMap<&str, &str> {
@@ -49,6 +56,7 @@ fn loads(cgroups: &[Cgroup]) -> Vec<u64> {
 
 #[test]
 fn a_hundred_thousand_short_lived_parents_in_two_hundred_cgroups_are_counted_exactly_in_little_room() {
+    let _alone = alone();
     let name = |number: usize| format!("reapwatch-test-many-{number}.service");
     let cgroups: Vec<_> =
         (0..CGROUPS).map(|number| Cgroup::new(&format!("system.slice/{}", name(number)))).collect();
@@ -107,6 +115,7 @@ fn said_of(page: &str, workload: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn who_leaks_760_times_a_second_with_hostile_names_and_cgroups_changes_nothing_of_others() {
+    let _alone = alone();
     let others = ["reapwatch-test-victim.service", "reapwatch-test-still.service"];
     let victim = Cgroup::new(&format!("system.slice/{}", others[0]));
     let still = Cgroup::new(&format!("system.slice/{}", others[1]));
