@@ -146,7 +146,7 @@ impl Parent {
     }
 
     /// Children it leaves unreaped, as far as is known: what the last walk saw, or what the kernel has counted since.
-    fn leaves(&self) -> u64 {
+    pub(super) fn leaves(&self) -> u64 {
         let counted = self.counters.as_ref().map_or(0, |counted| {
             let Counters {
                 untracked, counts: ChildCounts { exited, adopted, reaped, autoreaped, .. }, ..

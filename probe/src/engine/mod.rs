@@ -44,7 +44,7 @@ pub use histogram::Histogram;
 use kill::Kills;
 pub use kill::{Killed, KilledBy};
 pub use late_reaps::{AT_SPAWN_NS, SlowReaps, Waited};
-pub use parent::{Ledger, Parent};
+pub use parent::{Ledger, Parent, WhileLeft};
 use pids::Pids;
 pub use pids::{PidUse, PidZombies};
 pub use process::{LooksDead, Process, State};

@@ -55,6 +55,26 @@ pub(super) struct Untold {
     pub left: Left,
 }
 
+/// What was counted of a parent when a reading of the counters first found children of it unreaped; it is kept until a reading
+/// finds none.
+#[derive(Clone, Debug)]
+pub(super) struct FirstLeft {
+    /// Later readings: 0 where none tells what it has done since.
+    later: u32,
+    exec_ns: u64,
+    waits: WaitCalls,
+    reaped: u64,
+}
+
+/// What a parent did while children of it lay unreaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WhileLeft {
+    /// Wait calls that it began: for any child, and for certain ones.
+    pub any: u64,
+    pub specific: u64,
+    pub reaped: u64,
+}
+
 /// Most of those remembered for one parent, until its counters say whether it lives.
 const UNTOLD_MAX: usize = 4096;
 
@@ -80,6 +100,8 @@ pub struct Parent {
     pub free_ns: Option<u64>,
     /// When it was looked at it read from a pipe that this process held open, which one of its zombies had left behind.
     pub pipe_writer: Option<Box<Task>>,
+    /// It reaped one while the process of `pipe_writer` still ran: it does not wait for the end of that pipe.
+    pub(super) reaps_while_reading: bool,
     /// `None`: it has reaped none late.
     pub(super) late_reaps: Option<Box<LateReaps>>,
     /// When the kernel last reaped a child of it at once, 0: it was not seen to.
@@ -101,6 +123,8 @@ pub struct Parent {
     pub teardown: Histogram,
     /// In a view, where the ledger is that of its counters: how it waits.
     pub(crate) waits: Option<Box<WaitCalls>>,
+    /// `None`: the last reading found no unreaped child.
+    pub(super) first_left: Option<Box<FirstLeft>>,
     /// SIGCHLDs of its children that were merged into one that was pending; `None`: not known.
     pub coalesced: Option<u64>,
     /// Zombies of the first walk: dead before anything was counted.
@@ -131,6 +155,7 @@ impl Parent {
             evidence_ns: 0,
             free_ns: None,
             pipe_writer: None,
+            reaps_while_reading: false,
             late_reaps: None,
             last_autoreap_ns: 0,
             in_tree: false,
@@ -146,6 +171,7 @@ impl Parent {
             reap_latency: Histogram::default(),
             teardown: Histogram::default(),
             waits: None,
+            first_left: None,
             coalesced: None,
             older: 0,
             reaped_late_at_least: false,
@@ -205,6 +231,37 @@ impl Parent {
     /// How it waits; `None`: not counted yet.
     pub fn waits(&self) -> Option<WaitCalls> {
         self.counters.as_deref().map(|counters| counters.waits).or(self.waits.as_deref().copied())
+    }
+
+    /// Its counters were read anew.
+    pub(super) fn counted(&mut self, counters: Box<Counters>) {
+        let now = FirstLeft {
+            later: 0,
+            exec_ns: counters.exec_ns,
+            waits: counters.waits,
+            reaped: counters.counts.reaped,
+        };
+        self.counters = Some(counters);
+        if self.leaves() == 0 {
+            self.first_left = None;
+            return;
+        }
+        match self.first_left.as_deref_mut() {
+            Some(first) if first.exec_ns == now.exec_ns => first.later += 1,
+            _ => self.first_left = Some(Box::new(now)),
+        }
+    }
+
+    /// What it did between the first reading that found children of it unreaped and the last one; `None` where no two readings
+    /// did.
+    pub fn while_left(&self) -> Option<WhileLeft> {
+        let first = self.first_left.as_deref().filter(|first| first.later > 0)?;
+        let now = self.waits()?;
+        Some(WhileLeft {
+            any: now.any.saturating_sub(first.waits.any),
+            specific: now.specific.saturating_sub(first.waits.specific),
+            reaped: self.ledger.counts.reaped.saturating_sub(first.reaped),
+        })
     }
 
     /// Its late reaps.

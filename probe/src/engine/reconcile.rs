@@ -54,7 +54,7 @@ impl Engine {
             }
             parent.in_tree |= in_tree;
             let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
-            parent.counters = Some(counters);
+            parent.counted(counters);
             parent.in_reading = true;
             if died_ns == 0 {
                 parent.lived_at(time_ns);

@@ -45,10 +45,17 @@ impl Engine {
                 parent.free_ns = Some(parent.evidence_ns);
             }
             parent.evidence_ns = time_ns;
-            if writer.is_some() {
+            if writer.is_some() && !parent.reaps_while_reading {
                 parent.pipe_writer = writer.map(Box::new);
             }
         }
+    }
+
+    /// Whether a process that a zombie of this parent's left behind, and that held the pipe open from which it read, still runs.
+    pub(super) fn is_pipe_open(&self, parent: Identity) -> bool {
+        let writer = self.parents.get(&parent).and_then(|parent| parent.pipe_writer.as_deref());
+        let writer = writer.and_then(|writer| self.processes.get(&writer.identity));
+        writer.is_some_and(|writer| matches!(writer.state, State::Running))
     }
 
     /// The process that holds the pipe open from which this parent reads, if a zombie of the parent's left it behind.

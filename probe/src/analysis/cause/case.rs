@@ -8,8 +8,8 @@ use super::{
     words::{dead_children, wait_calls},
 };
 use crate::{
-    engine::Parent,
-    model::{Blocked, Evidence},
+    engine::{Parent, WhileLeft},
+    model::{Blocked, Evidence, PipeRead, WaitTarget},
 };
 
 /// A second look comes a second after the first one.
@@ -17,6 +17,12 @@ const TWO_LOOKS_NS: u64 = 1_100_000_000;
 
 /// So long a parent may take to reap.
 const A_MOMENT_NS: u64 = 250_000_000;
+
+/// Who has asked for any child so often is taken to do so again.
+const HABIT_MIN: u64 = 2;
+
+/// Who has not come to its dead children for so long is hardly just busy.
+const LONG_NS: u64 = 60_000_000_000;
 
 pub struct Case<'a> {
     pub parent: &'a Parent,
@@ -44,7 +50,8 @@ impl<'a> Case<'a> {
             unreaped,
             began_ns,
             ended_ns,
-            left: unreaped.left(),
+            // Those that a living parent has had no time to reap need no cause.
+            left: if parent.died_ns.is_none() && unreaped.past_grace == 0 { 0 } else { unreaped.left() },
             is_seen_whole,
             are_forks_known,
             evidence: parent.current_evidence(),
@@ -158,8 +165,11 @@ impl<'a> Case<'a> {
             return Ok(false);
         }
         let waits = self.parent.waits().unwrap_or_default();
-        if self.left == 0 || waits.any > 0 {
+        if self.left == 0 || waits.any >= HABIT_MIN {
             return Ok(true);
+        }
+        if waits.any > 0 {
+            return Err("it cannot go on, and has waited for any child only once: it may not do so again");
         }
         if waits.specific > 0 {
             return Err("it asks for particular children only: whether for those left is not known");
@@ -183,9 +193,57 @@ impl<'a> Case<'a> {
         self.parent.waits().is_some_and(|waits| waits.any > waits.absent)
     }
 
-    /// Whether a look found it in a wait call.
+    /// Whether a look found a thread of it in a wait call.
     pub fn is_in_wait(&self) -> bool {
-        self.evidence.is_some_and(|evidence| matches!(evidence.blocked, Blocked::Wait(_)))
+        self.evidence.is_some_and(|evidence| {
+            evidence.threads_in_wait > 0 || matches!(evidence.blocked, Blocked::Wait(_))
+        })
+    }
+
+    /// Whether it was last seen in a wait call for any child.
+    pub fn is_in_wait_for_any(&self) -> bool {
+        self.evidence.is_some_and(
+            |evidence| matches!(&evidence.blocked, Blocked::Wait(wait) if wait.target == WaitTarget::Any),
+        )
+    }
+
+    /// What it began and reaped while children of it lay unreaped. Where the counters were read only once since these died, all
+    /// that it ever did: a parent that has ended leaves no second reading.
+    pub fn while_left(&self) -> WhileLeft {
+        self.parent.while_left().unwrap_or_else(|| {
+            let waits = self.parent.waits().unwrap_or_default();
+            WhileLeft { any: waits.any, specific: waits.specific, reaped: self.reaped() }
+        })
+    }
+
+    /// What is said beside a cause that is its program's while it may only be busy: it lives, has begun no wait call since those
+    /// left died, and that is not long ago.
+    pub fn so_far(&self) -> Option<String> {
+        let oldest_ns = self.unreaped.oldest_ns;
+        let may_be_busy = self.left > 0
+            && self.parent.died_ns.is_none()
+            && oldest_ns < LONG_NS
+            && self.parent.while_left().is_some_and(|since| since.any + since.specific == 0);
+        may_be_busy.then(|| {
+            "so far: it has begun no wait call since those left died; should it only be busy, it may still come to them".into()
+        })
+    }
+
+    /// Whether it does nothing but read from a pipe that others hold open, has children that live, and started none since it
+    /// was first seen to read: it may read what one of them writes, and wait for all when that ends.
+    pub fn may_wait_after_reading(&self) -> bool {
+        let counts = &self.parent.ledger.counts;
+        let reads_of_others = self.evidence.is_some_and(|evidence| {
+            let own = self.parent.task.identity.tgid;
+            let of_others = |read: &PipeRead| {
+                read.is_cut || read.writers.iter().any(|writer| writer.identity.tgid != own)
+            };
+            evidence.threads == 1 && matches!(&evidence.blocked, Blocked::PipeRead(read) if of_others(read))
+        });
+        reads_of_others
+            && self.parent.died_ns.is_none()
+            && counts.forked > counts.exited
+            && self.parent.last_fork_ns <= self.parent.evidence_ns
     }
 
     /// Whether it may come to those left by itself: it has children that live, and none of those left was born after another one
@@ -213,7 +271,7 @@ impl<'a> Case<'a> {
     pub fn free_now(&self) -> String {
         let is_over = self.parent.died_ns.is_some() || self.left == 0;
         // It may come to those left, and would find that they are gone.
-        let may_come = self.is_in_wait() || self.may_wait_in_turn();
+        let may_come = self.is_in_wait() || self.may_wait_in_turn() || self.may_wait_after_reading();
         if is_over || self.parent.task.identity.is_init() || may_come {
             return String::new();
         }

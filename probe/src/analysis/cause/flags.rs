@@ -42,8 +42,11 @@ fn exclude(case: &Case) -> Finding {
     if calls == 0 || case.left == 0 {
         return Finding::No;
     }
-    // Calls with the right flags would have taken a child.
-    let is_in_vain = case.asks_for_any() && case.reaped() == 0 && calls > 1;
+    // Calls with the right flags would have taken a child; those from before its death say nothing.
+    let is_in_vain = case.asks_for_any()
+        && case.reaped() == 0
+        && calls > 1
+        && (case.while_left().any > 1 || case.is_in_wait_for_any());
     let has_threads = case.evidence.is_some_and(|evidence| evidence.threads > 1);
     if !is_in_vain {
         return Finding::No;
@@ -75,6 +78,10 @@ fn peek(case: &Case) -> Finding {
     let Some(waits) = case.parent.waits() else { return Finding::No };
     // A look at one child says nothing of the others.
     let looks_at_any = case.asks_for_any() && waits.specific == 0 && case.reaped() == 0;
+    // Who has looked at it once may reap it when it has dealt with its end.
+    if case.while_left().any <= 1 {
+        return Finding::No;
+    }
     if case.own_left() == 0 || waits.read == 0 || waits.peeking < waits.read || !looks_at_any {
         return Finding::No;
     }

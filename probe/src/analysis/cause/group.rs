@@ -31,7 +31,8 @@ fn check(case: &Case) -> Finding {
         return Finding::No;
     }
     // A child of the group would have been taken by one of those that came back with nothing.
-    if waits.any + waits.specific < case.reaped() + IN_VAIN_MIN {
+    let since = case.while_left();
+    if since.any + since.specific < since.reaped + IN_VAIN_MIN {
         return Finding::No;
     }
     Finding::Yes(vec![format!(

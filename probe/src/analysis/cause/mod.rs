@@ -108,10 +108,20 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<C
         }
         match (rule.check)(&case) {
             Finding::No => {}
-            Finding::Yes(evidence) => {
+            Finding::Yes(mut evidence) => {
                 is_own_explained |= rule.explains == Explains::Own;
                 is_all_explained |= rule.explains == Explains::All;
                 let Fix { now, in_code } = (rule.fix)(&case);
+                let may_end = matches!(
+                    rule.kind,
+                    CauseKind::ParentStopped
+                        | CauseKind::ParentFrozen
+                        | CauseKind::ParentBlocked
+                        | CauseKind::HeldByTracer
+                );
+                if found.is_empty() && !may_end {
+                    evidence.extend(case.so_far());
+                }
                 found.push(Cause { kind: rule.kind, evidence, now, fix: in_code });
             }
             Finding::CannotTell(what) => {

@@ -5,7 +5,7 @@
 
 use super::{
     Case, Explains, Finding, Fix, Rule,
-    words::{IN_TURN, dead_children},
+    words::{AFTER_READING, IN_TURN, dead_children},
 };
 use crate::{
     model::{Blocked, Call},
@@ -61,8 +61,14 @@ fn check(case: &Case) -> Finding {
     if evidence.blocked == Blocked::Call(Call::IoUring) || evidence.wait_channel.starts_with(b"io_cqring") {
         return Finding::CannotTell("it is in io_uring, by which it may wait");
     }
+    if case.is_in_wait() {
+        return Finding::CannotTell("a thread of it is in a wait call that it began before the watch");
+    }
     if case.may_wait_in_turn() {
         return Finding::CannotTell(IN_TURN);
+    }
+    if case.may_wait_after_reading() {
+        return Finding::CannotTell(AFTER_READING);
     }
     let counted = case.waits_counted().unwrap_or_default();
     let mut evidence = vec![format!("{counted}, and {}", case.stayed())];

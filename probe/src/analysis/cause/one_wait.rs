@@ -23,6 +23,9 @@ pub const RULE: Rule = Rule {
     },
 };
 
+/// So many signals have come, at least: whoever asks until nothing is left has done so after the first one.
+const SIGNALS_MIN: u64 = 2;
+
 fn check(case: &Case) -> Finding {
     let (Some(waits), Some(merged)) = (case.parent.waits(), case.parent.coalesced) else {
         return Finding::No;
@@ -36,7 +39,13 @@ fn check(case: &Case) -> Finding {
     let counts = &case.parent.ledger.counts;
     let signals = counts.exited.saturating_sub(counts.autoreaped).saturating_sub(merged);
     let has_handler = case.evidence.is_some_and(|evidence| evidence.signals.caught & SIGCHLD != 0);
-    if calls != signals || case.parent.reaped_before_exec > 0 || case.inherited_left() > 0 || !has_handler {
+    // A loop that is still at the children of its first signal has made no call in vain yet either.
+    if signals < SIGNALS_MIN
+        || calls != signals
+        || case.parent.reaped_before_exec > 0
+        || case.inherited_left() > 0
+        || !has_handler
+    {
         return Finding::No;
     }
     Finding::Yes(vec![

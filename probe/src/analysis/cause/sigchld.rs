@@ -78,6 +78,12 @@ fn ignored_too_late(case: &Case) -> Finding {
                 "it ignores SIGCHLD, and its dead children are older than the watch: it may have traced them",
             );
         }
+        // It may ignore SIGCHLD only as long as it waits for another child.
+        if case.is_in_wait() {
+            return Finding::CannotTell(
+                "it ignores SIGCHLD while it is in a wait call, and may wait for those left after it",
+            );
+        }
         return Finding::Yes(vec![format!(
             "it ignores SIGCHLD, but did not yet when those left died{since}"
         )]);

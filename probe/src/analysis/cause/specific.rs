@@ -3,7 +3,10 @@
 //! Confusable with `never_waits`, with `init_does_not_reap_orphans` and with waits for a process group. Must not know the
 //! other rules, nor verdicts.
 
-use super::{Case, Explains, Finding, Fix, Rule, words::IN_TURN};
+use super::{
+    Case, Explains, Finding, Fix, Rule,
+    words::{AFTER_READING, IN_TURN},
+};
 use crate::report::CauseKind;
 
 pub const RULE: Rule = Rule {
@@ -42,6 +45,9 @@ fn check(case: &Case) -> Finding {
     }
     if case.may_wait_in_turn() {
         return Finding::CannotTell(IN_TURN);
+    }
+    if case.may_wait_after_reading() {
+        return Finding::CannotTell(AFTER_READING);
     }
     Finding::Yes(case.waits_counted().into_iter().collect())
 }

@@ -4,7 +4,7 @@
 
 use super::{
     Case, parent_state,
-    words::{IN_TURN, dead_children, of_its},
+    words::{AFTER_READING, IN_TURN, dead_children, of_its},
 };
 use crate::report::{Cause, CauseKind};
 
@@ -31,8 +31,9 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
         }));
         if waits == Some(0) && case.are_waits_known() {
             evidence.extend(missing.first().map(|missing| (*missing).to_owned()));
-        } else if missing.contains(&IN_TURN) {
-            evidence.push(IN_TURN.to_owned());
+        } else {
+            let may_come = [IN_TURN, AFTER_READING].into_iter().find(|one| missing.contains(one));
+            evidence.extend(may_come.map(str::to_owned));
         }
     } else if reaped > 0 {
         evidence.push(format!("it reaped {}, at least one later than the grace", dead_children(reaped)));

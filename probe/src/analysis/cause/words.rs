@@ -5,6 +5,8 @@
 /// What cannot be told of a parent that may wait for its children one after the other.
 pub const IN_TURN: &str = "it has children that live, and started none after the first of those left had died: it may wait for all in turn";
 
+/// What cannot be told of a parent that reads from a pipe.
+pub const AFTER_READING: &str = "it reads from a pipe that others hold open and has children that live: it may wait for all once the pipe ends";
 /// `1 wait call`, `2 wait calls`.
 pub fn wait_calls(count: u64) -> String {
     format!("{count} wait {}", if count == 1 { "call" } else { "calls" })

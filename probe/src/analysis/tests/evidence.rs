@@ -149,9 +149,33 @@ fn table() -> Vec<Row> {
         (auto(), main_thread(), NeverWaits, "it began no wait call"),
         // Whether it waits at the end of the pipe is known once it has.
         (pipe(), reads_pipe(30), Unknown, "it began no wait call"),
-        // It reads from one that lives, and may wait for all of them afterwards; not one that goes on starting others.
+        // It reads from one that lives, and may wait for all of them afterwards, also for one that it started before it read; not
+        // one that goes on starting others.
         (pipe(), reads_pipe(31), Unknown, "it began no wait call"),
-        (pipe() + &dead(40, 41), reads_pipe(31), NeverWaits, "it began no wait call"),
+        (pipe() + &dead(40, 41), reads_pipe(31), Unknown, "it began no wait call"),
+        (pipe() + &dead(810_000, 811_000), reads_pipe(31), NeverWaits, "it began no wait call"),
+        // Only it itself can write to that pipe; another thread may start and reap children.
+        (pipe() + &dead(40, 41), reads_pipe(2), NeverWaits, "it began no wait call"),
+        (
+            pipe() + &dead(40, 41),
+            Evidence { threads: 2, threads_read: 2, ..reads_pipe(31) },
+            NeverWaits,
+            "it began no wait call",
+        ),
+        // A call that began before the watch is not counted.
+        (
+            left(),
+            Evidence { threads_in_wait: 1, threads: 2, ..main_thread() },
+            Unknown,
+            "it began no wait call",
+        ),
+        // It waits for another child, and may ignore SIGCHLD for as long.
+        (
+            specific(),
+            Evidence { signals: masks(0, SIGCHLD), ..waits_for(WaitTarget::Child(32)) },
+            Unknown,
+            "it began 2 wait calls",
+        ),
     ]
 }
 
@@ -195,19 +219,35 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
             readiness: Readiness::Unknown,
         },
     );
-    let kinds = |threads| {
+    let writer_ends = (
+        850_000_000,
+        task(30),
+        Stage::Exit {
+            parent: task(1),
+            status: WaitStatus(0),
+            autoreap: false,
+            is_clone_child: false,
+            account: None,
+        },
+    );
+    let kinds = |threads, ends: bool| {
         let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, script);
         let mut apply = |input| engine.apply(input, &mut Vec::new());
         let evidence = Box::new(Evidence { threads, ..reads_pipe(30) });
         apply(Input::Evidence { time_ns: 800_000, identity: task(2).identity, evidence });
+        if ends {
+            let (time_ns, process, stage) = writer_ends.clone();
+            apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
+        }
         let (time_ns, process, stage) = reaped.clone();
         apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
         apply(Input::End { time_ns: LONG_AFTER });
         let session = Session { grace_ns: GRACE_NS, ..Session::default() };
         kinds_of(entry(&report(&engine.view(), &session), 2))
     };
-    assert_eq!(kinds(1), [WaitsAfterEndOfPipe]);
-    assert_eq!(kinds(2), [Unknown], "another thread may be the one that reaps");
+    assert_eq!(kinds(1, true), [WaitsAfterEndOfPipe]);
+    assert_eq!(kinds(2, true), [Unknown], "another thread may be the one that reaps");
+    assert_eq!(kinds(1, false), [Unknown], "it has reaped though the pipe has not ended");
 }
 
 #[test]
@@ -332,18 +372,70 @@ fn children_that_send_no_sigchld_are_not_seen_by_waits_without_flags() {
 
 /// The causes of 2, which reaped `reaped` and left two, with these wait calls and so many merged signals.
 fn causes_of_waits(reaped: u32, waits: WaitCalls, coalesced: Option<u64>, seen: Evidence) -> Vec<CauseKind> {
+    let parent = parent_with_waits(reaped, &[waits], coalesced, seen);
+    kinds_of(&parent)
+}
+
+/// The same, with what each reading of the counters found after those left had died.
+fn parent_with_waits(reaped: u32, readings: &[WaitCalls], coalesced: Option<u64>, seen: Evidence) -> Parent {
     let script: String = (0..reaped)
         .map(|child| dead(10 + child, 20) + &format!("25 reap {} 2\n", 10 + child))
         .chain([dead(20, 30), dead(21, 31)])
         .collect();
     let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
-    let counters = Counters { time_ns: 90, parent: task(2), waits, coalesced, ..Counters::default() };
-    engine.apply(Input::Counters(Box::new(counters)), &mut Vec::new());
+    for (number, waits) in (0..).zip(readings) {
+        let counters = Counters {
+            time_ns: 90 + number,
+            parent: task(2),
+            waits: *waits,
+            coalesced,
+            ..Counters::default()
+        };
+        engine.apply(Input::Counters(Box::new(counters)), &mut Vec::new());
+    }
     let identity = task(2).identity;
     engine.apply(Input::Evidence { time_ns: 95, identity, evidence: Box::new(seen) }, &mut Vec::new());
     engine.apply(Input::End { time_ns: 1_000_000 }, &mut Vec::new());
     let session = Session { grace_ns: GRACE_NS, ..Session::default() };
-    kinds_of(entry(&report(&engine.view(), &session), 2))
+    entry(&report(&engine.view(), &session), 2).clone()
+}
+
+#[test]
+fn calls_of_before_a_death_prove_nothing_of_it() {
+    let any = |calls| WaitCalls { any: calls, read: calls, ..WaitCalls::default() };
+    let certain = |calls| WaitCalls { specific: calls, read: calls, ..WaitCalls::default() };
+    let with = |waits: fn(WaitCalls) -> WaitCalls, before: WaitCalls, after: WaitCalls| {
+        let seen = Evidence { threads: 2, threads_read: 2, ..main_thread() };
+        kinds_of(&parent_with_waits(0, &[waits(before), waits(after)], Some(0), seen))
+    };
+    for (waits, calls, kind) in [
+        (
+            (|waits| WaitCalls { own_thread: waits.read, ..waits }) as fn(WaitCalls) -> WaitCalls,
+            any as fn(u64) -> WaitCalls,
+            WaitFlagsExcludeChildren,
+        ),
+        (|waits| WaitCalls { clone_only: waits.read, ..waits }, any, WaitFlagsExcludeChildren),
+        (|waits| WaitCalls { peeking: waits.read, ..waits }, any, LooksWithoutReaping),
+        (|waits| WaitCalls { group: waits.read, ..waits }, certain, WaitsOnlyForItsProcessGroup),
+    ] {
+        assert_eq!(with(waits, calls(9), calls(9)), [Unknown], "{kind:?}");
+        assert_eq!(with(waits, calls(1), calls(9)), [kind], "{kind:?}");
+    }
+}
+
+#[test]
+fn who_has_not_waited_since_they_died_may_only_be_busy_and_that_is_said() {
+    let certain = |calls| WaitCalls { specific: calls, read: calls, ..WaitCalls::default() };
+    for (readings, kind, is_said) in [
+        ([certain(0), certain(0)], NeverWaits, true),
+        ([certain(3), certain(3)], WaitsOnlyForSpecificChildren, true),
+        ([certain(3), certain(4)], WaitsOnlyForSpecificChildren, false),
+    ] {
+        let parent = parent_with_waits(0, &readings, Some(0), main_thread());
+        assert_eq!(kinds_of(&parent), [kind]);
+        let said = parent.causes[0].evidence.iter().any(|one| one.contains("it may still come to them"));
+        assert_eq!(said, is_said, "{readings:?} {parent:#?}");
+    }
 }
 
 #[test]
@@ -384,6 +476,8 @@ fn one_wait_a_signal_is_told_from_a_loop_by_the_call_that_finds_nothing() {
     // Without a handler the calls come with something else; so do those that are not as many as the signals.
     assert_eq!(causes_of_waits(3, any(3), Some(2), main_thread()), [Unknown]);
     assert_eq!(causes_of_waits(3, any(3), Some(1), handler()), [Unknown]);
+    // It may still be at the children of its first signal.
+    assert_eq!(causes_of_waits(1, any(1), Some(2), handler()), [Unknown]);
     // A loop asks once more; no signal was merged; that is not known.
     assert_eq!(causes_of_waits(3, any(4), Some(2), handler()), [Unknown]);
     assert_eq!(causes_of_waits(3, any(3), Some(0), handler()), [Unknown]);
