@@ -210,8 +210,7 @@ impl Engine {
                 if let Some(latency_ns) = latency {
                     entry.reaps(now, latency_ns, late_ns);
                     if reads_on {
-                        entry.reaps_while_reading = true;
-                        entry.pipe_writer = None;
+                        entry.reaps_at_open_pipe(now);
                     }
                     entry.ledger.counts.reaped += 1;
                     entry.ledger.counts.coarse += coarse;

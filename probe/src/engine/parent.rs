@@ -75,6 +75,9 @@ pub struct WhileLeft {
     pub reaped: u64,
 }
 
+/// Who closes a pipe because it ends has ended so soon after that.
+const ENDS_WITHIN_NS: u64 = 250_000_000;
+
 /// Most of those remembered for one parent, until its counters say whether it lives.
 const UNTOLD_MAX: usize = 4096;
 
@@ -100,7 +103,9 @@ pub struct Parent {
     pub free_ns: Option<u64>,
     /// When it was looked at it read from a pipe that this process held open, which one of its zombies had left behind.
     pub pipe_writer: Option<Box<Task>>,
-    /// It reaped one while the process of `pipe_writer` still ran: it does not wait for the end of that pipe.
+    /// When it first reaped one while the process of `pipe_writer` still ran. That may have closed the pipe just before.
+    pub(super) reaped_at_open_pipe_ns: Option<u64>,
+    /// That process went on running: the parent does not wait for the end of that pipe.
     pub(super) reaps_while_reading: bool,
     /// `None`: it has reaped none late.
     pub(super) late_reaps: Option<Box<LateReaps>>,
@@ -155,6 +160,7 @@ impl Parent {
             evidence_ns: 0,
             free_ns: None,
             pipe_writer: None,
+            reaped_at_open_pipe_ns: None,
             reaps_while_reading: false,
             late_reaps: None,
             last_autoreap_ns: 0,
@@ -217,6 +223,15 @@ impl Parent {
         if latency_ns > late_ns {
             let is_at_spawn = self.last_fork_ns != 0 && now.saturating_sub(self.last_fork_ns) <= AT_SPAWN_NS;
             self.late_reaps_mut().add(now, is_at_spawn);
+        }
+    }
+
+    /// It reaps a child while the process that `pipe_writer` names still runs.
+    pub(super) fn reaps_at_open_pipe(&mut self, now: u64) {
+        let first_ns = *self.reaped_at_open_pipe_ns.get_or_insert(now);
+        if now.saturating_sub(first_ns) > ENDS_WITHIN_NS {
+            self.reaps_while_reading = true;
+            self.pipe_writer = None;
         }
     }
 

@@ -230,8 +230,9 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
             account: None,
         },
     );
-    let kinds = |threads, ends: bool| {
-        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, script);
+    let kinds = |threads, ends: bool, reaps_again: bool| {
+        let again = if reaps_again { dead(21, 31) } else { String::new() };
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &(script.to_owned() + &again));
         let mut apply = |input| engine.apply(input, &mut Vec::new());
         let evidence = Box::new(Evidence { threads, ..reads_pipe(30) });
         apply(Input::Evidence { time_ns: 800_000, identity: task(2).identity, evidence });
@@ -240,14 +241,23 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
             apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
         }
         let (time_ns, process, stage) = reaped.clone();
-        apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
+        apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage: stage.clone() }));
+        if reaps_again {
+            let time_ns = time_ns + 300_000_000;
+            apply(Input::Lifecycle(LifecycleEvent { time_ns, process: task(21), stage }));
+        }
         apply(Input::End { time_ns: LONG_AFTER });
         let session = Session { grace_ns: GRACE_NS, ..Session::default() };
         kinds_of(entry(&report(&engine.view(), &session), 2))
     };
-    assert_eq!(kinds(1, true), [WaitsAfterEndOfPipe]);
-    assert_eq!(kinds(2, true), [Unknown], "another thread may be the one that reaps");
-    assert_eq!(kinds(1, false), [Unknown], "it has reaped though the pipe has not ended");
+    assert_eq!(kinds(1, true, false), [WaitsAfterEndOfPipe]);
+    assert_eq!(kinds(2, true, false), [Unknown], "another thread may be the one that reaps");
+    assert_eq!(
+        kinds(1, false, false),
+        [WaitsAfterEndOfPipe],
+        "the pipe may have ended just before its writer"
+    );
+    assert_eq!(kinds(1, false, true), [Unknown], "it reaps though the pipe has not ended");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
     io::{self, ErrorKind},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::Path,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use foldhash::HashMap;
@@ -33,7 +33,7 @@ const DESCRIPTORS_MAX: usize = 4_096;
 const DESCRIPTOR_MAX: usize = 256;
 /// How often the time is looked at.
 const DESCRIPTORS_PER_LOOK: usize = 64;
-/// The longest walk.
+/// The longest walk, in CPU time: on a host without a free CPU nothing else would bound how much is seen.
 const WALK_TAKES: Duration = Duration::from_millis(50);
 /// A directory of threads has two links, and one more for each thread.
 const LINKS_OF_ONE_THREAD: u64 = 3;
@@ -62,7 +62,7 @@ struct Walk<'a> {
     found: HashMap<u64, Writers>,
     /// Where the kernel has its pipes mounted, 0: unknown.
     pipe_mount: u32,
-    ends: Instant,
+    ends_at_cpu: Duration,
 }
 
 impl Reader {
@@ -70,7 +70,7 @@ impl Reader {
     pub fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers> {
         let found = pipes.iter().map(|pipe| (*pipe, Writers::default())).collect();
         let mut walk =
-            Walk { reader: self, found, pipe_mount: pipe_mount(), ends: Instant::now() + WALK_TAKES };
+            Walk { reader: self, found, pipe_mount: pipe_mount(), ends_at_cpu: cpu_time() + WALK_TAKES };
         let whole = walk.go(readers).unwrap_or(false);
         let mut found = walk.found;
         for writers in found.values_mut() {
@@ -86,15 +86,20 @@ impl Walk<'_> {
     fn go(&mut self, readers: &[Task]) -> io::Result<bool> {
         let mut pids: Vec<u32> = readers.iter().map(|task| self.reader.directories.number(task)).collect();
         let first = pids.len();
+        let eldest = pids.iter().copied().min().unwrap_or_default();
         let names = fs::read_dir("/proc")?.take(NAMES_MAX).flatten();
         pids.extend(names.filter_map(|entry| number(entry.file_name().as_bytes())));
+        // What a reader's children left behind was started after it: should the time be up, it has been looked through.
+        let (before, since): (Vec<u32>, Vec<u32>) =
+            pids.split_off(first).into_iter().partition(|pid| *pid < eldest);
+        pids.extend(since.into_iter().chain(before));
         let mut whole = pids.len() < NAMES_MAX;
         let mut looked_through = 0;
         for (place, pid) in pids.iter().enumerate() {
             if place >= first && pids[..first].contains(pid) {
                 continue;
             }
-            if looked_through >= PROCESSES_MAX || Instant::now() >= self.ends {
+            if looked_through >= PROCESSES_MAX || cpu_time() >= self.ends_at_cpu {
                 return Ok(false);
             }
             match self.process(*pid) {
@@ -135,7 +140,7 @@ impl Walk<'_> {
             if place >= DESCRIPTORS_MAX {
                 return Err(Stopped::Here);
             }
-            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1 && Instant::now() >= self.ends {
+            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1 && cpu_time() >= self.ends_at_cpu {
                 return Err(Stopped::TimeIsUp);
             }
             let Ok(entry) = entry else { break };
@@ -162,7 +167,7 @@ impl Walk<'_> {
             if place >= DESCRIPTORS_MAX {
                 return Err(Stopped::Here);
             }
-            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1 && Instant::now() >= self.ends {
+            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1 && cpu_time() >= self.ends_at_cpu {
                 return Err(Stopped::TimeIsUp);
             }
             let Ok(entry) = entry else { break };
@@ -199,6 +204,12 @@ impl Walk<'_> {
             writers.tasks.push(task);
         }
     }
+}
+
+/// How much CPU time this thread has had.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The pipe that a descriptor's link leads to.
