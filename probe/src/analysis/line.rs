@@ -64,13 +64,14 @@ pub fn event_line<'a>(enriched_event: &'a EnrichedEvent, session: &Session) -> O
         Stage::Reparent { from, .. } => {
             line.from = Some(named(from));
         }
-        Stage::Reap { how, precision, reaper, readiness, .. } => {
+        Stage::Reap { how, precision, reaper, readiness, exit_ns, .. } => {
             line.how = Some(match how {
                 model::ReapHow::Wait => ReapHow::Wait,
                 model::ReapHow::Auto => ReapHow::Auto,
             });
             line.reaper = (reaper.identity.tgid != 0).then(|| named(reaper));
             line.reap_latency_ns = reap_latency_ns;
+            line.reap_latency_at_least = reap_latency_ns.is_some() && *exit_ns == 0;
             line.teardown_ns = teardown_ns;
             line.precision = Some(match precision {
                 model::Precision::Exact => Precision::Exact,

@@ -106,8 +106,9 @@ fn detail(event: &EventLine) -> String {
                 (_, Some(reaper)) => format!("by {}", who(reaper)),
                 (_, None) => format!("unseen, child of {parent}"),
             };
-            let after =
-                event.reap_latency_ns.map(|ns| format!(" after {}", duration(ns))).unwrap_or_default();
+            let bound = if event.reap_latency_at_least { "≥" } else { "" };
+            let after = event.reap_latency_ns.map(|ns| format!(" after {bound}{}", duration(ns)));
+            let after = after.unwrap_or_default();
             let coarse = if event.precision == Some(Precision::Coarse) { " (coarse)" } else { "" };
             let teardown =
                 event.teardown_ns.map(|ns| format!(", teardown {}", duration(ns))).unwrap_or_default();

@@ -111,6 +111,9 @@ pub struct EventLine<'a> {
     /// On `reap`: from zombie to reap, in ns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reap_latency_ns: Option<u64>,
+    /// On `reap`: true where the death itself was not seen, for it was before the watch: then the latency is a lower bound.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reap_latency_at_least: bool,
     /// On `zombie` and `reap`: from exit to zombie, in ns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teardown_ns: Option<u64>,
@@ -146,6 +149,7 @@ impl EventLine<'_> {
             how: None,
             reaper: None,
             reap_latency_ns: None,
+            reap_latency_at_least: false,
             teardown_ns: None,
             precision: None,
             readiness: None,

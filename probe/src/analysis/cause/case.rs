@@ -271,7 +271,10 @@ impl<'a> Case<'a> {
     pub fn free_now(&self) -> String {
         let is_over = self.parent.died_ns.is_some() || self.left == 0;
         // It may come to those left, and would find that they are gone.
-        let may_come = self.is_in_wait() || self.may_wait_in_turn() || self.may_wait_after_reading();
+        // libuv would never report the end of a child that it started and somebody else reaped.
+        let is_libuvs = self.runtime == Runtime::Node && self.own_left() > 0;
+        let may_come =
+            is_libuvs || self.is_in_wait() || self.may_wait_in_turn() || self.may_wait_after_reading();
         if is_over || self.parent.task.identity.is_init() || may_come {
             return String::new();
         }

@@ -5,7 +5,8 @@
 
 use super::{
     Case, Explains, Finding, Fix, Rule,
-    words::{AFTER_READING, IN_TURN},
+    runtime::Runtime,
+    words::{AFTER_READING, IN_TURN, LIBUV},
 };
 use crate::report::CauseKind;
 
@@ -33,6 +34,10 @@ fn check(case: &Case) -> Finding {
         return Finding::CannotTell(
             "it is in a wait call for another child, and may wait for those left after it",
         );
+    }
+    // libuv waits by pid for every child that it started, whenever its loop runs.
+    if case.runtime == Runtime::Node {
+        return Finding::CannotTell(LIBUV);
     }
     // What the arguments say goes before what the hook says.
     if waits.read > 0 && waits.group == waits.read {

@@ -5,8 +5,8 @@ use crate::{
     analysis::report,
     engine::tests::{play_in, task},
     model::{
-        Begin, Blocked, Call, Counters, Evidence, Input, LifecycleEvent, PipeRead, Readiness, Session,
-        SignalMasks, Stage, Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
+        Begin, Blocked, Call, Counters, Evidence, Input, LifecycleEvent, PipeRead, ProcessInfo, Readiness,
+        Session, SignalMasks, Stage, Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
     },
     report::{
         CauseKind::{self, *},
@@ -330,6 +330,31 @@ fn a_stop_is_no_cause_of_what_was_left_before_it() {
         assert_eq!(causes(0, first.clone(), first_ns), [Unknown]);
         assert_eq!(causes(5, first, first_ns), [ParentStopped]);
     }
+}
+
+/// libuv waits by pid for each of its children, so that such calls accuse nobody; and it would never hear of one that another reaped.
+#[test]
+fn node_is_not_said_to_wait_for_some_children_only() {
+    let judged = |executable: &[u8]| {
+        let script = dead(20, 30) + &dead(21, 31) + "90 waits 2 0 5\n";
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
+        let identity = task(2).identity;
+        let info = ProcessInfo { executable: executable.into(), ..ProcessInfo::default() };
+        engine.apply(Input::ProcessInfo { identity, info, workload: None }, &mut Vec::new());
+        let evidence = Box::new(main_thread());
+        engine.apply(Input::Evidence { time_ns: 800_000, identity, evidence }, &mut Vec::new());
+        engine.apply(Input::End { time_ns: LONG_AFTER }, &mut Vec::new());
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        entry(&report(&engine.view(), &session), 2).clone()
+    };
+    let node = judged(b"/usr/bin/node");
+    assert_eq!(kinds_of(&node), [Unknown]);
+    let cause = &node.causes[0];
+    assert!(cause.evidence.iter().any(|one| one.contains("the loop may be blocked")), "{cause:#?}");
+    assert!(cause.fix.contains("let the event loop run") && cause.now.is_empty(), "{cause:#?}");
+    let other = judged(b"/usr/bin/other");
+    assert_eq!(kinds_of(&other), [WaitsOnlyForSpecificChildren]);
+    assert!(other.causes[0].now.contains("reapwatch reap 2"));
 }
 
 #[test]
