@@ -11,10 +11,11 @@ mod architecture;
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64.rs"]
 mod architecture;
-mod calls;
+pub mod calls;
 mod candidate;
 mod descriptor;
 pub mod ending;
+pub mod libuv;
 mod memory;
 pub mod nudge;
 mod pidfd;
