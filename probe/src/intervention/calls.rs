@@ -73,8 +73,10 @@ pub enum Disturbed {
 /// By the call alone (signal(7), and the kernel's returns of ERESTART… in each).
 pub fn conduct(call: &Call) -> Conduct {
     let [first, second, third, fourth, fifth, _] = call.arguments;
-    let unless_timed = |is_timed| if is_timed { Conduct::Is(Disturbed::BeginsAnew) } else { Conduct::IsMadeAnew };
-    let if_writable = |timeout| if timeout == 0 { Conduct::GoesOn } else { Conduct::GoesOnIfWritable(timeout) };
+    let unless_timed =
+        |is_timed| if is_timed { Conduct::Is(Disturbed::BeginsAnew) } else { Conduct::IsMadeAnew };
+    let if_writable =
+        |timeout| if timeout == 0 { Conduct::GoesOn } else { Conduct::GoesOnIfWritable(timeout) };
     let waits_for_all = |flags: u64| flags & libc::MSG_WAITALL as u64 != 0;
     #[cfg(target_arch = "x86_64")]
     match call.number {
@@ -272,7 +274,9 @@ mod tests {
             assert_eq!(of(number, [7; 6]), Conduct::GoesOn);
             assert!(!may_be_disturbed(number, 0));
         }
-        for (operation, goes_on) in [(0, true), (128, true), (137, true), (393, true), (6, false), (11, false)] {
+        for (operation, goes_on) in
+            [(0, true), (128, true), (137, true), (393, true), (6, false), (11, false)]
+        {
             let conduct = of(libc::SYS_futex, [0, operation, 0, 0, 0, 0]);
             assert_eq!(conduct == Conduct::GoesOn, goes_on, "{operation}");
         }
@@ -309,8 +313,11 @@ mod tests {
     fn names_and_restarts() {
         assert_eq!(name(libc::SYS_sendfile), "sendfile");
         assert_eq!(name(99_999), "system call 99999");
-        let all: std::collections::BTreeSet<i64> = CUT_SHORT.iter().chain(OTHERS).map(|(number, _)| *number).collect();
+        let all: std::collections::BTreeSet<i64> =
+            CUT_SHORT.iter().chain(OTHERS).map(|(number, _)| *number).collect();
         assert_eq!(all.len(), CUT_SHORT.len() + OTHERS.len(), "each once");
-        assert!(asks_for_restart(-512) && asks_for_restart(-516) && !asks_for_restart(-4) && !asks_for_restart(0));
+        assert!(
+            asks_for_restart(-512) && asks_for_restart(-516) && !asks_for_restart(-4) && !asks_for_restart(0)
+        );
     }
 }

@@ -37,7 +37,9 @@ pub fn objection(process: &Process, thread: u32, fd: u64) -> Option<&'static str
     match (kind, asked) {
         (Some(kind), Some(copy)) if kind.is_socket() => of_socket(&copy),
         (Some(kind), Some(copy)) if kind.is_char_device() => of_terminal(&copy),
-        (Some(kind), None) if kind.is_socket() || kind.is_char_device() => Some("cannot be asked how it is set"),
+        (Some(kind), None) if kind.is_socket() || kind.is_char_device() => {
+            Some("cannot be asked how it is set")
+        }
         _ => Some("is of a kind of which it is not known that a read of it goes on"),
     }
 }
@@ -65,13 +67,7 @@ fn option<T: Copy + Default>(socket: &OwnedFd, name: libc::c_int) -> Option<T> {
     let mut length = mem::size_of::<T>() as libc::socklen_t;
     // SAFETY: both are alive, and the length is that of the value, for which every content is valid.
     let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            name,
-            (&raw mut value).cast(),
-            &raw mut length,
-        )
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut length)
     };
     (result == 0 && length as usize == mem::size_of::<T>()).then_some(value)
 }

@@ -23,9 +23,13 @@ fn is_node(program: &[u8]) -> bool {
 
 /// A line of a list of mappings, whose path may hold anything.
 fn names_libuv(line: &[u8]) -> bool {
-    let Some(path) = line.iter().position(|byte| *byte == b'/').map(|begin| &line[begin..]) else { return false };
+    let Some(path) = line.iter().position(|byte| *byte == b'/').map(|begin| &line[begin..]) else {
+        return false;
+    };
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    name.starts_with(b"libuv.so") || name.starts_with(b"libuv-") || path.windows(8).any(|part| part == b"/uvloop/")
+    name.starts_with(b"libuv.so")
+        || name.starts_with(b"libuv-")
+        || path.windows(8).any(|part| part == b"/uvloop/")
 }
 
 #[cfg(test)]
@@ -34,7 +38,9 @@ mod tests {
 
     #[test]
     fn node_and_what_loads_libuv() {
-        for node in [&b"/usr/bin/node"[..], b"/opt/nodejs", b"/usr/bin/node20", b"/usr/lib/electron (deleted)"] {
+        for node in
+            [&b"/usr/bin/node"[..], b"/opt/nodejs", b"/usr/bin/node20", b"/usr/lib/electron (deleted)"]
+        {
             assert!(is_node(node));
         }
         assert!(!is_node(b"/usr/bin/nodepad") && !is_node(b"/node/bin/python3") && !is_node(b""));

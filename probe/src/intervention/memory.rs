@@ -59,7 +59,9 @@ pub fn is_writable(pid: u32, thread: u32, address: u64) -> bool {
 fn maps_writable(line: &[u8], address: u64) -> bool {
     let line = String::from_utf8_lossy(line);
     let mut fields = line.split_ascii_whitespace();
-    let (Some((begin, end)), Some(rights)) = (fields.next().and_then(range), fields.next()) else { return false };
+    let (Some((begin, end)), Some(rights)) = (fields.next().and_then(range), fields.next()) else {
+        return false;
+    };
     (begin..end).contains(&address) && rights.as_bytes().get(1) == Some(&b'w')
 }
 

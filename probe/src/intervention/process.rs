@@ -111,7 +111,8 @@ impl Process {
     pub fn thread_keeps_timeouts(&self, thread: u32) -> bool {
         const STICKY_TIMEOUTS: u32 = 0x0400_0000;
         let text = self.read(&format!("task/{thread}/personality"), STAT_MAX);
-        let flags = std::str::from_utf8(&text).ok().and_then(|text| u32::from_str_radix(text.trim(), 16).ok());
+        let flags =
+            std::str::from_utf8(&text).ok().and_then(|text| u32::from_str_radix(text.trim(), 16).ok());
         flags.is_none_or(|flags| flags & STICKY_TIMEOUTS != 0)
     }
 

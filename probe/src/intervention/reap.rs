@@ -4,11 +4,7 @@
 //! leaves the thread with the registers of a call: so no other signal ends it there ([`Signals`]), and stops are short.
 //! Must not choose the zombies or ask the user.
 
-use std::{
-    collections::VecDeque,
-    thread,
-    time::Duration,
-};
+use std::{collections::VecDeque, thread, time::Duration};
 
 use nix::{
     errno::Errno,

@@ -228,7 +228,10 @@ mod tests {
             assert!(!no_thread(1, &why).remedy.is_empty());
         }
         let said = no_thread(9, &unfit(Objection::Foreign)).what;
-        assert!(said.contains("thread 7 is in a call of 32 bits; thread 7") && said.ends_with("; and 2 more"), "{said}");
+        assert!(
+            said.contains("thread 7 is in a call of 32 bits; thread 7") && said.ends_with("; and 2 more"),
+            "{said}"
+        );
         assert!(no_thread(9, &NoThread::Traced { by: 7 }).what.contains("process 7"));
         let denied = |has_seccomp| refused_by_kernel(1, 2, Errno::EPERM, has_seccomp).what;
         assert!(denied(true).contains("Operation not permitted"));

@@ -142,9 +142,7 @@ pub fn objection(process: &Process, candidate: &Candidate) -> Option<Objection> 
                 !process.thread_keeps_timeouts(thread) && memory::is_writable(process.pid, thread, address);
             (!is_written).then_some(Objection::Timeout(call.number))
         }
-        Conduct::Receives { all_of_it: true, .. } => {
-            Some(Objection::Call(call.number, Disturbed::CutShort))
-        }
+        Conduct::Receives { all_of_it: true, .. } => Some(Objection::Call(call.number, Disturbed::CutShort)),
         Conduct::Receives { fd, .. } => {
             descriptor::objection(process, thread, fd).map(|what| Objection::Descriptor(call.number, what))
         }

@@ -60,7 +60,12 @@ pub enum NoVisit {
 }
 
 /// Has the thread call wait4 for these pids by the instruction at this address, for as many of them as one stop allows.
-pub fn visit(parent: &Process, candidate: Candidate, instruction: u64, pids: &[u32]) -> Result<Visit, NoVisit> {
+pub fn visit(
+    parent: &Process,
+    candidate: Candidate,
+    instruction: u64,
+    pids: &[u32],
+) -> Result<Visit, NoVisit> {
     let tracer = || Tracer { parent, candidate, instruction }.run(pids);
     let result = thread::scope(|scope| scope.spawn(tracer).join());
     let deadline = Instant::now() + LET_GO_WITHIN;
@@ -72,7 +77,8 @@ pub fn visit(parent: &Process, candidate: Candidate, instruction: u64, pids: &[u
 }
 
 fn is_traced(parent: &Process, thread: u32) -> bool {
-    number(&parent.thread_status(thread), "TracerPid:").is_some_and(|tracer| tracer == u64::from(std::process::id()))
+    number(&parent.thread_status(thread), "TracerPid:")
+        .is_some_and(|tracer| tracer == u64::from(std::process::id()))
 }
 
 /// What the thread of a visit works with.
@@ -147,17 +153,18 @@ impl Tracer<'_> {
         let mask = held.signal_mask().map_err(refuse)?;
         held.set_signal_mask(u64::MAX).map_err(refuse)?;
         let mut answers = Vec::with_capacity(pids.len());
-        let done = Interrupted::take(&held, self.candidate.thread, self.made_anew()).and_then(|interrupted| {
-            let calls = self
-                .wait_for(pids, &interrupted, &held, began, &mut answers)
-                .and_then(|()| interrupted.give_back(&held, self.instruction));
-            calls.or_else(|error| {
-                if error != Broken::Gone {
-                    interrupted.put_back(&held)?;
-                }
-                Err(error)
-            })
-        });
+        let done =
+            Interrupted::take(&held, self.candidate.thread, self.made_anew()).and_then(|interrupted| {
+                let calls = self
+                    .wait_for(pids, &interrupted, &held, began, &mut answers)
+                    .and_then(|()| interrupted.give_back(&held, self.instruction));
+                calls.or_else(|error| {
+                    if error != Broken::Gone {
+                        interrupted.put_back(&held)?;
+                    }
+                    Err(error)
+                })
+            });
         let restored = held.set_signal_mask(mask);
         let released = held.release();
         let duration = began.elapsed();
@@ -257,5 +264,60 @@ fn broken(error: Broken) -> String {
         Broken::Refused(errno) => format!("cannot be had: {}", errno.desc()),
         Broken::Fault(signal) => format!("received signal {signal} for the call, and was put back as it was"),
         Broken::Astray => "stopped elsewhere than it should".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// The state of a thread, and whether it is traced.
+    fn state(process: &Process) -> (Option<char>, bool) {
+        (process.stat().map(|stat| stat.state), is_traced(process, process.pid))
+    }
+
+    fn until(what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < deadline, "{what}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// A child of ours in vfork cannot stop until its own child, which waits for `input`, has ended.
+    const IN_VFORK: &str = "import ctypes; libc = ctypes.CDLL(None); libc.vfork() or (libc.read(0, ctypes.create_string_buffer(1), 1), libc._exit(0))";
+
+    #[test]
+    fn a_thread_that_does_not_stop_is_let_go_without_a_stop() {
+        // Where there is no Python, there is nothing to test it with that is safe in Rust.
+        let Ok(mut child) = Command::new("python3").args(["-c", IN_VFORK]).stdin(Stdio::piped()).spawn()
+        else {
+            return;
+        };
+        let process = Process::open(child.id()).expect("our own child");
+        until("vfork", || state(&process).0 == Some('D'));
+        let tracer = || {
+            let held = Held::seize(process.pid, false).expect("our own child");
+            let began = Instant::now();
+            assert_eq!(held.interrupt(STOPS_WITHIN), Ok(false));
+            assert!(is_traced(&process, process.pid));
+            began.elapsed()
+        };
+        let waited = thread::scope(|scope| scope.spawn(tracer).join()).expect("it holds");
+        assert!(waited >= STOPS_WITHIN);
+        until("it is let go", || state(&process) == (Some('D'), false));
+        drop(child.stdin.take());
+        // It was never stopped: it ends by itself, and well.
+        let status = child.wait().expect("our own child");
+        assert!(status.success(), "{status}");
+    }
+
+    #[test]
+    fn a_call_that_is_not_at_rest_is_read_from_the_open_file() {
+        let own = Process::open(std::process::id()).expect("we are here");
+        let file = own.open_thread_call(nix::unistd::gettid().as_raw() as u32).expect("our own");
+        assert_eq!((read_call(&file), read_call(&file)), (Doing::Running, Doing::Running));
     }
 }

@@ -139,7 +139,12 @@ mod tests {
     #[test]
     fn only_a_call_cut_short_is_made_anew() {
         let anew = |number, result| {
-            let call = Call { number: libc::SYS_epoll_wait, arguments: [0; 6], stack_pointer: 0, instruction_pointer: 0 };
+            let call = Call {
+                number: libc::SYS_epoll_wait,
+                arguments: [0; 6],
+                stack_pointer: 0,
+                instruction_pointer: 0,
+            };
             assert_eq!(registers(number, result).with_call_made_anew(None).0.rax as i64, result);
             registers(number, result).with_call_made_anew(Some(call)).0.rax as i64
         };

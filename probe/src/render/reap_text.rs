@@ -221,15 +221,23 @@ mod tests {
             let text = String::from_utf8(out).expect("UTF-8");
             text.split_whitespace().collect::<Vec<_>>().join(" ")
         };
-        assert!(said(true).contains("never reports the exit event, and what waits for that event will wait for ever."));
-        assert!(said(false).contains("waits for its children by pid and takes ECHILD for \"not yet\" will wait for ever."));
+        assert!(
+            said(true)
+                .contains("never reports the exit event, and what waits for that event will wait for ever.")
+        );
+        assert!(
+            said(false).contains(
+                "waits for its children by pid and takes ECHILD for \"not yet\" will wait for ever."
+            )
+        );
     }
 
     #[test]
     fn a_call_that_was_disturbed_is_told() {
         let stop = ThreadStop { thread: 7, duration_ns: 1_000, reaped: 1, disturbed: Some("write".into()) };
         let mut out = Vec::new();
-        result(&mut out, &ReapReport { stops: vec![stop], ..report() }, VIEW).expect("a Vec takes everything");
+        result(&mut out, &ReapReport { stops: vec![stop], ..report() }, VIEW)
+            .expect("a Vec takes everything");
         assert!(String::from_utf8_lossy(&out).contains("Thread 7 had gone on to write before it stopped"));
     }
 
