@@ -151,6 +151,11 @@ fn a_poll_goes_on_and_ends_on_time() {
 }
 
 #[test]
+fn a_ppoll_goes_on_with_what_is_left_of_its_time() {
+    ends_on_time(&["blocked-ppoll"], 0, Value::Null);
+}
+
+#[test]
 fn a_futex_goes_on_and_ends_on_time() {
     ends_on_time(&["blocked-futex"], -1, json!(libc::ETIMEDOUT));
 }

@@ -11,6 +11,7 @@ mod fork_sites;
 mod hostile;
 mod intervention;
 mod intervention_refused;
+mod intervention_undisturbed;
 mod judging;
 mod killing;
 mod leaking;

@@ -380,3 +380,193 @@ fn read_on() -> Value {
     // SAFETY: one byte of ours.
     timed(|| unsafe { libc::read(0, (&raw mut byte).cast(), 1) } as i64)
 }
+
+/// Calls of a kind again and again, one after another, that a stop would cut short: `--kind` 0 is write to a pipe, 1 sendfile,
+/// 2 getrandom, 3 read of /dev/zero, 4 fallocate; `--calls` of them, each for `--mib` MiB. How many came back with less. With
+/// `--rest` ms it sleeps after each.
+pub fn busy(flags: &Flags) -> Value {
+    let (kind, calls, rest_ms) = (flags.get("kind", 0), flags.get("calls", 200), flags.get("rest", 0));
+    let size = (flags.get("mib", 1) as usize) << 20;
+    let mut bytes = vec![1u8; size];
+    let (out, zero, file) = match kind {
+        0 => (drained_pipe(), -1, -1),
+        1 => (open(c"/dev/null"), -1, file(size)),
+        3 => (-1, open(c"/dev/zero"), -1),
+        4 => (-1, -1, file(0)),
+        _ => (-1, -1, -1),
+    };
+    leave_zombies(flags, Value::Null);
+    let mut short = Vec::new();
+    let mut done = 0u64;
+    // Until it is told to end, and so often at least: whoever reaps may take longer.
+    while done < calls || !has_been_told() {
+        let place = bytes.as_mut_ptr().cast::<libc::c_void>();
+        // SAFETY: the place is ours and as long as stated, and the descriptors are ours.
+        let result = unsafe {
+            match kind {
+                0 => libc::write(out, place, size) as i64,
+                1 => {
+                    let mut offset = 0;
+                    libc::sendfile(out, file, &raw mut offset, size) as i64
+                }
+                2 => libc::getrandom(place, size, 0) as i64,
+                3 => libc::read(zero, place, size) as i64,
+                _ => {
+                    libc::ftruncate(file, 0);
+                    i64::from(libc::fallocate(file, 0, 0, size as i64)) + size as i64
+                }
+            }
+        };
+        if result != size as i64 {
+            short.push(result);
+        }
+        done += 1;
+        if rest_ms > 0 {
+            let time = timespec(rest_ms);
+            // SAFETY: a time of ours.
+            unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
+        }
+    }
+    json!({"pid": own_pid(), "calls": done, "short": short})
+}
+
+/// A pipe that a child reads all the time.
+fn drained_pipe() -> i32 {
+    let (read, write) = pipe();
+    fork(move || {
+        close(write);
+        let mut bytes = vec![0u8; 1 << 16];
+        // SAFETY: as long as stated.
+        while unsafe { libc::read(read, bytes.as_mut_ptr().cast(), bytes.len()) } > 0 {}
+        0
+    });
+    close(read);
+    write
+}
+
+fn open(path: &std::ffi::CStr) -> i32 {
+    // SAFETY: a string that ends with zero.
+    let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+    assert!(fd >= 0, "{path:?}: {}", std::io::Error::last_os_error());
+    fd
+}
+
+/// A file in memory of this length.
+fn file(length: usize) -> i32 {
+    // SAFETY: a string that ends with zero; a descriptor of ours.
+    unsafe {
+        let fd = libc::memfd_create(c"file".as_ptr(), libc::MFD_CLOEXEC);
+        assert!(fd >= 0 && libc::ftruncate(fd, length as i64) == 0);
+        fd
+    }
+}
+
+/// Whether standard input has something, or its end.
+fn has_been_told() -> bool {
+    let mut entry = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry of ours.
+    unsafe { libc::poll(&raw mut entry, 1, 0) != 0 }
+}
+
+/// epoll_wait with a timeout of `--ms`, which would begin anew.
+pub fn timed_epoll(flags: &Flags) -> Value {
+    // SAFETY: no arguments that are memory.
+    let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    leave_zombies(flags, Value::Null);
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    // SAFETY: one event of ours to write.
+    timed(|| i64::from(unsafe { libc::epoll_wait(epoll, &raw mut event, 1, flags.get("ms", 3_000) as i32) }))
+}
+
+/// ppoll with a timeout: the kernel writes what is left of it.
+pub fn ppoll(flags: &Flags) -> Value {
+    leave_zombies(flags, Value::Null);
+    let mut timeout = timespec(flags.get("ms", 3_000));
+    // SAFETY: a timeout of ours, to write to.
+    timed(|| unsafe { libc::syscall(libc::SYS_ppoll, 0usize, 0, &raw mut timeout, 0usize, 8) })
+}
+
+/// read of a terminal with a timer of `--ms`.
+pub fn timed_terminal(flags: &Flags) -> Value {
+    let (mut controller, mut terminal) = (0, 0);
+    // SAFETY: descriptors of ours to write; the settings are read first.
+    unsafe {
+        assert_eq!(
+            libc::openpty(&raw mut controller, &raw mut terminal, ptr::null_mut(), ptr::null(), ptr::null()),
+            0
+        );
+        let mut set: libc::termios = zeroed();
+        assert_eq!(libc::tcgetattr(terminal, &raw mut set), 0);
+        libc::cfmakeraw(&raw mut set);
+        set.c_cc[libc::VMIN] = 0;
+        set.c_cc[libc::VTIME] = (flags.get("ms", 3_000) / 100) as u8;
+        assert_eq!(libc::tcsetattr(terminal, libc::TCSANOW, &raw const set), 0);
+    }
+    leave_zombies(flags, Value::Null);
+    let mut byte = 0u8;
+    // SAFETY: one byte of ours.
+    timed(|| unsafe { libc::read(terminal, (&raw mut byte).cast(), 1) } as i64)
+}
+
+/// A call of a child that a filter hands to this process, its supervisor (seccomp user notification). The zombies are the
+/// child's. Once told, the supervisor answers; how often it was asked.
+pub fn under_supervision(flags: &Flags) -> Value {
+    /// linux/seccomp.h.
+    const SECCOMP_RET_USER_NOTIF: u32 = 0x7fc0_0000;
+    const NOTIF_RECV: u64 = 0xc050_2100;
+    const NOTIF_SEND: u64 = 0xc018_2101;
+    let (told_read, told_write) = pipe();
+    let flags = flags.clone();
+    let child = fork(move || {
+        let mut program = [
+            libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 },
+            libc::sock_filter { code: 0x15, jt: 0, jf: 1, k: libc::SYS_wait4 as u32 },
+            libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: SECCOMP_RET_USER_NOTIF },
+            libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+        ];
+        leave_zombies(&flags, Value::Null);
+        let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+        // SAFETY: a program of ours that lives through the call; wait4 without memory.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+            let listener = libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                &raw const program,
+            );
+            send(told_write, listener as u64);
+            libc::syscall(libc::SYS_wait4, -1, 0, 0, 0) as i32
+        }
+    });
+    let listener = receive(told_read).expect("a descriptor of the child's") as i32;
+    // SAFETY: plain numbers.
+    let own = unsafe {
+        let pidfd = libc::syscall(libc::SYS_pidfd_open, child, 0) as i32;
+        libc::syscall(libc::SYS_pidfd_getfd, pidfd, listener, 0) as i32
+    };
+    assert!(own >= 0, "{}", std::io::Error::last_os_error());
+    let mut asked = 0;
+    let mut entry = libc::pollfd { fd: own, events: libc::POLLIN, revents: 0 };
+    // SAFETY: an entry of ours; a notification is 80 bytes long, its answer 24, and the id is the first of both.
+    unsafe {
+        let mut take = |timeout| {
+            if libc::poll(&raw mut entry, 1, timeout) != 1 || entry.revents & libc::POLLIN == 0 {
+                return false;
+            }
+            let mut notification = [0u64; 10];
+            if libc::ioctl(own, NOTIF_RECV as _, notification.as_mut_ptr()) != 0 {
+                return false;
+            }
+            asked += 1;
+            tell(&json!({"asked": asked}));
+            read_on();
+            let mut answer = [notification[0], 7, 0];
+            libc::ioctl(own, NOTIF_SEND as _, answer.as_mut_ptr());
+            true
+        };
+        assert!(take(20_000), "it was never asked");
+        while take(500) {}
+    }
+    json!({"pid": own_pid(), "asked": asked, "result": wait(child)})
+}

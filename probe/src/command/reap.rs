@@ -13,7 +13,7 @@ use crate::{
     analysis::time::rfc3339,
     cli::{Format, ReapArgs},
     intervention::{
-        nudge,
+        calls, libuv, nudge,
         process::{Process, Stat},
         reap::{self, Left, Outcome, Signals},
         safety, threads,
@@ -211,6 +211,7 @@ fn begin(
             start_time: rfc3339(&session, parent.start_ticks.saturating_mul(tick_ns)),
             comm: stat.comm,
             command_line: parent.command_line(),
+            is_built_on_libuv: libuv::is_in(parent),
         },
         grace_ns: args.grace.grace.as_nanos() as u64,
         zombies_before: there,
@@ -274,6 +275,7 @@ fn fill(report: &mut ReapReport, outcome: Outcome) {
             thread: stop.thread,
             duration_ns: stop.duration.as_nanos() as u64,
             reaped: stop.reaped,
+            disturbed: stop.disturbed.map(calls::name),
         })
         .collect();
     for (Zombie { pid, comm, .. }, left) in outcome.left {

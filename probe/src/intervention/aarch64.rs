@@ -9,7 +9,7 @@
 use nix::libc;
 
 use super::{
-    calls::{self, Doing, RESTART_UNLESS_HANDLED},
+    calls::{Call, RESTART_UNLESS_HANDLED},
     memory,
     ptrace::{Broken, Held},
 };
@@ -79,9 +79,17 @@ pub fn is_in_own_code(held: &Held, thread: u32) -> Result<bool, Broken> {
     Ok(!is_call(thread, now.pc) && !is_call(thread, now.pc.wrapping_sub(4)))
 }
 
+/// The call that was over when the thread was stopped, and its result; `None` where it was in no call, or in one that the
+/// kernel restarts: it is then at the instruction once more.
+pub fn ended_call(held: &Held, thread: u32) -> Result<Option<(i64, i64)>, Broken> {
+    let Some(Registers(now)) = Registers::read(held)? else { return Ok(None) };
+    let is_over = !is_call(thread, now.pc) && is_call(thread, now.pc.wrapping_sub(4));
+    Ok(is_over.then_some((now.regs[NUMBER] as i64, now.regs[0] as i64)))
+}
+
 /// Before a thread that an interruption has stopped is let go without a call. The kernel takes no restart from here: a call
 /// that it cut short ends with EINTR.
-pub fn make_anew(_held: &Held) -> Result<(), Broken> {
+pub fn make_anew(_held: &Held, _anew: Option<Call>) -> Result<(), Broken> {
     Ok(())
 }
 
@@ -93,8 +101,8 @@ pub struct Interrupted {
 }
 
 impl Interrupted {
-    /// Takes over a thread that an interruption has just stopped.
-    pub fn take(held: &Held, thread: u32, doing: Doing) -> Result<Self, Broken> {
+    /// Takes over a thread that an interruption has just stopped. This call of its is made anew where it was cut short.
+    pub fn take(held: &Held, thread: u32, anew: Option<Call>) -> Result<Self, Broken> {
         let mut registers = Registers::read(held)?.ok_or(Broken::Astray)?;
         if is_call(thread, registers.0.pc) {
             let number = held.until_entry()? as i64;
@@ -102,7 +110,7 @@ impl Interrupted {
             held.until_exit()?;
             return Ok(Self { registers, restart: Some(restart_of(number)) });
         }
-        let restart = call_made_anew(&registers, thread, doing).map(|first_argument| {
+        let restart = call_made_anew(&registers, thread, anew).map(|first_argument| {
             registers.0.pc -= 4;
             registers.0.regs[0] = first_argument;
             RESTART_UNLESS_HANDLED
@@ -162,15 +170,14 @@ fn restart_of(number: i64) -> i64 {
 
 /// The first argument of a call that ended with EINTR and is to be made anew. The registers no longer hold it: it is what
 /// /proc said before, where the thread is still at that very call.
-fn call_made_anew(Registers(now): &Registers, thread: u32, doing: Doing) -> Option<u64> {
-    let Doing::Blocked(call) = doing else { return None };
+fn call_made_anew(Registers(now): &Registers, thread: u32, anew: Option<Call>) -> Option<u64> {
+    let call = anew?;
     let same = call.stack_pointer == now.sp
         && call.instruction_pointer == now.pc
         && call.number as u64 == now.regs[NUMBER]
         && now.regs[0] as i64 == -i64::from(libc::EINTR)
-        && calls::ends_with_eintr(call.number)
         && is_call(thread, now.pc.wrapping_sub(4));
-    same.then_some(call.first_argument)
+    same.then_some(call.arguments[0])
 }
 
 #[cfg(test)]

@@ -50,14 +50,34 @@ pub fn call_instruction(pid: u32, threads: &[u32]) -> io::Result<Option<u64>> {
     if has_memory { Ok(None) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
 
+/// Whether the kernel can write at this address for a thread, so far as its list of mappings says.
+pub fn is_writable(pid: u32, thread: u32, address: u64) -> bool {
+    let maps = fs::read(format!("/proc/{pid}/task/{thread}/maps")).unwrap_or_default();
+    maps.split(|byte| *byte == b'\n').any(|line| maps_writable(line, address))
+}
+
+fn maps_writable(line: &[u8], address: u64) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let mut fields = line.split_ascii_whitespace();
+    let (Some((begin, end)), Some(rights)) = (fields.next().and_then(range), fields.next()) else {
+        return false;
+    };
+    (begin..end).contains(&address) && rights.as_bytes().get(1) == Some(&b'w')
+}
+
+fn range(text: &str) -> Option<(u64, u64)> {
+    let (begin, end) = text.split_once('-')?;
+    let (begin, end) = (u64::from_str_radix(begin, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+    (begin < end).then_some((begin, end))
+}
+
 /// Where the vDSO is, if this line of a list of mappings is its. The path of a file begins with a slash, and may hold anything.
 fn vdso(line: &[u8]) -> Option<(u64, u64)> {
     let line = String::from_utf8_lossy(line);
     let mut fields = line.split_ascii_whitespace();
-    let (begin, end) = fields.next()?.split_once('-')?;
+    let range = fields.next().and_then(range)?;
     fields.nth(4).filter(|name| *name == "[vdso]")?;
-    let (begin, end) = (u64::from_str_radix(begin, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
-    (begin < end).then_some((begin, end))
+    Some(range)
 }
 
 fn find_call(code: &[u8]) -> Option<usize> {
@@ -76,6 +96,7 @@ mod tests {
         assert_eq!(read(own, 0, 8), None);
         let known = 0x1234_5678_9abc_def0_u64;
         assert_eq!(read_u64(own, &raw const known as u64), Some(known));
+        assert!(is_writable(own, own, &raw const known as u64) && !is_writable(own, own, address));
     }
 
     #[test]
@@ -84,6 +105,9 @@ mod tests {
         for none in [&b"7ffd1000 r-xp"[..], b"7ffd1000-7ffd3000 r-xp 0 08:01 7   /tmp/\xff [vdso]", b""] {
             assert_eq!(vdso(none), None);
         }
+        let line = b"1000-2000 rw-p 0 00:00 0";
+        assert!(maps_writable(line, 0x1000) && !maps_writable(line, 0x2000));
+        assert!(!maps_writable(b"1000-2000 r--p 0 00:00 0", 0x1000) && !maps_writable(b"", 0));
         assert_eq!(find_call(&[0; 64]), None);
         let mut code = vec![0; 64];
         code[16..16 + CALL_INSTRUCTION.len()].copy_from_slice(&CALL_INSTRUCTION);

@@ -13,6 +13,8 @@ const STAT_MAX: usize = 2_048;
 const STATUS_MAX: usize = 1 << 20;
 /// Longest command line read, in bytes.
 const COMMAND_LINE_MAX: usize = 4_096;
+/// Longest name of a function of the kernel that is read.
+const WAIT_CHANNEL_MAX: usize = 512;
 /// Kernel threads have this flag (PF_KTHREAD, include/linux/sched.h).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
@@ -27,6 +29,10 @@ pub struct Stat {
     /// The process group that it is in.
     pub group: u32,
     pub is_kernel_thread: bool,
+    /// Clock ticks that it has run its own code.
+    pub user_ticks: u64,
+    /// Clock ticks that it has run in the kernel.
+    pub kernel_ticks: u64,
     pub threads: u64,
     /// Clock ticks from boot to its start: with the pid, its identity.
     pub start_ticks: u64,
@@ -89,15 +95,30 @@ impl Process {
         String::from_utf8_lossy(&self.read(&format!("task/{thread}/syscall"), STAT_MAX)).into_owned()
     }
 
+    /// The same, to be read again and again.
+    pub fn open_thread_call(&self, thread: u32) -> io::Result<fs::File> {
+        self.directory.open_relative(&format!("task/{thread}/syscall")).map_err(io::Error::other)
+    }
+
+    /// The function of the kernel that one of its threads sleeps in; empty where the kernel does not say.
+    pub fn thread_wait_channel(&self, thread: u32) -> String {
+        let name = self.read(&format!("task/{thread}/wchan"), WAIT_CHANNEL_MAX);
+        if name == b"0" { String::new() } else { String::from_utf8_lossy(&name).into_owned() }
+    }
+
+    /// Whether a timeout that one of its threads gave to a call is left as it was (a flag of the personality,
+    /// STICKY_TIMEOUTS); true also where that cannot be read.
+    pub fn thread_keeps_timeouts(&self, thread: u32) -> bool {
+        const STICKY_TIMEOUTS: u32 = 0x0400_0000;
+        let text = self.read(&format!("task/{thread}/personality"), STAT_MAX);
+        let flags =
+            std::str::from_utf8(&text).ok().and_then(|text| u32::from_str_radix(text.trim(), 16).ok());
+        flags.is_none_or(|flags| flags & STICKY_TIMEOUTS != 0)
+    }
+
     /// Whether one of its threads has children of its own; false also where the kernel cannot tell.
     pub fn thread_has_children(&self, thread: u32) -> bool {
         !self.read(&format!("task/{thread}/children"), 1).is_empty()
-    }
-
-    /// What one of its descriptors is, as /proc names it; `None` where it is none.
-    pub fn descriptor_link(&self, fd: i32) -> Option<String> {
-        let link = fs::read_link(format!("/proc/{}/fd/{fd}", self.pid)).ok()?;
-        Some(link.to_string_lossy().into_owned())
     }
 
     /// Ids of its threads, the main one first; empty once it has gone.
@@ -150,6 +171,8 @@ pub fn parse_stat(stat: &[u8]) -> Option<Stat> {
         // Negative where it is of another PID namespace.
         group: field(5)?.parse::<i64>().ok()?.try_into().unwrap_or(0),
         is_kernel_thread: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
+        user_ticks: field(14)?.parse().ok()?,
+        kernel_ticks: field(15)?.parse().ok()?,
         threads: field(20)?.parse().ok()?,
         start_ticks: field(22)?.parse().ok()?,
         exit_status: field(52).and_then(|status| status.parse().ok()).unwrap_or(0),
@@ -193,6 +216,7 @@ mod tests {
             let stat = parse_stat(format!("42 ({name}) S {TAIL}\n").as_bytes()).expect(name);
             assert_eq!((stat.comm.as_str(), stat.state, stat.parent), (name, 'S', 1));
             assert_eq!((stat.threads, stat.start_ticks, stat.exit_status), (3, 123_456, 256));
+            assert_eq!((stat.user_ticks, stat.kernel_ticks), (5, 6));
             assert!(!stat.is_kernel_thread);
         }
         for cut in [&b""[..], b"42 (sleep", b"42 (sleep) S 1", b"42 (x)\xc3\xbf S 1"] {

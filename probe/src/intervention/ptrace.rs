@@ -75,7 +75,8 @@ enum Stop {
 }
 
 /// A thread that is held. The kernel knows the holder by its own thread, so this stays on one. Dropped while the thread
-/// runs, nothing is undone: the kernel lets go of it when we end.
+/// runs, nothing is undone: the kernel lets go of it when the holder's thread ends, and takes back an interruption that it has
+/// not come to.
 pub struct Held {
     thread: i32,
     one_thread: PhantomData<*const ()>,
@@ -107,7 +108,7 @@ impl Held {
                 None if Instant::now() > deadline => return Ok(false),
                 None => {
                     std::thread::sleep(pause);
-                    pause = (pause * 2).min(Duration::from_millis(2));
+                    pause = (pause * 2).min(Duration::from_micros(200));
                 }
             }
         }

@@ -1,14 +1,10 @@
 //! Has a parent reap its own zombies: one of its threads is stopped, calls wait4 for each of them, and goes on.
 //!
-//! Owns how long a stop may last and what is undone after it. Whoever kills reapwatch by SIGKILL in the midst of a stop
+//! Owns how many calls a stop has and which threads are tried. Whoever kills reapwatch by SIGKILL in the midst of a stop
 //! leaves the thread with the registers of a call: so no other signal ends it there ([`Signals`]), and stops are short.
 //! Must not choose the zombies or ask the user.
 
-use std::{
-    collections::VecDeque,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, thread, time::Duration};
 
 use nix::{
     errno::Errno,
@@ -17,28 +13,20 @@ use nix::{
 };
 
 use super::{
-    architecture::{Interrupted, is_in_own_code, make_anew},
-    memory,
     process::{Process, pids_by_namespace},
-    ptrace::{Broken, Held},
     safety,
-    threads::{self, Candidate, NoThread},
+    threads::{self, NoThread},
+    visit::{self, NoVisit},
     zombies::Zombie,
 };
 use crate::source::SetupError;
 
 /// Most calls in one stop.
 const CALLS_MAX: usize = 2_000;
-/// A stop ends when it has lasted so long.
-const STOP_MAX: Duration = Duration::from_millis(50);
 /// Between two stops the thread runs at least so long.
 const RUN_MIN: Duration = Duration::from_millis(1);
-/// A thread that has not stopped within this time is not waited for.
-const STOPS_WITHIN: Duration = Duration::from_secs(1);
 /// Threads tried for one stop.
 const THREADS_TRIED: usize = 4;
-/// How often a thread in a restartable sequence is let run on.
-const SEQUENCE_TRIES: usize = 100;
 /// What one call costs, about, on a machine of today.
 const CALL_ABOUT: Duration = Duration::from_micros(30);
 
@@ -49,6 +37,8 @@ pub struct Stop {
     /// From the request to stop until it was let go.
     pub duration: Duration,
     pub reaped: u64,
+    /// It was found at the end of this call, which may have ended otherwise than it would have.
+    pub disturbed: Option<i64>,
 }
 
 /// Why a zombie was not reaped by us.
@@ -175,130 +165,30 @@ fn left(zombie: &Zombie, answer: i64) -> Option<Left> {
 /// Stops a thread and has it make the calls; its answers, fewer than there are zombies where the stop was long enough.
 fn one_stop(parent: &Process, batch: &[(u32, Zombie)]) -> Result<(Stop, Vec<i64>), SetupError> {
     let pid = parent.pid;
+    let pids: Vec<u32> = batch.iter().map(|(pid, _)| *pid).collect();
     let candidates = threads::candidates(parent).map_err(|why| safety::no_thread(pid, &why))?;
     let living: Vec<u32> = candidates.iter().map(|candidate| candidate.thread).collect();
     let instruction = safety::call_instruction(pid, &living)?;
     let mut reasons = Vec::new();
     for candidate in candidates.into_iter().take(THREADS_TRIED) {
         let thread = candidate.thread;
-        let held = match Held::seize(thread, candidate.has_seccomp) {
-            Ok(held) => held,
-            Err(Errno::ESRCH) => {
-                reasons.push(format!("thread {thread} has ended"));
-                continue;
+        match visit::visit(parent, candidate, instruction, &pids) {
+            Ok(visit) => {
+                let reaped = visit.answers.iter().filter(|answer| **answer > 0).count() as u64;
+                let stop = Stop { thread, duration: visit.duration, reaped, disturbed: visit.disturbed };
+                return Ok((stop, visit.answers));
             }
-            Err(_) if parent.has_ended() => return Err(safety::no_thread(pid, &NoThread::Gone)),
-            Err(error) => return Err(safety::refused_by_kernel(pid, thread, error, candidate.has_seccomp)),
-        };
-        match visit(parent, candidate, held, instruction, batch) {
-            Ok(done) => return Ok(done),
-            Err(why) => reasons.push(format!("thread {thread} {why}")),
+            Err(NoVisit::Because(why)) => reasons.push(format!("thread {thread} {why}")),
+            Err(NoVisit::Seizure(Errno::ESRCH)) => reasons.push(format!("thread {thread} has ended")),
+            Err(NoVisit::Seizure(_)) if parent.has_ended() => {
+                return Err(safety::no_thread(pid, &NoThread::Gone));
+            }
+            Err(NoVisit::Seizure(error)) => {
+                return Err(safety::refused_by_kernel(pid, thread, error, candidate.has_seccomp));
+            }
         }
     }
     Err(safety::none_would(pid, &reasons))
-}
-
-/// One thread, from its seizure to its release; or why it makes no calls.
-fn visit(
-    parent: &Process,
-    candidate: Candidate,
-    held: Held,
-    instruction: u64,
-    batch: &[(u32, Zombie)],
-) -> Result<(Stop, Vec<i64>), String> {
-    let began = Instant::now();
-    let broken = |error: Broken| match error {
-        Broken::Gone => "has ended".to_owned(),
-        Broken::Refused(errno) => format!("cannot be had: {}", errno.desc()),
-        Broken::Fault(signal) => format!("received signal {signal} for the call, and was put back as it was"),
-        Broken::Astray => "stopped elsewhere than it should".to_owned(),
-    };
-    if !held.interrupt(STOPS_WITHIN).map_err(broken)? {
-        return Err("did not stop within 1 s; the kernel lets go of it when reapwatch ends".into());
-    }
-    // Held, it cannot end and its id cannot be given out again: what is true of it now stays true.
-    if let Err(why) = is_fit(parent, candidate, &held).map_err(broken).and_then(|why| why.map_or(Ok(()), Err))
-    {
-        let _ = make_anew(&held).and_then(|()| held.release());
-        return Err(why);
-    }
-    let mask = held.signal_mask().map_err(broken)?;
-    held.set_signal_mask(u64::MAX).map_err(broken)?;
-    let taken = Interrupted::take(&held, candidate.thread, candidate.doing);
-    let mut answers = Vec::with_capacity(batch.len());
-    let done = taken.and_then(|interrupted| {
-        let calls = calls(&interrupted, &held, instruction, batch, began, &mut answers)
-            .and_then(|()| interrupted.give_back(&held, instruction));
-        calls.or_else(|error| {
-            if error != Broken::Gone {
-                interrupted.put_back(&held)?;
-            }
-            Err(error)
-        })
-    });
-    let restored = held.set_signal_mask(mask);
-    let released = held.release();
-    let reaped = answers.iter().filter(|answer| **answer > 0).count() as u64;
-    let duration = began.elapsed();
-    match done.and(restored).and(released) {
-        // What was reaped is told, though the thread be gone by now.
-        Err(error) if answers.is_empty() => Err(broken(error)),
-        _ => Ok((Stop { thread: candidate.thread, duration, reaped }, answers)),
-    }
-}
-
-fn calls(
-    interrupted: &Interrupted,
-    held: &Held,
-    instruction: u64,
-    batch: &[(u32, Zombie)],
-    began: Instant,
-    answers: &mut Vec<i64>,
-) -> Result<(), Broken> {
-    // Children made by clone without SIGCHLD too.
-    let options = (libc::WNOHANG | libc::__WALL) as u64;
-    for (pid, _) in batch {
-        answers.push(interrupted.call(
-            held,
-            instruction,
-            libc::SYS_wait4,
-            [u64::from(*pid), 0, options, 0],
-        )?);
-        if began.elapsed() > STOP_MAX {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Why a stopped thread is not to make calls.
-fn is_fit(parent: &Process, candidate: Candidate, held: &Held) -> Result<Option<String>, Broken> {
-    let same_process = parent.stat().is_some_and(|stat| stat.start_ticks == parent.start_ticks);
-    let same_thread =
-        parent.thread_stat(candidate.thread).is_some_and(|stat| stat.start_ticks == candidate.start_ticks);
-    if !same_process || !same_thread {
-        return Ok(Some("has ended, and its id was given out again".into()));
-    }
-    if held.is_foreign()? {
-        return Ok(Some("is in a call of 32 bits".into()));
-    }
-    if held.dispatches_calls() {
-        return Ok(Some("has its system calls handled by itself (syscall user dispatch)".into()));
-    }
-    let Some(pointer) = held.sequence_pointer() else { return Ok(None) };
-    for _ in 0..SEQUENCE_TRIES {
-        let is_outside = !is_in_own_code(held, candidate.thread)?
-            || memory::read_u64(candidate.thread, pointer) == Some(0);
-        if is_outside {
-            return Ok(None);
-        }
-        // The kernel would not notice that the sequence was left; it ends in a moment.
-        held.go_on()?;
-        if !held.interrupt(STOPS_WITHIN)? {
-            break;
-        }
-    }
-    Ok(Some("is in a restartable sequence (rseq) all the time".into()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::{
 use nix::{errno::Errno, libc};
 
 use super::{
+    candidate::Objection,
     memory,
     process::{Process, Stat, is_dead},
     threads::NoThread,
@@ -123,23 +124,34 @@ pub fn no_thread(pid: u32, why: &NoThread) -> SetupError {
             format!("process {pid} is traced by process {by}, and only one tracer is possible"),
             "end the tracer (a debugger, strace), or reap with it: gdb -p PID, print (int)waitpid(-1, 0, 1)",
         ),
-        NoThread::Writing => refusal(
-            format!(
-                "every thread of process {pid} that could be asked writes, sends, closes or waits for io_uring: stopped in the middle, its call would end \
-                 with only a part done"
-            ),
-            "try again when it has gone on; where it never does, what it writes to is stuck",
-        ),
-        NoThread::Uninterruptible => refusal(
-            format!(
-                "every thread of process {pid} sleeps and cannot be woken (state D): it waits for a device, a file \
-                 system, a vfork child, or is frozen"
-            ),
-            "see what it waits for (/proc/PID/stack, /proc/PID/wchan), and try again once it goes on",
-        ),
+        NoThread::Unfit(objections) => refusal(unfit(pid, objections), unfit_remedy(objections)),
         NoThread::Gone => {
             refusal(format!("process {pid} has ended"), "nothing: its zombies went to the next reaper")
         }
+    }
+}
+
+/// Threads that a refusal speaks of.
+const NAMED_MAX: usize = 4;
+
+fn unfit(pid: u32, objections: &[(u32, Objection)]) -> String {
+    let named = objections.iter().take(NAMED_MAX);
+    let mut reasons: Vec<String> =
+        named.map(|(thread, objection)| format!("thread {thread} {}", objection.text())).collect();
+    if let more @ 1.. = objections.len().saturating_sub(NAMED_MAX) {
+        reasons.push(format!("and {more} more"));
+    }
+    format!("no thread of process {pid} can be stopped without disturbing it: {}", reasons.join("; "))
+}
+
+fn unfit_remedy(objections: &[(u32, Objection)]) -> &'static str {
+    if objections.iter().all(|(_, objection)| *objection == Objection::Uninterruptible) {
+        "see what it waits for (/proc/PID/stack, /proc/PID/wchan), and try again once it goes on"
+    } else if objections.iter().all(|(_, objection)| *objection == Objection::Foreign) {
+        "try again when it is in a call of 64 bits, or restart its service: the next reaper gets the zombies"
+    } else {
+        "try again when it sleeps or waits for something; where a handler of its reaps, use reapwatch reap --nudge; or \
+         restart its service: the next reaper gets the zombies"
     }
 }
 
@@ -205,10 +217,21 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_remedy() {
-        for why in [NoThread::Traced { by: 7 }, NoThread::Uninterruptible, NoThread::Writing, NoThread::Gone]
-        {
+        let unfit = |objection| NoThread::Unfit(vec![(7, objection); 6]);
+        for why in [
+            NoThread::Traced { by: 7 },
+            unfit(Objection::Uninterruptible),
+            unfit(Objection::Foreign),
+            unfit(Objection::RunsInKernel),
+            NoThread::Gone,
+        ] {
             assert!(!no_thread(1, &why).remedy.is_empty());
         }
+        let said = no_thread(9, &unfit(Objection::Foreign)).what;
+        assert!(
+            said.contains("thread 7 is in a call of 32 bits; thread 7") && said.ends_with("; and 2 more"),
+            "{said}"
+        );
         assert!(no_thread(9, &NoThread::Traced { by: 7 }).what.contains("process 7"));
         let denied = |has_seccomp| refused_by_kernel(1, 2, Errno::EPERM, has_seccomp).what;
         assert!(denied(true).contains("Operation not permitted"));

@@ -6,7 +6,7 @@
 use nix::libc;
 
 use super::{
-    calls::{self, Doing, RESTART_UNLESS_HANDLED},
+    calls::{Call, RESTART_UNLESS_HANDLED, asks_for_restart},
     ptrace::{Broken, Held},
 };
 
@@ -58,13 +58,21 @@ impl Registers {
 
     /// These, with a call that ended with EINTR made anew. The kernel decides: where a handler is to run, it ends all the
     /// same.
-    fn with_call_made_anew(mut self) -> Self {
+    fn with_call_made_anew(mut self, anew: Option<Call>) -> Self {
         let is_cut_short = self.0.rax as i64 == -i64::from(libc::EINTR);
-        if self.is_in_call() && is_cut_short && calls::ends_with_eintr(self.0.orig_rax as i64) {
+        if is_cut_short && anew.is_some_and(|call| call.number == self.0.orig_rax as i64) {
             self.0.rax = RESTART_UNLESS_HANDLED as u64;
         }
         self
     }
+}
+
+/// The call that was over when the thread was stopped, and its result; `None` where it was in no call, or in one that the
+/// kernel restarts.
+pub fn ended_call(held: &Held, _thread: u32) -> Result<Option<(i64, i64)>, Broken> {
+    let ended = |Registers(now): Registers| (now.orig_rax as i64, now.rax as i64);
+    let ended = Registers::read(held)?.map(ended);
+    Ok(ended.filter(|(number, result)| *number >= 0 && !asks_for_restart(*result)))
 }
 
 /// Whether the thread runs code of its own, and is in no call.
@@ -72,10 +80,11 @@ pub fn is_in_own_code(held: &Held, _thread: u32) -> Result<bool, Broken> {
     Ok(Registers::read(held)?.is_some_and(|registers| !registers.is_in_call()))
 }
 
-/// Before a thread that an interruption has stopped is let go without a call: a call that it cut short is made anew.
-pub fn make_anew(held: &Held) -> Result<(), Broken> {
+/// Before a thread that an interruption has stopped is let go without a call: this call of its is made anew where it was cut
+/// short.
+pub fn make_anew(held: &Held, anew: Option<Call>) -> Result<(), Broken> {
     match Registers::read(held)? {
-        Some(registers) => registers.with_call_made_anew().write(held),
+        Some(registers) => registers.with_call_made_anew(anew).write(held),
         None => Ok(()),
     }
 }
@@ -86,10 +95,10 @@ pub struct Interrupted {
 }
 
 impl Interrupted {
-    /// Takes over a thread that an interruption has just stopped.
-    pub fn take(held: &Held, _thread: u32, _doing: Doing) -> Result<Self, Broken> {
+    /// Takes over a thread that an interruption has just stopped. This call of its is made anew where it was cut short.
+    pub fn take(held: &Held, _thread: u32, anew: Option<Call>) -> Result<Self, Broken> {
         let registers = Registers::read(held)?.ok_or(Broken::Astray)?;
-        Ok(Self { registers: registers.with_call_made_anew() })
+        Ok(Self { registers: registers.with_call_made_anew(anew) })
     }
 
     /// Has it make a call by the instruction at this address.
@@ -129,11 +138,19 @@ mod tests {
 
     #[test]
     fn only_a_call_cut_short_is_made_anew() {
-        let anew = |number, result| registers(number, result).with_call_made_anew().0.rax as i64;
+        let anew = |number, result| {
+            let call = Call {
+                number: libc::SYS_epoll_wait,
+                arguments: [0; 6],
+                stack_pointer: 0,
+                instruction_pointer: 0,
+            };
+            assert_eq!(registers(number, result).with_call_made_anew(None).0.rax as i64, result);
+            registers(number, result).with_call_made_anew(Some(call)).0.rax as i64
+        };
         assert_eq!(anew(libc::SYS_epoll_wait, -4), RESTART_UNLESS_HANDLED);
         assert_eq!(anew(libc::SYS_epoll_wait, 1), 1);
         assert_eq!(anew(libc::SYS_connect, -4), -4);
-        assert_eq!(anew(libc::SYS_clock_nanosleep, -516), -516);
         assert_eq!(anew(-1, -4), -4);
     }
 

@@ -117,6 +117,8 @@ mod tests {
             parent: 7,
             group: 7,
             is_kernel_thread: false,
+            user_ticks: 0,
+            kernel_ticks: 0,
             threads,
             start_ticks: 1,
             exit_status: 0,

@@ -50,9 +50,10 @@ fn intention(report: &ReapReport) -> String {
         (Way::Wait4, Some(thread), Some(estimate_ns)) => format!(
             "reapwatch will stop thread {thread} for about {} and have it call wait4 for each of them; then the thread goes \
              on with what it did. How these children ended can no longer be read by the program: its own waitpid for \
-             them fails with ECHILD, and Python's subprocess then takes them for successful (0). Do not kill reapwatch with SIGKILL meanwhile: the thread would crash. Later \
-             zombies are not reaped.",
-            duration(estimate_ns)
+             them fails with ECHILD, and Python's subprocess then takes them for successful (0). {} Do not kill \
+             reapwatch with SIGKILL meanwhile: the thread would crash. Later zombies are not reaped.",
+            duration(estimate_ns),
+            waits_for_ever(report.parent.is_built_on_libuv)
         ),
         (Way::Wait4, ..) => "No thread of it can be had now.".into(),
         (Way::Sigchld, ..) => {
@@ -60,6 +61,16 @@ fn intention(report: &ReapReport) -> String {
                                poll() and the like short: a program that does not expect it may end."
                 .into()
         }
+    }
+}
+
+/// What becomes of who waits for these children by pid, or for an event of theirs.
+fn waits_for_ever(is_built_on_libuv: bool) -> &'static str {
+    if is_built_on_libuv {
+        "This program is built on libuv (Node), which waits for its children by pid: for these it never reports the exit \
+         event, and what waits for that event will wait for ever."
+    } else {
+        "A program that waits for its children by pid and takes ECHILD for \"not yet\" will wait for ever."
     }
 }
 
@@ -111,6 +122,15 @@ pub fn result(out: &mut impl Write, report: &ReapReport, view: View) -> io::Resu
             count(ns / 1_000)
         )?;
     }
+    for stop in &report.stops {
+        let Some(call) = &stop.disturbed else { continue };
+        writeln!(
+            out,
+            "Thread {} had gone on to {} before it stopped: that call may have come back with less than it was asked for.",
+            stop.thread,
+            escape(call)
+        )?;
+    }
     if report.reaped_by_itself > 0 {
         writeln!(out, "Reaped meanwhile by the parent itself: {}.", count(report.reaped_by_itself))?;
     }
@@ -148,6 +168,7 @@ mod tests {
                 start_time: Rfc3339::new(),
                 comm: "x\u{1b}[2J".into(),
                 command_line: vec!["x\u{1b}[2J".into(), "--a\nb".into()],
+                is_built_on_libuv: false,
             },
             grace_ns: 5_000_000_000,
             zombies_before: 3_001,
@@ -167,7 +188,7 @@ mod tests {
             refused: None,
             zombies_after: 2,
             stops: [1_999, 999]
-                .map(|reaped| ThreadStop { thread: 7, duration_ns: 1_234_567, reaped })
+                .map(|reaped| ThreadStop { thread: 7, duration_ns: 1_234_567, reaped, disturbed: None })
                 .to_vec(),
         }
     }
@@ -189,6 +210,35 @@ mod tests {
             assert!(words.contains(part), "{part}: {text}");
         }
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn of_libuv_it_says_that_the_exit_event_never_comes() {
+        let said = |is_built_on_libuv| {
+            let parent = ReapParent { is_built_on_libuv, ..report().parent };
+            let mut out = Vec::new();
+            plan(&mut out, &ReapReport { parent, ..report() }, VIEW).expect("a Vec takes everything");
+            let text = String::from_utf8(out).expect("UTF-8");
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(
+            said(true)
+                .contains("never reports the exit event, and what waits for that event will wait for ever.")
+        );
+        assert!(
+            said(false).contains(
+                "waits for its children by pid and takes ECHILD for \"not yet\" will wait for ever."
+            )
+        );
+    }
+
+    #[test]
+    fn a_call_that_was_disturbed_is_told() {
+        let stop = ThreadStop { thread: 7, duration_ns: 1_000, reaped: 1, disturbed: Some("write".into()) };
+        let mut out = Vec::new();
+        result(&mut out, &ReapReport { stops: vec![stop], ..report() }, VIEW)
+            .expect("a Vec takes everything");
+        assert!(String::from_utf8_lossy(&out).contains("Thread 7 had gone on to write before it stopped"));
     }
 
     #[test]

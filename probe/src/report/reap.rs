@@ -73,6 +73,8 @@ pub struct ReapParent {
     pub comm: String,
     /// Its arguments, the beginning of a long command line.
     pub command_line: Vec<String>,
+    /// It is built on libuv (Node), which never reports the exit of a child whose status another took.
+    pub is_built_on_libuv: bool,
 }
 
 /// A zombie.
@@ -120,7 +122,7 @@ pub struct Refused {
 }
 
 /// One stop of a thread of the parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ThreadStop {
     /// The thread.
     pub thread: u32,
@@ -128,4 +130,7 @@ pub struct ThreadStop {
     pub duration_ns: u64,
     /// Children reaped in this stop.
     pub reaped: u64,
+    /// The name of the call at whose end it was found: it had gone on before it stopped, and the call may have ended otherwise
+    /// than it would have. Null as a rule.
+    pub disturbed: Option<String>,
 }
