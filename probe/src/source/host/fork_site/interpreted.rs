@@ -2,12 +2,15 @@
 //!
 //! Must not know versions of CPython: that is `python`'s.
 
+use std::time::Instant;
+
 use probe_common::interpreter::Interpreter;
 use procfs::process::Process;
 
 use super::{
     Place, Sites,
     code::Code,
+    mappings,
     python::{self, Layout, Memory},
     stack::Stack,
 };
@@ -106,9 +109,13 @@ impl Sites {
         let process = self.directories.open(task)?;
         let is_read = self.processes.get(&task.identity).is_some_and(|known| known.python.is_some());
         if !is_read {
+            // Most have none: their files stay closed.
+            let (_, mappings) = mappings::of(&process)?;
+            mappings.iter().find_map(|mapping| python::minor(&mapping.path))?;
+            self.busy = Some(Instant::now());
             let known = self.known(task, PROGRAM_UNKNOWN)?;
             known.python?;
-            self.processes.insert(task.identity, known);
+            self.keep(known);
         }
         let (layout, runtime) = self.processes.get(&task.identity)?.python?;
         let memory = Memory::new(process.open_relative("mem").ok()?);

@@ -1,8 +1,8 @@
 //! Fork sites: from copied stacks to functions with files and lines.
 //!
 //! A stack gets the number of its site at once. Names, which take a hundred times as long, follow when there is time; the
-//! files they come from stay open. Owns how many sites, processes and files are kept, and how long names may take. Must not
-//! know who asks for a site, nor what it is good for.
+//! files they come from stay open until then. Owns how many sites, processes and files are kept, for how long after the last
+//! stack, and how long names may take. Must not know who asks for a site, nor what it is good for.
 
 mod code;
 mod interpreted;
@@ -13,6 +13,7 @@ pub mod perf_map;
 mod python;
 mod python_frames;
 pub mod python_lines;
+mod sections;
 mod signal_frame;
 mod stack;
 mod unwind;
@@ -30,10 +31,10 @@ use foldhash::HashMap;
 
 pub use stack::Stack;
 
-use super::process_directory::Directories;
+use super::{process_directory::Directories, self_usage};
 use crate::model::{Depth, FRAMES_MAX, Frame, FrameKind, Identity, SITES_MAX, Site, Task};
 use code::Code;
-use module::Modules;
+use module::{Module, Modules};
 use names::{Names, short};
 use perf_map::PerfMap;
 use python::Layout;
@@ -48,8 +49,16 @@ const CREATORS_MAX: usize = 16_384;
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
 const NAMES_AGAIN: Duration = Duration::from_millis(100);
+/// From so many bytes of unwind information on, all is read anew; at most so often, because that takes some ms.
+const SECTIONS_KEPT: u64 = 12 << 20;
+const SECTIONS_AGAIN: Duration = Duration::from_secs(1);
+/// When no stack has come for so long, unwind information, open files and dead processes are given back.
+const REST_AFTER: Duration = Duration::from_secs(10);
 /// What looking up names takes is given back when none was looked up for so long; to make it again takes CPU time.
 const NAMES_REST_AFTER: Duration = Duration::from_secs(2);
+
+/// Of a process whose files are closed: it has run no such number of programs.
+const CLOSED: u64 = u64::MAX - 1;
 
 /// The number of all sites that are not told apart.
 pub const OTHER: u32 = 0;
@@ -71,6 +80,10 @@ pub struct Sites {
     /// Processes with a Python that the programs were not told of.
     pythons: Vec<Task>,
     rules: Rules,
+    /// When unwind information was last given back for want of room.
+    sections_since: Instant,
+    /// When something was last done; `None` since it was given back.
+    busy: Option<Instant>,
     /// How many stacks were taken: by this, whose map is the least recently used is known.
     turn: u64,
 }
@@ -93,6 +106,7 @@ enum Unnamed {
 
 /// What is known of a process.
 struct Known {
+    task: Task,
     program: u64,
     code: Rc<Code>,
     read: Instant,
@@ -116,6 +130,8 @@ impl Sites {
             python: PythonFrames::default(),
             pythons: Vec::new(),
             rules: Rules::default(),
+            sections_since: Instant::now(),
+            busy: None,
             turn: 0,
         }
     }
@@ -132,6 +148,7 @@ impl Sites {
 
     fn number_of(&mut self, stack: &Stack) -> u32 {
         self.turn += 1;
+        self.busy = Some(Instant::now());
         if self.creators.len() >= CREATORS_MAX {
             self.creators.clear();
         }
@@ -169,6 +186,9 @@ impl Sites {
         let mut named = Vec::new();
         if self.unnamed.is_empty() {
             self.names.rest(NAMES_REST_AFTER);
+            if self.busy.take_if(|busy| busy.elapsed() >= REST_AFTER).is_some() {
+                self.close();
+            }
         }
         while let Some((number, frames, depth)) = self.unnamed.pop_front() {
             let mut site = Site { frames: Vec::new(), depth };
@@ -176,7 +196,7 @@ impl Sites {
                 match frame {
                     Unnamed::Named(frame) => site.frames.push(frame),
                     Unnamed::Module { number, address, module } => {
-                        let names = self.modules.get(number).map(|module| module.names.as_path());
+                        let names = self.modules.get(number).map(Module::names);
                         let names = names.unwrap_or(std::path::Path::new(""));
                         site.frames.extend(self.names.of(number, names, &module, address));
                     }
@@ -194,9 +214,25 @@ impl Sites {
         named
     }
 
-    /// Gives back the memory that looking up names takes.
+    /// Gives back the memory that sites of more stacks would need.
     pub fn rest(&mut self) {
         self.names.rest(Duration::ZERO);
+        self.close();
+    }
+
+    /// Gives back files and what was read of them, and what is known of processes that have gone.
+    fn close(&mut self) {
+        self.rules = Rules::default();
+        let directories = &self.directories;
+        self.processes.retain(|_, known| directories.open(&known.task).is_some());
+        for known in self.processes.values_mut() {
+            known.own_names = None;
+            // Its files are opened again with its map.
+            known.program = CLOSED;
+            known.code.forget_rules();
+        }
+        self.modules.close();
+        self_usage::give_small_pieces_back();
     }
 
     /// Whether the names of a site are still to be looked up.
@@ -205,6 +241,11 @@ impl Sites {
     }
 
     fn unwind(&mut self, stack: &Stack) -> (Vec<u64>, Depth) {
+        if self.modules.section_bytes() > SECTIONS_KEPT && self.sections_since.elapsed() >= SECTIONS_AGAIN {
+            self.sections_since = Instant::now();
+            self.processes.values().for_each(|known| known.code.forget_rules());
+            self.modules.forget_sections();
+        }
         let mut again = true;
         loop {
             let Some(known) = self.processes.get(&stack.creator.identity) else {
@@ -218,7 +259,7 @@ impl Sites {
             // A library may have been loaded since.
             again = false;
             if let Some(fresh) = self.known(&stack.creator, stack.program) {
-                self.processes.insert(stack.creator.identity, fresh);
+                self.keep(fresh);
             }
         }
     }
@@ -240,20 +281,28 @@ impl Sites {
         if known.python.is_some() && stack.python.is_empty() && self.pythons.len() < PROCESSES_MAX {
             self.pythons.push(stack.creator);
         }
+        self.keep(known);
+        Some(())
+    }
+
+    /// Keeps what is known of a process, in the place of whose turn was longest ago if there is no room.
+    fn keep(&mut self, known: Known) {
+        let identity = known.task.identity;
         if self.processes.len() >= PROCESSES_MAX
+            && !self.processes.contains_key(&identity)
             && let Some(eldest) =
                 self.processes.iter().min_by_key(|(_, known)| known.turn).map(|(one, _)| *one)
         {
             self.processes.remove(&eldest);
         }
         self.processes.insert(identity, known);
-        Some(())
     }
 
     /// The memory map of the process that forked the creator, if both have run as many programs.
     fn inherited(&self, stack: &Stack) -> Option<Known> {
         let from = self.processes.get(self.creators.get(&stack.creator.identity)?)?;
         (stack.program != 0 && from.program == stack.program).then(|| Known {
+            task: stack.creator,
             program: from.program,
             code: from.code.clone(),
             read: from.read,
@@ -264,6 +313,10 @@ impl Sites {
     }
 
     fn known(&mut self, task: &Task, program: u64) -> Option<Known> {
+        // Names that are still to be looked up need their files.
+        if self.modules.is_full() && self.unnamed.is_empty() {
+            self.close();
+        }
         let process = self.directories.open(task)?;
         let (directory, mappings) = mappings::of(&process)?;
         // Paths are from our root. Where its own is a directory below that, its files are found from there.
@@ -283,7 +336,7 @@ impl Sites {
             .collect();
         let code = Rc::new(Code::new(mappings, &files, &self.modules));
         let python = self.python(&process, &code);
-        Some(Known { program, code, read: Instant::now(), own_names: None, python, turn: self.turn })
+        Some(Known { task: *task, program, code, read: Instant::now(), own_names: None, python, turn: self.turn })
     }
 
     fn unnamed(&mut self, stack: &Stack, place: &Place) -> Unnamed {
