@@ -72,6 +72,11 @@ impl Code {
         }
     }
 
+    /// The files that it is of.
+    pub fn files(&self) -> impl Iterator<Item = u32> {
+        self.modules.iter().flatten().map(|(number, _)| *number)
+    }
+
     /// Gives the rules back: they are read again when they are needed.
     pub fn forget_rules(&self) {
         *self.rules.borrow_mut() = Rules::default();

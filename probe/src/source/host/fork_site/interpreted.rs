@@ -2,8 +2,6 @@
 //!
 //! Must not know versions of CPython: that is `python`'s.
 
-use std::time::Instant;
-
 use probe_common::interpreter::Interpreter;
 use procfs::process::Process;
 
@@ -112,7 +110,6 @@ impl Sites {
             // Most have none: their files stay closed.
             let (_, mappings) = mappings::of(&process)?;
             mappings.iter().find_map(|mapping| python::minor(&mapping.path))?;
-            self.busy = Some(Instant::now());
             let known = self.known(task, PROGRAM_UNKNOWN)?;
             known.python?;
             self.keep(known);

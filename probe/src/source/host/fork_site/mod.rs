@@ -5,6 +5,7 @@
 //! stack, and how long names may take. Must not know who asks for a site, nor what it is good for.
 
 mod code;
+mod debug_info;
 mod interpreted;
 pub mod mappings;
 mod module;
@@ -27,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 pub use stack::Stack;
 
@@ -52,7 +53,7 @@ const NAMES_AGAIN: Duration = Duration::from_millis(100);
 /// From so many bytes of unwind information on, all is read anew; at most so often, because that takes some ms.
 const SECTIONS_KEPT: u64 = 12 << 20;
 const SECTIONS_AGAIN: Duration = Duration::from_secs(1);
-/// When no stack has come for so long, unwind information, open files and dead processes are given back.
+/// When a process has not forked for so long, what was read for it is given back; how often that is looked for.
 const REST_AFTER: Duration = Duration::from_secs(10);
 /// What looking up names takes is given back when none was looked up for so long; to make it again takes CPU time.
 const NAMES_REST_AFTER: Duration = Duration::from_secs(2);
@@ -82,8 +83,8 @@ pub struct Sites {
     rules: Rules,
     /// When unwind information was last given back for want of room.
     sections_since: Instant,
-    /// When something was last done; `None` since it was given back.
-    busy: Option<Instant>,
+    /// When it was last looked who has not forked for long.
+    swept: Instant,
     /// How many stacks were taken: by this, whose map is the least recently used is known.
     turn: u64,
 }
@@ -114,6 +115,7 @@ struct Known {
     /// Its Python, and the address of the runtime.
     python: Option<(Layout, u64)>,
     turn: u64,
+    used: Instant,
 }
 
 impl Sites {
@@ -131,7 +133,7 @@ impl Sites {
             pythons: Vec::new(),
             rules: Rules::default(),
             sections_since: Instant::now(),
-            busy: None,
+            swept: Instant::now(),
             turn: 0,
         }
     }
@@ -148,7 +150,6 @@ impl Sites {
 
     fn number_of(&mut self, stack: &Stack) -> u32 {
         self.turn += 1;
-        self.busy = Some(Instant::now());
         if self.creators.len() >= CREATORS_MAX {
             self.creators.clear();
         }
@@ -186,8 +187,8 @@ impl Sites {
         let mut named = Vec::new();
         if self.unnamed.is_empty() {
             self.names.rest(NAMES_REST_AFTER);
-            if self.busy.take_if(|busy| busy.elapsed() >= REST_AFTER).is_some() {
-                self.close();
+            if self.swept.elapsed() >= REST_AFTER {
+                self.close(REST_AFTER);
             }
         }
         while let Some((number, frames, depth)) = self.unnamed.pop_front() {
@@ -211,28 +212,40 @@ impl Sites {
                 break;
             }
         }
+        if !named.is_empty() {
+            self_usage::give_mapped_files_back();
+        }
         named
     }
 
     /// Gives back the memory that sites of more stacks would need.
     pub fn rest(&mut self) {
+        self.close(Duration::ZERO);
         self.names.rest(Duration::ZERO);
-        self.close();
     }
 
-    /// Gives back files and what was read of them, and what is known of processes that have gone.
-    fn close(&mut self) {
-        self.rules = Rules::default();
-        let directories = &self.directories;
-        self.processes.retain(|_, known| directories.open(&known.task).is_some());
-        for known in self.processes.values_mut() {
+    /// Gives back what was read for processes that have not forked for so long, and what is known of those that have gone.
+    fn close(&mut self, unused_for: Duration) {
+        self.swept = Instant::now();
+        let (directories, mut changed) = (&self.directories, false);
+        let mut files = HashSet::default();
+        self.processes.retain(|_, known| {
+            if known.used.elapsed() < unused_for {
+                files.extend(known.code.files());
+                return true;
+            }
+            changed |= known.program != CLOSED;
             known.own_names = None;
             // Its files are opened again with its map.
             known.program = CLOSED;
             known.code.forget_rules();
+            directories.open(&known.task).is_some()
+        });
+        if changed {
+            self.modules.close_all_but(&files);
+            self.names.forget_all_but(&files);
+            self_usage::give_small_pieces_back();
         }
-        self.modules.close();
-        self_usage::give_small_pieces_back();
     }
 
     /// Whether the names of a site are still to be looked up.
@@ -271,7 +284,7 @@ impl Sites {
         if let Some(known) = self.processes.get_mut(&identity)
             && known.program == stack.program
         {
-            known.turn = turn;
+            (known.turn, known.used) = (turn, Instant::now());
             return Some(());
         }
         let known = match self.inherited(stack) {
@@ -309,13 +322,14 @@ impl Sites {
             own_names: None,
             python: from.python,
             turn: self.turn,
+            used: Instant::now(),
         })
     }
 
     fn known(&mut self, task: &Task, program: u64) -> Option<Known> {
         // Names that are still to be looked up need their files.
-        if self.modules.is_full() && self.unnamed.is_empty() {
-            self.close();
+        if self.modules.is_many() && self.unnamed.is_empty() {
+            self.close(Duration::ZERO);
         }
         let process = self.directories.open(task)?;
         let (directory, mappings) = mappings::of(&process)?;
@@ -336,7 +350,16 @@ impl Sites {
             .collect();
         let code = Rc::new(Code::new(mappings, &files, &self.modules));
         let python = self.python(&process, &code);
-        Some(Known { task: *task, program, code, read: Instant::now(), own_names: None, python, turn: self.turn })
+        Some(Known {
+            task: *task,
+            program,
+            code,
+            read: Instant::now(),
+            own_names: None,
+            python,
+            turn: self.turn,
+            used: Instant::now(),
+        })
     }
 
     fn unnamed(&mut self, stack: &Stack, place: &Place) -> Unnamed {

@@ -19,14 +19,14 @@ use std::{
     rc::Rc,
 };
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use nix::{libc, sys::memfd};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags, elf::PF_X, read::ReadCache};
 
 use super::sections::{Kept, Places, Sections};
 
 /// Most files open at a time, and most that are known.
-const OPEN_MAX: usize = 256;
+const OPEN_MAX: usize = 512;
 const FILES_MAX: usize = 4_096;
 /// Largest file that is copied before it is searched for names, because somebody else could cut it short meanwhile.
 const COPIED_MAX: u64 = 128 << 20;
@@ -127,16 +127,20 @@ impl Modules {
         self.sections = Kept::default();
     }
 
-    /// Whether no more files can be opened until others are closed.
-    pub fn is_full(&self) -> bool {
-        self.open >= OPEN_MAX
+    /// Whether so many files are open that some should be closed.
+    pub fn is_many(&self) -> bool {
+        self.open >= OPEN_MAX / 2
     }
 
-    /// Closes all files. Each is opened again with the memory map of a process that has it, and keeps its number.
-    pub fn close(&mut self) {
-        self.forget_sections();
-        self.modules.iter_mut().for_each(|module| module.open = None);
-        self.open = 0;
+    /// Closes all files but these. Each is opened again with the memory map of a process that has it, and keeps its number.
+    pub fn close_all_but(&mut self, files: &HashSet<u32>) {
+        self.sections.keep(files);
+        for (number, module) in (0..).zip(&mut self.modules) {
+            if !files.contains(&number) {
+                module.open = None;
+            }
+        }
+        self.open = self.modules.iter().filter(|module| module.open.is_some()).count();
     }
 
     /// The number of the file at the first of these paths that has this inode. `path`: the same file for us, by which
@@ -149,12 +153,15 @@ impl Modules {
             let number = (*known)?;
             let module = self.modules.get_mut(number as usize)?;
             if module.open.is_none() {
+                if self.open >= OPEN_MAX {
+                    return None;
+                }
                 module.open = Some(Open::new(file, &metadata, path));
                 self.open += 1;
             }
             return Some(number);
         }
-        if self.is_full() || self.modules.len() >= FILES_MAX || self.known.len() >= 16 * FILES_MAX {
+        if self.open >= OPEN_MAX || self.modules.len() >= FILES_MAX || self.known.len() >= 16 * FILES_MAX {
             return None;
         }
         let number = Module::read(file, &metadata, path).map(|module| {
@@ -267,7 +274,9 @@ mod tests {
         assert!(read.eh_frame.is_some() && read.eh_frame_hdr.is_some());
         let bytes = modules.section_bytes();
         assert!(bytes > 0);
-        modules.close();
+        modules.close_all_but(&HashSet::from_iter([number]));
+        assert_eq!((modules.section_bytes(), modules.open), (bytes, 1));
+        modules.close_all_but(&HashSet::default());
         assert_eq!((modules.section_bytes(), modules.open), (0, 0));
         let module = modules.get(number).expect("it is known");
         assert!(module.bytes::<4>(0).is_none() && module.names().as_os_str().is_empty());

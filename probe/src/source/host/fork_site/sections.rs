@@ -4,7 +4,7 @@
 
 use std::{cell::RefCell, fs::File, ops::Range, os::unix::fs::FileExt, rc::Rc, sync::Arc};
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 /// Most bytes of unwind information kept: of a file, and of all. The largest files that are in use have 10 MB.
 const FILE_MAX: u64 = 16 << 20;
@@ -36,6 +36,12 @@ pub struct Sections {
 
 impl Sections {
     pub const NONE: Self = Self { eh_frame: None, eh_frame_hdr: None, debug_frame: None };
+
+    fn length(&self) -> u64 {
+        let placed = |section: &Option<Section>| section.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        let alone = self.debug_frame.as_ref().map_or(0, |bytes| bytes.len());
+        (placed(&self.eh_frame) + placed(&self.eh_frame_hdr) + alone) as u64
+    }
 }
 
 /// That of all files, by number.
@@ -46,6 +52,13 @@ impl Kept {
     /// Bytes in all.
     pub fn bytes(&self) -> u64 {
         self.0.borrow().1
+    }
+
+    /// Forgets all but that of these files.
+    pub fn keep(&mut self, files: &HashSet<u32>) {
+        let (kept, bytes) = self.0.get_mut();
+        kept.retain(|number, _| files.contains(number));
+        *bytes = kept.values().map(|sections| sections.length()).sum();
     }
 
     /// That of a file, which is read if it has not been; `None` where there is none, or no room.
@@ -94,10 +107,16 @@ mod tests {
         let places = |length| Places { eh_frame: Some((0..length, (0, length))), ..Places::default() };
         assert!(kept.of(0, &file, &Places::default()).is_none());
         assert!(kept.of(1, &file, &places(FILE_MAX + 1)).is_none());
-        assert!(kept.of(2, &file, &places(FILE_MAX)).is_some() && kept.of(3, &file, &places(FILE_MAX)).is_some());
+        assert!(
+            kept.of(2, &file, &places(FILE_MAX)).is_some() && kept.of(3, &file, &places(FILE_MAX)).is_some()
+        );
         assert!(kept.of(2, &file, &places(FILE_MAX)).is_some());
         assert_eq!(kept.bytes(), ALL_MAX);
         assert!(kept.of(4, &file, &places(1)).is_none(), "no room");
         assert_eq!(kept.bytes(), ALL_MAX);
+        let mut kept = kept;
+        kept.keep(&HashSet::from_iter([3]));
+        assert_eq!(kept.bytes(), FILE_MAX);
+        assert!(kept.of(4, &file, &places(1)).is_some());
     }
 }
