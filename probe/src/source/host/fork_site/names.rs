@@ -26,7 +26,7 @@ use crate::{
 const KEPT_MAX: usize = 8_192;
 /// Most bytes of memory that looking names up takes at a time, about. A file whose debug information would take more has names
 /// and no lines; one whose symbols would has neither.
-const MEMORY_MAX: u64 = 16 << 20;
+const MEMORY_MAX: u64 = 8 << 20;
 
 /// Looks names up, each once.
 #[derive(Default)]
