@@ -11,7 +11,7 @@ use crate::{
     source::{
         SetupError,
         host::self_usage,
-        input::{Batch, Moment, Source},
+        input::{Arrival, Batch, Moment, Source},
         reorder::Order,
     },
 };
@@ -194,7 +194,14 @@ impl Pipeline {
         let mut bereaved = Vec::new();
         let mut has_snapshot = false;
         let mut cgroups = Vec::new();
-        for (time_ns, input) in self.batch.inputs.drain(..) {
+        for arrival in self.batch.drain() {
+            let (time_ns, input) = match arrival {
+                Arrival::Input(time_ns, input) => (time_ns, input),
+                Arrival::Counters(counters) => {
+                    self.order.push_counters(counters);
+                    continue;
+                }
+            };
             has_snapshot |= matches!(input, Input::Snapshot(_));
             if self.cgroup_names {
                 cgroups.extend(cgroup_to_look_up(&input, &self.engine).map(|id| (id, time_ns)));

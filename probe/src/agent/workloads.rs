@@ -164,10 +164,11 @@ impl Workloads {
             folded.workload = Some(Arc::clone(known));
         }
         let Some(workload) = &folded.workload else { return folded };
+        let (reap_latency, teardown) = tally.latencies().unwrap_or_default();
         let now = Tallied {
             counts: folded.counts,
-            reap_latency: tally.reap_latency().map(buckets).unwrap_or_default(),
-            teardown: tally.teardown().map(buckets).unwrap_or_default(),
+            reap_latency: buckets(&reap_latency),
+            teardown: buckets(&teardown),
         };
         let before = folded.tallied.get_or_insert_default();
         let more = now.more_than(before);

@@ -6,7 +6,7 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{Engine, Parent, State};
-use crate::model::{ChildCounts, Counters, Identity, ProcessInfo, Task, Workload};
+use crate::model::{ChildCounts, CountersHead, Identity, ProcessInfo, Task, Workload};
 
 impl Engine {
     /// The living parents of which it is not known from /proc what they run, at most so many. Those that leave most
@@ -148,9 +148,8 @@ impl Parent {
     /// Children it leaves unreaped, as far as is known: what the last walk saw, or what the kernel has counted since.
     pub(super) fn leaves(&self) -> u64 {
         let counted = self.counters.as_ref().map_or(0, |counted| {
-            let Counters {
-                untracked, counts: ChildCounts { exited, adopted, reaped, autoreaped, .. }, ..
-            } = **counted;
+            let CountersHead { untracked, counts, .. } = counted.head();
+            let ChildCounts { exited, adopted, reaped, autoreaped, .. } = counts;
             let released = reaped.saturating_add(autoreaped).saturating_add(untracked);
             exited.saturating_add(adopted).saturating_sub(released)
         });
@@ -160,7 +159,7 @@ impl Parent {
     fn slowest_ns(&self) -> u64 {
         self.counters
             .as_ref()
-            .map_or(0, |counted| counted.reap_latency.max_ns)
+            .map_or(0, |counted| counted.unpack().reap_latency.max_ns)
             .max(self.reap_latency.max_ns())
     }
 }
@@ -170,7 +169,8 @@ mod tests {
     use super::super::EnrichedEvent;
     use super::*;
     use crate::model::{
-        Begin, Comm, Coverage, Input, LifecycleEvent, Readiness, Scope, Snapshot, Stage, TaskEntry, TaskState,
+        Begin, Comm, Counters, Coverage, Input, LifecycleEvent, Readiness, Scope, Snapshot, Stage, TaskEntry,
+        TaskState,
     };
 
     fn task(tgid: u32, comm: &str) -> Task {

@@ -323,7 +323,7 @@ impl Finished {
     /// Whether no more is counted of a dead parent.
     fn is_final(&self, parent: &Parent, died_ns: u64, now_ns: u64) -> bool {
         match &parent.counters {
-            Some(counters) => counters.retired,
+            Some(counters) => counters.is_retired(),
             None => now_ns.saturating_sub(died_ns) >= self.counters_within_ns(),
         }
     }

@@ -38,12 +38,17 @@ struct Past {
 
 /// The same of all sites of a parent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SitesOfParent(HashMap<u32, Past>);
+pub struct SitesOfParent(Option<Box<HashMap<u32, Past>>>);
 
 impl SitesOfParent {
     fn at(&mut self, site: u32) -> &mut Past {
-        let is_known = self.0.len() < SITES_OF_PARENT_MAX || self.0.contains_key(&site);
-        self.0.entry(if is_known { site } else { OTHER }).or_default()
+        let sites = self.0.get_or_insert_default();
+        let is_known = sites.len() < SITES_OF_PARENT_MAX || sites.contains_key(&site);
+        sites.entry(if is_known { site } else { OTHER }).or_default()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&u32, &Past)> {
+        self.0.iter().flat_map(|sites| sites.iter())
     }
 }
 
@@ -118,7 +123,7 @@ impl View<'_> {
     pub fn fork_sites(&self, parent: &Parent) -> Vec<AtSite> {
         let ForkSites { sites, children, .. } = &self.engine.fork_sites;
         let mut found: HashMap<u32, AtSite> = HashMap::default();
-        for (number, past) in &parent.sites.0 {
+        for (number, past) in parent.sites.all() {
             let at = found.entry(*number).or_default();
             at.forks = past.forks;
             at.abandoned = past.abandoned;
@@ -234,8 +239,8 @@ mod tests {
         }
         assert_eq!(engine.fork_sites.children.len(), CHILDREN_MAX);
         let parent = &engine.parents[&task(9).identity];
-        assert_eq!(parent.sites.0.len(), SITES_OF_PARENT_MAX + 1);
-        let forks: u64 = parent.sites.0.values().map(|past| past.forks).sum();
+        assert_eq!(parent.sites.all().count(), SITES_OF_PARENT_MAX + 1);
+        let forks: u64 = parent.sites.all().map(|(_, past)| past.forks).sum();
         assert_eq!(forks, CHILDREN_MAX as u64 + 10);
     }
 }

@@ -183,6 +183,9 @@ impl From<Distribution> for Histogram {
         if count == 0 {
             return Self::Empty;
         }
+        if count == 1 && [min_ns, max_ns] == [sum_ns; 2] && buckets == [(bucket::index(sum_ns) as u16, 1)] {
+            return Self::One(sum_ns);
+        }
         let mut many = Durations {
             count,
             sum_ns: sum_ns.into(),

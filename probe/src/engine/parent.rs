@@ -13,7 +13,9 @@ use super::{
     late_reaps::{AT_SPAWN_NS, LateReaps},
     provenance::Provenance,
 };
-use crate::model::{ChildCounts, Counters, Evidence, Identity, Kill, ProcessInfo, Task, WaitCalls, Workload};
+use crate::model::{
+    ChildCounts, Counters, Evidence, Identity, Kill, PackedCounters, ProcessInfo, Task, WaitCalls, Workload,
+};
 
 /// Room for so many zombies is not worth giving back.
 const ROOM_KEPT: usize = 1_024;
@@ -140,7 +142,7 @@ pub struct Parent {
     pub(super) untold: Vec<Untold>,
     /// In a view: its ledger is not whole, for the kernel had no room to count for it.
     pub is_uncounted: bool,
-    pub(super) counters: Option<Box<Counters>>,
+    pub(super) counters: Option<PackedCounters>,
     /// An input came for it after its ledger had gone into a sum: to which this one will be added.
     pub(super) resumed: bool,
     /// Its counters were in the reading that is under way.
@@ -192,7 +194,7 @@ impl Parent {
     /// in the sum of those that left nothing to tell.
     pub(super) fn is_kept(&mut self) -> bool {
         let in_reading = std::mem::take(&mut self.in_reading);
-        in_reading || self.counters.as_ref().is_none_or(|counters| counters.retired)
+        in_reading || self.counters.as_ref().is_none_or(PackedCounters::is_retired)
     }
 
     /// One of its zombies is gone; false where it had no such one. The room that tens of thousands took is given back.
@@ -245,18 +247,19 @@ impl Parent {
 
     /// How it waits; `None`: not counted yet.
     pub fn waits(&self) -> Option<WaitCalls> {
-        self.counters.as_deref().map(|counters| counters.waits).or(self.waits.as_deref().copied())
+        let counted = self.counters.as_ref().map(|counters| counters.unpack().waits);
+        counted.or(self.waits.as_deref().copied())
     }
 
     /// Its counters were read anew.
-    pub(super) fn counted(&mut self, counters: Box<Counters>) {
+    pub(super) fn counted(&mut self, counters: &Counters) {
         let now = FirstLeft {
             later: 0,
             exec_ns: counters.exec_ns,
             waits: counters.waits,
             reaped: counters.counts.reaped,
         };
-        self.counters = Some(counters);
+        self.counters = Some(PackedCounters::from(counters));
         if self.leaves() == 0 {
             self.first_left = None;
             return;
@@ -345,6 +348,6 @@ impl Parent {
 
     /// Children that died so far, as far as is known.
     pub(super) fn deaths(&self) -> u64 {
-        self.counters.as_ref().map_or(self.ledger.counts.exited, |counters| counters.counts.exited)
+        self.counters.as_ref().map_or(self.ledger.counts.exited, |counters| counters.head().counts.exited)
     }
 }

@@ -54,7 +54,7 @@ impl Engine {
             }
             parent.in_tree |= in_tree;
             let (died_ns, time_ns) = (counters.died_ns, counters.time_ns);
-            parent.counted(counters);
+            parent.counted(&counters);
             parent.in_reading = true;
             if died_ns == 0 {
                 parent.lived_at(time_ns);
@@ -81,13 +81,13 @@ impl Engine {
         parent: &Parent,
         zombie_since: impl Fn(&Identity) -> Option<u64>,
     ) -> Parent {
-        if let Some(counters) = parent.counters.as_deref() {
-            return parent.reconciled_with(counters, zombie_since);
+        if let Some(counters) = &parent.counters {
+            return parent.reconciled_with(counters.unpack(), zombie_since);
         }
         let uncounted = match self.all_counted_by() {
             // What is told of it beside the zombies of before the watch is counted elsewhere.
             Some(time_ns) => {
-                parent.reconciled_with(&Counters { time_ns, ..Counters::default() }, zombie_since)
+                parent.reconciled_with(Counters { time_ns, ..Counters::default() }, zombie_since)
             }
             None => parent.clone(),
         };
@@ -98,7 +98,7 @@ impl Engine {
     pub(super) fn counters_end(&mut self, finished: FinishedParents) {
         self.finished_in_kernel = finished;
         let read = self.parents.values().filter(|parent| parent.in_reading);
-        let last_ns = read.filter_map(|parent| Some(parent.counters.as_deref()?.time_ns)).max();
+        let last_ns = read.filter_map(|parent| Some(parent.counters.as_ref()?.time_ns())).max();
         self.read_ns = self.read_ns.max(last_ns).max(Some(self.ended_ns));
         let is_all_counted = self.all_counted_by().is_some();
         let mut dead = 0;
@@ -116,13 +116,14 @@ impl Engine {
 impl Parent {
     /// The same; `None` where the kernel has not told what it counted.
     pub(super) fn reconciled(&self, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Option<Self> {
-        Some(self.reconciled_with(self.counters.as_deref()?, zombie_since))
+        Some(self.reconciled_with(self.counters.as_ref()?.unpack(), zombie_since))
     }
 
     /// This parent with the ledger that the kernel counted. What is unreaped comes from
     /// the task list, which was walked after the counters were read; `zombie_since` says when one of them became a zombie.
-    fn reconciled_with(&self, counters: &Counters, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Self {
-        let waits = self.waits().map(Box::new);
+    fn reconciled_with(&self, counters: Counters, zombie_since: impl Fn(&Identity) -> Option<u64>) -> Self {
+        let counted = self.counters.is_some().then_some(counters.waits);
+        let waits = counted.map(Box::new).or_else(|| self.waits.clone());
         let mut parent = Self { counters: None, waits, ..self.clone() };
         // Those that died after the reading are not in it; of some it is only known that they were born after it.
         parent
@@ -130,8 +131,8 @@ impl Parent {
             .retain(|zombie| zombie_since(zombie).unwrap_or(zombie.start_boottime_ns) <= counters.time_ns);
         let ledger = &mut parent.ledger;
         ledger.counts = counters.counts;
-        parent.reap_latency = Histogram::from(counters.reap_latency.clone());
-        parent.teardown = Histogram::from(counters.teardown.clone());
+        parent.reap_latency = Histogram::from(counters.reap_latency);
+        parent.teardown = Histogram::from(counters.teardown);
         let unreaped = parent.zombies.len() as u64;
         // Dead by the reading, not known to be reaped by then, and no longer in the task list.
         let gone = (self.older.saturating_add(counters.counts.exited).saturating_add(ledger.counts.adopted))

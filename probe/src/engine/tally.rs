@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use super::{Engine, Parent};
-use crate::model::{ChildCounts, Distribution, FinishedInCgroup, FinishedParents, Identity, Workload};
+use crate::model::{
+    ChildCounts, Counters, Distribution, FinishedInCgroup, FinishedParents, Identity, PackedCounters,
+    Workload,
+};
 
 /// One parent that is kept one by one, alive or dead.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +25,7 @@ impl<'a> Tally<'a> {
 
     /// Nothing will be added any more.
     pub fn is_final(&self) -> bool {
-        !self.is_alive() && self.parent.counters.as_deref().is_some_and(|counters| counters.retired)
+        !self.is_alive() && self.parent.counters.as_ref().is_some_and(PackedCounters::is_retired)
     }
 
     /// `None` where it is not known.
@@ -32,13 +35,13 @@ impl<'a> Tally<'a> {
 
     /// The cgroup whose sum will have it; 0: none.
     pub fn cgroup_id(&self) -> u64 {
-        self.parent.counters.as_deref().map_or(0, |counters| counters.cgroup_id)
+        self.parent.counters.as_ref().map_or(0, |counters| counters.head().cgroup_id)
     }
 
     /// By the kernel; where the kernel had no room for it, as far as events told.
     pub fn counts(&self) -> ChildCounts {
-        let counters = self.parent.counters.as_deref();
-        counters.map_or(self.parent.ledger.counts, |counters| counters.counts)
+        let counters = self.parent.counters.as_ref();
+        counters.map_or(self.parent.ledger.counts, |counters| counters.head().counts)
     }
 
     /// What it left behind when it died.
@@ -50,14 +53,10 @@ impl<'a> Tally<'a> {
         reconciled.map_or(self.parent.ledger.abandoned, |parent| parent.ledger.abandoned)
     }
 
-    /// `None` where the kernel had no room for it.
-    pub fn reap_latency(&self) -> Option<&'a Distribution> {
-        self.parent.counters.as_deref().map(|counters| &counters.reap_latency)
-    }
-
-    /// The same.
-    pub fn teardown(&self) -> Option<&'a Distribution> {
-        self.parent.counters.as_deref().map(|counters| &counters.teardown)
+    /// Reap latency and teardown; `None` where the kernel had no room for it.
+    pub fn latencies(&self) -> Option<(Distribution, Distribution)> {
+        let Counters { reap_latency, teardown, .. } = self.parent.counters.as_ref()?.unpack();
+        Some((reap_latency, teardown))
     }
 }
 

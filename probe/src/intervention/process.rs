@@ -97,7 +97,7 @@ impl Process {
 
     /// The same, to be read again and again.
     pub fn open_thread_call(&self, thread: u32) -> io::Result<fs::File> {
-        self.directory.open_relative(&format!("task/{thread}/syscall")).map_err(io::Error::other)
+        self.directory.open_relative(format!("task/{thread}/syscall")).map_err(io::Error::other)
     }
 
     /// The function of the kernel that one of its threads sleeps in; empty where the kernel does not say.

@@ -5,7 +5,7 @@
 use std::{future::Future, time::Instant};
 
 use super::SetupError;
-use crate::model::{Input, Task};
+use crate::model::{Counters, Input, PackedCounters, Task};
 
 /// Where inputs come from.
 pub trait Source {
@@ -40,12 +40,42 @@ pub trait Source {
 pub struct Batch {
     /// Inputs, each with its time. Those of different CPUs may be a little out of order.
     pub inputs: Vec<(u64, Input)>,
+    /// Counters besides, each with how many of the inputs come before it. A reading may have tens of thousands.
+    pub counters: Vec<(u32, PackedCounters)>,
     /// Every input older than this is in this batch or in one before it, except for those that are out of order.
     pub complete_to_ns: u64,
     pub moment: Moment,
     /// What the reader tells the source: the ledgers are those that the kernel counted. Then the last snapshot has to be
     /// taken after the last counters were read.
     pub is_counted: bool,
+}
+
+/// What is in a batch.
+pub enum Arrival {
+    Input(u64, Input),
+    Counters(PackedCounters),
+}
+
+impl Batch {
+    /// Takes counters, after the inputs that are there.
+    pub fn push_counters(&mut self, counters: &Counters) {
+        self.counters.push((self.inputs.len() as u32, counters.into()));
+    }
+
+    /// Takes all out, in order of arrival.
+    pub fn drain(&mut self) -> impl Iterator<Item = Arrival> {
+        // Room for as many counters again is made when there are as many.
+        let mut counters = std::mem::take(&mut self.counters).into_iter().peekable();
+        let mut inputs = self.inputs.drain(..);
+        let mut taken = 0;
+        std::iter::from_fn(move || {
+            if let Some((_, counters)) = counters.next_if(|(before, _)| *before <= taken) {
+                return Some(Arrival::Counters(counters));
+            }
+            taken += 1;
+            inputs.next().map(|(time_ns, input)| Arrival::Input(time_ns, input))
+        })
+    }
 }
 
 /// What a batch means for the window.

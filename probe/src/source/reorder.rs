@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::Input;
+use crate::model::{Input, PackedCounters};
 
 /// No program runs this long between reading the clock and handing in its event.
 const STRAGGLE_NS: u64 = 10_000_000;
@@ -16,48 +16,95 @@ const ROOM_KEPT: usize = 4_096;
 #[derive(Default)]
 pub struct Order {
     /// By time, and by arrival among those of one time. Nearly all arrive in order: they go to the back.
-    inputs: VecDeque<(u64, Input)>,
+    inputs: VecDeque<(When, Input)>,
+    /// The same of counters, of which tens of thousands may wait for the next drain: an input takes more room than they do.
+    counters: VecDeque<(When, PackedCounters)>,
+    arrived: u64,
+}
+
+/// Time, and the number of its arrival.
+type When = (u64, u64);
+
+fn enter<T>(queue: &mut VecDeque<(When, T)>, when: When, one: T) {
+    if queue.back().is_none_or(|(last, _)| *last <= when) {
+        queue.push_back((when, one));
+    } else {
+        let place = queue.partition_point(|(other, _)| *other <= when);
+        queue.insert(place, (when, one));
+    }
+}
+
+/// A queue in which many more were than are keeps the room of all.
+fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > ROOM_KEPT && queue.len() < ROOM_KEPT / 2 {
+        queue.shrink_to(ROOM_KEPT);
+    }
 }
 
 impl Order {
     /// Takes an input that happened at `time_ns`.
     pub fn push(&mut self, time_ns: u64, input: Input) {
-        if self.inputs.back().is_none_or(|(last, _)| *last <= time_ns) {
-            self.inputs.push_back((time_ns, input));
-        } else {
-            let place = self.inputs.partition_point(|(other, _)| *other <= time_ns);
-            self.inputs.insert(place, (time_ns, input));
-        }
+        self.arrived += 1;
+        enter(&mut self.inputs, (time_ns, self.arrived), input);
+    }
+
+    /// Takes counters.
+    pub fn push_counters(&mut self, counters: PackedCounters) {
+        self.arrived += 1;
+        enter(&mut self.counters, (counters.time_ns(), self.arrived), counters);
     }
 
     /// The next input no older one can overtake any more, `drained_ns` being a time after which the source was empty.
     pub fn next(&mut self, drained_ns: u64) -> Option<Input> {
-        let (time_ns, _) = self.inputs.front()?;
+        let (input, counters) =
+            (self.inputs.front().map(|(when, _)| *when), self.counters.front().map(|(when, _)| *when));
+        let (time_ns, _) = input.into_iter().chain(counters).min()?;
         if time_ns.saturating_add(STRAGGLE_NS) > drained_ns {
             return None;
         }
-        self.inputs.pop_front().map(|(_, input)| input)
+        if input.is_some_and(|input| counters.is_none_or(|counters| input < counters)) {
+            return self.inputs.pop_front().map(|(_, input)| input);
+        }
+        self.counters.pop_front().map(|(_, counters)| Input::Counters(Box::new(counters.unpack())))
     }
 
     /// After many inputs at once: the room that they took is given back.
     pub fn give_room_back(&mut self) {
-        if self.inputs.capacity() > ROOM_KEPT && self.inputs.len() < ROOM_KEPT / 2 {
-            self.inputs.shrink_to(ROOM_KEPT);
-        }
+        give_back(&mut self.inputs);
+        give_back(&mut self.counters);
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty()
+        self.inputs.is_empty() && self.counters.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Counters;
 
     fn tick(time_ns: u64) -> Input {
         Input::End { time_ns }
+    }
+
+    #[test]
+    fn counters_have_a_queue_of_their_own_and_leave_in_their_turn() {
+        let counted = |time_ns| Counters { time_ns, ..Counters::default() };
+        let mut order = Order::default();
+        order.push(20, tick(20));
+        order.push_counters(PackedCounters::from(&counted(20)));
+        order.push(20, tick(20));
+        order.push_counters(PackedCounters::from(&counted(30)));
+        order.push_counters(PackedCounters::from(&counted(10)));
+        assert_eq!(order.next(STRAGGLE_NS + 9), None);
+        let counters = |time_ns| Input::Counters(Box::new(counted(time_ns)));
+        for expected in [counters(10), tick(20), counters(20), tick(20), counters(30)] {
+            assert!(!order.is_empty());
+            assert_eq!(order.next(u64::MAX), Some(expected));
+        }
+        assert!(order.is_empty());
     }
 
     #[test]

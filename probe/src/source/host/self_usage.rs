@@ -1,6 +1,6 @@
 //! What this process itself costs, and what of it can be given back. Must not know anything else.
 
-use std::{ffi::c_void, fs, ptr::NonNull};
+use std::{collections::HashSet, ffi::c_void, fs, ptr::NonNull};
 
 use nix::sys::{
     mman::{MmapAdvise, madvise},
@@ -46,6 +46,29 @@ pub fn give_code_back() {
         let (from, to) = map.address;
         if let (MMapPath::Path(_), Some(start)) = (&map.pathname, NonNull::new(from as *mut c_void)) {
             // SAFETY: mapped from a file and never writable, so that it reads the same when it comes back.
+            let _ = unsafe { madvise(start, (to - from) as usize, MmapAdvise::MADV_DONTNEED) };
+        }
+    }
+}
+
+/// Has the kernel take the pages of files that are mapped to be read out of our memory. What is needed again comes back from the
+/// page cache.
+pub fn give_mapped_files_back() {
+    let maps = procfs::process::Process::myself().and_then(|own| own.maps());
+    let maps = maps.map(|maps| maps.into_iter().collect::<Vec<_>>()).unwrap_or_default();
+    let programs: HashSet<(i32, i32, u64)> = (maps.iter())
+        .filter(|map| map.perms.contains(MMPermissions::EXECUTE))
+        .map(|map| (map.dev.0, map.dev.1, map.inode))
+        .collect();
+    for map in maps {
+        let is_program = programs.contains(&(map.dev.0, map.dev.1, map.inode));
+        if map.inode == 0 || is_program || map.perms != MMPermissions::READ | MMPermissions::PRIVATE {
+            continue;
+        }
+        let (from, to) = map.address;
+        if let Some(start) = NonNull::new(from as *mut c_void) {
+            // SAFETY: mapped from a file to be read. It is none of our code, whose data the loader has written before it
+            // became unwritable; so it reads the same when it comes back.
             let _ = unsafe { madvise(start, (to - from) as usize, MmapAdvise::MADV_DONTNEED) };
         }
     }

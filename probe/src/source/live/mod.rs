@@ -190,7 +190,7 @@ impl<H: Host> Live<H> {
     fn read_counters(&mut self, batch: &mut Batch, frees_missed: Option<u64>) -> bool {
         let is_closing = frees_missed.is_some();
         let complete = self.host.counters(self.is_counting || is_closing, is_closing, |counters| {
-            batch.inputs.push((counters.time_ns, Input::Counters(Box::new(counters))));
+            batch.push_counters(&counters);
         });
         let time_ns = self.host.now_ns();
         if self.is_counting && complete {

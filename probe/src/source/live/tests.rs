@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::fake::{FakeHost, Read, death, exit, free, seen};
 use super::*;
-use crate::model::{Scope, Stage, TaskState};
+use crate::{
+    model::{Scope, Stage, TaskState},
+    source::input::Arrival,
+};
 
 const NOW_NS: u64 = 1_000_000_000;
 /// A time after everything that the fake clock reaches.
@@ -25,7 +28,10 @@ async fn window(
         live.next(&mut batch).await?;
         assert!(batch.inputs.len() <= EVENTS_AT_ONCE + 8, "a batch is bounded: {}", batch.inputs.len());
         let moment = batch.moment;
-        inputs.extend(batch.inputs.into_iter().map(|(_, input)| input));
+        inputs.extend(batch.drain().map(|arrival| match arrival {
+            Arrival::Input(_, input) => input,
+            Arrival::Counters(counters) => Input::Counters(Box::new(counters.unpack())),
+        }));
         batches += 1;
         assert!(batches < 10_000, "the window never ends");
         if batches == 2 {

@@ -2,13 +2,18 @@
 //!
 //! Must not know stacks, nor names.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
-use framehop::{ExplicitModuleSectionInfo, MayAllocateDuringUnwind, Unwinder, UnwinderNative};
+use foldhash::HashSet;
+use framehop::{
+    CacheNative, Error, ExplicitModuleSectionInfo, FrameAddress, MayAllocateDuringUnwind, UnwindRegsNative,
+    Unwinder, UnwinderNative,
+};
 
 use super::{
     mappings::{self, Mapping},
     module::{Module, Modules},
+    sections::Sections,
 };
 
 /// The code of one memory map.
@@ -16,25 +21,65 @@ pub struct Code {
     pub mappings: Vec<Mapping>,
     /// The file of each mapping, and how far its own addresses are from where it is mapped.
     pub modules: Vec<Option<(u32, u64)>>,
-    pub unwinder: UnwinderNative<Arc<[u8]>, MayAllocateDuringUnwind>,
+    rules: RefCell<Rules>,
+}
+
+/// The rules of the files that stacks have had functions of.
+#[derive(Default)]
+struct Rules {
+    unwinder: UnwinderNative<Arc<[u8]>, MayAllocateDuringUnwind>,
+    /// The mappings that it has.
+    placed: HashSet<usize>,
 }
 
 impl Code {
     /// `modules`: the file of each mapping.
     pub fn new(mappings: Vec<Mapping>, files: &[Option<u32>], modules: &Modules) -> Self {
-        let mut unwinder = UnwinderNative::new();
         let placed: Vec<Option<(u32, u64)>> = (mappings.iter().zip(files))
             .map(|(mapping, number)| {
                 let number = (*number)?;
-                let module = modules.get(number)?;
-                let bias = module.bias(mapping.range.start, mapping.offset)?;
-                let name = String::new();
-                let info = sections(module);
-                unwinder.add_module(framehop::Module::new(name, mapping.range.clone(), bias, info));
-                Some((number, bias))
+                Some((number, modules.get(number)?.bias(mapping.range.start, mapping.offset)?))
             })
             .collect();
-        Self { mappings, modules: placed, unwinder }
+        Self { mappings, modules: placed, rules: RefCell::default() }
+    }
+
+    /// The caller of the function at an address, as framehop finds it. The rules of the file are read when they are first needed.
+    pub fn unwind_frame(
+        &self,
+        modules: &Modules,
+        at: FrameAddress,
+        registers: &mut UnwindRegsNative,
+        cache: &mut CacheNative<MayAllocateDuringUnwind>,
+        read: &mut impl FnMut(u64) -> Result<u64, ()>,
+    ) -> Result<Option<u64>, Error> {
+        if let Some(place) = mappings::at(&self.mappings, at.address_for_lookup()) {
+            self.place_rules(place, modules);
+        }
+        self.rules.borrow().unwinder.unwind_frame(at, registers, cache, read)
+    }
+
+    fn place_rules(&self, place: usize, modules: &Modules) {
+        let Some((number, bias)) = self.modules[place] else { return };
+        let Rules { unwinder, placed } = &mut *self.rules.borrow_mut();
+        if !placed.insert(place) {
+            return;
+        }
+        if let Some(module) = modules.get(number) {
+            let range = self.mappings[place].range.clone();
+            let info = sections(module, modules.sections(number).as_deref().unwrap_or(&Sections::NONE));
+            unwinder.add_module(framehop::Module::new(String::new(), range, bias, info));
+        }
+    }
+
+    /// The files that it is of.
+    pub fn files(&self) -> impl Iterator<Item = u32> {
+        self.modules.iter().flatten().map(|(number, _)| *number)
+    }
+
+    /// Gives the rules back: they are read again when they are needed.
+    pub fn forget_rules(&self) {
+        *self.rules.borrow_mut() = Rules::default();
     }
 
     /// The file whose code is at an address, and how far its own addresses are from those in memory.
@@ -68,7 +113,8 @@ impl Code {
     }
 }
 
-fn sections(module: &Module) -> ExplicitModuleSectionInfo<Arc<[u8]>> {
+fn sections(module: &Module, sections: &Sections) -> ExplicitModuleSectionInfo<Arc<[u8]>> {
+    let Sections { eh_frame, eh_frame_hdr, debug_frame } = sections;
     ExplicitModuleSectionInfo {
         base_svma: 0,
         text_svma: module.text.clone(),
@@ -77,11 +123,11 @@ fn sections(module: &Module) -> ExplicitModuleSectionInfo<Arc<[u8]>> {
         stub_helper_svma: None,
         got_svma: module.got.clone(),
         unwind_info: None,
-        eh_frame_svma: module.eh_frame.as_ref().map(|(range, _)| range.clone()),
-        eh_frame: module.eh_frame.as_ref().and_then(|(_, bytes)| bytes.clone()),
-        eh_frame_hdr_svma: module.eh_frame_hdr.as_ref().map(|(range, _)| range.clone()),
-        eh_frame_hdr: module.eh_frame_hdr.as_ref().and_then(|(_, bytes)| bytes.clone()),
-        debug_frame: module.debug_frame.clone(),
+        eh_frame_svma: eh_frame.as_ref().map(|(range, _)| range.clone()),
+        eh_frame: eh_frame.as_ref().map(|(_, bytes)| bytes.clone()),
+        eh_frame_hdr_svma: eh_frame_hdr.as_ref().map(|(range, _)| range.clone()),
+        eh_frame_hdr: eh_frame_hdr.as_ref().map(|(_, bytes)| bytes.clone()),
+        debug_frame: debug_frame.clone(),
         text_segment_svma: None,
         text_segment: None,
     }

@@ -8,6 +8,7 @@ use procfs::process::Process;
 use super::{
     Place, Sites,
     code::Code,
+    mappings,
     python::{self, Layout, Memory},
     stack::Stack,
 };
@@ -106,9 +107,12 @@ impl Sites {
         let process = self.directories.open(task)?;
         let is_read = self.processes.get(&task.identity).is_some_and(|known| known.python.is_some());
         if !is_read {
+            // Most have none: their files stay closed.
+            let (_, mappings) = mappings::of(&process)?;
+            mappings.iter().find_map(|mapping| python::minor(&mapping.path))?;
             let known = self.known(task, PROGRAM_UNKNOWN)?;
             known.python?;
-            self.processes.insert(task.identity, known);
+            self.keep(known);
         }
         let (layout, runtime) = self.processes.get(&task.identity)?.python?;
         let memory = Memory::new(process.open_relative("mem").ok()?);

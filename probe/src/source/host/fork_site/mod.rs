@@ -1,10 +1,11 @@
 //! Fork sites: from copied stacks to functions with files and lines.
 //!
 //! A stack gets the number of its site at once. Names, which take a hundred times as long, follow when there is time; the
-//! files they come from stay open. Owns how many sites, processes and files are kept, and how long names may take. Must not
-//! know who asks for a site, nor what it is good for.
+//! files they come from stay open until then. Owns how many sites, processes and files are kept, for how long after the last
+//! stack, and how long names may take. Must not know who asks for a site, nor what it is good for.
 
 mod code;
+mod debug_info;
 mod interpreted;
 pub mod mappings;
 mod module;
@@ -13,6 +14,7 @@ pub mod perf_map;
 mod python;
 mod python_frames;
 pub mod python_lines;
+mod sections;
 mod signal_frame;
 mod stack;
 mod unwind;
@@ -26,14 +28,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 pub use stack::Stack;
 
-use super::process_directory::Directories;
+use super::{process_directory::Directories, self_usage};
 use crate::model::{Depth, FRAMES_MAX, Frame, FrameKind, Identity, SITES_MAX, Site, Task};
 use code::Code;
-use module::Modules;
+use module::{Module, Modules};
 use names::{Names, short};
 use perf_map::PerfMap;
 use python::Layout;
@@ -48,8 +50,16 @@ const CREATORS_MAX: usize = 16_384;
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
 const NAMES_AGAIN: Duration = Duration::from_millis(100);
+/// From so many bytes of unwind information on, all is read anew; at most so often, because that takes some ms.
+const SECTIONS_KEPT: u64 = 12 << 20;
+const SECTIONS_AGAIN: Duration = Duration::from_secs(1);
+/// When a process has not forked for so long, what was read for it is given back; how often that is looked for.
+const REST_AFTER: Duration = Duration::from_secs(10);
 /// What looking up names takes is given back when none was looked up for so long; to make it again takes CPU time.
 const NAMES_REST_AFTER: Duration = Duration::from_secs(2);
+
+/// Of a process whose files are closed: it has run no such number of programs.
+const CLOSED: u64 = u64::MAX - 1;
 
 /// The number of all sites that are not told apart.
 pub const OTHER: u32 = 0;
@@ -71,6 +81,10 @@ pub struct Sites {
     /// Processes with a Python that the programs were not told of.
     pythons: Vec<Task>,
     rules: Rules,
+    /// When unwind information was last given back for want of room.
+    sections_since: Instant,
+    /// When it was last looked who has not forked for long.
+    swept: Instant,
     /// How many stacks were taken: by this, whose map is the least recently used is known.
     turn: u64,
 }
@@ -93,6 +107,7 @@ enum Unnamed {
 
 /// What is known of a process.
 struct Known {
+    task: Task,
     program: u64,
     code: Rc<Code>,
     read: Instant,
@@ -100,6 +115,7 @@ struct Known {
     /// Its Python, and the address of the runtime.
     python: Option<(Layout, u64)>,
     turn: u64,
+    used: Instant,
 }
 
 impl Sites {
@@ -116,6 +132,8 @@ impl Sites {
             python: PythonFrames::default(),
             pythons: Vec::new(),
             rules: Rules::default(),
+            sections_since: Instant::now(),
+            swept: Instant::now(),
             turn: 0,
         }
     }
@@ -169,6 +187,9 @@ impl Sites {
         let mut named = Vec::new();
         if self.unnamed.is_empty() {
             self.names.rest(NAMES_REST_AFTER);
+            if self.swept.elapsed() >= REST_AFTER {
+                self.close(REST_AFTER);
+            }
         }
         while let Some((number, frames, depth)) = self.unnamed.pop_front() {
             let mut site = Site { frames: Vec::new(), depth };
@@ -176,7 +197,7 @@ impl Sites {
                 match frame {
                     Unnamed::Named(frame) => site.frames.push(frame),
                     Unnamed::Module { number, address, module } => {
-                        let names = self.modules.get(number).map(|module| module.names.as_path());
+                        let names = self.modules.get(number).map(Module::names);
                         let names = names.unwrap_or(std::path::Path::new(""));
                         site.frames.extend(self.names.of(number, names, &module, address));
                     }
@@ -191,12 +212,40 @@ impl Sites {
                 break;
             }
         }
+        if !named.is_empty() {
+            self_usage::give_mapped_files_back();
+        }
         named
     }
 
-    /// Gives back the memory that looking up names takes.
+    /// Gives back the memory that sites of more stacks would need.
     pub fn rest(&mut self) {
+        self.close(Duration::ZERO);
         self.names.rest(Duration::ZERO);
+    }
+
+    /// Gives back what was read for processes that have not forked for so long, and what is known of those that have gone.
+    fn close(&mut self, unused_for: Duration) {
+        self.swept = Instant::now();
+        let (directories, mut changed) = (&self.directories, false);
+        let mut files = HashSet::default();
+        self.processes.retain(|_, known| {
+            if known.used.elapsed() < unused_for {
+                files.extend(known.code.files());
+                return true;
+            }
+            changed |= known.program != CLOSED;
+            known.own_names = None;
+            // Its files are opened again with its map.
+            known.program = CLOSED;
+            known.code.forget_rules();
+            directories.open(&known.task).is_some()
+        });
+        if changed {
+            self.modules.close_all_but(&files);
+            self.names.forget_all_but(&files);
+            self_usage::give_small_pieces_back();
+        }
     }
 
     /// Whether the names of a site are still to be looked up.
@@ -205,6 +254,11 @@ impl Sites {
     }
 
     fn unwind(&mut self, stack: &Stack) -> (Vec<u64>, Depth) {
+        if self.modules.section_bytes() > SECTIONS_KEPT && self.sections_since.elapsed() >= SECTIONS_AGAIN {
+            self.sections_since = Instant::now();
+            self.processes.values().for_each(|known| known.code.forget_rules());
+            self.modules.forget_sections();
+        }
         let mut again = true;
         loop {
             let Some(known) = self.processes.get(&stack.creator.identity) else {
@@ -218,7 +272,7 @@ impl Sites {
             // A library may have been loaded since.
             again = false;
             if let Some(fresh) = self.known(&stack.creator, stack.program) {
-                self.processes.insert(stack.creator.identity, fresh);
+                self.keep(fresh);
             }
         }
     }
@@ -230,7 +284,7 @@ impl Sites {
         if let Some(known) = self.processes.get_mut(&identity)
             && known.program == stack.program
         {
-            known.turn = turn;
+            (known.turn, known.used) = (turn, Instant::now());
             return Some(());
         }
         let known = match self.inherited(stack) {
@@ -240,30 +294,43 @@ impl Sites {
         if known.python.is_some() && stack.python.is_empty() && self.pythons.len() < PROCESSES_MAX {
             self.pythons.push(stack.creator);
         }
+        self.keep(known);
+        Some(())
+    }
+
+    /// Keeps what is known of a process, in the place of whose turn was longest ago if there is no room.
+    fn keep(&mut self, known: Known) {
+        let identity = known.task.identity;
         if self.processes.len() >= PROCESSES_MAX
+            && !self.processes.contains_key(&identity)
             && let Some(eldest) =
                 self.processes.iter().min_by_key(|(_, known)| known.turn).map(|(one, _)| *one)
         {
             self.processes.remove(&eldest);
         }
         self.processes.insert(identity, known);
-        Some(())
     }
 
     /// The memory map of the process that forked the creator, if both have run as many programs.
     fn inherited(&self, stack: &Stack) -> Option<Known> {
         let from = self.processes.get(self.creators.get(&stack.creator.identity)?)?;
         (stack.program != 0 && from.program == stack.program).then(|| Known {
+            task: stack.creator,
             program: from.program,
             code: from.code.clone(),
             read: from.read,
             own_names: None,
             python: from.python,
             turn: self.turn,
+            used: Instant::now(),
         })
     }
 
     fn known(&mut self, task: &Task, program: u64) -> Option<Known> {
+        // Names that are still to be looked up need their files.
+        if self.modules.is_many() && self.unnamed.is_empty() {
+            self.close(Duration::ZERO);
+        }
         let process = self.directories.open(task)?;
         let (directory, mappings) = mappings::of(&process)?;
         // Paths are from our root. Where its own is a directory below that, its files are found from there.
@@ -283,7 +350,16 @@ impl Sites {
             .collect();
         let code = Rc::new(Code::new(mappings, &files, &self.modules));
         let python = self.python(&process, &code);
-        Some(Known { program, code, read: Instant::now(), own_names: None, python, turn: self.turn })
+        Some(Known {
+            task: *task,
+            program,
+            code,
+            read: Instant::now(),
+            own_names: None,
+            python,
+            turn: self.turn,
+            used: Instant::now(),
+        })
     }
 
     fn unnamed(&mut self, stack: &Stack, place: &Place) -> Unnamed {

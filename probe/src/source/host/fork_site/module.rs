@@ -1,7 +1,8 @@
-//! Files with code: opened once, by the inode that is mapped, and read in bounded pieces.
+//! Files with code: opened by the inode that is mapped, and read in bounded pieces.
 //!
-//! Owns which files are opened, and how much of each is kept. A file can be cut short by its owner while it is read, so it
-//! is never mapped into our memory here. Must not know processes, nor what is looked up.
+//! Owns which files are open. What is known of a file stays when it is closed, so that it keeps its number. A file can be cut
+//! short by its owner while it is read, so it is never mapped into our memory here. Must not know processes, nor what is
+//! looked up.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,40 +16,48 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    rc::Rc,
 };
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use nix::{libc, sys::memfd};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SegmentFlags, elf::PF_X, read::ReadCache};
 
-/// Most files kept open.
-const FILES_MAX: usize = 256;
-/// Most bytes of unwind information kept: of a file, and of all.
-const SECTION_MAX: u64 = 32 << 20;
-const SECTIONS_MAX: u64 = 256 << 20;
+use super::sections::{Kept, Places, Sections};
+
+/// Most files open at a time, and most that are known.
+const OPEN_MAX: usize = 512;
+const FILES_MAX: usize = 4_096;
 /// Largest file that is copied before it is searched for names, because somebody else could cut it short meanwhile.
 const COPIED_MAX: u64 = 128 << 20;
 
-/// A section: where it is in the file's own addresses, and what is in it.
-pub type Section = (Range<u64>, Option<Arc<[u8]>>);
-
 /// A file with code.
 pub struct Module {
-    file: File,
+    open: Option<Open>,
     /// As the process calls it that was first seen with it.
     pub path: Vec<u8>,
     /// Of each segment of code, whose first page may hold the end of another segment too: where it is in the file, how long, and its own address.
     segments: Vec<(u64, u64, u64)>,
     pub text: Option<Range<u64>>,
     pub got: Option<Range<u64>>,
-    pub eh_frame: Option<Section>,
-    pub eh_frame_hdr: Option<Section>,
-    pub debug_frame: Option<Arc<[u8]>>,
+    /// Where its unwind information is.
+    unwind: Places,
+}
+
+/// What there is of a file as long as it is open.
+struct Open {
+    file: File,
     /// Where to look for names.
-    pub names: PathBuf,
+    names: PathBuf,
     /// What `names` leads to, if that is a copy.
     _copy: Option<File>,
+}
+
+impl Open {
+    fn new(file: File, metadata: &std::fs::Metadata, path: &Path) -> Self {
+        let (names, copy) = names(&file, metadata, path);
+        Self { file, names, _copy: copy }
+    }
 }
 
 impl Module {
@@ -61,21 +70,26 @@ impl Module {
     }
 
     pub fn has_unwind_information(&self) -> bool {
-        self.eh_frame.is_some() || self.debug_frame.is_some()
+        self.unwind.is_any()
+    }
+
+    /// Where to look for names: nowhere while it is closed.
+    pub fn names(&self) -> &Path {
+        self.open.as_ref().map_or(Path::new(""), |open| &open.names)
     }
 
     /// Address of a symbol that the file offers to others, as its own addresses have it.
     pub fn symbol(&self, name: &[u8]) -> Option<u64> {
-        let cache = ReadCache::new(self.file.try_clone().ok()?);
+        let cache = ReadCache::new(self.open.as_ref()?.file.try_clone().ok()?);
         let object = object::File::parse(&cache).ok()?;
         let found = object.dynamic_symbols().find(|symbol| symbol.name_bytes() == Ok(name))?;
         Some(found.address())
     }
 
-    /// Bytes of the file; `None` where it ends before.
+    /// Bytes of the file; `None` where it ends before, or is closed.
     pub fn bytes<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        self.file.read_exact_at(&mut bytes, offset).ok().map(|()| bytes)
+        self.open.as_ref()?.file.read_exact_at(&mut bytes, offset).ok().map(|()| bytes)
     }
 }
 
@@ -87,12 +101,46 @@ type FileIdentity = (u64, u64, u64, i64, i64);
 pub struct Modules {
     known: HashMap<FileIdentity, Option<u32>>,
     modules: Vec<Module>,
-    section_bytes: u64,
+    open: usize,
+    sections: Kept,
 }
 
 impl Modules {
     pub fn get(&self, number: u32) -> Option<&Module> {
         self.modules.get(number as usize)
+    }
+
+    /// The unwind information of a file; `None` where it has none, or there is no room for it.
+    pub fn sections(&self, number: u32) -> Option<Rc<Sections>> {
+        let module = self.get(number)?;
+        let open = module.open.as_ref()?;
+        self.sections.of(number, &open.file, &module.unwind)
+    }
+
+    /// Bytes of unwind information in memory.
+    pub fn section_bytes(&self) -> u64 {
+        self.sections.bytes()
+    }
+
+    /// Forgets the unwind information: it is read again when it is needed.
+    pub fn forget_sections(&mut self) {
+        self.sections = Kept::default();
+    }
+
+    /// Whether so many files are open that some should be closed.
+    pub fn is_many(&self) -> bool {
+        self.open >= OPEN_MAX / 2
+    }
+
+    /// Closes all files but these. Each is opened again with the memory map of a process that has it, and keeps its number.
+    pub fn close_all_but(&mut self, files: &HashSet<u32>) {
+        self.sections.keep(files);
+        for (number, module) in (0..).zip(&mut self.modules) {
+            if !files.contains(&number) {
+                module.open = None;
+            }
+        }
+        self.open = self.modules.iter().filter(|module| module.open.is_some()).count();
     }
 
     /// The number of the file at the first of these paths that has this inode. `path`: the same file for us, by which
@@ -102,20 +150,32 @@ impl Modules {
         let identity =
             (metadata.dev(), metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
         if let Some(known) = self.known.get(&identity) {
-            return *known;
+            let number = (*known)?;
+            let module = self.modules.get_mut(number as usize)?;
+            if module.open.is_none() {
+                if self.open >= OPEN_MAX {
+                    return None;
+                }
+                module.open = Some(Open::new(file, &metadata, path));
+                self.open += 1;
+            }
+            return Some(number);
         }
-        if self.modules.len() >= FILES_MAX || self.known.len() >= 16 * FILES_MAX {
+        if self.open >= OPEN_MAX || self.modules.len() >= FILES_MAX || self.known.len() >= 16 * FILES_MAX {
             return None;
         }
-        let number = self.read(file, &metadata, path).map(|module| {
+        let number = Module::read(file, &metadata, path).map(|module| {
             self.modules.push(module);
+            self.open += 1;
             self.modules.len() as u32 - 1
         });
         self.known.insert(identity, number);
         number
     }
+}
 
-    fn read(&mut self, file: File, metadata: &std::fs::Metadata, path: &Path) -> Option<Module> {
+impl Module {
+    fn read(file: File, metadata: &std::fs::Metadata, path: &Path) -> Option<Self> {
         let cache = ReadCache::new(file.try_clone().ok()?);
         let object = object::File::parse(&cache).ok()?;
         let segments: Vec<_> = (object.segments())
@@ -126,35 +186,16 @@ impl Modules {
             let section = object.section_by_name(name)?;
             Some(section.address()..section.address().checked_add(section.size())?)
         };
-        let mut left = SECTIONS_MAX.saturating_sub(self.section_bytes).min(SECTION_MAX);
-        let mut section = |name: &str| {
-            let (offset, length) = object.section_by_name(name)?.file_range()?;
-            left = left.checked_sub(length)?;
-            let mut bytes = vec![0; usize::try_from(length).ok()?];
-            file.read_exact_at(&mut bytes, offset).ok()?;
-            self.section_bytes += length;
-            Some(Arc::<[u8]>::from(bytes))
+        let in_file = |name: &str| object.section_by_name(name)?.file_range();
+        let unwind = Places {
+            eh_frame: range(".eh_frame").zip(in_file(".eh_frame")),
+            eh_frame_hdr: range(".eh_frame_hdr").zip(in_file(".eh_frame_hdr")),
+            debug_frame: in_file(".debug_frame"),
         };
-        let with_place = |range: Option<Range<u64>>, bytes| range.map(|range| (range, bytes));
-        let eh_frame = section(".eh_frame").and_then(|bytes| with_place(range(".eh_frame"), Some(bytes)));
-        let eh_frame_hdr =
-            section(".eh_frame_hdr").and_then(|bytes| with_place(range(".eh_frame_hdr"), Some(bytes)));
-        let debug_frame = if eh_frame.is_none() { section(".debug_frame") } else { None };
         let (text, got) = (range(".text"), range(".got"));
-        let (names, copy) = names(&file, metadata, path);
-        let path = path.as_os_str().as_bytes().to_vec();
-        Some(Module {
-            file,
-            path,
-            segments,
-            text,
-            got,
-            eh_frame,
-            eh_frame_hdr,
-            debug_frame,
-            names,
-            _copy: copy,
-        })
+        let bytes = path.as_os_str().as_bytes().to_vec();
+        let open = Some(Open::new(file, metadata, path));
+        Some(Self { open, path: bytes, segments, text, got, unwind })
     }
 }
 
@@ -210,7 +251,7 @@ mod tests {
         let number = modules.open(&["/nowhere".into(), own.clone()], inode, &own).expect("ELF");
         assert_eq!(modules.open(std::slice::from_ref(&own), inode, &own), Some(number));
         let module = modules.get(number).expect("it is kept");
-        assert!(module.has_unwind_information() && module.eh_frame_hdr.is_some());
+        assert!(module.has_unwind_information());
         assert_eq!(module.bytes(1), Some(*b"ELF"));
         let (at, _, address) = module.segments[0];
         assert_eq!(module.bias(0x5000 + at, at), Some((0x5000 + at).wrapping_sub(address)));
@@ -220,6 +261,30 @@ mod tests {
         assert_eq!(modules.open(&[text.path().into()], inode, text.path()), None, "no ELF");
         let null = Path::new("/dev/null");
         assert_eq!(modules.open(&[null.into()], null.metadata().expect("it").ino(), null), None);
+    }
+
+    #[test]
+    fn a_closed_file_keeps_its_number_and_is_opened_again_with_all_it_had() {
+        let mut modules = Modules::default();
+        let own = std::env::current_exe().expect("a path");
+        let inode = own.metadata().expect("our own").ino();
+        let open = |modules: &mut Modules| modules.open(std::slice::from_ref(&own), inode, &own);
+        let number = open(&mut modules).expect("ELF");
+        let read = modules.sections(number).expect("unwind information");
+        assert!(read.eh_frame.is_some() && read.eh_frame_hdr.is_some());
+        let bytes = modules.section_bytes();
+        assert!(bytes > 0);
+        modules.close_all_but(&HashSet::from_iter([number]));
+        assert_eq!((modules.section_bytes(), modules.open), (bytes, 1));
+        modules.close_all_but(&HashSet::default());
+        assert_eq!((modules.section_bytes(), modules.open), (0, 0));
+        let module = modules.get(number).expect("it is known");
+        assert!(module.bytes::<4>(0).is_none() && module.names().as_os_str().is_empty());
+        assert!(module.has_unwind_information(), "that it has some is known");
+        assert!(modules.sections(number).is_none());
+        assert_eq!(open(&mut modules), Some(number));
+        assert!(modules.sections(number).is_some() && modules.section_bytes() == bytes);
+        assert_eq!(modules.get(number).expect("open").names(), own);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Names, files and lines of native code, from its symbols and debug information.
 //!
-//! Owns how many are kept. Must not know processes.
+//! Owns how many are kept, and how much memory looking them up may take. Must not know processes.
 
 use std::{
     borrow::Cow,
@@ -14,22 +14,44 @@ use blazesym::symbolize::{
     CodeInfo, Input, Symbolized, Symbolizer,
     source::{Elf, Source},
 };
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
+use super::debug_info::Weight;
 use crate::{
     model::{Frame, FrameKind, NAME_MAX},
     source::host::self_usage,
 };
 
 /// Most places whose names are kept.
-const KEPT_MAX: usize = 65_536;
+const KEPT_MAX: usize = 8_192;
+/// Most bytes of memory that looking names up takes at a time, about. A file whose debug information would take more has names
+/// and no lines; one whose symbols would has neither.
+const MEMORY_MAX: u64 = 8 << 20;
 
 /// Looks names up, each once.
 #[derive(Default)]
 pub struct Names {
-    /// Made when a name is looked up, and when it was last used: it takes megabytes, most of them debug information.
-    symbolizer: Option<(Symbolizer, Instant)>,
+    /// Made when a name is looked up: it takes megabytes, most of them debug information.
+    symbolizer: Option<Loaded>,
+    weights: HashMap<u32, Weight>,
     known: HashMap<(u32, u64), Vec<Frame>>,
+}
+
+/// A symbolizer, with what it has read.
+struct Loaded {
+    symbolizer: Symbolizer,
+    used: Instant,
+    files: HashSet<u32>,
+    /// What they take.
+    bytes: u64,
+}
+
+impl Loaded {
+    fn new() -> Self {
+        // Files are those that were opened: nobody replaces them behind our back.
+        let symbolizer = Symbolizer::builder().enable_auto_reload(false).build();
+        Self { symbolizer, used: Instant::now(), files: HashSet::default(), bytes: 0 }
+    }
 }
 
 impl Names {
@@ -41,7 +63,8 @@ impl Names {
         }
         let bare = Frame { kind: FrameKind::Native, module: short(module), address, ..Frame::default() };
         // A library that panics over a stranger's file must not end the measurement.
-        let found = catch_unwind(AssertUnwindSafe(|| self.look_up(names, address, &bare))).ok().flatten();
+        let found =
+            catch_unwind(AssertUnwindSafe(|| self.look_up(number, names, address, &bare))).ok().flatten();
         let found = found.unwrap_or_else(|| vec![bare]);
         if self.known.len() >= KEPT_MAX {
             self.known.clear();
@@ -52,20 +75,37 @@ impl Names {
 
     /// Gives back the memory that looking up takes, if no name was looked up for so long. Names that are known are kept.
     pub fn rest(&mut self, unused_for: Duration) {
-        if self.symbolizer.take_if(|(_, used)| used.elapsed() >= unused_for).is_some() {
+        if self.symbolizer.take_if(|loaded| loaded.used.elapsed() >= unused_for).is_some() {
             self_usage::give_small_pieces_back();
         }
     }
 
-    fn look_up(&mut self, names: &Path, address: u64, bare: &Frame) -> Option<Vec<Frame>> {
+    /// Gives back the names in all files but these.
+    pub fn forget_all_but(&mut self, files: &HashSet<u32>) {
+        self.known.retain(|(number, _), _| files.contains(number));
+        self.known.shrink_to_fit();
+        self.weights.retain(|number, _| files.contains(number));
+    }
+
+    fn look_up(&mut self, number: u32, names: &Path, address: u64, bare: &Frame) -> Option<Vec<Frame>> {
         if names.as_os_str().is_empty() {
             return None;
         }
-        // Files are those that were opened: nobody replaces them behind our back.
-        let make = || (Symbolizer::builder().enable_auto_reload(false).build(), Instant::now());
-        let (symbolizer, used) = self.symbolizer.get_or_insert_with(make);
+        let Weight { symbols, lines } = *self.weights.entry(number).or_insert_with(|| Weight::of(names));
+        if symbols > MEMORY_MAX {
+            return None;
+        }
+        let mut source = Elf::new(names);
+        source.debug_syms = symbols.saturating_add(lines) <= MEMORY_MAX;
+        let bytes = if source.debug_syms { symbols + lines } else { symbols };
+        let is_full =
+            |loaded: &mut Loaded| !loaded.files.contains(&number) && loaded.bytes + bytes > MEMORY_MAX;
+        drop(self.symbolizer.take_if(is_full));
+        let Loaded { symbolizer, used, files, bytes: taken } =
+            self.symbolizer.get_or_insert_with(Loaded::new);
         *used = Instant::now();
-        let source = Source::Elf(Elf::new(names));
+        *taken += if files.insert(number) { bytes } else { 0 };
+        let source = Source::Elf(source);
         let found = match symbolizer.symbolize_single(&source, Input::VirtOffset(address)) {
             Ok(Symbolized::Sym(found)) => found,
             Ok(Symbolized::Unknown(_)) => return None,

@@ -2,7 +2,7 @@
 //!
 //! Must not know names, nor read the process.
 
-use framehop::{CacheNative, Error, FrameAddress, MayAllocateDuringUnwind, UnwindRegsNative, Unwinder};
+use framehop::{CacheNative, Error, FrameAddress, MayAllocateDuringUnwind, UnwindRegsNative};
 
 use super::{
     code::Code,
@@ -86,7 +86,7 @@ fn chain(
             return Depth::TooDeep;
         }
         found.push(address);
-        let caller = match code.unwinder.unwind_frame(at, &mut registers, &mut rules.places, &mut read) {
+        let caller = match code.unwind_frame(modules, at, &mut registers, &mut rules.places, &mut read) {
             Ok(Some(caller)) => caller,
             Ok(None) => return Depth::Whole,
             Err(Error::CouldNotReadStack(address)) if stack.ends_before(address) => return Depth::CopyEnded,
