@@ -98,6 +98,9 @@ impl<'a> Case<'a> {
     /// At least how many of those left came to it from others. Those that the program of an init did not fork it may also
     /// have inherited through its exec: an init has to reap them all the same. Of a subreaper's this cannot be told.
     pub fn adopted_left(&self) -> u64 {
+        if self.left == 0 {
+            return 0;
+        }
         let from = &self.unreaped.from;
         let foreign = if self.parent.is_namespace_init() { from.foreign } else { 0 };
         (from.adopted + foreign).max(self.not_its_own())
@@ -105,12 +108,18 @@ impl<'a> Case<'a> {
 
     /// At least how many of those left it forked before it ran its program of now.
     pub fn inherited_left(&self) -> u64 {
+        if self.left == 0 {
+            return 0;
+        }
         let from = &self.unreaped.from;
         from.inherited + if self.is_reaper() { 0 } else { from.foreign }
     }
 
     /// At least how many of those left its program of now forked.
     pub fn own_left(&self) -> u64 {
+        if self.left == 0 {
+            return 0;
+        }
         let from = &self.unreaped.from;
         if self.is_reaper() {
             from.own
@@ -216,17 +225,23 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// What is said beside a cause that is its program's while it may only be busy: it lives, has begun no wait call since those
-    /// left died, and that is not long ago.
-    pub fn so_far(&self) -> Option<String> {
-        let oldest_ns = self.unreaped.oldest_ns;
-        let may_be_busy = self.left > 0
-            && self.parent.died_ns.is_none()
-            && oldest_ns < LONG_NS
-            && self.parent.while_left().is_some_and(|since| since.any + since.specific == 0);
-        may_be_busy.then(|| {
-            "so far: it has begun no wait call since those left died; should it only be busy, it may still come to them".into()
-        })
+    /// What is said beside a cause that is its program's while it may only be busy, or come to other children first: it lives, and
+    /// those left died not long ago.
+    pub fn so_far(&self) -> Option<&'static str> {
+        if self.left == 0 || self.parent.died_ns.is_some() || self.unreaped.oldest_ns >= LONG_NS {
+            return None;
+        }
+        let counts = &self.parent.ledger.counts;
+        match self.parent.while_left() {
+            Some(since) if since.any + since.specific == 0 => Some(
+                "so far: it has begun no wait call since those left died; should it only be busy, it may still come to them",
+            ),
+            None => Some("so far: should it only be busy, it may still come to them"),
+            Some(_) if counts.forked > counts.exited => Some(
+                "so far: it has children that live; should it wait for one of these first, it may still come to those left",
+            ),
+            Some(_) => None,
+        }
     }
 
     /// Whether it does nothing but read from a pipe that others hold open, has children that live, and started none since it

@@ -13,7 +13,9 @@ pub const EXCLUDE: Rule = Rule {
     fix: |case| {
         Fix::new(
             case.free_now(),
-            if case.unreaped.clone_children > 0 {
+            if case.parent.waits().is_none_or(|waits| waits.own_thread < waits.read)
+                && case.unreaped.clone_children > 0
+            {
                 "wait with __WALL (waitpid(-1, &status, __WALL | WNOHANG)), or clone with SIGCHLD as the exit signal"
             } else {
                 "wait without __WNOTHREAD and __WCLONE: a plain waitpid sees the children of every thread"
@@ -29,7 +31,8 @@ pub const PEEK: Rule = Rule {
     fix: |case| {
         Fix::new(
             case.free_now(),
-            "after waitid with WNOWAIT wait once more without it: WNOWAIT leaves the child where it is",
+            "after waitid with WNOWAIT wait once more without it: WNOWAIT leaves the child where it is; and give waitid WEXITED, without \
+             which it takes no dead child",
         )
     },
 };
@@ -48,19 +51,20 @@ fn exclude(case: &Case) -> Finding {
         && calls > 1
         && (case.while_left().any > 1 || case.is_in_wait_for_any());
     let has_threads = case.evidence.is_some_and(|evidence| evidence.threads > 1);
-    if !is_in_vain {
+    // Calls that only look take none of those that they see.
+    if !is_in_vain || (waits.read > 0 && waits.peeking == waits.read) {
         return Finding::No;
     }
-    if hidden > 0 && hidden >= case.left {
+    if waits.read > 0 && waits.own_thread == waits.read && has_threads {
+        evidence.push(format!(
+            "{} have __WNOTHREAD: they see only the children of the thread that calls",
+            case.calls_read()
+        ));
+    } else if hidden > 0 && hidden >= case.left {
         evidence.push(format!(
             "{} cloned with another exit signal than SIGCHLD: a wait call without __WALL or __WCLONE does not see {}",
             of_its(hidden, case.left, "was", "were"),
             if hidden == 1 { "it" } else { "them" }
-        ));
-    } else if waits.read > 0 && waits.own_thread == waits.read && has_threads {
-        evidence.push(format!(
-            "{} have __WNOTHREAD: they see only the children of the thread that calls",
-            case.calls_read()
         ));
     } else if waits.read > 0 && waits.clone_only == waits.read {
         evidence.push(format!(
@@ -85,7 +89,8 @@ fn peek(case: &Case) -> Finding {
     if case.own_left() == 0 || waits.read == 0 || waits.peeking < waits.read || !looks_at_any {
         return Finding::No;
     }
-    let mut evidence = vec![format!("{} take no child away (WNOWAIT)", case.calls_read())];
+    let mut evidence =
+        vec![format!("{} take no dead child away (WNOWAIT, or no WEXITED)", case.calls_read())];
     evidence.extend(case.waits_counted());
     Finding::Yes(evidence)
 }

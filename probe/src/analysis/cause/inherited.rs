@@ -3,7 +3,10 @@
 //! Confusable with `init_does_not_reap_orphans`: an init's set-up commands are over before its exec, and what is left came
 //! later from others. Must not know the other rules, nor verdicts.
 
-use super::{Case, Explains, Finding, Fix, Rule, words::of_its};
+use super::{
+    Case, Explains, Finding, Fix, Rule,
+    words::{IN_TURN, of_its},
+};
 use crate::report::CauseKind;
 
 pub const RULE: Rule = Rule {
@@ -23,6 +26,12 @@ fn check(case: &Case) -> Finding {
     // A program that asks for any child asks for these too.
     if inherited == 0 || case.asks_for_any() {
         return Finding::No;
+    }
+    // The program may have been given their pids, and come to them after a child of its own.
+    if case.is_in_wait()
+        || (case.may_wait_in_turn() && case.parent.waits().is_some_and(|waits| waits.specific > 0))
+    {
+        return Finding::CannotTell(IN_TURN);
     }
     Finding::Yes(vec![format!(
         "{} born before its last exec: the program it runs now did not start {}",

@@ -120,7 +120,7 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<C
                         | CauseKind::HeldByTracer
                 );
                 if found.is_empty() && !may_end {
-                    evidence.extend(case.so_far());
+                    evidence.extend(case.so_far().map(str::to_owned));
                 }
                 found.push(Cause { kind: rule.kind, evidence, now, fix: in_code });
             }

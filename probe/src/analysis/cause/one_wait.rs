@@ -38,7 +38,10 @@ fn check(case: &Case) -> Finding {
     // told apart.
     let counts = &case.parent.ledger.counts;
     let signals = counts.exited.saturating_sub(counts.autoreaped).saturating_sub(merged);
-    let has_handler = case.evidence.is_some_and(|evidence| evidence.signals.caught & SIGCHLD != 0);
+    // A handler that is kept from running begins no calls: those come from elsewhere.
+    let has_handler = case.evidence.is_some_and(|evidence| {
+        evidence.signals.caught & SIGCHLD != 0 && evidence.blocked_by_all.unwrap_or(0) & SIGCHLD == 0
+    });
     // A loop that is still at the children of its first signal has made no call in vain yet either.
     if signals < SIGNALS_MIN
         || calls != signals

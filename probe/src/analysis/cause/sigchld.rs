@@ -79,9 +79,9 @@ fn ignored_too_late(case: &Case) -> Finding {
             );
         }
         // It may ignore SIGCHLD only as long as it waits for another child.
-        if case.is_in_wait() {
+        if case.is_in_wait() || case.may_wait_in_turn() {
             return Finding::CannotTell(
-                "it ignores SIGCHLD while it is in a wait call, and may wait for those left after it",
+                "it ignores SIGCHLD while it may wait for another child, and may come to those left after that",
             );
         }
         return Finding::Yes(vec![format!(

@@ -36,6 +36,18 @@ fn check(case: &Case) -> Finding {
     if late < REAPS_MIN || at_spawn < late || case.left > 1 || 2 * late < case.reaped() {
         return Finding::No;
     }
+    // Who starts children all the time starts one within any such time.
+    let forked = case.parent.ledger.counts.forked;
+    let lived_ns = case
+        .parent
+        .died_ns
+        .unwrap_or(case.ended_ns)
+        .saturating_sub(case.began_ns.max(case.parent.task.identity.start_boottime_ns));
+    if forked.saturating_mul(4 * crate::engine::AT_SPAWN_NS) > lived_ns {
+        return Finding::CannotTell(
+            "it starts children so often that a birth comes with every reap by chance",
+        );
+    }
     let hears_of_deaths =
         |evidence: &Evidence| (evidence.signals.caught | evidence.signals.blocked) & SIGCHLD != 0;
     if case.evidence.is_some_and(hears_of_deaths) {

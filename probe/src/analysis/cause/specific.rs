@@ -6,7 +6,7 @@
 use super::{
     Case, Explains, Finding, Fix, Rule,
     runtime::Runtime,
-    words::{AFTER_READING, IN_TURN, LIBUV},
+    words::{AFTER_READING, FLAGS, IN_TURN, LIBUV},
 };
 use crate::report::CauseKind;
 
@@ -45,8 +45,14 @@ fn check(case: &Case) -> Finding {
             "its calls name a process group, and whether those left are in it is not known",
         );
     }
-    if waits.read > 0 && waits.peeking == waits.read {
-        return Finding::CannotTell("its calls leave dead children where they are (WNOWAIT)");
+    // A call by pid fails for a child that its flags do not let it see, and leaves one that it only looks at.
+    let has_threads = case.evidence.is_some_and(|evidence| evidence.threads > 1);
+    // Go looks at each child once before it waits for it.
+    if 2 * waits.peeking > waits.read
+        || case.unreaped.clone_children > 0
+        || (waits.own_thread > 0 && has_threads)
+    {
+        return Finding::CannotTell(FLAGS);
     }
     if case.may_wait_in_turn() {
         return Finding::CannotTell(IN_TURN);

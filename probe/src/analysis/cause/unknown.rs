@@ -4,7 +4,7 @@
 
 use super::{
     Case, parent_state,
-    words::{AFTER_READING, IN_TURN, LIBUV, dead_children, of_its},
+    words::{AFTER_READING, FLAGS, IN_TURN, LIBUV, dead_children, of_its},
 };
 use crate::report::{Cause, CauseKind};
 
@@ -32,7 +32,8 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
         if waits == Some(0) && case.are_waits_known() {
             evidence.extend(missing.first().map(|missing| (*missing).to_owned()));
         } else {
-            let may_come = [IN_TURN, AFTER_READING, LIBUV].into_iter().find(|one| missing.contains(one));
+            let may_come =
+                [IN_TURN, AFTER_READING, LIBUV, FLAGS].into_iter().find(|one| missing.contains(one));
             evidence.extend(may_come.map(str::to_owned));
         }
     } else if reaped > 0 {

@@ -7,6 +7,9 @@ pub const IN_TURN: &str = "it has children that live, and started none after the
 
 /// What cannot be told of a parent that reads from a pipe.
 pub const AFTER_READING: &str = "it reads from a pipe that others hold open and has children that live: it may wait for all once the pipe ends";
+/// What cannot be told of a parent whose calls have certain flags.
+pub const FLAGS: &str = "some of its calls may name those left and not take them away: they look only (WNOWAIT), or see no children of other \
+     threads (__WNOTHREAD) or with another exit signal (no __WALL)";
 /// What cannot be told of Node and its like.
 pub const LIBUV: &str = "its runtime waits by pid for each child that it started whenever its event loop runs: the loop may be blocked";
 

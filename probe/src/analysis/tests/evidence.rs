@@ -496,7 +496,14 @@ fn what_wait_calls_ask_for_tells_causes_apart() {
         (WaitCalls { peeking: 3, ..any(4) }, Unknown, threads(1)),
         // It looks at some, perhaps at those left.
         (WaitCalls { peeking: 4, ..certain(4) }, Unknown, threads(1)),
-        (WaitCalls { peeking: 3, ..certain(4) }, WaitsOnlyForSpecificChildren, threads(1)),
+        (WaitCalls { peeking: 3, ..certain(4) }, Unknown, threads(1)),
+        // A look before each wait, as Go has it.
+        (WaitCalls { peeking: 2, ..certain(4) }, WaitsOnlyForSpecificChildren, threads(1)),
+        // Those left may be of another thread.
+        (WaitCalls { own_thread: 1, ..certain(4) }, Unknown, threads(2)),
+        (WaitCalls { own_thread: 1, ..certain(4) }, WaitsOnlyForSpecificChildren, threads(1)),
+        // Who only looks with __WALL sees them all the same.
+        (WaitCalls { peeking: 4, own_thread: 4, ..any(4) }, LooksWithoutReaping, threads(2)),
     ] {
         assert_eq!(causes_of_waits(0, waits, Some(0), seen), [kind], "{waits:?}");
     }
@@ -511,6 +518,9 @@ fn one_wait_a_signal_is_told_from_a_loop_by_the_call_that_finds_nothing() {
     // Without a handler the calls come with something else; so do those that are not as many as the signals.
     assert_eq!(causes_of_waits(3, any(3), Some(2), main_thread()), [Unknown]);
     assert_eq!(causes_of_waits(3, any(3), Some(1), handler()), [Unknown]);
+    // While the signal is blocked the handler begins no call.
+    let deaf = Evidence { blocked_by_all: Some(SIGCHLD), ..handler() };
+    assert_eq!(causes_of_waits(3, any(3), Some(2), deaf), [Unknown]);
     // It may still be at the children of its first signal.
     assert_eq!(causes_of_waits(1, any(1), Some(2), handler()), [Unknown]);
     // A loop asks once more; no signal was merged; that is not known.
