@@ -18,6 +18,8 @@ use crate::{
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
+// cargo gives an empty text where the manifest of xtask does not take the workspace's, and the package then has no homepage.
+const _: () = assert!(!REPOSITORY.is_empty(), "xtask/Cargo.toml needs repository.workspace = true");
 /// GitHub's address for what nobody is to answer: reports go to the repository's issues.
 const MAINTAINER: &str = "The authors of reapwatch <reapwatch@users.noreply.github.com>";
 const DESCRIPTION: &str = "finds the processes that do not reap their dead children
