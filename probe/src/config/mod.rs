@@ -129,10 +129,10 @@ pub struct Alerts {
     /// A file, standard output, or nowhere.
     #[serde(with = "value::lines_to")]
     pub output: LinesTo,
-    /// A leak is told of from so many unreaped children on.
+    /// Fewest unreaped children that raise an alert of a leak.
     #[serde(deserialize_with = "value::within::<_, 1, 4_194_304>")]
     pub least_unreaped: u64,
-    /// Late reaps are told of from so many in one interval on.
+    /// Fewest late reaps in one interval that raise an alert.
     #[serde(deserialize_with = "value::within::<_, 1, 4_194_304>")]
     pub least_late: u64,
     /// A thing is over when it has not been seen for so long.

@@ -186,7 +186,7 @@ fn pids(to: &mut DescriptorEncoder<'_>, limits: &[PidLimit], beyond_limit: u64) 
     gauge(
         to,
         ("reapwatch_pids_exhausted_in", Some(&Unit::Seconds)),
-        "When forks will fail if a limit fills up as it does now, with 95 % confidence; none where no growth can be told from chance",
+        "When forks will fail if a limit fills up as it does now, with 95 % confidence; none where growth could be chance",
         bounds,
     )?;
     gauge(

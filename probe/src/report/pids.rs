@@ -51,7 +51,7 @@ pub struct PidLimit {
     /// Forks that this cgroup's limit has made fail since the cgroup was made; absent where that is not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<u64>,
-    /// How fast it fills up; null where no growth can be told from chance, or where it was read too seldom.
+    /// How fast it fills up; null where growth could be chance, or where it was read too seldom.
     pub growth: Option<Growth>,
     /// When forks will fail if it goes on like this; null where nothing grows, zeros where the limit is reached.
     pub exhausted_in: Option<ExhaustedIn>,

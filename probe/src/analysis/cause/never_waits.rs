@@ -75,7 +75,7 @@ fn check(case: &Case) -> Finding {
     let before_exec = case.parent.ledger.counts.reaped - case.reaped();
     if before_exec > 0 {
         evidence.push(format!(
-            "the {before_exec} that were reaped were so before its last exec, by another program"
+            "{before_exec} were reaped by the program that ran before the last exec"
         ));
     }
     let autoreaped = case.parent.ledger.counts.autoreaped;
