@@ -16,7 +16,7 @@ mod tests;
 
 use std::{
     fs::File,
-    io::Read,
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -42,9 +42,12 @@ const SILENCES_MAX: usize = 1_024;
 fn read_text(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |why: String| ConfigError::unreadable(path, why);
     let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text))
-        .map_err(|error| unreadable(error.to_string()))?;
+    File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text)).map_err(|error| {
+        match error.kind() {
+            ErrorKind::NotFound => ConfigError::missing(path),
+            _ => unreadable(error.to_string()),
+        }
+    })?;
     if text.len() as u64 > FILE_MAX {
         return Err(unreadable(format!("it is larger than {FILE_MAX} bytes")));
     }
