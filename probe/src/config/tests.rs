@@ -123,7 +123,7 @@ fn a_fault_is_told_by_line_key_and_what_is_allowed() {
 fn a_file_that_cannot_be_read_is_named() {
     let args = AgentArgs { config: Some(PathBuf::from("/nonexistent/agent.toml")), ..AgentArgs::default() };
     let said = Config::load(&args).expect_err("no such file").to_string();
-    assert!(said.starts_with("/nonexistent/agent.toml: cannot be read: No such file"), "{said}");
+    assert!(said.starts_with("/nonexistent/agent.toml: cannot be read: the file does not exist"), "{said}");
 }
 
 #[test]
