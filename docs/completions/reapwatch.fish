@@ -230,6 +230,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l format -d 
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l output -d 'Write the findings to FILE, - for standard output [default: standard output]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l suppressions -d 'Leave out findings that FILE (TOML) names, and say how many' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l gen-suppressions -d 'Print rules that would suppress what was found, instead of the findings; or also write them to FILE' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l since -d 'List only processes that started within this time before now, and say how many others there are' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l error-exitcode -d 'Exit with N (1 to 255) if anything is found that no suppression covers' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l btf -d 'BTF file that describes the running kernel' -r -F
@@ -240,7 +241,6 @@ tracepoint\t'Tracepoints only, on any supported kernel: same counts, but some re
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l ring-size -d 'Size of the ring buffer for events, in bytes or with suffix K or M' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l max-unreaped -d 'Maximum number of dead children timed at once, from their exit to their reap' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l max-parents -d 'Maximum number of parents counted at once' -r
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l gen-suppressions -d 'Write a file of suppressions for all that is found, instead of the findings'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`report`] | the published form of everything, as in `schemas/`: [`report::Report`], [`report::Parent`], [`report::Cause`] |
 //! | [`recording`] | reads and writes recordings (docs/recording.md): [`recording::Reader`] is an iterator over inputs |
-//! | [`engine`] | from inputs to state, without clock and I/O: [`engine::Engine`] |
+//! | [`engine`] | from inputs to state, with neither clock nor I/O: [`engine::Engine`] |
 //! | [`analysis::report`] | from the state to the report |
 //! | [`render::json`], [`render::report_text`] | the report as bytes |
 //!

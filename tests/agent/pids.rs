@@ -51,7 +51,7 @@ fn a_leak_in_a_cgroup_is_foretold_to_exhaust_it_and_then_forks_fail() {
     let agent = Agent::start("");
     let prometheus = Prometheus::scraping(agent.port);
     let mut command = cgroup.command(workload());
-    command.args(["exhausting", "--per-second", "10", "--hold-ms", "60000"]);
+    command.args(["exhausting", "--per-second", "5", "--hold-ms", "60000"]);
     let mut leaker = Telling::start_command(command);
     let pid = leaker.child.id();
     // The limit above bites first.
@@ -81,7 +81,7 @@ fn a_leak_in_a_cgroup_is_foretold_to_exhaust_it_and_then_forks_fail() {
 #[test]
 fn a_leak_of_a_user_is_foretold_to_exhaust_its_limit_and_then_forks_fail() {
     let agent = Agent::start("");
-    let arguments = ["exhausting", "--per-second", "10", "--user", "54321", "--nproc", "130"];
+    let arguments = ["exhausting", "--per-second", "5", "--user", "54321", "--nproc", "130"];
     let mut leaker = Telling::start(&[&arguments[..], &["--hold-ms", "60000"]].concat());
     let alert = found(&agent, "user", "54321");
     let truth = leaker.truth();

@@ -36,15 +36,21 @@ fn text_says_what_to_do_and_the_exit_code_is_for_cron() {
 fn what_was_found_once_can_be_suppressed_until_a_time_and_is_counted() {
     let (world, pid) = with_orphan();
     let file = world.path().join("known.toml");
-    let generated =
-        reapwatch().args(["audit", "--gen-suppressions", "--output"]).arg(&file).output().expect("reapwatch");
-    assert_eq!(generated.status.code(), Some(0));
+    let generated = |arguments: &[&str]| {
+        let output = reapwatch().arg("audit").args(arguments).output().expect("reapwatch");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let to_file = format!("--gen-suppressions={}", file.display());
+    assert!(generated(&[&to_file]).contains("ORPHAN"), "the findings are shown too");
     let rules = fs::read_to_string(&file).expect("a file");
+    let printed = generated(&["--gen-suppressions"]);
+    assert!(printed.contains("pytest 600.5") && !printed.contains("ORPHAN"), "{printed}");
     assert!(rules.contains("kind = \"orphan\"") && rules.contains("pytest 600.5"), "{rules}");
     let path = file.to_str().expect("UTF-8");
     let (found, report) = world.audit(&["--suppressions", path]);
     assert!(found.is_empty() && report["suppressed"].as_u64() > Some(0), "{report:#}");
-    fs::write(&file, rules.replace("[[suppress]]", "[[suppress]]\nuntil = \"2020-01-01T00:00:00Z\""))
+    fs::write(&file, rules.replace("[[suppression]]", "[[suppress]]\nuntil = \"2020-01-01T00:00:00Z\""))
         .expect("a file");
     let (found, report) = world.audit(&["--suppressions", path]);
     assert!(found.contains(&("orphan".into(), pid)), "{report:#}");

@@ -33,7 +33,18 @@ fn bad_usage_is_exit_code_2() {
     fails(&ran(&["run"]), 2, "CMD");
     fails(&ran(&["watch"]), 2, "--duration");
     fails(&ran(&["watch", "--duration", "fast"]), 2, "fast");
-    fails(&ran(&["trace", "--pid", "0"]), 2, "0");
+    for command in [&["trace", "--pid"][..], &["profile", "--pid"], &["explain"], &["reap"]] {
+        for pid in ["abc", "0"] {
+            fails(&ran(&[command, &[pid]].concat()), 2, &format!("{pid} is no process ID"));
+        }
+    }
+    let output = ran(&["record", "--output", "/tmp/x.rec", "--pid", "1"]);
+    fails(&output, 2, "'reapwatch trace --pid PID --record FILE'");
+    for arguments in [&["record", "--pid", "1"][..], &["run", "--pid", "1"], &["profile", "--comand"]] {
+        let output = ran(arguments);
+        fails(&output, 2, "unexpected argument");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("'-- --"), "{output:?}");
+    }
 }
 
 #[test]
@@ -49,6 +60,12 @@ fn a_configuration_is_checked_and_printed_without_root() {
     fails(&wrong, 2, "agent.toml:2: unknown key `grce`");
     fails(&with("[workloads]\nmax = 0\n", "--print-config"), 2, "agent.toml:2: max: 0 is not possible");
     fails(&ran(&["agent", "--config", "/nonexistent"]), 2, "/nonexistent: cannot be read");
+    let unlikely = with("[[alerts.silence]]\ncause = \"never_wait\"\n", "--check-config");
+    fails(&unlikely, 2, "did you mean `never_waits`?");
+    fails(&with("[alerts]\noutput = \"/nodir/a\"\n", "--check-config"), 2, "/nodir is no directory");
+    fails(&with("[alerts]\noutput = \"/tmp\"\n", "--check-config"), 2, "it is a directory");
+    fails(&with("[profiles]\ndirectory = \"/nodir\"\n", "--check-config"), 2, "/nodir is no directory");
+    assert_eq!(with("[alerts]\noutput = \"/tmp/a\"\n", "--check-config").status.code(), Some(0));
     let printed = with("grace = \"1s\"\n", "--print-config");
     let printed = String::from_utf8(printed.stdout).expect("UTF-8");
     assert!(
@@ -75,6 +92,23 @@ fn help_version_and_the_bare_command_are_good() {
         let output = ran(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(!output.stdout.is_empty());
+        let says_why = String::from_utf8_lossy(&output.stderr).contains("no terminal: ");
+        assert_eq!(says_why, arguments.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn a_file_of_suppressions_that_does_not_exist_is_said_to_be_missing_and_how_to_make_one() {
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/night.rec");
+    let recording = recording.to_str().expect("UTF-8");
+    for (arguments, maker) in [
+        (&["replay", recording][..], "`reapwatch run --gen-suppressions=FILE -- CMD`"),
+        (&["audit"], "`reapwatch audit --gen-suppressions=FILE`"),
+    ] {
+        let output = ran(&[arguments, &["--suppressions", "/nonexistent.toml"]].concat());
+        fails(&output, 2, "/nonexistent.toml: cannot be read: the file does not exist");
+        fails(&output, 2, maker);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("every key"), "{output:?}");
     }
 }
 

@@ -23,7 +23,23 @@ fn without_root_it_is_exit_code_3_with_the_remedy() {
     let as_nobody = |arguments: &[&str]| {
         Command::new(&copy).args(arguments).uid(65_534).gid(65_534).output().expect("reapwatch")
     };
-    fails(&as_nobody(&["watch", "--duration", "1s"]), 3, "run as root");
+    let refused = as_nobody(&["watch", "--duration", "1s"]);
+    fails(&refused, 3, "run as root");
+    // Which map the kernel refuses first differs; what is missing does not, and comes first.
+    fails(&refused, 3, "reapwatch: needs root (or CAP_BPF and CAP_PERFMON): ");
+    let recording = directory.path().join("host.rec");
+    fs::write(&recording, "secret").expect("a file");
+    fs::set_permissions(&recording, fs::Permissions::from_mode(0o600)).expect("chmod");
+    let unread = as_nobody(&["replay", recording.to_str().expect("UTF-8")]);
+    fails(&unread, 1, "only its owner may read a recording (mode 0600)");
+    let unwritten = Command::new(&copy)
+        .args(["profile", "--duration", "1s"])
+        .current_dir(directory.path())
+        .uid(65_534)
+        .gid(65_534)
+        .output()
+        .expect("reapwatch");
+    fails(&unwritten, 1, "name another file with --output");
     let doctor = as_nobody(&["doctor", "--format", "json"]);
     assert_eq!(doctor.status.code(), Some(3));
     let doctor = serde_json::from_slice(&doctor.stdout).expect("JSON");
@@ -67,6 +83,20 @@ fn the_doctor_says_what_works() {
 fn a_command_that_cannot_run_is_exit_code_1() {
     require_root();
     fails(&ran(&["run", "--", "/no/such/program"]), 1, "/no/such/program");
+    fails(&ran(&["run", "--", "/tmp"]), 1, "cannot run /tmp: it is a directory");
+}
+
+#[test]
+fn a_process_that_does_not_exist_is_not_waited_for() {
+    require_root();
+    let mut child = Command::new(workload()).arg("exit-now").spawn().expect("the workload");
+    child.wait().expect("our own child");
+    let gone = child.id().to_string();
+    fails(&ran(&["trace", "--pid", &gone]), 1, &format!("there is no process {gone}"));
+    let profile = ran(&["profile", "--pid", &gone, "--duration", "100ms", "--output", "/dev/null"]);
+    fails(&profile, 1, &format!("there is no process {gone}"));
+    let own = std::process::id().to_string();
+    assert_eq!(ran(&["trace", "--pid", &own, "--duration", "100ms"]).status.code(), Some(0));
 }
 
 #[test]

@@ -88,7 +88,13 @@ def _watched(config, directory, fail, grace_ns):
     _tell(config, left, report)
     failing = {"leak": ("unreaped",), "any": ("unreaped", "late", "running"), "nothing": ()}[fail]
     has_failed = any(of[kind] for _, of in left for kind in failing)
-    return status or (int(pytest.ExitCode.TESTS_FAILED) if has_failed else 0)
+    if has_failed and not status:
+        counted = {kind: sum(bool(of[kind]) for _, of in left) for kind in failing}
+        words = {"unreaped": "left dead children", "late": "reaped late", "running": "left processes running"}
+        why = ", ".join(f"{number} {words[kind]}" for kind, number in counted.items() if number)
+        print(f"reapwatch: exit status 1, though the tests passed: of the tests, {why} (--reapwatch-fail {fail})")
+        return int(pytest.ExitCode.TESTS_FAILED)
+    return status
 
 
 def _tell(config, left, report):

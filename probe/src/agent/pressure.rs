@@ -135,6 +135,7 @@ mod tests {
             most_zombies: None,
             refused: None,
             growth: None,
+            has_too_few_readings: false,
             exhausted_in: Some(ExhaustedIn { earliest_ns: 1, latest_ns }),
         }
     }

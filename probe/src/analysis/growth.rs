@@ -5,7 +5,7 @@
 //! as came in this time would not come again exactly. Must not know what is counted.
 
 /// Fewest readings that say anything.
-const READINGS_MIN: usize = 5;
+pub const READINGS_MIN: usize = 5;
 /// 95 % of a normal distribution are within so many standard deviations.
 const CONFIDENCE: f64 = 1.96;
 

@@ -2,7 +2,10 @@
 //!
 //! Must not judge parents.
 
-use super::{growth::growth, owned, text};
+use super::{
+    growth::{READINGS_MIN, growth},
+    owned, text,
+};
 use crate::{
     engine::{PidUse, PidZombies, View},
     model::{self, Identity},
@@ -96,6 +99,7 @@ fn limit(known: &PidUse, zombies: PidZombies) -> PidLimit {
             least_per_hour: (rate.least * SECONDS_IN_HOUR) as u64,
             most_per_hour: (rate.most * SECONDS_IN_HOUR).ceil() as u64,
         }),
+        has_too_few_readings: readings.len() < READINGS_MIN,
         exhausted_in,
     }
 }

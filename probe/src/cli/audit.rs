@@ -12,7 +12,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   sudo reapwatch audit
   sudo reapwatch audit --since 7d --error-exitcode 9   # for cron, once a week
-  sudo reapwatch audit --gen-suppressions --output known.toml
+  sudo reapwatch audit --gen-suppressions=known.toml
   sudo reapwatch audit --suppressions known.toml --format json
 
 The keys of a file of suppressions are described in docs/audit.md.";
@@ -31,9 +31,9 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub suppressions: Option<PathBuf>,
 
-    /// Write a file of suppressions for all that is found, instead of the findings
-    #[arg(long, conflicts_with = "format")]
-    pub gen_suppressions: bool,
+    /// Print rules that would suppress what was found, instead of the findings; or also write them to FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    pub gen_suppressions: Option<PathBuf>,
 
     /// List only processes that started within this time before now, and say how many others there are
     ///

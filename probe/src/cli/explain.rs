@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueHint};
 
-use super::value::{CommandLines, Format, duration, positive_duration};
+use super::value::{CommandLines, Format, duration, positive_duration, process_id};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +48,6 @@ pub struct ExplainArgs {
     pub command_lines: CommandLines,
 
     /// The process: a parent, or a zombie, whose parent is explained too
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    #[arg(value_name = "PID", value_parser = process_id)]
     pub pid: u32,
 }

@@ -45,7 +45,10 @@ pub use watch::WatchArgs;
 
 use std::path::Path;
 
-use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{
+    CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use global::{MEANINGLESS_FOR_DOCTOR, MEANINGLESS_FOR_REPLAY, unlisted};
 
@@ -168,10 +171,28 @@ pub enum Command {
     Help(HelpArgs),
 }
 
+/// Where a command may follow, an unknown option is proposed as that command, which nobody means.
+fn without_misleading_tip(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.remove(ContextKind::Suggested);
+        let is_record = matches!(error.get(ContextKind::Usage), Some(ContextValue::StyledStr(usage)) if usage.to_string().contains("reapwatch record"));
+        let is_pid =
+            matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if arg == "--pid");
+        if is_record && is_pid {
+            let tip = "'reapwatch trace --pid PID --record FILE' records one process";
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+    }
+    error
+}
+
 impl Cli {
     /// The command line of this process. Prints help or an error and ends the process if there is none to use.
     pub fn parse_checked() -> Self {
-        Self::parse().checked().unwrap_or_else(|error| error.exit())
+        Self::try_parse()
+            .map_err(without_misleading_tip)
+            .and_then(Self::checked)
+            .unwrap_or_else(|error| error.exit())
     }
 
     /// One file cannot serve two purposes. Two names of one file are found when the files are opened.
@@ -210,6 +231,20 @@ impl Cli {
                     ("--output", args.output.as_deref()),
                 ]);
                 named.extend(of_check(&args.check));
+            }
+            Some(Command::Audit(args)) => {
+                let rules = args.gen_suppressions.as_deref();
+                let replace_the_findings = rules == Some(Path::new("-"));
+                if replace_the_findings && args.format != Format::Text {
+                    return Err(conflict(
+                        "--gen-suppressions prints rules in place of the findings, so --format has no meaning: write the rules to a file with --gen-suppressions=FILE",
+                    ));
+                }
+                named.extend([
+                    ("--output", args.output.as_deref()),
+                    ("--gen-suppressions", rules.filter(|_| !replace_the_findings)),
+                    ("--suppressions", args.suppressions.as_deref()),
+                ]);
             }
             _ => {}
         }

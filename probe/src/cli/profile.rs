@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::value::{Grace, positive_duration};
+use super::value::{Grace, positive_duration, process_id};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +47,7 @@ pub struct ProfileArgs {
     pub duration: Option<Duration>,
 
     /// Only the forks of this process; may be given several times [default: the whole host]
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)), conflicts_with_all = ["from", "command"])]
+    #[arg(long, value_name = "PID", value_parser = process_id, conflicts_with_all = ["from", "command"])]
     pub pid: Vec<u32>,
 
     /// What to write

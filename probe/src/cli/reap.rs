@@ -4,7 +4,7 @@
 
 use clap::Args;
 
-use super::value::{Format, Grace};
+use super::value::{Format, Grace, process_id};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -40,6 +40,6 @@ pub struct ReapArgs {
     pub format: Format,
 
     /// The parent whose zombies are to be reaped
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    #[arg(value_name = "PID", value_parser = process_id)]
     pub pid: u32,
 }

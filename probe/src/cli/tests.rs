@@ -178,9 +178,14 @@ fn reap_asks_unless_told() {
 fn an_audit_needs_no_option() {
     let Some(Command::Audit(args)) = parse("audit").expect("valid").command else { panic!() };
     assert_eq!((args.format, args.since, args.error_exitcode), (Format::Text, None, None));
-    assert!(args.output.is_none() && args.suppressions.is_none() && !args.gen_suppressions);
+    assert!(args.output.is_none() && args.suppressions.is_none() && args.gen_suppressions.is_none());
     assert!(refused("audit --error-exitcode 0").contains("--error-exitcode"));
-    assert!(refused("audit --gen-suppressions --format json").contains("--format"));
+    let checked = |line: &str| parse(line).and_then(Cli::checked).map_err(|error| error.to_string());
+    assert!(checked("audit --gen-suppressions --format json").is_err_and(|why| why.contains("--format")));
+    assert!(checked("audit --gen-suppressions=a --format json").is_ok());
+    assert!(
+        checked("audit --gen-suppressions=a --suppressions a").is_err_and(|why| why.contains("same file"))
+    );
     assert!(refused("audit --since 7").contains("250ms, 5s, 2m"));
     assert!(
         parse("--hooks kprobe audit --since 7d").is_ok(),

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueHint};
 
-use super::value::{CommandLines, Format, duration, positive_duration};
+use super::value::{CommandLines, Format, duration, positive_duration, process_id};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -17,7 +17,7 @@ Examples:
 #[derive(Clone, Debug, Args)]
 pub struct TraceArgs {
     /// Show only this process and its children; may be given more than once
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "PID", value_parser = process_id)]
     pub pid: Vec<u32>,
 
     /// Show only reaps with at least this reap latency (time from zombie to reap); 0s shows every event

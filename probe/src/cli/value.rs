@@ -148,6 +148,12 @@ pub fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The number of a process.
+pub fn process_id(text: &str) -> Result<u32, String> {
+    let number = text.parse::<u32>().ok().filter(|number| (1..=i32::MAX as u32).contains(number));
+    number.ok_or_else(|| format!("{text} is no process ID: write a number, as `ps -e` lists them"))
+}
+
 /// A size in bytes that a ring buffer can have: a power of two, with or without suffix K or M.
 pub fn ring_size(text: &str) -> Result<u32, String> {
     const HINT: &str = "write a power of two from 4K to 1024M, such as 512K, 8M or 65536";
@@ -177,6 +183,14 @@ mod tests {
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
         for bad in ["", "5", "-5s", "5 parsecs"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn process_ids() {
+        assert_eq!((process_id("1"), process_id("2147483647")), (Ok(1), Ok(2_147_483_647)));
+        for bad in ["", "abc", "0", "-1", "1.5", "2147483648", "99999999999999999999"] {
+            assert!(process_id(bad).is_err_and(|why| why.contains("is no process ID")), "{bad}");
         }
     }
 

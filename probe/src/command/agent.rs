@@ -11,7 +11,7 @@ use super::{
     output,
     service_manager::ServiceManager,
     signals::{self, Signals},
-    sinks::{PreparedSinks, Sinks},
+    sinks::{self, PreparedSinks, Sinks},
 };
 use crate::{
     agent::{Agent, Observed},
@@ -46,6 +46,7 @@ pub fn agent(global: &Global, args: &AgentArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     if args.check_config {
+        sinks::require_directories(&config)?;
         output::standard(b"the configuration is good\n")?;
         return Ok(0);
     }
@@ -172,6 +173,7 @@ impl Running<'_> {
                 self.sinks.reload(&self.config);
                 self.next_ns = 0;
                 self.next_profile_ns = None;
+                output::say("the configuration was read again and taken over");
             }
         }
         // The next observation says how things are.

@@ -29,16 +29,22 @@ use crate::{
 pub fn audit(args: &AuditArgs) -> Result<u8, Failure> {
     let suppressions = args.suppressions.as_deref().map(Suppressions::read).transpose().map_err(wrong)?;
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
+    let rules_to = args.gen_suppressions.as_deref();
+    let rules_to = rules_to.map(|path| Target::open(Some(path), Target::StandardOutput)).transpose()?;
     let (first, last) = look()?;
     let last = last.as_ref().unwrap_or(&first);
     let mut report = analysis::audit::audit(&first, last, args.since.map(nanoseconds));
     if let Some(suppressions) = &suppressions {
         leave_out(&mut report, suppressions, last);
     }
-    let bytes = if args.gen_suppressions {
-        Suppressions::of(&report.findings).to_toml().into_bytes()
-    } else {
-        rendered(&report, args.format, &target)?
+    let rules = || Suppressions::of(&report.findings).to_toml().into_bytes();
+    let bytes = match rules_to {
+        Some(Target::StandardOutput) => rules(),
+        Some(file) => {
+            file.write_bytes(&rules())?;
+            rendered(&report, args.format, &target)?
+        }
+        None => rendered(&report, args.format, &target)?,
     };
     target.write_bytes(&bytes)?;
     let is_found = !report.findings.is_empty() || report.not_listed > 0;
@@ -83,10 +89,10 @@ fn rendered(report: &AuditReport, format: Format, target: &Target) -> Result<Vec
 
 /// A fault in the file is wrong usage.
 fn wrong(error: ConfigError) -> Failure {
-    Failure::Usage(SetupError {
-        what: error.to_string(),
-        remedy:
-            "docs/audit.md describes every key; `reapwatch audit --gen-suppressions` prints rules that work"
-                .into(),
-    })
+    let remedy = if error.is_missing() {
+        "`reapwatch audit --gen-suppressions=FILE` writes a file with rules for what was found"
+    } else {
+        "docs/audit.md describes every key; `reapwatch audit --gen-suppressions` prints rules that work"
+    };
+    Failure::Usage(SetupError { what: error.to_string(), remedy: remedy.into() })
 }

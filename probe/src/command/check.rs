@@ -28,12 +28,12 @@ impl Check {
     pub fn open(args: &CheckArgs, report: &Target) -> Result<Self, Failure> {
         let rules =
             args.suppressions.as_deref().map(check_suppressions::read).transpose().map_err(|error| {
-                Failure::Usage(SetupError {
-                    what: error.to_string(),
-                    remedy:
-                        "docs/ci.md describes every key; --gen-suppressions prints rules for what was found"
-                            .into(),
-                })
+                let remedy = if error.is_missing() {
+                    "`reapwatch run --gen-suppressions=FILE -- CMD` writes a file with rules for what was found"
+                } else {
+                    "docs/ci.md describes every key; --gen-suppressions prints rules for what was found"
+                };
+                Failure::Usage(SetupError { what: error.to_string(), remedy: remedy.into() })
             })?;
         let target = |path: &Option<std::path::PathBuf>| {
             let path = path.as_deref();

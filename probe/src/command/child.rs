@@ -10,6 +10,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
+    path::Path,
     process::{self, Command, ExitStatus},
 };
 
@@ -114,6 +115,11 @@ fn identity(child: &Child, own: Identity, attached: &mut Attached) -> Result<Ide
 
 /// A command that does not exist is a failure. If resources or permissions are missing, the error has a remedy.
 fn cannot_run(name: &str, error: &io::Error) -> Failure {
+    let is_directory =
+        error.kind() == io::ErrorKind::PermissionDenied && name.contains('/') && Path::new(name).is_dir();
+    if is_directory {
+        return Failure::Other(format!("cannot run {name}: it is a directory; name a program in it"));
+    }
     let what = format!("cannot run {name}: {error}");
     let refused = matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EPERM | Errno::ENOSYS));
     let remedy = shortage_of(error)

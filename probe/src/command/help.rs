@@ -8,14 +8,12 @@ use super::{Failure, output};
 use crate::{
     cli::{Cli, HelpArgs},
     render::{manual_text::manual, terminal::cut},
-    report::CauseKind,
+    report::{CauseKind, words::nearest},
     source::SetupError,
 };
 
 /// The list of all causes.
 const CAUSES: &str = "causes";
-/// Names that are less alike than this are not proposed; 1 is equal.
-const ALIKE_MIN: f64 = 0.75;
 /// A longer topic is cut in the message that refuses it.
 const SHOWN_MAX: usize = 60;
 
@@ -56,11 +54,7 @@ fn unknown(said: &str, topic: &str) -> Failure {
 /// The name that is most like this one, if any is.
 fn alike(topic: &str) -> Option<String> {
     let causes = CauseKind::ALL.into_iter().map(CauseKind::name);
-    (Cli::command_names().into_iter().chain(causes).chain([CAUSES.to_owned()]))
-        .map(|name| (strsim::jaro_winkler(topic, &name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE_MIN)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name)
+    nearest(topic, Cli::command_names().into_iter().chain(causes).chain([CAUSES.to_owned()]))
 }
 
 #[cfg(test)]

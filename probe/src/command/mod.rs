@@ -15,6 +15,7 @@ mod lines;
 mod live;
 mod output;
 mod page;
+mod processes;
 mod profile;
 mod reap;
 mod replay;
@@ -92,6 +93,9 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         }
         // There is nobody to look at a table.
         None => {
+            say(
+                "no terminal: the live table needs one as standard input and output; `reapwatch --once` prints one frame",
+            );
             let text = Cli::help_text();
             output::standard(text.as_bytes())?;
             Ok(0)
@@ -134,5 +138,11 @@ fn block_on(work: impl AsyncFnOnce(Signals) -> Result<u8, Failure>) -> Result<u8
 
 /// A recording that cannot be used.
 fn unreadable(path: &std::path::Path, error: &RecordingError) -> Failure {
-    Failure::other(format!("cannot replay {}: {error}", path.display()))
+    let why = match error {
+        RecordingError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            ": only its owner may read a recording (mode 0600): read it as its owner, or with sudo"
+        }
+        _ => "",
+    };
+    Failure::other(format!("cannot replay {}: {error}{why}", path.display()))
 }

@@ -8,7 +8,7 @@ use super::{
     Failure,
     live::{self, Use, for_a_while},
     output::{self, Target, is_standard_output},
-    replay,
+    processes, replay,
     run::for_a_command,
     signals::Signals,
     unreadable,
@@ -25,6 +25,7 @@ use crate::{
 
 /// `reapwatch profile`.
 pub async fn live(global: &Global, args: ProfileArgs, signals: Signals) -> Result<u8, Failure> {
+    processes::require(&args.pid)?;
     let target = target(&args)?;
     let recording = target.and_recording(args.record.as_deref())?;
     let grace = args.grace.grace;
@@ -66,7 +67,13 @@ fn file_name(args: &ProfileArgs) -> Option<&Path> {
 
 /// Opened before the measurement.
 fn target(args: &ProfileArgs) -> Result<Target, Failure> {
-    let target = Target::open(file_name(args), Target::StandardOutput)?;
+    let target = Target::open(file_name(args), Target::StandardOutput).map_err(|failure| match failure {
+        // Nobody asked for this file.
+        Failure::Other(what) if args.output.is_none() => {
+            Failure::Other(format!("{what}: name another file with --output"))
+        }
+        failure => failure,
+    })?;
     match args.format {
         ProfileFormat::Pprof => target.takes_bytes(),
         ProfileFormat::Folded | ProfileFormat::Svg => Ok(target),

@@ -26,6 +26,7 @@ use crate::{
         stdout::Patience,
         syslog, webhook,
     },
+    source::SetupError,
 };
 
 /// At the end each sink gets this long to deliver what is queued.
@@ -182,6 +183,34 @@ impl Sinks {
             }
         }
     }
+}
+
+/// Fails if a directory is missing in which the agent would open or make files. Opens nothing.
+pub fn require_directories(config: &Config) -> Result<(), Failure> {
+    for asked in Asked::by(config) {
+        let (what, path, directory) = match &asked {
+            Asked::AlertsTo(path) => ("open", path, path.parent()),
+            Asked::Profiles(settings) => {
+                ("write profiles to", &settings.directory, Some(settings.directory.as_path()))
+            }
+            _ => continue,
+        };
+        // A name alone is a file in the directory in which the agent is started.
+        let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
+        if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+            return Err(Failure::Usage(SetupError {
+                what: format!("cannot {what} {}: {} is no directory", path.display(), directory.display()),
+                remedy: "make the directory, or name one that exists".into(),
+            }));
+        }
+        if matches!(asked, Asked::AlertsTo(_)) && path.is_dir() {
+            return Err(Failure::Usage(SetupError {
+                what: format!("cannot open {} for alerts: it is a directory", path.display()),
+                remedy: "name a file in it".into(),
+            }));
+        }
+    }
+    Ok(())
 }
 
 fn prepare(asked: &Asked) -> Result<Prepared, Failure> {

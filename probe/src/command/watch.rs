@@ -13,6 +13,7 @@ use super::{
     live::{self, Use, for_a_while},
     output::{self, Target},
     page::PageNotes,
+    processes,
     signals::Signals,
 };
 use crate::{
@@ -48,6 +49,7 @@ pub async fn watch(global: &Global, args: WatchArgs, signals: Signals) -> Result
 
 /// `reapwatch trace`.
 pub async fn trace(global: &Global, args: TraceArgs, signals: Signals) -> Result<u8, Failure> {
+    processes::require(&args.pid)?;
     let recording = Target::StandardOutput.and_recording(args.record.as_deref())?;
     let subscription = Subscription::events(args.pid, nanoseconds(args.min_latency));
     let attached = live::attach(global, subscription, Duration::from_nanos(DEFAULT_GRACE_NS), recording)?;

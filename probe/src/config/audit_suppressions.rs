@@ -1,5 +1,5 @@
-//! The file of suppressions of `audit`: which findings are known, and not to be told again. TOML, a table `[[suppress]]` for
-//! each rule.
+//! The file of suppressions of `audit`: which findings are known, and not to be told again. TOML, a table `[[suppression]]` for
+//! each rule; `[[suppress]]` is the same.
 //!
 //! Owns its keys (docs/audit.md describes them), and how one is made of a finding. Must not judge: what it leaves out was found.
 
@@ -22,7 +22,11 @@ const COMMAND_MAX: usize = 200;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Suppressions {
-    #[serde(deserialize_with = "value::at_most::<_, _, RULES_MAX>")]
+    #[serde(
+        rename = "suppression",
+        alias = "suppress",
+        deserialize_with = "value::at_most::<_, _, RULES_MAX>"
+    )]
     suppress: Vec<Suppression>,
 }
 
@@ -202,7 +206,7 @@ mod tests {
             for unit in [None, Some("a.service")] {
                 let one = finding(GhostKind::Orphan, command, unit);
                 let text = Suppressions::of(&[one.clone(), one.clone()]).to_toml();
-                assert_eq!(text.matches("[[suppress]]").count(), 1, "once: {text}");
+                assert_eq!(text.matches("[[suppression]]").count(), 1, "once: {text}");
                 assert!(Suppressions::parse(&text).expect("valid").cover(&one, 0), "{text}");
             }
         }

@@ -1,4 +1,5 @@
-//! The file of suppressions of a check: what it is not to fail for. TOML, a table `[[suppression]]` for each rule.
+//! The file of suppressions of a check: what it is not to fail for. TOML, a table `[[suppression]]` for each rule;
+//! `[[suppress]]` is the same.
 //!
 //! Owns names and limits of the keys (docs/ci.md describes them). Must not know what a rule is applied to.
 
@@ -20,7 +21,7 @@ const NAME_MAX: usize = 160;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Suppressions {
-    #[serde(default, deserialize_with = "value::at_most::<_, _, RULES_MAX>")]
+    #[serde(default, alias = "suppress", deserialize_with = "value::at_most::<_, _, RULES_MAX>")]
     suppression: Vec<Checked>,
 }
 
@@ -112,6 +113,8 @@ mod tests {
         assert_eq!(rules[0].cause, Some(CauseKind::NeverWaits));
         assert_eq!(rules[1].finding, Some(Suppressible::LeftRunning));
         assert_eq!(parse("# none yet\n").expect("valid"), []);
+        // As files of `audit` may call it.
+        assert_eq!(parse("[[suppress]]\nname = \"a\"\ncommand = \"b\"\n").expect("valid").len(), 1);
     }
 
     #[test]
@@ -125,6 +128,7 @@ mod tests {
             ("command = \"\"\n", ":3:", "1 to 256 bytes"),
             ("command = \"x\"\nfinding = \"bad\"\n", ":4:", "never_reaps"),
             ("cause = \"laziness\"\n", ":3:", "never_waits"),
+            ("cause = \"never_wait\"\n", ":3:", "did you mean `never_waits`?"),
             ("", ":1:", "would suppress everything"),
             ("finding = \"left_running\"\ncause = \"unknown\"\n", ":1:", "no cause"),
             ("command = \"x\"\n[[suppression]]\nname = \"a\"\ncommand = \"y\"\n", "", "two suppressions"),

@@ -16,7 +16,7 @@ mod tests;
 
 use std::{
     fs::File,
-    io::Read,
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -42,9 +42,12 @@ const SILENCES_MAX: usize = 1_024;
 fn read_text(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |why: String| ConfigError::unreadable(path, why);
     let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text))
-        .map_err(|error| unreadable(error.to_string()))?;
+    File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text)).map_err(|error| {
+        match error.kind() {
+            ErrorKind::NotFound => ConfigError::missing(path),
+            _ => unreadable(error.to_string()),
+        }
+    })?;
     if text.len() as u64 > FILE_MAX {
         return Err(unreadable(format!("it is larger than {FILE_MAX} bytes")));
     }
@@ -129,10 +132,10 @@ pub struct Alerts {
     /// A file, standard output, or nowhere.
     #[serde(with = "value::lines_to")]
     pub output: LinesTo,
-    /// A leak is told of from so many unreaped children on.
+    /// Fewest unreaped children that raise an alert of a leak.
     #[serde(deserialize_with = "value::within::<_, 1, 4_194_304>")]
     pub least_unreaped: u64,
-    /// Late reaps are told of from so many in one interval on.
+    /// Fewest late reaps in one interval that raise an alert.
     #[serde(deserialize_with = "value::within::<_, 1, 4_194_304>")]
     pub least_late: u64,
     /// A thing is over when it has not been seen for so long.

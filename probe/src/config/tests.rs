@@ -59,7 +59,7 @@ fn a_fault_is_told_by_line_key_and_what_is_allowed() {
     for (text, expected) in [
         (
             "interval = \"5s\"\nintervall = \"5s\"\n",
-            ":2: unknown key `intervall`, expected one of `interval`",
+            ":2: unknown key `intervall`: did you mean `interval`? Expected one of `interval`",
         ),
         ("[prometheus]\n\nport = 5\n", ":3: unknown key `port`, expected `listen` or `web_config`"),
         (
@@ -96,7 +96,10 @@ fn a_fault_is_told_by_line_key_and_what_is_allowed() {
         ("[journald]\nsocket = \"run\"\n", ":2: socket: \"run\" is not a path from / on"),
         ("[otlp]\nendpoint = \"localhost:4317\"\n", ":2: endpoint: \"localhost:4317\" is not a URL"),
         ("[otlp]\ntransport = \"udp\"\n", ":2: transport: \"udp\" is not a transport"),
-        ("[otlp]\nheader = {}\n", ":2: unknown key `header`, expected one of `endpoint`"),
+        (
+            "[otlp]\nheader = {}\n",
+            ":2: unknown key `header`: did you mean `headers`? Expected one of `endpoint`",
+        ),
         (
             "[otlp]\ncompression = \"zstd\"\n",
             ":2: compression: \"zstd\" is not a compression: write none or gzip",
@@ -123,7 +126,7 @@ fn a_fault_is_told_by_line_key_and_what_is_allowed() {
 fn a_file_that_cannot_be_read_is_named() {
     let args = AgentArgs { config: Some(PathBuf::from("/nonexistent/agent.toml")), ..AgentArgs::default() };
     let said = Config::load(&args).expect_err("no such file").to_string();
-    assert!(said.starts_with("/nonexistent/agent.toml: cannot be read: No such file"), "{said}");
+    assert!(said.starts_with("/nonexistent/agent.toml: cannot be read: the file does not exist"), "{said}");
 }
 
 #[test]

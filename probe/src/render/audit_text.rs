@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::terminal::{View, cut, escape, left, wrap};
 use crate::report::{
     audit::{AuditFinding, AuditProcess, AuditReport, Confidence, Role},
-    words::{called, count, duration},
+    words::{called, count, counted, duration},
 };
 
 /// Most pids, commands and others that are written of findings that say the same; the rest is counted.
@@ -35,14 +35,18 @@ pub fn report(out: &mut impl Write, report: &AuditReport, view: View) -> io::Res
         block(out, finding, &same, view)?;
     }
     let mut notes = Vec::new();
-    let mut note = |number: u64, what: &str| {
+    let mut note = |number: u64, one: &str, many: &str| {
         if number > 0 {
-            notes.push(format!("{} {what}", count(number)));
+            notes.push(counted(number, one, many));
         }
     };
-    note(report.not_listed, "more findings are not listed.");
-    note(report.suppressed, "findings are suppressed.");
-    note(report.older, "findings are on processes that started before the time asked for.");
+    note(report.not_listed, "more finding is not listed.", "more findings are not listed.");
+    note(report.suppressed, "finding is suppressed.", "findings are suppressed.");
+    note(
+        report.older,
+        "finding is on a process that started before the time asked for.",
+        "findings are on processes that started before the time asked for.",
+    );
     notes.extend(report.not_seen.iter().map(|sentence| format!("Not seen: {sentence}.")));
     if !notes.is_empty() {
         writeln!(out)?;

@@ -85,7 +85,7 @@ fn findings_that_say_the_same_are_written_once_and_none_is_lost() {
         assert!(text.contains(&pid.to_string()), "{pid}: {text}");
     }
     assert!(text.contains("STALE (likely)"), "{text}");
-    for note in ["1 more findings", "2 findings are suppressed", "3 findings are on"] {
+    for note in ["1 more finding is", "2 findings are suppressed", "3 findings are on"] {
         assert!(text.contains(note), "{note}: {text}");
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::terminal::{View, escape, left, right};
 use crate::report::{
     EventKind, EventLine, Named, Precision, Readiness, ReapHow,
-    words::{bytes, called, count, duration, ended, in_namespace},
+    words::{bytes, called, count, counted, duration, ended, in_namespace},
 };
 
 /// How much of an event a line says.
@@ -31,14 +31,15 @@ pub fn line(out: &mut impl Write, event: &EventLine, view: View, width: Width) -
     let Some(process) = &event.process else {
         let lost = event.lost.unwrap_or_default();
         let mut text = format!(
-            "{time} {} {} events did not fit, {} map entries, {} missed hits so far",
+            "{time} {} {} did not fit, {}, {} so far",
             left("lost", 8),
-            count(lost.events),
-            count(lost.map_full),
-            count(lost.probe_missed)
+            counted(lost.events, "event", "events"),
+            counted(lost.map_full, "map entry", "map entries"),
+            counted(lost.probe_missed, "missed hit", "missed hits")
         );
         if lost.damaged > 0 {
-            text.push_str(&format!(", {} places of the recording could not be read", count(lost.damaged)));
+            let places = counted(lost.damaged, "place", "places");
+            text.push_str(&format!(", {places} of the recording could not be read"));
         }
         return writeln!(out, "{}", view.paint("33", &text));
     };

@@ -75,14 +75,14 @@ impl Collector for Page {
         histogram(
             &mut to,
             "reapwatch_reap_latency",
-            "From zombie to reap: how long parents leave their dead children. Not of kind=\"other\", name=\"short_lived\"",
+            "From zombie to reap: how long parents leave their dead children. Not of kind=\"other\", workload=\"short_lived\"",
             workloads,
             |one| &one.reap_latency,
         )?;
         histogram(
             &mut to,
             "reapwatch_teardown",
-            "From exit to zombie: how long the kernel frees memory and files. Not of kind=\"other\", name=\"short_lived\"",
+            "From exit to zombie: how long the kernel frees memory and files. Not of kind=\"other\", workload=\"short_lived\"",
             workloads,
             |one| &one.teardown,
         )?;
@@ -186,7 +186,7 @@ fn pids(to: &mut DescriptorEncoder<'_>, limits: &[PidLimit], beyond_limit: u64) 
     gauge(
         to,
         ("reapwatch_pids_exhausted_in", Some(&Unit::Seconds)),
-        "When forks will fail if a limit fills up as it does now, with 95 % confidence; none where no growth can be told from chance",
+        "When forks will fail if a limit fills up as it does now, with 95 % confidence; none where growth could be chance",
         bounds,
     )?;
     gauge(

@@ -167,6 +167,7 @@ fn limits_on_processes_have_their_use_and_the_interval_of_the_forecast() {
         most_zombies: None,
         refused: Some(2),
         growth: None,
+        has_too_few_readings: false,
         exhausted_in,
     };
     let ends = |latest_ns| Some(crate::report::pids::ExhaustedIn { earliest_ns: 1_500_000_000, latest_ns });

@@ -50,7 +50,7 @@ fn intention(report: &ReapReport) -> String {
         (Way::Wait4, Some(thread), Some(estimate_ns)) => format!(
             "reapwatch will stop thread {thread} for about {} and have it call wait4 for each of them; then the thread goes \
              on with what it did. How these children ended can no longer be read by the program: its own waitpid for \
-             them fails with ECHILD, and Python's subprocess then takes them for successful (0). {} Do not kill \
+             them fails with ECHILD, and Python's subprocess then treats them as exit status 0. {} Do not kill \
              reapwatch with SIGKILL meanwhile: the thread would crash. Later zombies are not reaped.",
             duration(estimate_ns),
             waits_for_ever(report.parent.is_built_on_libuv)

@@ -9,8 +9,8 @@ use super::{
     terminal::{View, cut, escape, left, right, wrap},
 };
 use crate::report::{
-    Finding, Parent, Report, Verdict,
-    words::{self, called, count, duration, fitting, in_namespace},
+    Finding, ForkSite, Parent, Report, Verdict,
+    words::{self, called, count, counted, duration, fitting, in_namespace},
 };
 
 /// Maximum number of rows in the table, and of entries in the list of what was left running.
@@ -32,11 +32,9 @@ pub fn report(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
         writeln!(out)?;
         table(out, report, view)?;
     }
-    for parent in
-        report.parents.iter().take(ROWS_MAX).filter(|parent| {
-            !parent.causes.is_empty() || !parent.notes.is_empty() || parent.fork_site.is_some()
-        })
-    {
+    for parent in report.parents.iter().take(ROWS_MAX).filter(|parent| {
+        !parent.causes.is_empty() || !parent.notes.is_empty() || blamed_site(parent).is_some()
+    }) {
         causes(out, parent, view)?;
     }
     left_running(out, report, view)?;
@@ -203,7 +201,7 @@ fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     if let Some(late) = parent.slow_reaps.as_ref().and_then(words::slow_reaps) {
         indented(out, &format!("late: {late}"), view)?;
     }
-    if let Some(site) = &parent.fork_site {
+    if let Some(site) = blamed_site(parent) {
         indented(out, &format!("from: {}", fork_site_text::sentence(site)), view)?;
     }
     for note in &parent.notes {
@@ -293,6 +291,11 @@ fn pids(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
     Ok(())
 }
 
+/// Where it forked its children. A healthy parent is no finding: where it forks helps nobody.
+fn blamed_site(parent: &Parent) -> Option<&ForkSite> {
+    parent.fork_site.as_ref().filter(|_| parent.verdict != Verdict::Healthy)
+}
+
 fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
     for sentence in &report.not_covered {
         writeln!(out)?;
@@ -305,20 +308,22 @@ fn missing(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> 
     }
     let lost = &report.lost;
     writeln!(out)?;
-    for (number, what) in [
+    for (number, (one, many), what) in [
         (
             lost.events,
-            "events did not fit the ring buffer: counts are exact, detail is missing; try --ring-size 32M",
+            ("event", "events"),
+            "did not fit the ring buffer: counts are exact, detail is missing; try --ring-size 32M",
         ),
-        (lost.map_full, "entries did not fit a table: some parents or deaths are not counted"),
+        (lost.map_full, ("entry", "entries"), "did not fit a table: some parents or deaths are not counted"),
         (
             lost.probe_missed,
-            "hits were missed by a program: counts come from the task list, detail is missing",
+            ("hit was", "hits were"),
+            "missed by a program: counts come from the task list, detail is missing",
         ),
-        (lost.damaged, "places of the recording could not be read: what they held is missing"),
+        (lost.damaged, ("place", "places"), "of the recording could not be read: what was there is missing"),
     ] {
         if number > 0 {
-            for line in wrap(&format!("{} {what}", count(number)), view.width) {
+            for line in wrap(&format!("{} {what}", counted(number, one, many)), view.width) {
                 writeln!(out, "{}", view.paint("33", &line))?;
             }
         }

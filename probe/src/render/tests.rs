@@ -52,6 +52,7 @@ fn limit(name: &str, used: u64) -> PidLimit {
         most_zombies: Some(ZombieHolder { parent, zombies: 650 }),
         refused: Some(0),
         growth: Some(Growth { least_per_hour: 5_000, most_per_hour: 9_001 }),
+        has_too_few_readings: false,
         exhausted_in: Some(ExhaustedIn { earliest_ns: 80_000_000_000, latest_ns: Some(144_000_000_000) }),
     }
 }

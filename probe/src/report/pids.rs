@@ -51,8 +51,11 @@ pub struct PidLimit {
     /// Forks that this cgroup's limit has made fail since the cgroup was made; absent where that is not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<u64>,
-    /// How fast it fills up; null where no growth can be told from chance, or where it was read too seldom.
+    /// How fast it fills up; null where growth could be chance, or where it was read too seldom.
     pub growth: Option<Growth>,
+    /// Whether it was read too seldom to tell whether it grows.
+    #[serde(skip)]
+    pub has_too_few_readings: bool,
     /// When forks will fail if it goes on like this; null where nothing grows, zeros where the limit is reached.
     pub exhausted_in: Option<ExhaustedIn>,
 }

@@ -11,6 +11,9 @@ use super::{
     pids::{ExhaustedIn, Growth, PidLimit, PidScope},
 };
 
+/// Names that are less alike than this are not proposed; 1 is equal.
+const ALIKE_MIN: f64 = 0.75;
+
 /// The name of a parent, with its pid and unit.
 pub fn parent(parent: &Parent) -> String {
     let unit = parent.unit.as_ref().map(|unit| format!(", {unit}")).unwrap_or_default();
@@ -89,7 +92,7 @@ pub fn pid_limit(limit: &PidLimit) -> String {
         ));
     }
     text.push_str("; ");
-    text.push_str(&forecast(limit.growth, limit.exhausted_in));
+    text.push_str(&forecast(limit));
     text
 }
 
@@ -109,8 +112,8 @@ pub fn pid_limit_name(limit: &PidLimit) -> String {
     }
 }
 
-fn forecast(growth: Option<Growth>, exhausted_in: Option<ExhaustedIn>) -> String {
-    match (growth, exhausted_in) {
+fn forecast(limit: &PidLimit) -> String {
+    match (limit.growth, limit.exhausted_in) {
         (_, Some(ExhaustedIn { latest_ns: Some(0), .. })) => "forks fail now".into(),
         (Some(growth), Some(ExhaustedIn { earliest_ns, latest_ns })) => {
             let when = match latest_ns {
@@ -119,6 +122,7 @@ fn forecast(growth: Option<Growth>, exhausted_in: Option<ExhaustedIn>) -> String
             };
             format!("{}: if that goes on, forks fail {when}", rate(growth))
         }
+        _ if limit.has_too_few_readings => "watched for too short a time to tell whether it grows".into(),
         _ => "no growth that is more than chance".into(),
     }
 }
@@ -206,6 +210,19 @@ pub fn fitting(number: u64, columns: usize) -> String {
         prefix = larger;
     }
     if rounded < 9.95 { format!("{rounded:.1} {prefix}") } else { format!("{rounded:.0} {prefix}") }
+}
+
+/// The name that is most like what was said, if any is alike.
+pub fn nearest<T: AsRef<str>>(said: &str, names: impl IntoIterator<Item = T>) -> Option<T> {
+    (names.into_iter().map(|name| (strsim::jaro_winkler(said, name.as_ref()), name)))
+        .filter(|(likeness, _)| *likeness >= ALIKE_MIN)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
+}
+
+/// `1 place`, `2 places`.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// `1 child`, `2 children`.

@@ -145,6 +145,7 @@ mod tests {
             most_zombies: None,
             refused: None,
             growth: None,
+            has_too_few_readings: false,
             exhausted_in,
         };
         let of_cgroup = limit(PidScope::Cgroup, None);

@@ -81,6 +81,7 @@ pub fn report(second: u64) -> Report {
             most_zombies: None,
             refused: None,
             growth: None,
+            has_too_few_readings: false,
             exhausted_in: Some(ExhaustedIn {
                 earliest_ns: 9 * 86_400 * SECOND_NS,
                 latest_ns: Some(12 * 86_400 * SECOND_NS),

@@ -118,6 +118,7 @@ pub fn tool(one: &Resident) -> Option<Tool> {
         "go" | "cargo" if first_is(&["build", "check", "install", "clippy", "bench"]) => {
             with(ToolKind::Build, "build")
         }
+        "tail" if follows_nothing(&invocation.arguments) => None,
         "tail" if invocation.arguments.iter().any(|word| follows(word)) => with(ToolKind::Watcher, "-f"),
         _ if TESTS.contains(&name) => made(ToolKind::Test),
         _ if BUILDS.contains(&name) => made(ToolKind::Build),
@@ -137,7 +138,10 @@ pub fn runs_on_purpose(one: &Resident) -> bool {
     let (program, words) = words(one);
     let begins = |name: &[u8]| ON_PURPOSE.iter().any(|known| name.starts_with(known.as_bytes()));
     let code = Invocation::parse(program, &words).code;
-    begins(one.comm.bytes())
+    let keeps_alive =
+        words.first().is_some_and(|first| base_name(first) == b"tail") && follows_nothing(&words);
+    keeps_alive
+        || begins(one.comm.bytes())
         || words.first().is_some_and(|first| begins(base_name(first)))
         || matches!(code, Code::Script(script) if begins(base_name(script)))
         || words.iter().any(|word| ON_PURPOSE_WORDS.iter().any(|known| word == known.as_bytes()))
@@ -158,6 +162,12 @@ fn words(one: &Resident) -> (&[u8], Vec<Vec<u8>>) {
 fn without_extension(name: &[u8]) -> &[u8] {
     let known = [&b".js"[..], b".mjs", b".cjs", b".py", b".rb", b".pl", b".sh"];
     known.iter().find_map(|extension| name.strip_suffix(*extension)).unwrap_or(name)
+}
+
+/// `tail -f /dev/null` keeps something alive, and never ends.
+fn follows_nothing<T: AsRef<[u8]>>(arguments: &[T]) -> bool {
+    arguments.iter().any(|word| follows(word.as_ref()))
+        && arguments.last().is_some_and(|last| last.as_ref() == b"/dev/null")
 }
 
 /// An option of tail: `-f`, `-F`, `--follow`, `-100f`.
@@ -198,6 +208,7 @@ mod tests {
             ),
             ("/usr/bin/make", "make -j8", Some("make")),
             ("/usr/bin/tail", "tail -n 5 -f /var/log/syslog", Some("tail -f")),
+            ("/usr/bin/tail", "tail -f /dev/null", None),
             ("/usr/bin/tail", "tail /etc/f", None),
             ("/usr/bin/python3.11", "python3 /srv/pytest/main.py", None),
             ("/usr/bin/python3.11", "python3 -c pytest", None),
@@ -227,6 +238,7 @@ mod tests {
         assert!(with("/usr/bin/containerd-shim-runc-v2 -namespace moby"));
         assert!(with("java -cp x org.gradle.launcher.daemon.bootstrap.GradleDaemon 8.5"));
         assert!(with("emacs --daemon"));
+        assert!(with("tail -f /dev/null") && !with("tail -f /var/log/syslog"));
         assert!(!with("/srv/bot main"));
     }
 }

@@ -74,9 +74,7 @@ fn check(case: &Case) -> Finding {
     let mut evidence = vec![format!("{counted}, and {}", case.stayed())];
     let before_exec = case.parent.ledger.counts.reaped - case.reaped();
     if before_exec > 0 {
-        evidence.push(format!(
-            "the {before_exec} that were reaped were so before its last exec, by another program"
-        ));
+        evidence.push(format!("{before_exec} were reaped by the program that ran before the last exec"));
     }
     let autoreaped = case.parent.ledger.counts.autoreaped;
     if autoreaped > 0 && !case.parent.is_dead_namespace_init() {

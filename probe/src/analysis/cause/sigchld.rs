@@ -54,7 +54,7 @@ fn blocked(case: &Case) -> Finding {
     }
     let threads = if evidence.threads == 1 { "it blocks" } else { "every thread of it blocks" };
     Finding::Yes(vec![format!(
-        "{threads} SIGCHLD, and one is pending: as long as that lasts, the handler that it has for it does not run"
+        "{threads} SIGCHLD, and one is pending: its SIGCHLD handler cannot run meanwhile"
     )])
 }
 

@@ -17,7 +17,7 @@ use self::text::text;
 use crate::report::{
     Finding, ForkSite, LatencySummary, Parent, Report, Verdict,
     page::Page,
-    words::{self, count, duration},
+    words::{self, count, counted, duration},
 };
 
 /// Most parents with a card of their own.
@@ -206,14 +206,26 @@ fn foot(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "<footer>")?;
     if !report.complete {
         let lost = &report.lost;
-        for (number, what) in [
-            (lost.events, "events did not fit the ring buffer: counts are exact, detail is missing"),
-            (lost.map_full, "entries did not fit a table: some parents or deaths are not counted"),
-            (lost.probe_missed, "hits were missed by a program: detail is missing"),
-            (lost.damaged, "places of the recording could not be read: what they held is missing"),
+        for (number, (one, many), what) in [
+            (
+                lost.events,
+                ("event", "events"),
+                "did not fit the ring buffer: counts are exact, detail is missing",
+            ),
+            (
+                lost.map_full,
+                ("entry", "entries"),
+                "did not fit a table: some parents or deaths are not counted",
+            ),
+            (lost.probe_missed, ("hit was", "hits were"), "missed by a program: detail is missing"),
+            (
+                lost.damaged,
+                ("place", "places"),
+                "of the recording could not be read: what was there is missing",
+            ),
         ] {
             if number > 0 {
-                writeln!(out, "<p class=\"warn\">{} {what}.</p>", count(number))?;
+                writeln!(out, "<p class=\"warn\">{} {what}.</p>", counted(number, one, many))?;
             }
         }
     }

@@ -58,6 +58,7 @@ fn hostile() -> Page {
         }),
         refused: Some(u64::MAX),
         growth: None,
+        has_too_few_readings: false,
         exhausted_in: None,
     };
     report.pids = Some(PidPressure { limits: vec![limit; 16], more: 0, left_out: 0 });

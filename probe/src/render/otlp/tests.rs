@@ -71,6 +71,7 @@ fn some_metrics() -> Metrics {
             most_zombies: None,
             refused: Some(1),
             growth: None,
+            has_too_few_readings: false,
             exhausted_in: Some(ExhaustedIn { earliest_ns: HOUR_NS, latest_ns: None }),
         }],
         sinks: vec![SinkDrops { sink: "/a".into(), no_room: 3, ..SinkDrops::default() }],

@@ -6,7 +6,7 @@ use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use nix::errno::Errno;
 
 use super::{attach::Refused, programs::Hook};
-use crate::source::{SetupError, shortage};
+use crate::source::{SetupError, host::privileges, shortage};
 
 /// An error with all its sources, on one line.
 pub fn cause(error: &dyn std::error::Error) -> String {
@@ -82,6 +82,18 @@ pub enum BpfError {
 }
 
 impl BpfError {
+    /// What failed. Without privileges the kernel refuses now one map and now another: what is missing comes first.
+    fn what(&self, may_load: bool) -> String {
+        let errno = match self {
+            Self::Load(error) => errno(error),
+            Self::Attach { error, .. } => errno(error),
+            _ => None,
+        };
+        let is_refused = matches!(errno, Some(Errno::EPERM | Errno::EACCES));
+        let missing = if is_refused && !may_load { "needs root (or CAP_BPF and CAP_PERFMON): " } else { "" };
+        format!("{missing}{self}")
+    }
+
     fn remedy(&self) -> &'static str {
         match self {
             Self::Load(error) => load_remedy(errno(error)),
@@ -96,7 +108,7 @@ impl BpfError {
 
 impl From<BpfError> for SetupError {
     fn from(error: BpfError) -> Self {
-        Self { what: error.to_string(), remedy: error.remedy().into() }
+        Self { what: error.what(privileges::may_load()), remedy: error.remedy().into() }
     }
 }
 
@@ -140,6 +152,8 @@ mod tests {
         let refused = aya::sys::SyscallError { call: "bpf_link_create", io_error };
         let error = BpfError::Attach { hook: Hook::TpBtf("x"), error: ProgramError::SyscallError(refused) };
         assert_eq!(errno(&error), Some(Errno::EPERM));
+        assert!(error.what(false).starts_with("needs root (or CAP_BPF"), "{}", error.what(false));
+        assert_eq!(error.what(true), error.to_string());
         let said = SetupError::from(error);
         assert!(said.what.starts_with("cannot attach tp_btf x: "), "{}", said.what);
         assert!(said.remedy.starts_with("run as root"), "{}", said.remedy);

@@ -54,6 +54,13 @@ pub fn names() -> (Vec<String>, Vec<String>) {
     (named(&MATTER), named(&KEPT))
 }
 
+/// Whether the kernel lets this process load programs, as far as capabilities decide it.
+pub fn may_load() -> bool {
+    let held = held_by_us();
+    let all = |wanted: &[Capability]| wanted.iter().all(|one| held.contains(one));
+    all(&[Capability::CAP_SYS_ADMIN]) || all(&[Capability::CAP_BPF, Capability::CAP_PERFMON])
+}
+
 fn held_by_us() -> CapsHashSet {
     caps::read(None, CapSet::Effective).unwrap_or_default()
 }

@@ -116,6 +116,7 @@ fn sample() -> Metrics {
             most_zombies: None,
             refused: Some(0),
             growth: None,
+            has_too_few_readings: false,
             exhausted_in: Some(ExhaustedIn { earliest_ns: 0, latest_ns: None }),
         }],
         pids_beyond_limit: 0,
