@@ -118,7 +118,7 @@ pub fn tool(one: &Resident) -> Option<Tool> {
         "go" | "cargo" if first_is(&["build", "check", "install", "clippy", "bench"]) => {
             with(ToolKind::Build, "build")
         }
-        "tail" if follows_nothing(&invocation.arguments) => None,
+        "tail" if follows_nothing(invocation.arguments) => None,
         "tail" if invocation.arguments.iter().any(|word| follows(word)) => with(ToolKind::Watcher, "-f"),
         _ if TESTS.contains(&name) => made(ToolKind::Test),
         _ if BUILDS.contains(&name) => made(ToolKind::Build),
