@@ -10,7 +10,7 @@ use foldhash::HashMap;
 use crate::model::{Identity, LifecycleEvent, Stage, Task};
 
 /// When a process is asked again that had none yet, after it was asked first.
-const AGAIN_AFTER_MS: [u64; 6] = [5, 15, 40, 100, 250, 1_000];
+const AGAIN_AFTER_MS: [u64; 11] = [5, 15, 40, 100, 175, 250, 400, 600, 800, 1_000, 1_500];
 /// Most processes that are to be asked; and most that were.
 const PENDING_MAX: usize = 1_024;
 const FOUND_MAX: usize = 4_096;
