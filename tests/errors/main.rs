@@ -62,9 +62,15 @@ fn a_configuration_is_checked_and_printed_without_root() {
     fails(&ran(&["agent", "--config", "/nonexistent"]), 2, "/nonexistent: cannot be read");
     let unlikely = with("[[alerts.silence]]\ncause = \"never_wait\"\n", "--check-config");
     fails(&unlikely, 2, "did you mean `never_waits`?");
-    fails(&with("[alerts]\noutput = \"/nodir/a\"\n", "--check-config"), 2, "/nodir is no directory");
+    // That may be so on this host alone: it is good, with a warning.
+    let warns = |text: &str| {
+        let output = with(text, "--check-config");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.contains("/nodir is no directory"), "{said}");
+    };
+    warns("[alerts]\noutput = \"/nodir/a\"\n");
     fails(&with("[alerts]\noutput = \"/tmp\"\n", "--check-config"), 2, "it is a directory");
-    fails(&with("[profiles]\ndirectory = \"/nodir\"\n", "--check-config"), 2, "/nodir is no directory");
+    warns("[profiles]\ndirectory = \"/nodir\"\n");
     assert_eq!(with("[alerts]\noutput = \"/tmp/a\"\n", "--check-config").status.code(), Some(0));
     let printed = with("grace = \"1s\"\n", "--print-config");
     let printed = String::from_utf8(printed.stdout).expect("UTF-8");

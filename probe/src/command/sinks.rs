@@ -185,7 +185,8 @@ impl Sinks {
     }
 }
 
-/// Fails if a directory is missing in which the agent would open or make files. Opens nothing.
+/// Warns if a directory is missing in which the agent would open or make files; fails where a file is asked for and a directory
+/// is there. Opens nothing.
 pub fn require_directories(config: &Config) -> Result<(), Failure> {
     for asked in Asked::by(config) {
         let (what, path, directory) = match &asked {
@@ -198,10 +199,12 @@ pub fn require_directories(config: &Config) -> Result<(), Failure> {
         // A name alone is a file in the directory in which the agent is started.
         let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
         if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
-            return Err(Failure::Usage(SetupError {
-                what: format!("cannot {what} {}: {} is no directory", path.display(), directory.display()),
-                remedy: "make the directory, or name one that exists".into(),
-            }));
+            // The configuration may be for another host.
+            tracing::warn!(
+                "an agent on this host could not {what} {}: {} is no directory; make it, or name one that exists",
+                path.display(),
+                directory.display()
+            );
         }
         if matches!(asked, Asked::AlertsTo(_)) && path.is_dir() {
             return Err(Failure::Usage(SetupError {
