@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     cgroup::Cgroup,
     running::Agent,
-    support::{Telling, until, workload},
+    support::{Telling, alone, until, workload},
 };
 
 const CGROUPS: usize = 200;
@@ -23,10 +23,6 @@ const PARENTS: u64 = 500;
 
 /// What one of these tests makes would be counted, and take room, in the agent of the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A series of a page is what stands before its value.
 fn series(page: &str) -> BTreeMap<&str, &str> {
@@ -56,7 +52,7 @@ fn loads(cgroups: &[Cgroup]) -> Vec<u64> {
 
 #[test]
 fn a_hundred_thousand_short_lived_parents_in_two_hundred_cgroups_are_counted_exactly_in_little_room() {
-    let _alone = alone();
+    let _alone = alone(&ONE_AT_A_TIME);
     let name = |number: usize| format!("reapwatch-test-many-{number}.service");
     let cgroups: Vec<_> =
         (0..CGROUPS).map(|number| Cgroup::new(&format!("system.slice/{}", name(number)))).collect();
@@ -115,7 +111,7 @@ fn said_of(page: &str, workload: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn who_leaks_760_times_a_second_with_hostile_names_and_cgroups_changes_nothing_of_others() {
-    let _alone = alone();
+    let _alone = alone(&ONE_AT_A_TIME);
     let others = ["reapwatch-test-victim.service", "reapwatch-test-still.service"];
     let victim = Cgroup::new(&format!("system.slice/{}", others[0]));
     let still = Cgroup::new(&format!("system.slice/{}", others[1]));

@@ -37,7 +37,7 @@ static MACHINE: Mutex<()> = Mutex::new(());
 
 fn alone() -> std::sync::MutexGuard<'static, ()> {
     require_root();
-    MACHINE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    support::alone(&MACHINE)
 }
 
 /// The first child a process has.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     HEAVY,
     support::{
-        GRACE, HOLD_MS, check_invariants, loaded_programs, parent_in, reapwatch, require_root, until,
+        GRACE, HOLD_MS, alone, check_invariants, loaded_programs, parent_in, reapwatch, require_root, until,
         validate, workload,
     },
 };
@@ -77,7 +77,7 @@ fn our_programs(pid: u32) -> usize {
 #[test]
 fn killed_in_full_flow_it_leaves_a_whole_report_or_none_and_nothing_attached() {
     require_root();
-    let _heavy = HEAVY.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _heavy = alone(&HEAVY);
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGKILL] {
         let directory = tempfile::tempdir().expect("a directory");
         let (path, recording) = (directory.path().join("r.json"), directory.path().join("f.rec"));

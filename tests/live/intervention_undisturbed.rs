@@ -115,7 +115,7 @@ fn a_call_that_another_process_decides_about_is_refused_and_asked_for_once() {
 }
 
 #[test]
-fn a_thread_that_does_not_stop_is_let_go_and_no_tracer_stays() {
+fn a_thread_that_cannot_be_stopped_is_refused_and_no_tracer_stays() {
     // Refused before it is touched; that one which is touched is let go is a test of `visit`.
     let mut parent = Parent::start(&["blocked-vfork"]);
     parent.until_state('D');

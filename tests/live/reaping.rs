@@ -4,7 +4,7 @@
 
 use super::{
     HEAVY,
-    support::{GRACE, check_latency, run},
+    support::{GRACE, alone, check_latency, run},
     trace_of,
 };
 
@@ -122,7 +122,7 @@ fn kernel_version() -> (u32, u32) {
 
 #[test]
 fn large_memory_is_teardown_and_not_reap_latency() {
-    let _heavy = HEAVY.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _heavy = alone(&HEAVY);
     let ran = run(&["big-memory"]);
     let own = ran.own();
     let teardown = own["teardown"]["max_ns"].as_u64().expect("a teardown");
@@ -138,7 +138,7 @@ fn large_memory_is_teardown_and_not_reap_latency() {
 
 #[test]
 fn twenty_thousand_cycles_are_counted_exactly() {
-    let _heavy = HEAVY.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _heavy = alone(&HEAVY);
     // Fewer where a guest of `cargo xtask vm` says so: emulation is a hundred times slower.
     let count = std::env::var("REAPWATCH_CYCLES").unwrap_or_else(|_| "20000".into());
     healthy(&["storm", "--count", &count]);

@@ -10,6 +10,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -205,6 +206,11 @@ pub fn check_latency(parent: &Value, truth: &Value) {
     for quantile in ["p50_ns", "p90_ns", "p99_ns"] {
         assert!((found("min_ns")..=found("max_ns")).contains(&found(quantile)));
     }
+}
+
+/// Waits for the other tests that hold this; one that has failed is none.
+pub fn alone(mutex: &'static Mutex<()>) -> MutexGuard<'static, ()> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tries until it gives something; fails at the deadline.

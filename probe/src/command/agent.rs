@@ -46,7 +46,7 @@ pub fn agent(global: &Global, args: &AgentArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     if args.check_config {
-        sinks::require_directories(&config)?;
+        sinks::check_directories(&config)?;
         output::standard(b"the configuration is good\n")?;
         return Ok(0);
     }

@@ -14,7 +14,7 @@ use foldhash::HashMap;
 use super::{
     Failure,
     live::{self, Use, for_a_while},
-    output, replay,
+    output, processes, replay,
     signals::Signals,
     unreadable,
 };
@@ -117,9 +117,7 @@ fn not_explained(pid: u32, why: NoProcess) -> Failure {
         NoProcess::None => Failure::other(format!(
             "there is no process {pid}: `ps -e` lists those there are, and --from explains one of a recording"
         )),
-        NoProcess::Thread { process } => Failure::other(format!(
-            "{pid} is a thread of process {process}: name the process, whose threads share their children"
-        )),
+        NoProcess::Thread { process } => processes::is_thread(pid, process),
         NoProcess::Kernel => SetupError {
             what: format!("process {pid} is a kernel thread, which the kernel itself reaps"),
             remedy: "name a process of user space".into(),

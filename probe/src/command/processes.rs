@@ -22,11 +22,16 @@ pub fn require(pids: &[u32]) -> Result<(), Failure> {
         Err(NoProcess::None) if !exists(*pid) => {
             Err(Failure::other(format!("there is no process {pid}: `ps -e` lists those there are")))
         }
-        Err(NoProcess::Thread { process }) => Err(Failure::other(format!(
-            "{pid} is a thread of process {process}: name the process, whose threads share their children"
-        ))),
+        Err(NoProcess::Thread { process }) => Err(is_thread(*pid, process)),
         _ => Ok(()),
     })
+}
+
+/// This number is a thread's.
+pub fn is_thread(pid: u32, process: u32) -> Failure {
+    Failure::other(format!(
+        "{pid} is a thread of process {process}: name the process, whose threads share their children"
+    ))
 }
 
 fn exists(pid: u32) -> bool {

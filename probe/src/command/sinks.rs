@@ -187,7 +187,7 @@ impl Sinks {
 
 /// Warns if a directory is missing in which the agent would open or make files; fails where a file is asked for and a directory
 /// is there. Opens nothing.
-pub fn require_directories(config: &Config) -> Result<(), Failure> {
+pub fn check_directories(config: &Config) -> Result<(), Failure> {
     for asked in Asked::by(config) {
         let (what, path, directory) = match &asked {
             Asked::AlertsTo(path) => ("open", path, path.parent()),

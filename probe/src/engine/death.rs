@@ -202,14 +202,13 @@ impl Engine {
         match state {
             State::Zombie { since_ns, at_least, .. } if owner == by.identity => {
                 let latency = (how == ReapHow::Wait).then(|| now.saturating_sub(since_ns));
-                let reads_on = self.is_pipe_open(owner);
                 // A parent that could not be followed reaps all the same.
                 let Some(entry) = self.parents.get_mut(&owner) else { return latency };
                 entry.let_go(&task.identity);
                 entry.reaped_late_at_least |= at_least && latency.is_some();
                 if let Some(latency_ns) = latency {
                     entry.reaps(now, latency_ns, late_ns);
-                    if reads_on {
+                    if entry.is_pipe_open(&self.processes) {
                         entry.reaps_at_open_pipe(now);
                     }
                     entry.ledger.counts.reaped += 1;

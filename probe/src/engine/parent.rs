@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 
 use super::{
+    Process, State,
     abandoned::Abandoned,
     fork_site::SitesOfParent,
     histogram::Histogram,
@@ -66,6 +67,13 @@ pub(super) struct FirstLeft {
     exec_ns: u64,
     waits: WaitCalls,
     reaped: u64,
+}
+
+impl FirstLeft {
+    fn of(counters: &Counters) -> Self {
+        let Counters { exec_ns, waits, counts, .. } = counters;
+        Self { later: 0, exec_ns: *exec_ns, waits: *waits, reaped: counts.reaped }
+    }
 }
 
 /// What a parent did while children of it lay unreaped.
@@ -228,6 +236,12 @@ impl Parent {
         }
     }
 
+    /// Whether the process that `pipe_writer` names still runs.
+    pub(super) fn is_pipe_open(&self, processes: &HashMap<Identity, Box<Process>>) -> bool {
+        let writer = self.pipe_writer.as_deref().and_then(|writer| processes.get(&writer.identity));
+        writer.is_some_and(|writer| matches!(writer.state, State::Running))
+    }
+
     /// It reaps a child while the process that `pipe_writer` names still runs.
     pub(super) fn reaps_at_open_pipe(&mut self, now: u64) {
         let first_ns = *self.reaped_at_open_pipe_ns.get_or_insert(now);
@@ -253,20 +267,14 @@ impl Parent {
 
     /// Its counters were read anew.
     pub(super) fn counted(&mut self, counters: &Counters) {
-        let now = FirstLeft {
-            later: 0,
-            exec_ns: counters.exec_ns,
-            waits: counters.waits,
-            reaped: counters.counts.reaped,
-        };
         self.counters = Some(PackedCounters::from(counters));
         if self.leaves() == 0 {
             self.first_left = None;
             return;
         }
         match self.first_left.as_deref_mut() {
-            Some(first) if first.exec_ns == now.exec_ns => first.later += 1,
-            _ => self.first_left = Some(Box::new(now)),
+            Some(first) if first.exec_ns == counters.exec_ns => first.later += 1,
+            _ => self.first_left = Some(Box::new(FirstLeft::of(counters))),
         }
     }
 

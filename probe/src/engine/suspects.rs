@@ -51,13 +51,6 @@ impl Engine {
         }
     }
 
-    /// Whether a process that a zombie of this parent's left behind, and that held the pipe open from which it read, still runs.
-    pub(super) fn is_pipe_open(&self, parent: Identity) -> bool {
-        let writer = self.parents.get(&parent).and_then(|parent| parent.pipe_writer.as_deref());
-        let writer = writer.and_then(|writer| self.processes.get(&writer.identity));
-        writer.is_some_and(|writer| matches!(writer.state, State::Running))
-    }
-
     /// The process that holds the pipe open from which this parent reads, if a zombie of the parent's left it behind.
     fn left_behind(&self, parent: Identity, evidence: &Evidence) -> Option<Task> {
         let Blocked::PipeRead(read) = &evidence.blocked else { return None };

@@ -68,12 +68,16 @@ pub fn visit(
 ) -> Result<Visit, NoVisit> {
     let tracer = || Tracer { parent, candidate, instruction }.run(pids);
     let result = thread::scope(|scope| scope.spawn(tracer).join());
+    wait_until_let_go(parent, candidate.thread);
+    result.unwrap_or_else(|payload| panic::resume_unwind(payload))
+}
+
+/// Whoever has waited for the end of a tracer may go on before the kernel has let go of what that traced.
+fn wait_until_let_go(parent: &Process, thread: u32) {
     let deadline = Instant::now() + LET_GO_WITHIN;
-    // Whoever waits for a thread may go on before the kernel has done with it.
-    while is_traced(parent, candidate.thread) && Instant::now() < deadline {
+    while is_traced(parent, thread) && Instant::now() < deadline {
         thread::sleep(LOOK_EVERY);
     }
-    result.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
 /// By whatever: /proc names the thread of a tracer, and ours has ended.
@@ -318,10 +322,7 @@ mod tests {
             (stopped, is_traced(&process, process.pid))
         };
         let held = thread::scope(|scope| scope.spawn(tracer).join());
-        let deadline = Instant::now() + LET_GO_WITHIN;
-        while is_traced(&process, process.pid) && Instant::now() < deadline {
-            thread::sleep(LOOK_EVERY);
-        }
+        wait_until_let_go(&process, process.pid);
         let afterwards = state(&process);
         // Before anything is asserted: nobody else ends it.
         nix::unistd::write(&write, b"x").expect("it is read");

@@ -8,8 +8,8 @@ use super::{
     words::{dead_children, wait_calls},
 };
 use crate::{
-    engine::{Parent, WhileLeft},
-    model::{Blocked, Evidence, PipeRead, WaitTarget},
+    engine::{Parent, Provenances, WhileLeft},
+    model::{Blocked, Evidence, PipeRead, WaitCalls, WaitTarget},
 };
 
 /// A second look comes a second after the first one.
@@ -31,6 +31,10 @@ pub struct Case<'a> {
     pub ended_ns: u64,
     /// How many it is to blame for.
     pub left: u64,
+    /// Where those come from.
+    from: Provenances,
+    /// How it waits, where that was counted.
+    pub waits: Option<WaitCalls>,
     /// It was born within the window.
     pub is_seen_whole: bool,
     /// All children that it started were counted.
@@ -45,13 +49,18 @@ impl<'a> Case<'a> {
     pub fn new(parent: &'a Parent, unreaped: &'a Unreaped, (began_ns, ended_ns): (u64, u64)) -> Self {
         let is_seen_whole = parent.task.identity.start_boottime_ns >= began_ns;
         let are_forks_known = is_seen_whole && !parent.is_uncounted;
+        // Those that a living parent has had no time to reap need no cause.
+        let is_early = parent.died_ns.is_none() && unreaped.past_grace == 0;
+        let (left, from) =
+            if is_early { (0, Provenances::default()) } else { (unreaped.left(), unreaped.from) };
         Self {
             parent,
             unreaped,
             began_ns,
             ended_ns,
-            // Those that a living parent has had no time to reap need no cause.
-            left: if parent.died_ns.is_none() && unreaped.past_grace == 0 { 0 } else { unreaped.left() },
+            left,
+            from,
+            waits: parent.waits(),
             is_seen_whole,
             are_forks_known,
             evidence: parent.current_evidence(),
@@ -73,6 +82,11 @@ impl<'a> Case<'a> {
     /// From when on nothing that it did is unknown: its birth, its last exec, or the begin of the window.
     fn since_ns(&self) -> u64 {
         self.began_ns.max(self.parent.exec_ns.unwrap_or(0))
+    }
+
+    /// Up to when it is known: its death, or the end of the window.
+    pub fn until_ns(&self) -> u64 {
+        self.parent.died_ns.unwrap_or(self.ended_ns)
     }
 
     /// Whether orphans come to it: as the kernel said, or because it was seen to have some.
@@ -98,29 +112,20 @@ impl<'a> Case<'a> {
     /// At least how many of those left came to it from others. Those that the program of an init did not fork it may also
     /// have inherited through its exec: an init has to reap them all the same. Of a subreaper's this cannot be told.
     pub fn adopted_left(&self) -> u64 {
-        if self.left == 0 {
-            return 0;
-        }
-        let from = &self.unreaped.from;
+        let from = &self.from;
         let foreign = if self.parent.is_namespace_init() { from.foreign } else { 0 };
         (from.adopted + foreign).max(self.not_its_own())
     }
 
     /// At least how many of those left it forked before it ran its program of now.
     pub fn inherited_left(&self) -> u64 {
-        if self.left == 0 {
-            return 0;
-        }
-        let from = &self.unreaped.from;
+        let from = &self.from;
         from.inherited + if self.is_reaper() { 0 } else { from.foreign }
     }
 
     /// At least how many of those left its program of now forked.
     pub fn own_left(&self) -> u64 {
-        if self.left == 0 {
-            return 0;
-        }
-        let from = &self.unreaped.from;
+        let from = &self.from;
         if self.is_reaper() {
             from.own
         } else {
@@ -137,7 +142,7 @@ impl<'a> Case<'a> {
     /// How it waited, where that was counted.
     pub fn waits_counted(&self) -> Option<String> {
         let since = self.since();
-        let counted = self.parent.waits().map(|waits| match (waits.any, waits.specific) {
+        let counted = self.waits.map(|waits| match (waits.any, waits.specific) {
             (0, 0) => format!("it began no wait call {since}"),
             (0, specific) => {
                 format!("{since} it began {}, each for one process or process group", wait_calls(specific))
@@ -148,7 +153,7 @@ impl<'a> Case<'a> {
             }
         })?;
         // The hook cannot tell such a call from one for any child.
-        Some(match self.parent.waits() {
+        Some(match self.waits {
             Some(waits) if waits.absent > 0 => format!(
                 "{counted}; {} of the {} whose arguments were read named a child that it does not have",
                 waits.absent, waits.read
@@ -160,20 +165,20 @@ impl<'a> Case<'a> {
     /// Whether what it was last seen doing lasted until the end of the window, or until it died: more than one look found it,
     /// and none found anything else. Otherwise it may have been a moment.
     pub fn evidence_lasts(&self) -> bool {
-        let until_ns = self.parent.died_ns.unwrap_or(self.ended_ns);
+        let until_ns = self.until_ns();
         until_ns.saturating_sub(self.parent.evidence_ns) >= TWO_LOOKS_NS
     }
 
     /// Whether it would reap those left if it could go on, and the stop, the frost or the sleep that it was found in is why
     /// it does not: `Err` says what is missing. `Ok(false)`: it was free while some of them were dead already.
     pub fn would_reap(&self) -> Result<bool, &'static str> {
-        let until_ns = self.parent.died_ns.unwrap_or(self.ended_ns);
+        let until_ns = self.until_ns();
         let first_death_ns = until_ns.saturating_sub(self.unreaped.oldest_ns);
         let since_ns = first_death_ns.max(self.parent.exec_ns.unwrap_or(0));
         if self.left > 0 && self.parent.free_ns.is_some_and(|free_ns| free_ns > since_ns + A_MOMENT_NS) {
             return Ok(false);
         }
-        let waits = self.parent.waits().unwrap_or_default();
+        let waits = self.waits.unwrap_or_default();
         if self.left == 0 || waits.any >= HABIT_MIN {
             return Ok(true);
         }
@@ -197,9 +202,20 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// Whether children that it forked live, as far as that is known.
+    fn has_living_children(&self) -> bool {
+        let counts = &self.parent.ledger.counts;
+        counts.forked > counts.exited
+    }
+
+    /// Whether it was last seen with several threads.
+    pub fn has_threads(&self) -> bool {
+        self.evidence.is_some_and(|evidence| evidence.threads > 1)
+    }
+
     /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.
     pub fn asks_for_any(&self) -> bool {
-        self.parent.waits().is_some_and(|waits| waits.any > waits.absent)
+        self.waits.is_some_and(|waits| waits.any > waits.absent)
     }
 
     /// Whether a look found a thread of it in a wait call.
@@ -220,7 +236,7 @@ impl<'a> Case<'a> {
     /// that it ever did: a parent that has ended leaves no second reading.
     pub fn while_left(&self) -> WhileLeft {
         self.parent.while_left().unwrap_or_else(|| {
-            let waits = self.parent.waits().unwrap_or_default();
+            let waits = self.waits.unwrap_or_default();
             WhileLeft { any: waits.any, specific: waits.specific, reaped: self.reaped() }
         })
     }
@@ -231,13 +247,12 @@ impl<'a> Case<'a> {
         if self.left == 0 || self.parent.died_ns.is_some() || self.unreaped.oldest_ns >= LONG_NS {
             return None;
         }
-        let counts = &self.parent.ledger.counts;
         match self.parent.while_left() {
             Some(since) if since.any + since.specific == 0 => Some(
                 "so far: it has begun no wait call since those left died; should it only be busy, it may still come to them",
             ),
             None => Some("so far: should it only be busy, it may still come to them"),
-            Some(_) if counts.forked > counts.exited => Some(
+            Some(_) if self.has_living_children() => Some(
                 "so far: it has children that live; should it wait for one of these first, it may still come to those left",
             ),
             Some(_) => None,
@@ -247,7 +262,6 @@ impl<'a> Case<'a> {
     /// Whether it does nothing but read from a pipe that others hold open, has children that live, and started none since it
     /// was first seen to read: it may read what one of them writes, and wait for all when that ends.
     pub fn may_wait_after_reading(&self) -> bool {
-        let counts = &self.parent.ledger.counts;
         let reads_of_others = self.evidence.is_some_and(|evidence| {
             let own = self.parent.task.identity.tgid;
             let of_others = |read: &PipeRead| {
@@ -257,7 +271,7 @@ impl<'a> Case<'a> {
         });
         reads_of_others
             && self.parent.died_ns.is_none()
-            && counts.forked > counts.exited
+            && self.has_living_children()
             && self.parent.last_fork_ns <= self.parent.evidence_ns
     }
 
@@ -265,16 +279,15 @@ impl<'a> Case<'a> {
     /// had died. So it may have started all of them first, and wait for them in turn: in a wait call, in a read of their output,
     /// or asleep between two looks at the one whose turn it is.
     pub fn may_wait_in_turn(&self) -> bool {
-        let counts = &self.parent.ledger.counts;
         let first_death_ns = self.ended_ns.saturating_sub(self.unreaped.oldest_ns);
         self.parent.died_ns.is_none()
-            && counts.forked > counts.exited
+            && self.has_living_children()
             && self.unreaped.youngest_ns <= first_death_ns
     }
 
     /// Of how many wait calls the arguments are known.
     pub fn calls_read(&self) -> String {
-        match self.parent.waits() {
+        match self.waits {
             Some(waits) if waits.read < waits.any + waits.specific => {
                 format!("all {} of its wait calls whose arguments were read", waits.read)
             }
@@ -285,9 +298,9 @@ impl<'a> Case<'a> {
     /// How to be rid of the zombies at once; empty where there are none any more.
     pub fn free_now(&self) -> String {
         let is_over = self.parent.died_ns.is_some() || self.left == 0;
-        // It may come to those left, and would find that they are gone.
         // libuv would never report the end of a child that it started and somebody else reaped.
         let is_libuvs = self.runtime == Runtime::Node && self.own_left() > 0;
+        // It may come to those left, and would find that they are gone.
         let may_come =
             is_libuvs || self.is_in_wait() || self.may_wait_in_turn() || self.may_wait_after_reading();
         if is_over || self.parent.task.identity.is_init() || may_come {

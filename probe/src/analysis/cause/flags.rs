@@ -13,12 +13,13 @@ pub const EXCLUDE: Rule = Rule {
     fix: |case| {
         Fix::new(
             case.free_now(),
-            if case.parent.waits().is_none_or(|waits| waits.own_thread < waits.read)
-                && case.unreaped.clone_children > 0
-            {
-                "wait with __WALL (waitpid(-1, &status, __WALL | WNOHANG)), or clone with SIGCHLD as the exit signal"
-            } else {
-                "wait without __WNOTHREAD and __WCLONE: a plain waitpid sees the children of every thread"
+            match excluded(case) {
+                Some(Excluded::CloneChildren) => {
+                    "wait with __WALL (waitpid(-1, &status, __WALL | WNOHANG)), or clone with SIGCHLD as the exit signal"
+                }
+                _ => {
+                    "wait without __WNOTHREAD and __WCLONE: a plain waitpid sees the children of every thread"
+                }
             },
         )
     },
@@ -37,49 +38,67 @@ pub const PEEK: Rule = Rule {
     },
 };
 
-fn exclude(case: &Case) -> Finding {
-    let Some(waits) = case.parent.waits() else { return Finding::No };
-    let calls = waits.any + waits.specific;
+/// Which children the flags of its calls do not let them see.
+enum Excluded {
+    /// Those of other threads than the one that calls.
+    OfOtherThreads,
+    /// Those with another exit signal than SIGCHLD.
+    CloneChildren,
+    /// Those with SIGCHLD.
+    UsualChildren,
+}
+
+fn excluded(case: &Case) -> Option<Excluded> {
+    let waits = case.waits?;
     let hidden = case.unreaped.clone_children;
-    let mut evidence = Vec::new();
-    if calls == 0 || case.left == 0 {
+    if waits.read > 0 && waits.own_thread == waits.read && case.has_threads() {
+        Some(Excluded::OfOtherThreads)
+    } else if hidden > 0 && hidden >= case.left {
+        Some(Excluded::CloneChildren)
+    } else if waits.read > 0 && waits.clone_only == waits.read {
+        Some(Excluded::UsualChildren)
+    } else {
+        None
+    }
+}
+
+fn exclude(case: &Case) -> Finding {
+    let Some(waits) = case.waits else { return Finding::No };
+    if case.left == 0 {
         return Finding::No;
     }
     // Calls with the right flags would have taken a child; those from before its death say nothing.
     let is_in_vain = case.asks_for_any()
         && case.reaped() == 0
-        && calls > 1
+        && waits.any + waits.specific > 1
         && (case.while_left().any > 1 || case.is_in_wait_for_any());
-    let has_threads = case.evidence.is_some_and(|evidence| evidence.threads > 1);
     // Calls that only look take none of those that they see.
     if !is_in_vain || (waits.read > 0 && waits.peeking == waits.read) {
         return Finding::No;
     }
-    if waits.read > 0 && waits.own_thread == waits.read && has_threads {
-        evidence.push(format!(
-            "{} have __WNOTHREAD: they see only the children of the thread that calls",
-            case.calls_read()
-        ));
-    } else if hidden > 0 && hidden >= case.left {
-        evidence.push(format!(
+    let Some(excluded) = excluded(case) else { return Finding::No };
+    let hidden = case.unreaped.clone_children;
+    let why = match excluded {
+        Excluded::OfOtherThreads => {
+            format!(
+                "{} have __WNOTHREAD: they see only the children of the thread that calls",
+                case.calls_read()
+            )
+        }
+        Excluded::CloneChildren => format!(
             "{} cloned with another exit signal than SIGCHLD: a wait call without __WALL or __WCLONE does not see {}",
             of_its(hidden, case.left, "was", "were"),
             if hidden == 1 { "it" } else { "them" }
-        ));
-    } else if waits.read > 0 && waits.clone_only == waits.read {
-        evidence.push(format!(
-            "{} have __WCLONE: they see only children that do not send SIGCHLD",
-            case.calls_read()
-        ));
-    } else {
-        return Finding::No;
-    }
-    evidence.extend(case.waits_counted());
-    Finding::Yes(evidence)
+        ),
+        Excluded::UsualChildren => {
+            format!("{} have __WCLONE: they see only children that do not send SIGCHLD", case.calls_read())
+        }
+    };
+    Finding::Yes([why].into_iter().chain(case.waits_counted()).collect())
 }
 
 fn peek(case: &Case) -> Finding {
-    let Some(waits) = case.parent.waits() else { return Finding::No };
+    let Some(waits) = case.waits else { return Finding::No };
     // A look at one child says nothing of the others.
     let looks_at_any = case.asks_for_any() && waits.specific == 0 && case.reaped() == 0;
     // Who has looked at it once may reap it when it has dealt with its end.

@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Finding {
-    let Some(waits) = case.parent.waits() else { return Finding::No };
+    let Some(waits) = case.waits else { return Finding::No };
     if case.own_left() == 0 || case.asks_for_any() || waits.group == 0 {
         return Finding::No;
     }

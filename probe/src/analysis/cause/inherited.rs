@@ -28,9 +28,7 @@ fn check(case: &Case) -> Finding {
         return Finding::No;
     }
     // The program may have been given their pids, and come to them after a child of its own.
-    if case.is_in_wait()
-        || (case.may_wait_in_turn() && case.parent.waits().is_some_and(|waits| waits.specific > 0))
-    {
+    if case.is_in_wait() || (case.may_wait_in_turn() && case.waits.is_some_and(|waits| waits.specific > 0)) {
         return Finding::CannotTell(IN_TURN);
     }
     Finding::Yes(vec![format!(

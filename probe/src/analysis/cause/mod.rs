@@ -112,14 +112,14 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<C
                 is_own_explained |= rule.explains == Explains::Own;
                 is_all_explained |= rule.explains == Explains::All;
                 let Fix { now, in_code } = (rule.fix)(&case);
-                let may_end = matches!(
+                let cannot_go_on = matches!(
                     rule.kind,
                     CauseKind::ParentStopped
                         | CauseKind::ParentFrozen
                         | CauseKind::ParentBlocked
                         | CauseKind::HeldByTracer
                 );
-                if found.is_empty() && !may_end {
+                if found.is_empty() && !cannot_go_on {
                     evidence.extend(case.so_far().map(str::to_owned));
                 }
                 found.push(Cause { kind: rule.kind, evidence, now, fix: in_code });

@@ -38,7 +38,7 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case) -> Finding {
     let own = case.own_left();
-    let Some(waits) = case.parent.waits() else {
+    let Some(waits) = case.waits else {
         return Finding::CannotTell("its wait calls were not counted");
     };
     if own == 0 || waits.any + waits.specific > 0 {

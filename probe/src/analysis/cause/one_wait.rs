@@ -27,7 +27,7 @@ pub const RULE: Rule = Rule {
 const SIGNALS_MIN: u64 = 2;
 
 fn check(case: &Case) -> Finding {
-    let (Some(waits), Some(merged)) = (case.parent.waits(), case.parent.coalesced) else {
+    let (Some(waits), Some(merged)) = (case.waits, case.parent.coalesced) else {
         return Finding::No;
     };
     let calls = waits.any + waits.specific;

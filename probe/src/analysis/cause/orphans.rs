@@ -52,7 +52,7 @@ fn check(case: &Case) -> Finding {
     if adopted == 0 {
         return Finding::No;
     }
-    let Some(waits) = case.parent.waits() else {
+    let Some(waits) = case.waits else {
         return Finding::CannotTell("its wait calls were not counted");
     };
     // It does ask for any child: that these are left has another reason.

@@ -47,7 +47,7 @@ fn blocked(case: &Case) -> Finding {
     }
     // The handler of a parent that waits or reaps runs now and then, or it has another way to wait.
     let has_never_waited = case.are_waits_known()
-        && case.parent.waits().is_some_and(|waits| waits.any + waits.specific == 0)
+        && case.waits.is_some_and(|waits| waits.any + waits.specific == 0)
         && !case.parent.has_reaped();
     if !has_never_waited {
         return Finding::CannotTell("it blocks SIGCHLD, and may have waited at other times");

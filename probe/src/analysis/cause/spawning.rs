@@ -38,11 +38,8 @@ fn check(case: &Case) -> Finding {
     }
     // Who starts children all the time starts one within any such time.
     let forked = case.parent.ledger.counts.forked;
-    let lived_ns = case
-        .parent
-        .died_ns
-        .unwrap_or(case.ended_ns)
-        .saturating_sub(case.began_ns.max(case.parent.task.identity.start_boottime_ns));
+    let lived_ns =
+        case.until_ns().saturating_sub(case.began_ns.max(case.parent.task.identity.start_boottime_ns));
     if forked.saturating_mul(4 * crate::engine::AT_SPAWN_NS) > lived_ns {
         return Finding::CannotTell(
             "it starts children so often that a birth comes with every reap by chance",

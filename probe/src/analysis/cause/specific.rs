@@ -19,7 +19,7 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case) -> Finding {
     let own = case.own_left();
-    let Some(waits) = case.parent.waits() else {
+    let Some(waits) = case.waits else {
         return Finding::CannotTell("its wait calls were not counted");
     };
     if own == 0 || case.asks_for_any() || waits.specific == 0 {
@@ -46,11 +46,10 @@ fn check(case: &Case) -> Finding {
         );
     }
     // A call by pid fails for a child that its flags do not let it see, and leaves one that it only looks at.
-    let has_threads = case.evidence.is_some_and(|evidence| evidence.threads > 1);
     // Go looks at each child once before it waits for it.
     if 2 * waits.peeking > waits.read
         || case.unreaped.clone_children > 0
-        || (waits.own_thread > 0 && has_threads)
+        || (waits.own_thread > 0 && case.has_threads())
     {
         return Finding::CannotTell(FLAGS);
     }

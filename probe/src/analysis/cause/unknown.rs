@@ -12,7 +12,7 @@ use crate::report::{Cause, CauseKind};
 pub fn cause(case: &Case, missing: &[&str]) -> Cause {
     let (parent, unreaped) = (case.parent, case.unreaped);
     let mut evidence = Vec::new();
-    let waits = parent.waits().map(|waits| waits.any + waits.specific);
+    let waits = case.waits.map(|waits| waits.any + waits.specific);
     let reaped = case.reaped();
     if unreaped.older > 0 && unreaped.older == case.left {
         let them = if case.left == 1 { "its dead child is" } else { "all its dead children are" };

@@ -85,8 +85,6 @@ pub struct Sites {
     sections_since: Instant,
     /// When it was last looked who has not forked for long.
     swept: Instant,
-    /// How many stacks were taken: by this, whose map is the least recently used is known.
-    turn: u64,
 }
 
 /// A place in a program, the same in all processes that run it.
@@ -114,7 +112,7 @@ struct Known {
     own_names: Option<(Instant, PerfMap)>,
     /// Its Python, and the address of the runtime.
     python: Option<(Layout, u64)>,
-    turn: u64,
+    /// When it last forked.
     used: Instant,
 }
 
@@ -134,7 +132,6 @@ impl Sites {
             rules: Rules::default(),
             sections_since: Instant::now(),
             swept: Instant::now(),
-            turn: 0,
         }
     }
 
@@ -149,7 +146,6 @@ impl Sites {
     }
 
     fn number_of(&mut self, stack: &Stack) -> u32 {
-        self.turn += 1;
         if self.creators.len() >= CREATORS_MAX {
             self.creators.clear();
         }
@@ -280,11 +276,10 @@ impl Sites {
     /// Has the memory map of the process that forked; `None` where it cannot be had.
     fn read_map(&mut self, stack: &Stack) -> Option<()> {
         let identity = stack.creator.identity;
-        let turn = self.turn;
         if let Some(known) = self.processes.get_mut(&identity)
             && known.program == stack.program
         {
-            (known.turn, known.used) = (turn, Instant::now());
+            known.used = Instant::now();
             return Some(());
         }
         let known = match self.inherited(stack) {
@@ -298,13 +293,13 @@ impl Sites {
         Some(())
     }
 
-    /// Keeps what is known of a process, in the place of whose turn was longest ago if there is no room.
+    /// Keeps what is known of a process, in the place of who has not forked for longest if there is no room.
     fn keep(&mut self, known: Known) {
         let identity = known.task.identity;
         if self.processes.len() >= PROCESSES_MAX
             && !self.processes.contains_key(&identity)
             && let Some(eldest) =
-                self.processes.iter().min_by_key(|(_, known)| known.turn).map(|(one, _)| *one)
+                self.processes.iter().min_by_key(|(_, known)| known.used).map(|(one, _)| *one)
         {
             self.processes.remove(&eldest);
         }
@@ -321,7 +316,6 @@ impl Sites {
             read: from.read,
             own_names: None,
             python: from.python,
-            turn: self.turn,
             used: Instant::now(),
         })
     }
@@ -357,7 +351,6 @@ impl Sites {
             read: Instant::now(),
             own_names: None,
             python,
-            turn: self.turn,
             used: Instant::now(),
         })
     }
