@@ -35,6 +35,9 @@ fn judge_unlooked(begin: Begin, script: &str) -> Report {
     report
 }
 
+/// Before what is to be done now, where the parent may still come to them by itself.
+const HEDGE: &str = "should they stay";
+
 /// The page of each cause, which `help` prints and the book shows, has the advice that the report gives.
 fn says_what_its_pages_say(report: &Report) {
     let plain = |text: &str| {
@@ -53,6 +56,9 @@ fn says_what_its_pages_say(report: &Report) {
                     .map(|word| if word.parse::<u32>().is_ok_and(|pid| pid > 1) { "pid" } else { word })
                     .collect();
                 let part = words.join(" ");
+                if part == HEDGE {
+                    continue;
+                }
                 assert!(
                     page.contains(part.trim().trim_start_matches("or ")),
                     "docs/causes/{}.md does not say {part:?}",

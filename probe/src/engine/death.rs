@@ -208,9 +208,7 @@ impl Engine {
                 entry.reaped_late_at_least |= at_least && latency.is_some();
                 if let Some(latency_ns) = latency {
                     entry.reaps(now, latency_ns, late_ns);
-                    if entry.is_pipe_open(&self.processes) {
-                        entry.reaps_at_open_pipe(now);
-                    }
+                    entry.reaps_at_pipe(task.identity, now, &self.processes);
                     entry.ledger.counts.reaped += 1;
                     entry.ledger.counts.coarse += coarse;
                 } else {

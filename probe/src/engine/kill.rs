@@ -127,6 +127,9 @@ impl Engine {
         if kill.signal >= QUEUED_FROM {
             return;
         }
+        if let Some(parent) = self.parents.get_mut(&process) {
+            parent.killed_by = u8::try_from(kill.signal).ok();
+        }
         let kills = &mut self.kills.0;
         if kills.len() < KILLS_MAX || kills.contains_key(&process) {
             kills.insert(process, (now, kill));
@@ -218,6 +221,12 @@ mod tests {
             all.add(child, parent, &Kill { signal, by: Killer::Kernel });
         }
         assert_eq!(all.0.len(), KINDS_MAX);
+    }
+
+    #[test]
+    fn a_parent_that_is_killed_has_its_signal() {
+        let engine = play_in(Begin { time_ns: 1, ..Begin::default() }, "10 fork 20 2\n 30 killed 2 7 9\n");
+        assert_eq!(engine.parents[&task(2).identity].killed_by, Some(9));
     }
 
     #[test]

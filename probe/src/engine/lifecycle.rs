@@ -47,6 +47,9 @@ impl Engine {
                     process.parent = parent.identity;
                 }
                 self.ended(identity, now, *status, account.clone());
+                if let (Some(signal), Some(parent)) = (status.signal(), self.parents.get_mut(&identity)) {
+                    parent.killed_by = u8::try_from(signal).ok();
+                }
                 self.parent_died(identity, now);
             }
             Stage::Zombie { parent, held_by, exit_ns, again } => {

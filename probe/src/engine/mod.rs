@@ -14,6 +14,7 @@ mod fork_site;
 mod histogram;
 mod kill;
 mod late_reaps;
+mod left_open;
 mod lifecycle;
 mod parent;
 mod pids;

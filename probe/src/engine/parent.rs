@@ -12,6 +12,7 @@ use super::{
     fork_site::SitesOfParent,
     histogram::Histogram,
     late_reaps::{AT_SPAWN_NS, LateReaps},
+    left_open::LeftOpen,
     provenance::Provenance,
 };
 use crate::model::{
@@ -85,9 +86,6 @@ pub struct WhileLeft {
     pub reaped: u64,
 }
 
-/// Who closes a pipe because it ends has ended so soon after that.
-const ENDS_WITHIN_NS: u64 = 250_000_000;
-
 /// Most of those remembered for one parent, until its counters say whether it lives.
 const UNTOLD_MAX: usize = 4096;
 
@@ -111,18 +109,16 @@ pub struct Parent {
     pub evidence_ns: u64,
     /// When a look last found it free to go on, before what `evidence` says.
     pub free_ns: Option<u64>,
-    /// When it was looked at it read from a pipe that this process held open, which one of its zombies had left behind.
-    pub pipe_writer: Option<Box<Task>>,
-    /// When it first reaped one while the process of `pipe_writer` still ran. That may have closed the pipe just before.
-    pub(super) reaped_at_open_pipe_ns: Option<u64>,
-    /// That process went on running: the parent does not wait for the end of that pipe.
-    pub(super) reaps_while_reading: bool,
+    /// Whether it reads from a pipe that one of its zombies left open.
+    pub pipe: LeftOpen,
     /// `None`: it has reaped none late.
     pub(super) late_reaps: Option<Box<LateReaps>>,
     /// When the kernel last reaped a child of it at once, 0: it was not seen to.
     pub last_autoreap_ns: u64,
     pub in_tree: bool,
     pub died_ns: Option<u64>,
+    /// The signal that it died of, where that was seen.
+    pub killed_by: Option<u8>,
     pub exec_ns: Option<u64>,
     /// Children reaped by the program it ran before its last exec: no credit to the one it runs now.
     pub reaped_before_exec: u64,
@@ -169,13 +165,12 @@ impl Parent {
             evidence: None,
             evidence_ns: 0,
             free_ns: None,
-            pipe_writer: None,
-            reaped_at_open_pipe_ns: None,
-            reaps_while_reading: false,
+            pipe: LeftOpen::default(),
             late_reaps: None,
             last_autoreap_ns: 0,
             in_tree: false,
             died_ns: None,
+            killed_by: None,
             exec_ns: None,
             reaped_before_exec: 0,
             last_fork_ns: 0,
@@ -236,18 +231,17 @@ impl Parent {
         }
     }
 
-    /// Whether the process that `pipe_writer` names still runs.
-    pub(super) fn is_pipe_open(&self, processes: &HashMap<Identity, Box<Process>>) -> bool {
-        let writer = self.pipe_writer.as_deref().and_then(|writer| processes.get(&writer.identity));
-        writer.is_some_and(|writer| matches!(writer.state, State::Running))
-    }
-
-    /// It reaps a child while the process that `pipe_writer` names still runs.
-    pub(super) fn reaps_at_open_pipe(&mut self, now: u64) {
-        let first_ns = *self.reaped_at_open_pipe_ns.get_or_insert(now);
-        if now.saturating_sub(first_ns) > ENDS_WITHIN_NS {
-            self.reaps_while_reading = true;
-            self.pipe_writer = None;
+    /// It reaps a child: that tells whether it waits for the end of a pipe, if the writer still runs.
+    pub(super) fn reaps_at_pipe(
+        &mut self,
+        child: Identity,
+        now: u64,
+        processes: &HashMap<Identity, Box<Process>>,
+    ) {
+        let writer = self.pipe.by().and_then(|by| processes.get(&by.writer.identity));
+        if writer.is_some_and(|writer| matches!(writer.state, State::Running)) {
+            let has_threads = self.evidence.as_ref().is_some_and(|evidence| evidence.threads != 1);
+            self.pipe.reaps(child, has_threads, now);
         }
     }
 

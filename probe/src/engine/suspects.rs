@@ -38,29 +38,30 @@ impl Engine {
 
     /// A suspect was looked at. Of a process that is no parent nothing is kept.
     pub(super) fn looked_at(&mut self, time_ns: u64, identity: Identity, evidence: Box<Evidence>) {
-        let writer = self.left_behind(identity, &evidence);
+        let left_behind = self.left_behind(identity, &evidence);
         if let Some(parent) = self.parents.get_mut(&identity) {
             let before = parent.evidence.replace(evidence);
             if before.is_some_and(|before| before.is_free()) {
                 parent.free_ns = Some(parent.evidence_ns);
             }
             parent.evidence_ns = time_ns;
-            if writer.is_some() && !parent.reaps_while_reading {
-                parent.pipe_writer = writer.map(Box::new);
+            if let Some((writer, zombie)) = left_behind {
+                parent.pipe.found(writer, zombie);
             }
         }
     }
 
-    /// The process that holds the pipe open from which this parent reads, if a zombie of the parent's left it behind.
-    fn left_behind(&self, parent: Identity, evidence: &Evidence) -> Option<Task> {
+    /// The process that holds the pipe open from which this parent reads, if a zombie of the parent's left it behind: and
+    /// that zombie.
+    fn left_behind(&self, parent: Identity, evidence: &Evidence) -> Option<(Task, Identity)> {
         let Blocked::PipeRead(read) = &evidence.blocked else { return None };
         let zombies = &self.parents.get(&parent)?.zombies;
         read.writers.iter().find_map(|writer| {
             let process = self.processes.get(self.by_tgid.get(&writer.identity.tgid)?)?;
             let first = process.orphaned_by.as_ref().map(|first| first.identity);
-            let is_left_behind =
-                zombies.contains(&process.born_to) || first.is_some_and(|first| zombies.contains(&first));
-            is_left_behind.then_some(process.task)
+            let zombie =
+                [Some(process.born_to), first].into_iter().flatten().find(|one| zombies.contains(one));
+            zombie.map(|zombie| (process.task, zombie))
         })
     }
 }

@@ -203,7 +203,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether children that it forked live, as far as that is known.
-    fn has_living_children(&self) -> bool {
+    pub fn has_living_children(&self) -> bool {
         let counts = &self.parent.ledger.counts;
         counts.forked > counts.exited
     }
@@ -241,22 +241,35 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// What is said beside a cause that is its program's while it may only be busy, or come to other children first: it lives, and
-    /// those left died not long ago.
-    pub fn so_far(&self) -> Option<&'static str> {
-        if self.left == 0 || self.parent.died_ns.is_some() || self.unreaped.oldest_ns >= LONG_NS {
+    /// What is said beside a cause that is its program's while it may only be busy, or come to other children first: those left
+    /// died not long ago, and it lives, or was killed before it could show.
+    pub fn so_far(&self) -> Option<String> {
+        if self.left == 0 || self.unreaped.oldest_ns >= LONG_NS {
             return None;
         }
-        match self.parent.while_left() {
-            Some(since) if since.any + since.specific == 0 => Some(
-                "so far: it has begun no wait call since those left died; should it only be busy, it may still come to them",
-            ),
-            None => Some("so far: should it only be busy, it may still come to them"),
-            Some(_) if self.has_living_children() => Some(
-                "so far: it has children that live; should it wait for one of these first, it may still come to those left",
-            ),
-            Some(_) => None,
+        if self.parent.died_ns.is_some() {
+            return self
+                .parent
+                .killed_by
+                .map(|signal| format!("so far: signal {signal} killed it; it may have come to them later"));
         }
+        let may = match self.parent.while_left() {
+            Some(since) if since.any + since.specific == 0 => {
+                "it has begun no wait call since those left died; should it only be busy, it may still come to them"
+            }
+            None => "should it only be busy, it may still come to them",
+            Some(_) if self.only_looks() => "it may still reap those that it has looked at",
+            Some(_) if self.has_living_children() => {
+                "it has children that live; should it wait for one of these first, it may still come to those left"
+            }
+            Some(_) => return None,
+        };
+        Some(format!("so far: {may}"))
+    }
+
+    /// Whether none of its calls that were read takes a dead child away.
+    pub fn only_looks(&self) -> bool {
+        self.waits.is_some_and(|waits| waits.read > 0 && waits.peeking == waits.read)
     }
 
     /// Whether it does nothing but read from a pipe that others hold open, has children that live, and started none since it
@@ -306,8 +319,9 @@ impl<'a> Case<'a> {
         if is_over || self.parent.task.identity.is_init() || may_come {
             return String::new();
         }
+        let unless = if self.so_far().is_some() { "should they stay: " } else { "" };
         format!(
-            "`reapwatch reap {}` has the process reap them without a restart; it can no longer read how they ended",
+            "{unless}`reapwatch reap {}` has the process reap them without a restart; it can no longer read how they ended",
             self.parent.task.identity.tgid
         )
     }

@@ -21,24 +21,21 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Finding {
-    let Some(writer) = &case.parent.pipe_writer else { return Finding::No };
-    // Another thread may be the one that reaps.
-    if case.evidence.is_none_or(|evidence| evidence.threads != 1) {
-        return Finding::No;
-    }
-    // That it waits at the end of the pipe is known once it has.
-    if case.left > 0 {
+    let Some(left_open) = case.parent.pipe.by() else { return Finding::No };
+    let Some(evidence) = case.evidence else { return Finding::No };
+    // That it waits at the end of the pipe is known once it has; of several threads, which one reaps is not.
+    if case.left > 0 || evidence.threads != 1 {
         return Finding::CannotTell(
             "it reads from a pipe that a dead child left open, and may wait at its end",
         );
     }
-    let fd = match case.evidence.map(|evidence| &evidence.blocked) {
-        Some(Blocked::PipeRead(read)) => format!(" (descriptor {})", read.fd),
+    let fd = match &evidence.blocked {
+        Blocked::PipeRead(read) => format!(" (descriptor {})", read.fd),
         _ => String::new(),
     };
     Finding::Yes(vec![format!(
         "it was blocked in a read of a pipe{fd} that {} (pid {}), which its dead child left behind, holds open",
-        writer.comm.text(),
-        writer.identity.tgid
+        left_open.writer.comm.text(),
+        left_open.writer.identity.tgid
     )])
 }

@@ -38,6 +38,9 @@ pub const PEEK: Rule = Rule {
     },
 };
 
+const OWN_THREAD: &str =
+    "its wait calls have __WNOTHREAD, and it has children that live: each thread may wait for its own";
+
 /// Which children the flags of its calls do not let them see.
 enum Excluded {
     /// Those of other threads than the one that calls.
@@ -73,10 +76,13 @@ fn exclude(case: &Case) -> Finding {
         && waits.any + waits.specific > 1
         && (case.while_left().any > 1 || case.is_in_wait_for_any());
     // Calls that only look take none of those that they see.
-    if !is_in_vain || (waits.read > 0 && waits.peeking == waits.read) {
+    if !is_in_vain || case.only_looks() {
         return Finding::No;
     }
     let Some(excluded) = excluded(case) else { return Finding::No };
+    if matches!(excluded, Excluded::OfOtherThreads) && case.has_living_children() {
+        return Finding::CannotTell(OWN_THREAD);
+    }
     let hidden = case.unreaped.clone_children;
     let why = match excluded {
         Excluded::OfOtherThreads => {
@@ -105,7 +111,7 @@ fn peek(case: &Case) -> Finding {
     if case.while_left().any <= 1 {
         return Finding::No;
     }
-    if case.own_left() == 0 || waits.read == 0 || waits.peeking < waits.read || !looks_at_any {
+    if case.own_left() == 0 || !case.only_looks() || !looks_at_any {
         return Finding::No;
     }
     let mut evidence =

@@ -120,7 +120,7 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<C
                         | CauseKind::HeldByTracer
                 );
                 if found.is_empty() && !cannot_go_on {
-                    evidence.extend(case.so_far().map(str::to_owned));
+                    evidence.extend(case.so_far());
                 }
                 found.push(Cause { kind: rule.kind, evidence, now, fix: in_code });
             }

@@ -19,18 +19,18 @@ pub const RULE: Rule = Rule {
     fix: |case| {
         Fix::new(
             case.free_now(),
-            if case.parent.ledger.counts.autoreaped > 0 {
-                format!(
+            match case.runtime {
+                runtime if !runtime.can_ignore_sigchld() => runtime.wait_for_each().into(),
+                runtime if case.parent.ledger.counts.autoreaped > 0 => format!(
                     "{}; or ignore SIGCHLD before the first child is started: the kernel does not reap those that are dead \
                      already",
-                    case.runtime.wait_for_each()
-                )
-            } else {
-                format!(
+                    runtime.wait_for_each()
+                ),
+                runtime => format!(
                     "{}; where the exit status does not matter, ignore SIGCHLD (sigaction SIG_IGN) before the first child is \
                      started, and the kernel reaps",
-                    case.runtime.wait_for_each()
-                )
+                    runtime.wait_for_each()
+                ),
             },
         )
     },

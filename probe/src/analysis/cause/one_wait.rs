@@ -38,16 +38,20 @@ fn check(case: &Case) -> Finding {
     // told apart.
     let counts = &case.parent.ledger.counts;
     let signals = counts.exited.saturating_sub(counts.autoreaped).saturating_sub(merged);
-    // A handler that is kept from running begins no calls: those come from elsewhere.
-    let has_handler = case.evidence.is_some_and(|evidence| {
-        evidence.signals.caught & SIGCHLD != 0 && evidence.blocked_by_all.unwrap_or(0) & SIGCHLD == 0
+    // A handler that is kept from running begins no calls: those come from elsewhere. Who blocks the signal and takes it
+    // (signalfd, sigwait) leaves none pending.
+    let gets_signals = case.evidence.is_some_and(|evidence| {
+        let is_blocked = evidence.blocked_by_all.unwrap_or(0) & SIGCHLD != 0;
+        let has_handler = evidence.signals.caught & SIGCHLD != 0;
+        let is_taken = evidence.pending.is_some_and(|pending| pending & SIGCHLD == 0);
+        if is_blocked { is_taken && !has_handler } else { has_handler }
     });
     // A loop that is still at the children of its first signal has made no call in vain yet either.
     if signals < SIGNALS_MIN
         || calls != signals
         || case.parent.reaped_before_exec > 0
         || case.inherited_left() > 0
-        || !has_handler
+        || !gets_signals
     {
         return Finding::No;
     }

@@ -67,6 +67,11 @@ impl Runtime {
         }
     }
 
+    /// Whether its programs can have the kernel reap: these runtimes handle SIGCHLD themselves and wait for their children.
+    pub fn can_ignore_sigchld(self) -> bool {
+        !matches!(self, Self::Shell | Self::Node | Self::Java | Self::Erlang)
+    }
+
     /// How a program waits for one child that it started.
     pub fn wait_for_each(self) -> &'static str {
         match self {
@@ -100,7 +105,7 @@ impl Runtime {
     /// How a program reaps any child.
     pub fn reap_any(self) -> &'static str {
         match self {
-            Self::Shell => "trap : CHLD; while :; do wait -n || sleep 1; done",
+            Self::Shell => "trap : CHLD; sleep infinity & while :; do wait $!; done",
             Self::Python => "on SIGCHLD: loop on os.waitpid(-1, os.WNOHANG) until it returns 0 or raises",
             Self::Ruby => {
                 "on SIGCHLD: loop on Process.wait(-1, Process::WNOHANG) until it returns nil or raises"

@@ -16,7 +16,7 @@ pub const BLOCKED: Rule = Rule {
         Fix::new(
             case.free_now(),
             "unblock SIGCHLD (sigprocmask, pthread_sigmask): the mask is inherited through fork and exec, so whoever starts \
-             the program has to restore it, or the program at its start",
+             the program has to restore it, or the program at its start; and see that the handler reaps",
         )
     },
 };
@@ -53,9 +53,10 @@ fn blocked(case: &Case) -> Finding {
         return Finding::CannotTell("it blocks SIGCHLD, and may have waited at other times");
     }
     let threads = if evidence.threads == 1 { "it blocks" } else { "every thread of it blocks" };
-    Finding::Yes(vec![format!(
-        "{threads} SIGCHLD, and one is pending: its SIGCHLD handler cannot run meanwhile"
-    )])
+    Finding::Yes(vec![
+        format!("{threads} SIGCHLD, and one is pending: its SIGCHLD handler cannot run meanwhile"),
+        "that the handler would reap has not been seen".into(),
+    ])
 }
 
 fn ignored_too_late(case: &Case) -> Finding {

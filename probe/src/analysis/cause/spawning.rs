@@ -19,8 +19,8 @@ pub const RULE: Rule = Rule {
             "",
             match case.runtime {
                 Runtime::Python => {
-                    "keep the Popen objects and call wait() or poll() on them; subprocess reaps dropped ones only when the next \
-                     Popen is made"
+                    "keep the Popen objects and call wait() or poll() on them, and join() on each multiprocessing.Process: both \
+                     modules reap dropped ones only when the next one is started"
                 }
                 _ => "reap on SIGCHLD, or by a timer, not only when the next child is started",
             },
@@ -31,9 +31,11 @@ pub const RULE: Rule = Rule {
 fn check(case: &Case) -> Finding {
     let late_reaps = case.parent.late_reaps();
     let (late, at_spawn) = (late_reaps.count, late_reaps.at_spawn);
-    // One waits for the next birth; of more, some were forgotten. Who reaps most of them promptly is told of deaths, and was late
-    // for another reason: a busy host, or work that starts children.
-    if late < REAPS_MIN || at_spawn < late || case.left > 1 || 2 * late < case.reaped() {
+    // Those that died since the last birth wait for the next one; of others more than one was forgotten. Who reaps most of them
+    // promptly is told of deaths, and was late for another reason: a busy host, or work that starts children.
+    let first_death_ns = case.until_ns().saturating_sub(case.unreaped.oldest_ns);
+    let are_forgotten = case.left > 1 && first_death_ns < case.parent.last_fork_ns;
+    if late < REAPS_MIN || at_spawn < late || are_forgotten || 2 * late < case.reaped() {
         return Finding::No;
     }
     // Who starts children all the time starts one within any such time.

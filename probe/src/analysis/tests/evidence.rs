@@ -5,8 +5,8 @@ use crate::{
     analysis::report,
     engine::tests::{play_in, task},
     model::{
-        Begin, Blocked, Call, Counters, Evidence, Input, LifecycleEvent, PipeRead, ProcessInfo, Readiness,
-        Session, SignalMasks, Stage, Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
+        Begin, Blocked, Call, ChildCounts, Counters, Evidence, Input, LifecycleEvent, PipeRead, ProcessInfo,
+        Readiness, Session, SignalMasks, Stage, Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
     },
     report::{
         CauseKind::{self, *},
@@ -149,6 +149,13 @@ fn table() -> Vec<Row> {
         (auto(), main_thread(), NeverWaits, "it began no wait call"),
         // Whether it waits at the end of the pipe is known once it has.
         (pipe(), reads_pipe(30), Unknown, "it began no wait call"),
+        // Another thread waits by pid: which one would reap those of the pipe is not known.
+        (
+            "19 fork 20 2\n 25 fork 30 20\n".to_owned() + &specific(),
+            Evidence { threads: 2, threads_read: 2, ..reads_pipe(30) },
+            Unknown,
+            "it began 2 wait calls",
+        ),
         // It reads from one that lives, and may wait for all of them afterwards, also for one that it started before it read; not
         // one that goes on starting others.
         (pipe(), reads_pipe(31), Unknown, "it began no wait call"),
@@ -474,6 +481,65 @@ fn who_has_not_waited_since_they_died_may_only_be_busy_and_that_is_said() {
 }
 
 #[test]
+fn who_only_looks_may_yet_reap_and_that_is_said() {
+    let looks = |calls| WaitCalls { any: calls, read: calls, peeking: calls, ..WaitCalls::default() };
+    let parent = parent_with_waits(0, &[looks(1), looks(9)], Some(0), main_thread());
+    assert_eq!(kinds_of(&parent), [LooksWithoutReaping]);
+    let cause = &parent.causes[0];
+    assert!(
+        cause.evidence.iter().any(|one| one.contains("may still reap those that it has looked at")),
+        "{cause:#?}"
+    );
+    assert!(cause.now.starts_with("should they stay: `reapwatch reap 2`"), "{cause:#?}");
+}
+
+#[test]
+fn a_parent_that_was_killed_may_have_come_to_them_later_and_that_is_said() {
+    for (status, is_said) in [(9, true), (0, false)] {
+        let script = dead(20, 30) + "90 waits 2 0 0\n";
+        let dies = Stage::Exit {
+            parent: task(1),
+            status: WaitStatus(status),
+            autoreap: false,
+            is_clone_child: false,
+            account: None,
+        };
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
+        let identity = task(2).identity;
+        let seen = Input::Evidence { time_ns: 800_000, identity, evidence: Box::new(main_thread()) };
+        engine.apply(seen, &mut Vec::new());
+        let death = LifecycleEvent { time_ns: 900_000, process: task(2), stage: dies };
+        engine.apply(Input::Lifecycle(death), &mut Vec::new());
+        engine.apply(Input::End { time_ns: LONG_AFTER }, &mut Vec::new());
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        let report = report(&engine.view(), &session);
+        let parent = entry(&report, 2);
+        assert_eq!(kinds_of(parent), [NeverWaits]);
+        let said = parent.causes[0].evidence.iter().any(|one| one.contains("signal 9 killed it"));
+        assert_eq!(said, is_said, "{parent:#?}");
+    }
+}
+
+#[test]
+fn threads_that_each_wait_for_their_own_children_are_not_accused_of_it() {
+    let calls = WaitCalls { any: 9, read: 9, own_thread: 9, ..WaitCalls::default() };
+    for (lives, kind) in [("", WaitFlagsExcludeChildren), ("15 fork 15 2\n", Unknown)] {
+        let mut engine =
+            play_in(Begin { time_ns: EARLY, ..Begin::default() }, &(lives.to_owned() + &dead(20, 30)));
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        let counts =
+            ChildCounts { exited: 1, forked: if lives.is_empty() { 1 } else { 2 }, ..Default::default() };
+        let counters = Counters { time_ns: 90, parent: task(2), waits: calls, counts, ..Counters::default() };
+        apply(Input::Counters(Box::new(counters)));
+        let evidence = Box::new(Evidence { threads: 2, threads_read: 2, ..main_thread() });
+        apply(Input::Evidence { time_ns: 95, identity: task(2).identity, evidence });
+        apply(Input::End { time_ns: 1_000_000 });
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        assert_eq!(kinds_of(entry(&report(&engine.view(), &session), 2)), [kind]);
+    }
+}
+
+#[test]
 fn what_wait_calls_ask_for_tells_causes_apart() {
     let any = |calls| WaitCalls { any: calls, read: calls, ..WaitCalls::default() };
     let certain = |calls| WaitCalls { specific: calls, read: calls, ..WaitCalls::default() };
@@ -518,6 +584,10 @@ fn one_wait_a_signal_is_told_from_a_loop_by_the_call_that_finds_nothing() {
     // Without a handler the calls come with something else; so do those that are not as many as the signals.
     assert_eq!(causes_of_waits(3, any(3), Some(2), main_thread()), [Unknown]);
     assert_eq!(causes_of_waits(3, any(3), Some(1), handler()), [Unknown]);
+    // Who takes the signal by sigwait or signalfd has none pending.
+    let takes = |pending| Evidence { blocked_by_all: Some(SIGCHLD), pending: Some(pending), ..main_thread() };
+    assert_eq!(causes_of_waits(3, any(3), Some(2), takes(0)), [OneWaitPerSigchld]);
+    assert_eq!(causes_of_waits(3, any(3), Some(2), takes(SIGCHLD)), [Unknown]);
     // While the signal is blocked the handler begins no call.
     let deaf = Evidence { blocked_by_all: Some(SIGCHLD), ..handler() };
     assert_eq!(causes_of_waits(3, any(3), Some(2), deaf), [Unknown]);
