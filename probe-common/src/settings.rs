@@ -35,7 +35,7 @@ pub mod fork_stacks {
 pub mod kills {
     /// Of nobody's children.
     pub const NONE: u32 = 0;
-    /// Of the children of those in the SUSPECTS map.
+    /// Of those in the SUSPECTS map and of their children.
     pub const OF_SUSPECTS: u32 = 1;
     /// Of all in the scope.
     pub const OF_ALL: u32 = 2;

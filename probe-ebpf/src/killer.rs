@@ -113,7 +113,7 @@ pub fn died(leader: TaskPtr<Untyped>) {
     let parent = leader.real_parent().identity();
     let is_asked_for = match setting!(kills) {
         kills::OF_ALL => filter::wants_event(&process, &parent),
-        kills::OF_SUSPECTS => filter::is_suspect(&parent),
+        kills::OF_SUSPECTS => filter::is_suspect(&parent) || filter::is_suspect(&process),
         _ => false,
     };
     if is_asked_for {

@@ -79,11 +79,12 @@ impl ForkSites {
 }
 
 impl Engine {
-    /// A child was forked at a site.
-    pub(super) fn forked_at(&mut self, child: Identity, creator: Task, site: u32) {
+    /// A child was forked at a site. Of most parents no other word of a birth comes.
+    pub(super) fn forked_at(&mut self, child: Identity, creator: Task, site: u32, now: u64) {
         self.fork_sites.remember(child, site);
         if let Some(parent) = self.parent_entry(creator) {
             parent.sites.at(site).forks += 1;
+            parent.forks(now);
         }
     }
 
@@ -177,6 +178,14 @@ mod tests {
 
     fn lifecycle(time_ns: u64, tgid: u32, stage: Stage) -> Input {
         Input::Lifecycle(LifecycleEvent { time_ns, process: task(tgid), stage })
+    }
+
+    #[test]
+    fn a_site_tells_of_a_birth() {
+        let mut engine = Engine::new(Bounds::new(DEFAULT_GRACE_NS));
+        let (child, creator) = (task(20).identity, task(9));
+        engine.apply(Input::ForkSite { time_ns: 100, child, creator, site: 1 }, &mut Vec::new());
+        assert_eq!(engine.parents[&creator.identity].last_fork_ns, 100);
     }
 
     #[test]

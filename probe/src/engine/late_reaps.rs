@@ -60,31 +60,58 @@ pub struct LateReaps {
     pub count: u64,
     /// Those of them that came with a birth.
     pub at_spawn: u64,
-    /// The last one, while no birth has come since; 0: there is none.
-    last_ns: u64,
+    /// Those of the last moment, while no birth has come since: how many, and when the first of them was.
+    before_birth: u64,
+    first_ns: u64,
     /// Those whose readiness was told.
     pub slow: SlowReaps,
 }
 
 impl LateReaps {
     /// Of a parent that has reaped none late.
-    pub(super) const NONE: &Self = &Self { count: 0, at_spawn: 0, last_ns: 0, slow: SlowReaps::NONE };
+    pub(super) const NONE: &Self =
+        &Self { count: 0, at_spawn: 0, before_birth: 0, first_ns: 0, slow: SlowReaps::NONE };
 
     /// One more; `is_at_spawn`: a birth came shortly before.
     pub(super) fn add(&mut self, now: u64, is_at_spawn: bool) {
         self.count = self.count.saturating_add(1);
         if is_at_spawn {
             self.at_spawn = self.at_spawn.saturating_add(1);
-        } else {
-            self.last_ns = now;
+            return;
         }
+        if now.saturating_sub(self.first_ns) > AT_SPAWN_NS {
+            (self.before_birth, self.first_ns) = (0, now);
+        }
+        self.before_birth += 1;
     }
 
     /// A birth.
     pub(super) fn spawned(&mut self, now: u64) {
-        let last_ns = std::mem::take(&mut self.last_ns);
-        if last_ns != 0 && now.saturating_sub(last_ns) <= AT_SPAWN_NS {
-            self.at_spawn = self.at_spawn.saturating_add(1);
+        let reaped = std::mem::take(&mut self.before_birth);
+        if now.saturating_sub(self.first_ns) <= AT_SPAWN_NS {
+            self.at_spawn = self.at_spawn.saturating_add(reaped);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_are_reaped_just_before_a_birth_come_with_it() {
+        const MS: u64 = 1_000_000;
+        let at_spawn = |reaps_ms: &[u64], birth_ms: u64| {
+            let mut late = LateReaps::default();
+            for at in reaps_ms {
+                late.add(at * MS, false);
+            }
+            late.spawned(birth_ms * MS);
+            late.spawned(birth_ms * MS);
+            late.at_spawn
+        };
+        assert_eq!(at_spawn(&[1000, 1001, 1002], 1010), 3);
+        assert_eq!(at_spawn(&[900, 1000, 1001], 1010), 2);
+        assert_eq!(at_spawn(&[900, 940], 1010), 0);
     }
 }

@@ -138,7 +138,9 @@ impl Engine {
             }
             Input::ProcessInfo { identity, info, workload } => self.describe(identity, info, workload),
             Input::Evidence { time_ns, identity, evidence } => self.looked_at(time_ns, identity, evidence),
-            Input::ForkSite { time_ns: _, child, creator, site } => self.forked_at(child, creator, site),
+            Input::ForkSite { time_ns, child, creator, site } => {
+                self.forked_at(child, creator, site, time_ns)
+            }
             Input::Site { number, site } => self.named_site(number, site),
             Input::ForkSitesMissed(missed) => self.fork_sites.missed = missed,
             Input::Snapshot(snapshot) => self.snapshot(&snapshot, enriched),

@@ -24,6 +24,9 @@ const HABIT_MIN: u64 = 2;
 /// Who has not come to its dead children for so long is hardly just busy.
 const LONG_NS: u64 = 60_000_000_000;
 
+/// Before what is to be done where the parent may still come to them by itself.
+const IF_THEY_STAY: &str = "should they stay: ";
+
 pub struct Case<'a> {
     pub parent: &'a Parent,
     pub unreaped: &'a Unreaped,
@@ -262,6 +265,9 @@ impl<'a> Case<'a> {
             Some(_) if self.has_living_children() => {
                 "it has children that live; should it wait for one of these first, it may still come to those left"
             }
+            Some(_) if !self.asks_for_any() => {
+                "should it ask for any child now and then, it may still come to them"
+            }
             Some(_) => return None,
         };
         Some(format!("so far: {may}"))
@@ -308,22 +314,30 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// How to be rid of the zombies at once; empty where there are none any more.
+    /// How to be rid of the zombies at once; empty where there are none any more, or where the parent may come to them.
     pub fn free_now(&self) -> String {
+        let unless = if self.so_far().is_some() { IF_THEY_STAY } else { "" };
+        self.freed().map_or_else(String::new, |reap| format!("{unless}{reap}"))
+    }
+
+    /// The same, where the cause is not known.
+    pub fn free_if_they_stay(&self) -> String {
+        self.freed().map_or_else(String::new, |reap| format!("{IF_THEY_STAY}{reap}"))
+    }
+
+    fn freed(&self) -> Option<String> {
         let is_over = self.parent.died_ns.is_some() || self.left == 0;
         // libuv would never report the end of a child that it started and somebody else reaped.
         let is_libuvs = self.runtime == Runtime::Node && self.own_left() > 0;
         // It may come to those left, and would find that they are gone.
         let may_come =
             is_libuvs || self.is_in_wait() || self.may_wait_in_turn() || self.may_wait_after_reading();
-        if is_over || self.parent.task.identity.is_init() || may_come {
-            return String::new();
-        }
-        let unless = if self.so_far().is_some() { "should they stay: " } else { "" };
-        format!(
-            "{unless}`reapwatch reap {}` has the process reap them without a restart; it can no longer read how they ended",
-            self.parent.task.identity.tgid
-        )
+        (!is_over && !self.parent.task.identity.is_init() && !may_come).then(|| {
+            format!(
+                "`reapwatch reap {}` has the process reap them without a restart; it can no longer read how they ended",
+                self.parent.task.identity.tgid
+            )
+        })
     }
 
     /// How many its program has reaped.

@@ -5,7 +5,8 @@
 
 use super::{
     Case, Explains, Finding, Fix, Rule,
-    words::{AFTER_READING, IN_TURN, dead_children},
+    runtime::Runtime,
+    words::{AFTER_READING, IN_TURN, LIBUV, dead_children},
 };
 use crate::{
     model::{Blocked, Call},
@@ -63,6 +64,9 @@ fn check(case: &Case) -> Finding {
     }
     if case.is_in_wait() {
         return Finding::CannotTell("a thread of it is in a wait call that it began before the watch");
+    }
+    if case.runtime == Runtime::Node {
+        return Finding::CannotTell(LIBUV);
     }
     if case.may_wait_in_turn() {
         return Finding::CannotTell(IN_TURN);

@@ -126,6 +126,8 @@ fn blocked(case: &Case) -> Finding {
         Blocked::Vfork => Finding::Yes(vec![
             "its main thread is in vfork until the child runs another program or ends".into(),
         ]),
+        // It did something else when one of those that it reaped late died, and began this call after that.
+        Blocked::Wait(_) if case.parent.late_reaps().slow.not_waiting.count > 0 => Finding::No,
         // For the children that it leaves for good other rules speak; this is why it was late.
         Blocked::Wait(wait) if case.left == 0 => match wait.target {
             WaitTarget::Child(pid) => {

@@ -75,7 +75,7 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
             );
             now
         }
-        None => case.free_now(),
+        None => case.free_if_they_stay(),
     };
     Cause {
         kind: CauseKind::Unknown,

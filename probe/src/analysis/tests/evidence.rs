@@ -268,6 +268,34 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
 }
 
 #[test]
+fn who_did_something_else_when_a_child_died_was_not_late_for_a_wait_call() {
+    for (readiness, kind) in [
+        (Readiness::WaitingOtherwise, ParentBlocked),
+        (Readiness::Unknown, ParentBlocked),
+        (Readiness::NotWaiting, Unknown),
+    ] {
+        let reap = Stage::Reap {
+            parent: task(2),
+            reaper: task(2),
+            how: crate::model::ReapHow::Wait,
+            precision: crate::model::Precision::Exact,
+            exit_ns: 30,
+            zombie_ns: 31,
+            readiness,
+        };
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &dead(20, 30));
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        let evidence = Box::new(waits_for(WaitTarget::Child(9)));
+        apply(Input::Evidence { time_ns: 800_000, identity: task(2).identity, evidence });
+        let time_ns = 31 + 2 * crate::model::DEFAULT_GRACE_NS;
+        apply(Input::Lifecycle(LifecycleEvent { time_ns, process: task(20), stage: reap }));
+        apply(Input::End { time_ns: 3 * crate::model::DEFAULT_GRACE_NS });
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        assert_eq!(kinds_of(entry(&report(&engine.view(), &session), 2)), [kind], "{readiness:?}");
+    }
+}
+
+#[test]
 fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
     let left = dead(20, 30) + "90 waits 2 0 0\n";
     let stopped = |state| Evidence { state, ..main_thread() };
@@ -471,7 +499,7 @@ fn who_has_not_waited_since_they_died_may_only_be_busy_and_that_is_said() {
     for (readings, kind, is_said) in [
         ([certain(0), certain(0)], NeverWaits, true),
         ([certain(3), certain(3)], WaitsOnlyForSpecificChildren, true),
-        ([certain(3), certain(4)], WaitsOnlyForSpecificChildren, false),
+        ([certain(3), certain(4)], WaitsOnlyForSpecificChildren, true),
     ] {
         let parent = parent_with_waits(0, &readings, Some(0), main_thread());
         assert_eq!(kinds_of(&parent), [kind]);
