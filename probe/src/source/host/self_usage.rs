@@ -1,6 +1,6 @@
 //! What this process itself costs, and what of it can be given back. Must not know anything else.
 
-use std::{collections::HashSet, ffi::c_void, fs, ptr::NonNull};
+use std::{collections::HashSet, ffi::c_void, fs, ptr::NonNull, time::Duration};
 
 use nix::sys::{
     mman::{MmapAdvise, madvise},
@@ -92,4 +92,9 @@ pub fn give_small_pieces_back() {
     unsafe {
         nix::libc::malloc_trim(0)
     };
+}
+/// How much CPU time this thread has had.
+pub fn thread_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }

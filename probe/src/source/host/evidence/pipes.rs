@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     model::{Task, WRITERS_MAX},
-    source::host::process_directory::{bounded, stat},
+    source::host::{
+        process_directory::{bounded, stat},
+        self_usage::thread_cpu_time,
+    },
 };
 
 /// Most names of /proc that are listed.
@@ -69,8 +72,12 @@ impl Reader {
     /// Who could write to these pipes. Those who read from them are looked through first: they may hold both ends.
     pub fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers> {
         let found = pipes.iter().map(|pipe| (*pipe, Writers::default())).collect();
-        let mut walk =
-            Walk { reader: self, found, pipe_mount: pipe_mount(), ends_at_cpu: cpu_time() + WALK_TAKES };
+        let mut walk = Walk {
+            reader: self,
+            found,
+            pipe_mount: pipe_mount(),
+            ends_at_cpu: thread_cpu_time() + WALK_TAKES,
+        };
         let whole = walk.go(readers).unwrap_or(false);
         let mut found = walk.found;
         for writers in found.values_mut() {
@@ -99,7 +106,7 @@ impl Walk<'_> {
             if place >= first && pids[..first].contains(pid) {
                 continue;
             }
-            if looked_through >= PROCESSES_MAX || cpu_time() >= self.ends_at_cpu {
+            if looked_through >= PROCESSES_MAX || thread_cpu_time() >= self.ends_at_cpu {
                 return Ok(false);
             }
             match self.process(*pid) {
@@ -140,7 +147,9 @@ impl Walk<'_> {
             if place >= DESCRIPTORS_MAX {
                 return Err(Stopped::Here);
             }
-            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1 && cpu_time() >= self.ends_at_cpu {
+            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1
+                && thread_cpu_time() >= self.ends_at_cpu
+            {
                 return Err(Stopped::TimeIsUp);
             }
             let Ok(entry) = entry else { break };
@@ -167,7 +176,9 @@ impl Walk<'_> {
             if place >= DESCRIPTORS_MAX {
                 return Err(Stopped::Here);
             }
-            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1 && cpu_time() >= self.ends_at_cpu {
+            if place % DESCRIPTORS_PER_LOOK == DESCRIPTORS_PER_LOOK - 1
+                && thread_cpu_time() >= self.ends_at_cpu
+            {
                 return Err(Stopped::TimeIsUp);
             }
             let Ok(entry) = entry else { break };
@@ -204,12 +215,6 @@ impl Walk<'_> {
             writers.tasks.push(task);
         }
     }
-}
-
-/// How much CPU time this thread has had.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The pipe that a descriptor's link leads to.

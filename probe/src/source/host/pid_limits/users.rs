@@ -12,7 +12,10 @@ use std::{
 use foldhash::{HashMap, HashMapExt};
 use procfs::process::Process;
 
-use crate::source::host::process_directory::{number_field, part, stat};
+use crate::source::host::{
+    process_directory::{number_field, part, stat},
+    self_usage::thread_cpu_time,
+};
 
 /// How much of a status file is read: user, capabilities and number of threads are in it, unless the list of groups is long.
 const STATUS_MAX: usize = 4_096;
@@ -22,7 +25,7 @@ const LIMITS_MAX: usize = 4_096;
 const WALK_EVERY: Duration = Duration::from_secs(1);
 /// and for no more than this part of the time.
 const WALKS_SHARE: u32 = 100;
-/// The longest that going through them may take; if that is too short, nothing is said of users.
+/// The longest that going through them may take, in CPU time; if that is too short, nothing is said of users.
 const WALK_TAKES: Duration = Duration::from_millis(250);
 /// The kernel never has more (PID_MAX_LIMIT).
 const PID_MAX_LIMIT: u64 = 4 << 20;
@@ -75,17 +78,17 @@ impl Users {
         if self.next.is_some_and(|next| began < next) {
             return None;
         }
-        let walk = walk(began + WALK_TAKES);
+        let walk = walk(thread_cpu_time() + WALK_TAKES);
         self.next = Some(began + WALK_EVERY.max(began.elapsed() * WALKS_SHARE));
         walk
     }
 }
 
-fn walk(ends: Instant) -> Option<Walk> {
+fn walk(ends_at_cpu: Duration) -> Option<Walk> {
     let mut walk = Walk { by_user: HashMap::new(), threads: 0 };
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if Instant::now() >= ends {
+        if thread_cpu_time() >= ends_at_cpu {
             return None;
         }
         let Ok(process) = Process::new(pid) else { continue };
