@@ -126,6 +126,23 @@ fn watching_tells_who_killed_since_the_parent_was_a_suspect() {
 }
 
 #[test]
+fn of_a_suspect_that_is_killed_it_is_said_that_it_may_have_come_to_its_children() {
+    require_root();
+    let watching = Watching::start(&[]);
+    let mut killing = Telling::start(&["kills-for-ever"]);
+    let pid = killing.truth()["pid"].clone();
+    // It is a suspect once a walk of the task list, 5 s apart, has found its zombies.
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    drop(killing);
+    let report = watching.end();
+    let parent = parent_in(&report, &pid);
+    assert_eq!(parent["alive"], false, "{parent:#}");
+    assert_eq!(parent["causes"][0]["kind"], "never_waits", "{parent:#}");
+    let evidence = parent["causes"][0]["evidence"].to_string();
+    assert!(evidence.contains("so far: signal 9 killed it"), "{evidence}");
+}
+
+#[test]
 fn a_child_that_dies_with_its_pid_namespace_was_killed_by_its_end() {
     let ran = run(&["killed-with-namespace", "--hold-ms", HOLD_MS]);
     let init = ran.truth["init"].as_u64().expect("a pid");
