@@ -207,7 +207,7 @@ impl Engine {
                 entry.let_go(&task.identity);
                 entry.reaped_late_at_least |= at_least && latency.is_some();
                 if let Some(latency_ns) = latency {
-                    entry.reaps(now, latency_ns, late_ns);
+                    entry.reaps(now, latency_ns, late_ns, at_least);
                     entry.reaps_at_pipe(task.identity, now, &self.processes);
                     entry.ledger.counts.reaped += 1;
                     entry.ledger.counts.coarse += coarse;

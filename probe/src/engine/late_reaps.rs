@@ -2,7 +2,7 @@
 //!
 //! Most parents reap none late, so it takes no memory of theirs until they do. Must not know which reaps are late, nor judge.
 
-use crate::model::Readiness;
+use crate::model::{Evidence, Readiness};
 
 /// How many, and for how long the children had waited in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +51,9 @@ impl SlowReaps {
     }
 }
 
+/// What was found at one look may have been a moment; they are a second apart.
+const TWO_LOOKS_NS: u64 = 1_100_000_000;
+
 /// A reap so shortly before or after a birth comes with it.
 pub const AT_SPAWN_NS: u64 = 50_000_000;
 
@@ -65,12 +68,26 @@ pub struct LateReaps {
     first_ns: u64,
     /// Those whose readiness was told.
     pub slow: SlowReaps,
+    /// Those during which the parent did one thing alone for most of the time, as looks at it found.
+    pub doing_one_thing: u64,
+    /// What, at the last of them.
+    pub doing: Option<Box<Evidence>>,
+    /// Readings of the counters that found new wait calls and no birth, after the first late reap.
+    pub calls_without_birth: u64,
 }
 
 impl LateReaps {
     /// Of a parent that has reaped none late.
-    pub(super) const NONE: &Self =
-        &Self { count: 0, at_spawn: 0, before_birth: 0, first_ns: 0, slow: SlowReaps::NONE };
+    pub(super) const NONE: &Self = &Self {
+        count: 0,
+        at_spawn: 0,
+        before_birth: 0,
+        first_ns: 0,
+        slow: SlowReaps::NONE,
+        doing_one_thing: 0,
+        doing: None,
+        calls_without_birth: 0,
+    };
 
     /// One more; `is_at_spawn`: a birth came shortly before.
     pub(super) fn add(&mut self, now: u64, is_at_spawn: bool) {
@@ -83,6 +100,15 @@ impl LateReaps {
             (self.before_birth, self.first_ns) = (0, now);
         }
         self.before_birth += 1;
+    }
+
+    /// What the parent was found doing since `since_ns`, when it reaps at `now` one that had waited for so long.
+    pub(super) fn while_doing(&mut self, evidence: &Evidence, since_ns: u64, now: u64, waited_ns: u64) {
+        let lasted_ns = now.saturating_sub(since_ns);
+        if lasted_ns >= TWO_LOOKS_NS && lasted_ns.saturating_mul(4) >= waited_ns.saturating_mul(3) {
+            self.doing_one_thing += 1;
+            self.doing = Some(Box::new(evidence.clone()));
+        }
     }
 
     /// A birth.

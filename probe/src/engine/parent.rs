@@ -222,12 +222,17 @@ impl Parent {
         self.ledger.counts.reaped > self.reaped_before_exec
     }
 
-    /// It reaps a child; late, where it had waited longer than `late_ns`.
-    pub(super) fn reaps(&mut self, now: u64, latency_ns: u64, late_ns: u64) {
+    /// It reaps a child; late, where it had waited longer than `late_ns`. `at_least`: it may have waited longer than that.
+    pub(super) fn reaps(&mut self, now: u64, latency_ns: u64, late_ns: u64, at_least: bool) {
         self.reap_latency.record(latency_ns);
         if latency_ns > late_ns {
             let is_at_spawn = self.last_fork_ns != 0 && now.saturating_sub(self.last_fork_ns) <= AT_SPAWN_NS;
-            self.late_reaps_mut().add(now, is_at_spawn);
+            let late = self.late_reaps.get_or_insert_default();
+            late.add(now, is_at_spawn);
+            let is_current = self.exec_ns.is_none_or(|exec_ns| self.evidence_ns >= exec_ns);
+            if let Some(evidence) = self.evidence.as_deref().filter(|_| is_current && !at_least) {
+                late.while_doing(evidence, self.evidence_ns, now, latency_ns);
+            }
         }
     }
 
@@ -261,6 +266,13 @@ impl Parent {
 
     /// Its counters were read anew.
     pub(super) fn counted(&mut self, counters: &Counters) {
+        if let (Some(late), Some(before)) = (self.late_reaps.as_deref_mut(), &self.counters) {
+            let before = before.unpack();
+            let calls = |counters: &Counters| counters.waits.any + counters.waits.specific;
+            let is_without_birth =
+                calls(counters) > calls(&before) && counters.counts.forked == before.counts.forked;
+            late.calls_without_birth += u64::from(is_without_birth);
+        }
         self.counters = Some(PackedCounters::from(counters));
         if self.leaves() == 0 {
             self.first_left = None;

@@ -5,6 +5,7 @@
 use super::{
     super::unreaped::Unreaped,
     runtime::Runtime,
+    sigchld::SIGCHLD,
     words::{dead_children, wait_calls},
 };
 use crate::{
@@ -26,6 +27,9 @@ const LONG_NS: u64 = 60_000_000_000;
 
 /// Before what is to be done where the parent may still come to them by itself.
 const IF_THEY_STAY: &str = "should they stay: ";
+
+/// Who handles so many signals handles every one.
+const ALL_SIGNALS: u32 = 25;
 
 pub struct Case<'a> {
     pub parent: &'a Parent,
@@ -120,6 +124,11 @@ impl<'a> Case<'a> {
         (from.adopted + foreign).max(self.not_its_own())
     }
 
+    /// Whether some of those left are known to have come to it from others.
+    pub fn is_any_known_to_be_adopted(&self) -> bool {
+        self.from.adopted > 0 || self.not_its_own() > 0
+    }
+
     /// At least how many of those left it forked before it ran its program of now.
     pub fn inherited_left(&self) -> u64 {
         let from = &self.from;
@@ -165,11 +174,20 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Whether what it was last seen doing lasted until the end of the window, or until it died: more than one look found it,
-    /// and none found anything else. Otherwise it may have been a moment.
+    /// What it was doing while dead children of it waited, by the last look. Where none is left, while those waited that it reaped
+    /// late, if it was one thing all the time.
+    pub fn doing(&self) -> Option<&'a Evidence> {
+        if self.left > 0 {
+            return self.evidence;
+        }
+        let late = self.parent.late_reaps();
+        late.doing.as_deref().filter(|_| late.doing_one_thing == late.count)
+    }
+
+    /// Whether that lasted until the end of the window, or until it died or reaped: more than one look found it, and none found
+    /// anything else. Otherwise it may have been a moment.
     pub fn evidence_lasts(&self) -> bool {
-        let until_ns = self.until_ns();
-        until_ns.saturating_sub(self.parent.evidence_ns) >= TWO_LOOKS_NS
+        self.left == 0 || self.until_ns().saturating_sub(self.parent.evidence_ns) >= TWO_LOOKS_NS
     }
 
     /// Whether it would reap those left if it could go on, and the stop, the frost or the sleep that it was found in is why
@@ -216,6 +234,15 @@ impl<'a> Case<'a> {
         self.evidence.is_some_and(|evidence| evidence.threads > 1)
     }
 
+    /// Whether it has a handler for SIGCHLD that can run, and that is the program's own: Go's runtime has one for every signal.
+    pub fn may_have_missed_a_signal(&self) -> bool {
+        self.evidence.is_some_and(|evidence| {
+            let caught = evidence.signals.caught;
+            let is_blocked = evidence.blocked_by_all.unwrap_or(0) & SIGCHLD != 0;
+            caught & SIGCHLD != 0 && caught.count_ones() < ALL_SIGNALS && !is_blocked
+        })
+    }
+
     /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.
     pub fn asks_for_any(&self) -> bool {
         self.waits.is_some_and(|waits| waits.any > waits.absent)
@@ -245,16 +272,18 @@ impl<'a> Case<'a> {
     }
 
     /// What is said beside a cause that is its program's while it may only be busy, or come to other children first: those left
-    /// died not long ago, and it lives, or was killed before it could show.
+    /// died not long ago, or not long before it ended.
     pub fn so_far(&self) -> Option<String> {
         if self.left == 0 || self.unreaped.oldest_ns >= LONG_NS {
             return None;
         }
         if self.parent.died_ns.is_some() {
-            return self
-                .parent
-                .killed_by
-                .map(|signal| format!("so far: signal {signal} killed it; it may have come to them later"));
+            return Some(match self.parent.killed_by {
+                Some(signal) => format!("so far: signal {signal} killed it; it may have come to them later"),
+                None => {
+                    "so far: it ended soon after those left had died, and may have come to them later".into()
+                }
+            });
         }
         let may = match self.parent.while_left() {
             Some(since) if since.any + since.specific == 0 => {
@@ -346,7 +375,7 @@ impl<'a> Case<'a> {
     }
 
     /// That so many stayed.
-    pub fn stayed(&self) -> String {
-        format!("{} stayed unreaped", dead_children(self.left))
+    pub fn stayed(&self, count: u64) -> String {
+        format!("{} stayed unreaped", dead_children(count))
     }
 }

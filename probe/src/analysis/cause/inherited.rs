@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
     fix: |case| {
         Fix::new(
             case.free_now(),
-            "wait for the background jobs before the exec, or do not exec: let the shell stay as the parent",
+            "wait for the children before the exec; or do not exec, but start the next program as a child (in a shell: leave out exec)",
         )
     },
 };

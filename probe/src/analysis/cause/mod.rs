@@ -112,16 +112,15 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<C
                 is_own_explained |= rule.explains == Explains::Own;
                 is_all_explained |= rule.explains == Explains::All;
                 let Fix { now, in_code } = (rule.fix)(&case);
-                let cannot_go_on = matches!(
-                    rule.kind,
-                    CauseKind::ParentStopped
-                        | CauseKind::ParentFrozen
-                        | CauseKind::ParentBlocked
-                        | CauseKind::HeldByTracer
-                );
-                if found.is_empty() && !cannot_go_on {
-                    evidence.extend(case.so_far());
-                }
+                let is_over = case.left == 0 || case.parent.died_ns.is_some();
+                let (now, so_far) = match rule.kind {
+                    CauseKind::HeldByTracer => (now, None),
+                    CauseKind::ParentStopped | CauseKind::ParentFrozen | CauseKind::ParentBlocked => {
+                        (if is_over { String::new() } else { now }, None)
+                    }
+                    _ => (now, case.so_far()),
+                };
+                evidence.extend(so_far);
                 found.push(Cause { kind: rule.kind, evidence, now, fix: in_code });
             }
             Finding::CannotTell(what) => {

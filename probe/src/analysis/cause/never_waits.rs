@@ -19,7 +19,15 @@ pub const RULE: Rule = Rule {
     check,
     fix: |case| {
         Fix::new(
-            case.free_now(),
+            match case.free_now() {
+                reap if !reap.is_empty() && case.may_have_missed_a_signal() => {
+                    let pid = case.parent.task.identity.tgid;
+                    format!(
+                        "`reapwatch reap --nudge {pid}` sends it the SIGCHLD that its handler may have missed; {reap}"
+                    )
+                }
+                reap => reap,
+            },
             match case.runtime {
                 runtime if !runtime.can_ignore_sigchld() => runtime.wait_for_each().into(),
                 runtime if case.parent.ledger.counts.autoreaped > 0 => format!(
@@ -28,8 +36,8 @@ pub const RULE: Rule = Rule {
                     runtime.wait_for_each()
                 ),
                 runtime => format!(
-                    "{}; where the exit status does not matter, ignore SIGCHLD (sigaction SIG_IGN) before the first child is \
-                     started, and the kernel reaps",
+                    "{}; where no exit status matters, not to libraries either, ignore SIGCHLD (sigaction SIG_IGN) before the first \
+                     child is started, and the kernel reaps",
                     runtime.wait_for_each()
                 ),
             },
@@ -75,10 +83,13 @@ fn check(case: &Case) -> Finding {
         return Finding::CannotTell(AFTER_READING);
     }
     let counted = case.waits_counted().unwrap_or_default();
-    let mut evidence = vec![format!("{counted}, and {}", case.stayed())];
+    let mut evidence = vec![format!("{counted}, and {}", case.stayed(own))];
     let before_exec = case.parent.ledger.counts.reaped - case.reaped();
     if before_exec > 0 {
         evidence.push(format!("{before_exec} were reaped by the program that ran before the last exec"));
+    }
+    if case.may_have_missed_a_signal() {
+        evidence.push("it has a handler for SIGCHLD, which began no wait call: it does not reap, or was installed after those left had died".into());
     }
     let autoreaped = case.parent.ledger.counts.autoreaped;
     if autoreaped > 0 && !case.parent.is_dead_namespace_init() {

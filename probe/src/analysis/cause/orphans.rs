@@ -52,12 +52,21 @@ fn check(case: &Case) -> Finding {
     if adopted == 0 {
         return Finding::No;
     }
+    if !case.is_any_known_to_be_adopted() {
+        return Finding::CannotTell(
+            "its program of now did not start them: whether it did before its exec, or they came from others, is not known",
+        );
+    }
     let Some(waits) = case.waits else {
         return Finding::CannotTell("its wait calls were not counted");
     };
     // It does ask for any child: that these are left has another reason.
     if case.asks_for_any() {
         return Finding::No;
+    }
+    // Who has reaped more than it forked reaps those of others, by pid.
+    if case.are_forks_known && case.reaped() > case.parent.ledger.counts.forked {
+        return Finding::CannotTell("it reaped some that it did not fork");
     }
     // A parent that reaps without wait calls (io_uring) may reap any child.
     if waits.specific == 0 && case.parent.has_reaped() {

@@ -14,7 +14,7 @@ pub const STOPPED: Rule = Rule {
     explains: Explains::All,
     check: |case| if_it_would_reap(case, stopped(case)),
     fix: |case| {
-        if case.evidence.is_some_and(|evidence| evidence.state == b't') {
+        if case.doing().is_some_and(|evidence| evidence.state == b't') {
             return Fix::new(
                 "have the tracer let it go on or detach, or end the tracer: SIGCONT does not",
                 "do not leave a debugger attached to a process that has to reap",
@@ -43,7 +43,7 @@ pub const BLOCKED: Rule = Rule {
     kind: CauseKind::ParentBlocked,
     explains: Explains::All,
     check: |case| if_it_would_reap(case, blocked(case)),
-    fix: |case| match case.evidence.map(|evidence| &evidence.blocked) {
+    fix: |case| match case.doing().map(|evidence| &evidence.blocked) {
         Some(Blocked::Wait(_)) => Fix::new(
             "",
             "wait for any child (waitpid(-1, …)), or for each one with a time-out, so that one that hangs does not keep the \
@@ -65,7 +65,7 @@ const SEEN_ONCE: &str = "it was looked at only once";
 
 /// What keeps a living parent from going on, and what helps at once, whether or not it would reap.
 pub fn found_now(case: &Case) -> Option<(Vec<String>, String)> {
-    if case.parent.died_ns.is_some() {
+    if case.parent.died_ns.is_some() || case.left == 0 {
         return None;
     }
     [(stopped as fn(&Case) -> Finding, &STOPPED), (frozen, &FROZEN), (blocked, &BLOCKED)]
@@ -88,7 +88,7 @@ fn if_it_would_reap(case: &Case, found: Finding) -> Finding {
 }
 
 fn frozen(case: &Case) -> Finding {
-    match case.evidence.and_then(|evidence| evidence.is_frozen) {
+    match case.doing().and_then(|evidence| evidence.is_frozen) {
         Some(true) => {
             Finding::Yes(vec!["its cgroup, or one above it, is frozen: none of its threads runs".into()])
         }
@@ -97,7 +97,7 @@ fn frozen(case: &Case) -> Finding {
 }
 
 fn stopped(case: &Case) -> Finding {
-    let Some(evidence) = case.evidence else { return Finding::No };
+    let Some(evidence) = case.doing() else { return Finding::No };
     match evidence.state {
         b'T' => Finding::Yes(vec!["it is stopped (state T): it runs nothing until it gets SIGCONT".into()]),
         // A tracer stops it for a moment at each system call.
@@ -119,15 +119,13 @@ fn stopped(case: &Case) -> Finding {
 fn blocked(case: &Case) -> Finding {
     // Another thread may be the one that reaps.
     let is_alone = |evidence: &&Evidence| evidence.is_of_main && evidence.threads == 1;
-    let Some(evidence) = case.evidence.filter(is_alone) else { return Finding::No };
+    let Some(evidence) = case.doing().filter(is_alone) else { return Finding::No };
     let may_be_a_moment = !case.evidence_lasts();
     match &evidence.blocked {
         Blocked::Vfork if may_be_a_moment => Finding::CannotTell(SEEN_ONCE),
         Blocked::Vfork => Finding::Yes(vec![
             "its main thread is in vfork until the child runs another program or ends".into(),
         ]),
-        // It did something else when one of those that it reaped late died, and began this call after that.
-        Blocked::Wait(_) if case.parent.late_reaps().slow.not_waiting.count > 0 => Finding::No,
         // For the children that it leaves for good other rules speak; this is why it was late.
         Blocked::Wait(wait) if case.left == 0 => match wait.target {
             WaitTarget::Child(pid) => {

@@ -57,7 +57,7 @@ impl Runtime {
         match &name[..version] {
             b"sh" | b"bash" | b"dash" | b"zsh" | b"ksh" | b"fish" | b"busybox" => Self::Shell,
             b"python" | b"pypy" => Self::Python,
-            b"node" | b"nodejs" | b"bun" | b"deno" => Self::Node,
+            b"node" | b"nodejs" | b"electron" | b"bun" | b"deno" => Self::Node,
             b"java" => Self::Java,
             b"ruby" => Self::Ruby,
             b"perl" => Self::Perl,
@@ -92,7 +92,9 @@ impl Runtime {
             Self::Ruby => {
                 "call Process.wait(pid) or Process.detach(pid) for every child, or use the block forms"
             }
-            Self::Perl => "close every pipe handle (close waits), call waitpid($pid, 0) for every fork",
+            Self::Perl => {
+                "close every handle of open '-|' (close waits), call waitpid($pid, 0) for every fork, open2 and open3"
+            }
             Self::Php => "call proc_close (pclose) on every handle, pcntl_waitpid for every pcntl_fork",
             Self::Erlang => "close the ports; what a port starts is reaped by erl_child_setup alone",
             Self::Other => {
@@ -106,7 +108,13 @@ impl Runtime {
     pub fn reap_any(self) -> &'static str {
         match self {
             Self::Shell => "trap : CHLD; sleep infinity & while :; do wait $!; done",
-            Self::Python => "on SIGCHLD: loop on os.waitpid(-1, os.WNOHANG) until it returns 0 or raises",
+            Self::Python => {
+                "on SIGCHLD: loop on os.waitpid(-1, os.WNOHANG) until it returns 0 or raises (it takes the statuses of subprocess's \
+                 children too, so rather give it an init)"
+            }
+            Self::Node | Self::Java | Self::Erlang => {
+                "it cannot wait for what it did not start: have another process, which reaps, start it (tini -s, dumb-init)"
+            }
             Self::Ruby => {
                 "on SIGCHLD: loop on Process.wait(-1, Process::WNOHANG) until it returns nil or raises"
             }

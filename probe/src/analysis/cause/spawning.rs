@@ -9,6 +9,8 @@ use crate::{model::Evidence, report::CauseKind};
 
 /// Fewer may be chance.
 const REAPS_MIN: u64 = 2;
+/// One reading of the counters may fall between the calls and the birth that they come with.
+const CALLS_ALONE_MAX: u64 = 2;
 
 pub const RULE: Rule = Rule {
     kind: CauseKind::ReapsOnlyWhenItSpawns,
@@ -37,6 +39,10 @@ fn check(case: &Case) -> Finding {
     let are_forgotten = case.left > 1 && first_death_ns < case.parent.last_fork_ns;
     if late < REAPS_MIN || at_spawn < late || are_forgotten || 2 * late < case.reaped() {
         return Finding::No;
+    }
+    // Who looks for dead children between births too, and then starts the next, reaps by another clock.
+    if late_reaps.calls_without_birth >= CALLS_ALONE_MAX {
+        return Finding::CannotTell("it also began wait calls when it started no child");
     }
     // Who starts children all the time starts one within any such time.
     let forked = case.parent.ledger.counts.forked;

@@ -25,9 +25,9 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
         ));
     } else if case.left > 0 {
         evidence.extend(case.waits_counted().map(|counted| match waits {
-            Some(0) if case.are_waits_known() => format!("{counted}, and {}", case.stayed()),
+            Some(0) if case.are_waits_known() => format!("{counted}, and {}", case.stayed(case.left)),
             Some(0) => format!("{counted}; how it waited before is not known"),
-            _ => format!("{counted}, and {}", case.stayed()),
+            _ => format!("{counted}, and {}", case.stayed(case.left)),
         }));
         if waits == Some(0) && case.are_waits_known() {
             evidence.extend(missing.first().map(|missing| (*missing).to_owned()));

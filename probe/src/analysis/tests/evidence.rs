@@ -113,7 +113,6 @@ fn table() -> Vec<Row> {
             ParentBlocked,
             "cannot be interrupted (state D, in rpc_wait)",
         ),
-        (late(), waits_for(WaitTarget::Child(9)), ParentBlocked, "in a wait call for its child 9 alone"),
         (late(), waits_for(WaitTarget::Any), Unknown, "it reaped 1 dead child"),
         // A signal that is blocked and has no handler changes nothing; nor one that somebody takes otherwise.
         (left(), handler(SIGCHLD, SIGCHLD), SigchldBlocked, "it blocks SIGCHLD, and one is pending"),
@@ -268,12 +267,19 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
 }
 
 #[test]
-fn who_did_something_else_when_a_child_died_was_not_late_for_a_wait_call() {
-    for (readiness, kind) in [
-        (Readiness::WaitingOtherwise, ParentBlocked),
-        (Readiness::Unknown, ParentBlocked),
-        (Readiness::NotWaiting, Unknown),
-    ] {
+fn what_kept_a_parent_all_the_while_is_why_it_was_late_and_a_moment_is_not() {
+    const GRACE: u64 = crate::model::DEFAULT_GRACE_NS;
+    let stopped = || Evidence { state: b'T', ..main_thread() };
+    let frozen = || Evidence { is_frozen: Some(true), ..main_thread() };
+    let alone = || waits_for(WaitTarget::Child(9));
+    // Looked at so long after the death, with what is seen; the reap comes after twice the grace.
+    let causes = |looks: &[(u64, Evidence)]| {
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &dead(20, 30));
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        for (after_ns, evidence) in looks {
+            let (identity, evidence) = (task(2).identity, Box::new(evidence.clone()));
+            apply(Input::Evidence { time_ns: 31 + after_ns, identity, evidence });
+        }
         let reap = Stage::Reap {
             parent: task(2),
             reaper: task(2),
@@ -281,18 +287,23 @@ fn who_did_something_else_when_a_child_died_was_not_late_for_a_wait_call() {
             precision: crate::model::Precision::Exact,
             exit_ns: 30,
             zombie_ns: 31,
-            readiness,
+            readiness: Readiness::Unknown,
         };
-        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &dead(20, 30));
-        let mut apply = |input| engine.apply(input, &mut Vec::new());
-        let evidence = Box::new(waits_for(WaitTarget::Child(9)));
-        apply(Input::Evidence { time_ns: 800_000, identity: task(2).identity, evidence });
-        let time_ns = 31 + 2 * crate::model::DEFAULT_GRACE_NS;
-        apply(Input::Lifecycle(LifecycleEvent { time_ns, process: task(20), stage: reap }));
-        apply(Input::End { time_ns: 3 * crate::model::DEFAULT_GRACE_NS });
+        apply(Input::Lifecycle(LifecycleEvent { time_ns: 31 + 2 * GRACE, process: task(20), stage: reap }));
+        apply(Input::End { time_ns: 3 * GRACE });
         let session = Session { grace_ns: GRACE_NS, ..Session::default() };
-        assert_eq!(kinds_of(entry(&report(&engine.view(), &session), 2)), [kind], "{readiness:?}");
+        entry(&report(&engine.view(), &session), 2).clone()
+    };
+    for (evidence, kind) in [(stopped(), ParentStopped), (frozen(), ParentFrozen), (alone(), ParentBlocked)] {
+        let late = causes(&[(GRACE / 10, evidence.clone())]);
+        assert_eq!(kinds_of(&late), [kind]);
+        assert_eq!(late.causes[0].now, "", "that is over");
+        assert_eq!(kinds_of(&causes(&[(GRACE, evidence.clone())])), [Unknown], "{kind:?}: half of the time");
+        let moment =
+            [(GRACE / 10, main_thread()), (GRACE, evidence.clone()), (GRACE + GRACE / 4, main_thread())];
+        assert_eq!(kinds_of(&causes(&moment)), [Unknown], "{kind:?}: a moment");
     }
+    assert_eq!(kinds_of(&causes(&[(GRACE / 10, waits_for(WaitTarget::Any))])), [Unknown]);
 }
 
 #[test]
