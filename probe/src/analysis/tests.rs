@@ -245,6 +245,8 @@ fn adopted_children_are_told_from_its_own() {
     // It reaps more children than it started, so it does reap adopted ones.
     let reaps_orphans = own + &orphan(20) + "80 reap 20 2\n" + &orphan(21) + "90 waits 2 5 0\n";
     expect_causes(EARLY, &reaps_orphans, &[Unknown]);
+    // Also where it does so by pid, as from a siginfo.
+    expect_causes(EARLY, &reaps_orphans.replace("waits 2 5 0", "waits 2 0 5"), &[Unknown]);
     // Children of its own are left as well as the orphan.
     let both = dead(25, 30) + &orphan(20) + "90 waits 2 0 0\n";
     expect_causes(EARLY, &both, &[SubreaperDoesNotReapOrphans, NeverWaits]);

@@ -2,6 +2,8 @@
 //!
 //! Must not judge: that is `verdict`'s and `cause`'s.
 
+use std::collections::BTreeMap;
+
 use crate::{
     engine::{Parent, Provenances, State, View},
     model::{Task, TaskTraits},
@@ -54,6 +56,8 @@ impl Unreaped {
     pub fn of(view: &View<'_>, parent: &Parent, grace_ns: u64, end_ns: u64) -> Self {
         let mut found = Self::abandoned(parent, grace_ns);
         let (mut oldest_held_ns, mut held_at_least) = (parent.abandoned().held_after.max_ns(), false);
+        // The first by pid, in whatever order the zombies are gone through: a replay names the same.
+        let mut first_parents = BTreeMap::new();
         for process in parent.zombies.iter().filter_map(|child| view.process(*child)) {
             let State::Zombie { since_ns, held_by, at_least } = &process.state else { continue };
             let (since_ns, at_least) = (*since_ns, *at_least);
@@ -73,11 +77,11 @@ impl Unreaped {
             found.youngest_death_ns = found.youngest_death_ns.max(Some(since_ns));
             found.older += u64::from(older);
             found.from.count(process.provenance(parent));
-            if let Some(first) = process.first_parent()
-                && found.first_parents.len() < FIRST_PARENTS_MAX
-                && !found.first_parents.iter().any(|known| known.identity == first.identity)
-            {
-                found.first_parents.push(first);
+            if let Some(first) = process.first_parent() {
+                first_parents.insert(first.identity, first);
+                if first_parents.len() > FIRST_PARENTS_MAX {
+                    first_parents.pop_last();
+                }
             }
             found.clone_children += u64::from(process.traits.contains(TaskTraits::CLONE_CHILD));
             found.though_ignored += u64::from(process.is_though_ignored());
@@ -93,7 +97,7 @@ impl Unreaped {
         if found.left() == 0 {
             (found.oldest_ns, found.at_least) = (oldest_held_ns, held_at_least);
         }
-        found.first_parents.sort_unstable_by_key(|first| first.identity);
+        found.first_parents = first_parents.into_values().collect();
         found.tracers.sort_by_key(|(tracer, count)| (std::cmp::Reverse(*count), tracer.identity));
         found
     }

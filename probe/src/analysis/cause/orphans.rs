@@ -90,6 +90,7 @@ fn check(case: &Case) -> Finding {
             first.identity.tgid,
             match case.unreaped.first_parents.len() {
                 1 => String::new(),
+                2 => " and another".into(),
                 more => format!(" and {} others", more - 1),
             }
         ));

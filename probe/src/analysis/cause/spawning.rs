@@ -24,7 +24,7 @@ pub const RULE: Rule = Rule {
                     "keep the Popen objects and call wait() or poll() on them, and join() on each multiprocessing.Process: both \
                      modules reap dropped ones only when the next one is started"
                 }
-                _ => "reap on SIGCHLD, or by a timer, not only when the next child is started",
+                _ => "reap on SIGCHLD, or by a short timer, not only when the next child is started",
             },
         )
     },
@@ -60,9 +60,12 @@ fn check(case: &Case) -> Finding {
             "it handles SIGCHLD or takes it otherwise, so it may have been too busy to reap and to start children alike",
         );
     }
-    Finding::Yes(vec![format!(
-        "it reaped {} late, each within {} ms of starting another child",
-        dead_children(late),
-        crate::engine::AT_SPAWN_NS / 1_000_000
-    )])
+    Finding::Yes(vec![
+        format!(
+            "it reaped {} late, each within {} ms of starting another child",
+            dead_children(late),
+            crate::engine::AT_SPAWN_NS / 1_000_000
+        ),
+        "it looks for dead children when it starts one; or it looks seldom, and starts one for each that it finds".into(),
+    ])
 }

@@ -4,7 +4,7 @@ use super::{EARLY, GRACE_NS, entry, kinds as kinds_of};
 use crate::{
     analysis::report,
     engine::tests::{play_in, task},
-    model::{Begin, Evidence, Input, Session, SignalMasks},
+    model::{Begin, ChildCounts, Counters, Evidence, Input, Session, SignalMasks, WaitCalls},
     report::CauseKind::*,
 };
 
@@ -65,4 +65,32 @@ fn late_reaps_that_each_come_with_a_birth_are_a_cause_and_others_are_not() {
     assert_eq!(causes_of([6_499, 12_990], 0, 0, &[12_000, 12_001]), [Unknown]);
     // One with a handler may have been busy, as a loop that calls back is.
     assert_eq!(causes_of([6_499, 12_990], 0, SIGCHLD, &[]), [Unknown]);
+}
+
+#[test]
+fn who_also_waits_between_births_reaps_by_another_clock() {
+    const SECOND: u64 = 1_000_000_000;
+    // It reaps one at 7 and at 14 s, just before a birth. Readings of the counters: when, wait calls, births.
+    let causes_of = |readings: &[(u64, u64, u64)]| {
+        let script = "1000000 fork 30 2\n 2000000 exit 30 2\n 3000000 zombie 30 2\n 7000000000 reap 30 2\n 7001000000 fork 31 2\n
+            7002000000 exit 31 2\n 7003000000 zombie 31 2\n 14000000000 reap 31 2\n 14001000000 fork 32 2\n";
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, script);
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        for (second, calls, forked) in readings {
+            let waits = WaitCalls { specific: *calls, read: *calls, ..WaitCalls::default() };
+            let counts = ChildCounts { forked: *forked, exited: 2, reaped: 2, ..ChildCounts::default() };
+            let counters =
+                Counters { time_ns: second * SECOND, parent: task(2), waits, counts, ..Counters::default() };
+            apply(Input::Counters(Box::new(counters)));
+        }
+        let evidence = Box::new(Evidence { state: b'S', threads: 1, threads_read: 1, ..Evidence::default() });
+        apply(Input::Evidence { time_ns: 15 * SECOND, identity: task(2).identity, evidence });
+        apply(Input::End { time_ns: 20 * SECOND });
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        kinds_of(entry(&report(&engine.view(), &session), 2))
+    };
+    assert_eq!(causes_of(&[(15, 2, 3), (16, 2, 3), (17, 2, 3)]), [ReapsOnlyWhenItSpawns]);
+    assert_eq!(causes_of(&[(15, 2, 3), (16, 5, 4), (17, 9, 5)]), [ReapsOnlyWhenItSpawns], "with births");
+    assert_eq!(causes_of(&[(15, 2, 3), (16, 3, 3), (17, 3, 4)]), [ReapsOnlyWhenItSpawns], "read in between");
+    assert_eq!(causes_of(&[(15, 2, 3), (16, 3, 3), (17, 4, 3)]), [Unknown]);
 }
