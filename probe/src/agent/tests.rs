@@ -11,7 +11,7 @@ use crate::{
         Readiness, ReapHow, Scope, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, Workload,
     },
     report::{
-        CauseKind, CommandLines, WorkloadKind,
+        CauseKind, CommandLines, Verdict, WorkloadKind,
         alert::{AlertKind, AlertState},
         metrics::{WorkloadCounts, WorkloadMetrics},
     },
@@ -559,6 +559,14 @@ fn a_leak_is_told_once_when_found_once_when_its_cause_is_known_and_once_when_it_
     let cause = known.alerts[0].parent.as_ref().and_then(|parent| parent.cause.as_ref());
     assert_eq!(cause.map(|cause| cause.kind), Some(CauseKind::NeverWaits));
     assert!(known.alerts[0].text.contains("Why: never waits: ") && known.alerts[0].text.contains("Fix: "));
+    // Others die, and no walk tells what became of them: metrics go on as the alert says.
+    for exited in 3..7 {
+        host.reading_of(vec![host.counters(4, exited, 0)]);
+        let Observed { metrics, alerts } = host.observe();
+        assert!(alerts.is_empty(), "{alerts:?}");
+        let cause = metrics.parents.first().map(|parent| (parent.verdict, parent.cause));
+        assert_eq!(cause, Some((Verdict::NeverReaps, Some(CauseKind::NeverWaits))), "{exited} have died");
+    }
     leak(&mut host, &zombies);
     assert!(host.observe().alerts.is_empty());
     // All are reaped.

@@ -114,6 +114,7 @@ impl Engine {
         }
         self.kills.keep(&present, snapshot.began_ns);
         self.walked_ns = snapshot.began_ns;
+        self.parents.values_mut().for_each(|parent| parent.walked());
         give_room_back(&mut self.processes);
         give_room_back(&mut self.by_tgid);
         give_room_back(&mut self.parents);
