@@ -126,6 +126,7 @@ impl Host {
         self.tell(Input::FinishedParents(self.finished));
         self.tell(Input::End { time_ns });
         self.agent.read(&self.engine);
+        self.engine.retire(&Agent::done_with(&self.engine));
     }
 
     /// The kernel adds up what a parent had.
@@ -230,6 +231,30 @@ fn what_a_parent_had_stays_in_its_workload_and_the_rest_of_its_life_is_short_liv
     assert_eq!(host.reaped(), named(&[("a.service", 120), ("short_lived", 3)]));
     let latencies: Vec<u64> = host.workloads().iter().map(|one| one.reap_latency.count()).collect();
     assert_eq!(latencies, [120, 0]);
+}
+
+#[test]
+fn who_leaves_children_behind_and_ends_is_in_its_workload_and_takes_no_more_room() {
+    let mut host = Host::new(LIMITS, rules());
+    host.reading(&[(4, 1)]);
+    let at_rest = host.engine.size();
+    for tgid in 1_000..2_000 {
+        host.reading_of(vec![host.counters(tgid, 3, 1)]);
+        host.describe(tgid, unit("a.service"));
+        let died_ns = host.now_ns + SECOND_NS / 2;
+        host.reading_of(vec![Counters { died_ns, retired: true, ..host.counters(tgid, 5, 2) }]);
+        host.walk(&[], &[4]);
+    }
+    host.reading(&[(4, 1)]);
+    assert_eq!(host.engine.size(), at_rest);
+    let workloads = host.workloads();
+    let of_unit = workloads.iter().find(|one| one.workload.name == "a.service").expect("a workload");
+    assert_eq!(
+        (of_unit.counts.exited, of_unit.counts.reaped, of_unit.counts.abandoned),
+        (5_000, 2_000, 3_000)
+    );
+    let all = total(&workloads);
+    assert_eq!((all.exited, all.reaped, all.abandoned), (5_000, 2_000, 3_000), "{workloads:?}");
 }
 
 #[test]

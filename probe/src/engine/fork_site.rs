@@ -41,6 +41,11 @@ struct Past {
 pub struct SitesOfParent(Option<Box<HashMap<u32, Past>>>);
 
 impl SitesOfParent {
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|sites| sites.is_empty())
+    }
+
     fn at(&mut self, site: u32) -> &mut Past {
         let sites = self.0.get_or_insert_default();
         let is_known = sites.len() < SITES_OF_PARENT_MAX || sites.contains_key(&site);
