@@ -6,7 +6,7 @@ use std::{future::Future, io, time::Instant};
 
 use crate::{
     engine::{Bounds, Engine, EnrichedEvent},
-    model::{Input, Session, Stage, Task},
+    model::{Identity, Input, Session, Stage, Task},
     recording::RecordingFile,
     source::{
         SetupError,
@@ -50,6 +50,11 @@ pub trait Subscriber {
     /// The counters have been read: this is the state. About once a second.
     fn reading(&mut self, _engine: &Engine) -> io::Result<()> {
         Ok(())
+    }
+
+    /// After a reading: finished parents that need no longer be kept one by one. Only for who is the only subscriber.
+    fn done_with(&self, _engine: &Engine) -> Vec<Identity> {
+        Vec::new()
     }
 }
 
@@ -241,6 +246,10 @@ impl Pipeline {
                 }
                 self.flush();
                 self.show(subscribers, |subscriber, engine| subscriber.reading(engine))?;
+                for subscriber in subscribers {
+                    let done = subscriber.done_with(&self.engine);
+                    self.engine.retire(&done);
+                }
             }
             // Only now is it known which parents leave what behind.
             Moment::LastReading => {

@@ -1,10 +1,12 @@
 //! What a person is told, and how often.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use super::{
     cgroup::Cgroup,
-    running::Agent,
+    running::{Agent, Killed, value_in},
     support::{Telling, signal, until, validate, workload},
 };
 
@@ -17,6 +19,33 @@ pub fn leaker(cgroup: &Cgroup, hold_ms: &str) -> Telling {
     let mut command = cgroup.command(workload());
     command.args(["leak-all", "--count", "5", "--hold-ms", hold_ms]);
     Telling::start_command(command)
+}
+
+/// The agent looks more often than the task list is walked.
+#[test]
+fn metrics_name_the_cause_of_a_leak_that_goes_on_without_interruption() {
+    let cgroup = Cgroup::new("system.slice/reapwatch-test-goes-on.service");
+    let agent = Agent::start("");
+    let mut command = cgroup.command(workload());
+    command.args(["fork-leak-for-ever", "--every-ms", "50"]).stdout(Stdio::null());
+    let leaker = Killed(command.spawn().expect("the workload"));
+    let pid = leaker.0.id().to_string();
+    let workload = ("workload", "reapwatch-test-goes-on.service");
+    let named = [workload, ("pid", &*pid), ("cause", "never_waits")];
+    until("its cause is known", || agent.value("reapwatch_leak_info", &named));
+    let left = |page: &str| value_in(page, "reapwatch_unreaped_children", &[workload]).unwrap_or(0.0);
+    let left_first = left(&agent.page());
+    // Two walks find more of them.
+    let mut walks = Vec::new();
+    until("two walks have come", || {
+        let page = agent.page();
+        assert_eq!(value_in(&page, "reapwatch_leak_info", &named), Some(1.0), "{page}");
+        let left = left(&page);
+        if left > walks.last().copied().unwrap_or(left_first) {
+            walks.push(left);
+        }
+        (walks.len() == 2).then_some(())
+    });
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn a_port_in_use_and_a_file_that_cannot_be_made_are_told_before_anything_is_atta
     refused(&["--listen", &address], "another program has the port");
     refused(
         &["--listen", "none", "--alerts", "/nonexistent/a.jsonl"],
-        "cannot open /nonexistent/a.jsonl for alerts",
+        "cannot open /nonexistent/a.jsonl for alerts: No such file or directory (os error 2): make the directory",
     );
     refused(&["--listen", "192.0.2.1:9", "--alerts", "none"], "give an address of this host");
 }

@@ -27,7 +27,7 @@ use workloads::Workloads;
 use crate::{
     analysis::{self, time::rfc3339},
     engine::Engine,
-    model::{FinishedInCgroup, FinishedParents, Session},
+    model::{FinishedInCgroup, FinishedParents, Identity, Session},
     report::{alert::Alert, metrics::Metrics},
 };
 
@@ -96,6 +96,12 @@ impl Agent {
         };
         let before = std::mem::replace(&mut self.finished, finished);
         self.workloads.fold(engine, &before, self.limits);
+    }
+
+    /// Those of whom nothing more is needed here: what they had is in their workloads, and no profile would say where they forked.
+    pub fn done_with(engine: &Engine) -> Vec<Identity> {
+        let tallies = engine.tallies().filter(|tally| tally.is_final() && !tally.has_sites());
+        tallies.map(|tally| tally.identity).collect()
     }
 
     /// What there is to say of it now. `cost`: CPU time of this process so far in ns, and its resident memory. What sinks

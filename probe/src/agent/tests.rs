@@ -11,7 +11,7 @@ use crate::{
         Readiness, ReapHow, Scope, Snapshot, Stage, Task, TaskEntry, TaskState, TaskTraits, Workload,
     },
     report::{
-        CauseKind, CommandLines, WorkloadKind,
+        CauseKind, CommandLines, Verdict, WorkloadKind,
         alert::{AlertKind, AlertState},
         metrics::{WorkloadCounts, WorkloadMetrics},
     },
@@ -126,6 +126,7 @@ impl Host {
         self.tell(Input::FinishedParents(self.finished));
         self.tell(Input::End { time_ns });
         self.agent.read(&self.engine);
+        self.engine.retire(&Agent::done_with(&self.engine));
     }
 
     /// The kernel adds up what a parent had.
@@ -230,6 +231,30 @@ fn what_a_parent_had_stays_in_its_workload_and_the_rest_of_its_life_is_short_liv
     assert_eq!(host.reaped(), named(&[("a.service", 120), ("short_lived", 3)]));
     let latencies: Vec<u64> = host.workloads().iter().map(|one| one.reap_latency.count()).collect();
     assert_eq!(latencies, [120, 0]);
+}
+
+#[test]
+fn who_leaves_children_behind_and_ends_is_in_its_workload_and_takes_no_more_room() {
+    let mut host = Host::new(LIMITS, rules());
+    host.reading(&[(4, 1)]);
+    let at_rest = host.engine.size();
+    for tgid in 1_000..2_000 {
+        host.reading_of(vec![host.counters(tgid, 3, 1)]);
+        host.describe(tgid, unit("a.service"));
+        let died_ns = host.now_ns + SECOND_NS / 2;
+        host.reading_of(vec![Counters { died_ns, retired: true, ..host.counters(tgid, 5, 2) }]);
+        host.walk(&[], &[4]);
+    }
+    host.reading(&[(4, 1)]);
+    assert_eq!(host.engine.size(), at_rest);
+    let workloads = host.workloads();
+    let of_unit = workloads.iter().find(|one| one.workload.name == "a.service").expect("a workload");
+    assert_eq!(
+        (of_unit.counts.exited, of_unit.counts.reaped, of_unit.counts.abandoned),
+        (5_000, 2_000, 3_000)
+    );
+    let all = total(&workloads);
+    assert_eq!((all.exited, all.reaped, all.abandoned), (5_000, 2_000, 3_000), "{workloads:?}");
 }
 
 #[test]
@@ -559,6 +584,14 @@ fn a_leak_is_told_once_when_found_once_when_its_cause_is_known_and_once_when_it_
     let cause = known.alerts[0].parent.as_ref().and_then(|parent| parent.cause.as_ref());
     assert_eq!(cause.map(|cause| cause.kind), Some(CauseKind::NeverWaits));
     assert!(known.alerts[0].text.contains("Why: never waits: ") && known.alerts[0].text.contains("Fix: "));
+    // Others die, and no walk tells what became of them: metrics go on as the alert says.
+    for exited in 3..7 {
+        host.reading_of(vec![host.counters(4, exited, 0)]);
+        let Observed { metrics, alerts } = host.observe();
+        assert!(alerts.is_empty(), "{alerts:?}");
+        let cause = metrics.parents.first().map(|parent| (parent.verdict, parent.cause));
+        assert_eq!(cause, Some((Verdict::NeverReaps, Some(CauseKind::NeverWaits))), "{exited} have died");
+    }
     leak(&mut host, &zombies);
     assert!(host.observe().alerts.is_empty());
     // All are reaped.

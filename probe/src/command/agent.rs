@@ -19,7 +19,7 @@ use crate::{
     cli::{AgentArgs, Global, nanoseconds},
     config::{Config, ConfigError},
     engine::Engine,
-    model::Session,
+    model::{Identity, Session},
     pipeline::Subscriber,
     report::{metrics::Metrics, origin::Origin},
     sink::Delivery,
@@ -123,6 +123,10 @@ impl Subscriber for Running<'_> {
         }
         self.profile(engine, now_ns);
         Ok(())
+    }
+
+    fn done_with(&self, engine: &Engine) -> Vec<Identity> {
+        Agent::done_with(engine)
     }
 }
 

@@ -225,16 +225,17 @@ fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
                 .map_err(|error| cannot_listen(*address, &error))
         }
         Asked::AlertsToStandardOutput => output::standard_output().map(Prepared::File),
-        Asked::AlertsTo(path) => JsonLines::open_file(path)
-            .map(Prepared::File)
-            .map_err(|error| Failure::other(format!("cannot open {} for alerts: {error}", path.display()))),
+        Asked::AlertsTo(path) => JsonLines::open_file(path).map(Prepared::File).map_err(|error| {
+            cannot_write(&format!("open {} for alerts", path.display()), &error, "alerts.output")
+        }),
         Asked::Exec(settings) => {
             exec::check(&settings.program).map(|()| Prepared::Nothing).map_err(Failure::other)
         }
         Asked::Profiles(settings) => {
             let shown = settings.directory.display();
             profiles::check(&settings.directory).map(|()| Prepared::Nothing).map_err(|error| {
-                Failure::other(format!("cannot write profiles to the directory {shown}: {error}"))
+                let what = format!("write profiles to the directory {shown}");
+                cannot_write(&what, &error, "profiles.directory")
             })
         }
         // Their receivers may be away when the agent starts; the files that are needed for them may not.
@@ -298,6 +299,21 @@ fn why(failure: Failure) -> String {
         Failure::Setup(error) | Failure::Usage(error) => error.what,
         Failure::BrokenPipe => "the reader has left".into(),
     }
+}
+
+/// `key`: what names it in the configuration.
+fn cannot_write(what: &str, error: &std::io::Error, key: &str) -> Failure {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::NotFound => format!(": make the directory, or name another one in {key}"),
+        std::io::ErrorKind::IsADirectory | std::io::ErrorKind::NotADirectory => {
+            format!(": name another one in {key}")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!(": have the user of the agent own the directory, or name another one in {key}")
+        }
+        _ => String::new(),
+    };
+    Failure::other(format!("cannot {what}: {error}{remedy}"))
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {

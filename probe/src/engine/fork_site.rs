@@ -41,6 +41,11 @@ struct Past {
 pub struct SitesOfParent(Option<Box<HashMap<u32, Past>>>);
 
 impl SitesOfParent {
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|sites| sites.is_empty())
+    }
+
     fn at(&mut self, site: u32) -> &mut Past {
         let sites = self.0.get_or_insert_default();
         let is_known = sites.len() < SITES_OF_PARENT_MAX || sites.contains_key(&site);
@@ -75,6 +80,16 @@ impl ForkSites {
         }
         self.eldest.push_back(child);
         self.children.insert(child, site);
+    }
+
+    /// A walk of the task list has begun at this time: those that it did not find, nor are known otherwise, have gone unseen.
+    pub(super) fn keep(&mut self, is_there: impl Fn(&Identity) -> bool, began_ns: u64) {
+        self.children.retain(|child, _| child.start_boottime_ns >= began_ns || is_there(child));
+        self.eldest.retain(|child| self.children.contains_key(child));
+        if self.children.capacity() / 4 > self.children.len() {
+            self.children.shrink_to(2 * self.children.len());
+            self.eldest.shrink_to(2 * self.children.len());
+        }
     }
 }
 
@@ -164,7 +179,8 @@ mod tests {
     use crate::{
         engine::Bounds,
         model::{
-            Begin, DEFAULT_GRACE_NS, Frame, Input, LifecycleEvent, Precision, Readiness, ReapHow, Stage,
+            Begin, Coverage, DEFAULT_GRACE_NS, Frame, Input, LifecycleEvent, Precision, Readiness, ReapHow,
+            Snapshot, Stage, TaskEntry, TaskState, TaskTraits,
         },
     };
 
@@ -236,6 +252,37 @@ mod tests {
         let AtSite { forks, unreaped, zombie_time_ns, reap_latency_ns, .. } = sites[1];
         assert_eq!((forks, unreaped, zombie_time_ns, reap_latency_ns), (3, 0, 60, 60));
         assert_eq!(view.fork_sites_missed(), 3);
+    }
+
+    #[test]
+    fn children_that_a_walk_does_not_find_are_forgotten() {
+        let mut engine = Engine::new(Bounds::new(DEFAULT_GRACE_NS));
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        let coverage = Coverage::Exceptions { slow_ns: 1_000 };
+        apply(Input::Begin(Begin { time_ns: 1, coverage, ..Begin::default() }));
+        for tgid in 100..5_100 {
+            let child = task(tgid).identity;
+            apply(Input::ForkSite { time_ns: u64::from(tgid), child, creator: task(9), site: 1 });
+        }
+        let seen = |tgid: u32, parent, state| TaskEntry {
+            time_ns: 5_000,
+            process: task(tgid),
+            parent: task(parent),
+            state,
+            tracer: None,
+            since_ns: 0,
+            traits: TaskTraits::default(),
+        };
+        let tasks = vec![seen(9, 1, TaskState::Running), seen(200, 9, TaskState::Zombie)];
+        apply(Input::Snapshot(Snapshot { began_ns: 5_000, ended_ns: 5_010, settle_after_ns: 0, tasks }));
+        let view = engine.view();
+        let parent = view.parent(task(9).identity).expect("it has children");
+        let AtSite { forks, unreaped, .. } = view.fork_sites(parent)[0];
+        assert_eq!((forks, unreaped), (5_000, 1));
+        // The zombie, and those born since.
+        let ForkSites { children, eldest, .. } = &engine.fork_sites;
+        assert_eq!((children.len(), eldest.len()), (101, 101));
+        assert!(children.capacity() < 1_000 && eldest.capacity() < 1_000);
     }
 
     #[test]

@@ -89,6 +89,11 @@ pub struct WhileLeft {
 /// Most of those remembered for one parent, until its counters say whether it lives.
 const UNTOLD_MAX: usize = 4096;
 
+/// How many children were dead while they were its, by these counts.
+pub(super) fn dead(counts: &ChildCounts) -> u64 {
+    counts.exited.saturating_add(counts.adopted)
+}
+
 /// A process with children.
 #[derive(Clone, Debug)]
 pub struct Parent {
@@ -144,9 +149,13 @@ pub struct Parent {
     pub reaped_late_at_least: bool,
     /// Where not every event is told: released by somebody, perhaps for it by the kernel, when it had died.
     pub(super) untold: Vec<Untold>,
+    /// In a view: how many have died since the last walk, of whom it is not known whether they are zombies. They are not in the ledger.
+    pub(super) not_walked: u64,
     /// In a view: its ledger is not whole, for the kernel had no room to count for it.
     pub is_uncounted: bool,
     pub(super) counters: Option<PackedCounters>,
+    /// How many children had died by the last reading before the last walk: what became of later ones no walk has told yet.
+    pub(super) dead_by_walk: u64,
     /// An input came for it after its ledger had gone into a sum: to which this one will be added.
     pub(super) resumed: bool,
     /// Its counters were in the reading that is under way.
@@ -186,8 +195,10 @@ impl Parent {
             coalesced: None,
             older: 0,
             reaped_late_at_least: false,
+            not_walked: 0,
             is_uncounted: false,
             counters: None,
+            dead_by_walk: 0,
             resumed: false,
             in_reading: false,
         }
@@ -215,6 +226,11 @@ impl Parent {
         let is_before_death = self.died_ns.is_none_or(|died_ns| self.evidence_ns <= died_ns);
         let is_since_exec = self.exec_ns.is_none_or(|exec_ns| self.evidence_ns >= exec_ns);
         self.evidence.as_deref().filter(|_| is_before_death && is_since_exec)
+    }
+
+    /// How many children have died, those included of which the last walk of the task list does not tell yet.
+    pub fn died_in_all(&self) -> u64 {
+        self.ledger.counts.exited.saturating_add(self.not_walked)
     }
 
     /// Whether the program it runs now has reaped anything.
@@ -282,6 +298,11 @@ impl Parent {
             Some(first) if first.exec_ns == counters.exec_ns => first.later += 1,
             _ => self.first_left = Some(Box::new(FirstLeft::of(counters))),
         }
+    }
+
+    /// The task list was walked, after the last reading.
+    pub(super) fn walked(&mut self) {
+        self.dead_by_walk = self.counters.as_ref().map_or(0, |counters| dead(&counters.head().counts));
     }
 
     /// What it did between the first reading that found children of it unreaped and the last one; `None` where no two readings

@@ -3,7 +3,7 @@
 //!
 //! Must not know which hooks count, nor who asks.
 
-use super::{Engine, Histogram, Parent};
+use super::{Engine, Histogram, Parent, parent::dead};
 use crate::model::{Counters, Coverage, FinishedParents, Identity, Losses, Scope};
 
 impl Engine {
@@ -145,8 +145,10 @@ impl Parent {
             ledger.counts.reaped += reaped;
             ledger.abandoned = gone - reaped;
         } else {
-            // A parent that lives has reaped them since, or their free is still to come.
-            ledger.counts.reaped += gone;
+            // A parent that lives has reaped them since, or their free is still to come. Those that died after the last walk may be
+            // zombies.
+            parent.not_walked = gone.min(dead(&counters.counts).saturating_sub(self.dead_by_walk));
+            ledger.counts.reaped += gone - parent.not_walked;
             ledger.abandoned = 0;
         }
         // A zombie whose death no program saw is in the task list all the same.

@@ -113,7 +113,11 @@ impl Engine {
             self.parent_died(identity, snapshot.ended_ns);
         }
         self.kills.keep(&present, snapshot.began_ns);
+        let processes = &self.processes;
+        let is_there = |child: &Identity| present.contains(child) || processes.contains_key(child);
+        self.fork_sites.keep(is_there, snapshot.began_ns);
         self.walked_ns = snapshot.began_ns;
+        self.parents.values_mut().for_each(|parent| parent.walked());
         give_room_back(&mut self.processes);
         give_room_back(&mut self.by_tgid);
         give_room_back(&mut self.parents);

@@ -28,6 +28,11 @@ impl<'a> Tally<'a> {
         !self.is_alive() && self.parent.counters.as_ref().is_some_and(PackedCounters::is_retired)
     }
 
+    /// Whether it is known where some of its children were forked.
+    pub fn has_sites(&self) -> bool {
+        !self.parent.sites.is_empty()
+    }
+
     /// `None` where it is not known.
     pub fn workload(&self) -> Option<&'a Arc<Workload>> {
         self.parent.workload.as_ref()

@@ -13,7 +13,8 @@ use super::{
 use crate::model::{Begin, FinishedParents, Identity, Losses, TracerStats};
 
 /// The engine at a moment. Where not every event was asked for, or some were lost, what the kernel counted takes the place
-/// of what the events told; that is exact where the last walk of the task list came after the last reading of the counters.
+/// of what the events told; that is exact where the last walk of the task list came after the last reading of the counters. Else
+/// a ledger lacks those children of a living parent that died since the walk and were not reaped by the reading.
 pub struct View<'a> {
     pub(super) engine: &'a Engine,
     parents: HashMap<Identity, Cow<'a, Box<Parent>>>,

@@ -1,10 +1,10 @@
 //! Alerts as JSON lines, to standard output or to a file that may be rotated.
 //!
 //! Owns when a file is opened: at the start, when asked to, when its name leads to another file, and again after a failure, at
-//! first soon and then ever less often. Must not know what an alert says.
+//! first soon and then ever less often; and that each trouble is told once. Must not know what an alert says.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -25,14 +25,16 @@ pub struct JsonLines {
     name: String,
     /// `None`: standard output, which cannot be opened again.
     path: Option<PathBuf>,
-    /// The file that is open: device and inode.
-    opened: Option<(u64, u64)>,
+    /// The file that is open.
+    opened: Option<File>,
     writer: Option<LineWriter>,
     patience: Patience,
     /// What happened to what was offered to writers that are gone.
     past: SinkStatus,
     next_try: Instant,
     back_off: BackOff,
+    /// Something is wrong, which was told.
+    is_failing: bool,
 }
 
 impl JsonLines {
@@ -64,6 +66,7 @@ impl JsonLines {
             past: SinkStatus::default(),
             next_try: Instant::now(),
             back_off: BackOff::default(),
+            is_failing: false,
         }
     }
 
@@ -75,9 +78,9 @@ impl JsonLines {
     }
 
     fn write_to(&mut self, file: File) -> io::Result<()> {
-        let metadata = file.metadata()?;
+        let opened = file.try_clone()?;
         let writer = LineWriter::new(file, self.patience)?;
-        self.opened = Some((metadata.dev(), metadata.ino()));
+        self.opened = Some(opened);
         self.let_go();
         self.writer = Some(writer);
         Ok(())
@@ -100,36 +103,65 @@ impl JsonLines {
     /// Whether the name leads to another file than the one that is open, or to none.
     fn is_rotated(&self) -> bool {
         let Some(path) = &self.path else { return false };
-        let there = std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-        self.writer.is_some() && there != self.opened
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let opened = self.opened.as_ref().and_then(|file| file.metadata().ok()).map(identity);
+        fs::metadata(path).ok().map(identity) != opened
+    }
+
+    /// Whether the file that is open has no name any more: nobody will read what is written to it.
+    fn is_removed(&self) -> bool {
+        self.opened
+            .as_ref()
+            .and_then(|file| file.metadata().ok())
+            .is_some_and(|metadata| metadata.nlink() == 0)
     }
 
     /// A writer that failed is given up, and a file is opened again when it is time.
     fn mend(&mut self) {
-        let failure = self.writer.as_ref().and_then(|writer| writer.status().last_error);
-        if let Some(failure) = failure
-            && self.path.is_some()
-        {
-            tracing::warn!(file = %self.name, error = %failure, "cannot write alerts");
-            self.let_go();
-            self.past.last_error = Some(failure);
-            self.next_try = Instant::now() + self.back_off.wait();
+        if self.path.is_none() {
+            return;
         }
-        let is_due = self.writer.is_none() && Instant::now() >= self.next_try;
-        if is_due || self.is_rotated() {
+        let status = self.writer.as_ref().map(Sink::status).unwrap_or_default();
+        let is_rotated = self.is_rotated();
+        if let Some(failure) = status.last_error {
+            self.fails(
+                failure,
+                "cannot write alerts: they are dropped and counted until it takes them; tries go on",
+            );
+            self.let_go();
+        } else if self.is_failing && status.delivered > 0 && !is_rotated {
+            tracing::warn!(file = %self.name, "alerts are written again");
+            (self.is_failing, self.back_off) = (false, BackOff::default());
+        }
+        if Instant::now() >= self.next_try && (self.writer.is_none() || is_rotated) {
             self.try_to_open();
         }
     }
 
     fn try_to_open(&mut self) {
-        match self.open() {
-            Ok(()) => (self.back_off, self.past.last_error) = (BackOff::default(), None),
-            Err(error) => {
-                tracing::warn!(file = %self.name, %error, "cannot open the file for alerts");
-                self.past.last_error = Some(error.to_string());
-                self.next_try = Instant::now() + self.back_off.wait();
-            }
+        let Err(error) = self.open() else {
+            self.past.last_error = None;
+            return;
+        };
+        if self.is_removed() {
+            self.let_go();
         }
+        let what = if self.writer.is_some() {
+            "cannot open the file for alerts: they go to the one that had its name; tries go on"
+        } else {
+            "cannot open the file for alerts: they are dropped and counted until it can be opened; tries go on"
+        };
+        self.fails(error.to_string(), what);
+    }
+
+    /// It is tried again later. Told once, until alerts are written again.
+    fn fails(&mut self, error: String, what: &str) {
+        if !self.is_failing {
+            tracing::warn!(file = %self.name, %error, "{what}");
+        }
+        self.is_failing = true;
+        self.past.last_error = Some(error);
+        self.next_try = Instant::now() + self.back_off.wait();
     }
 }
 
@@ -193,7 +225,7 @@ fn sum(mut one: Dropped, other: Dropped) -> Dropped {
 fn append_to(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(MODE);
-    let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    let is_pipe = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
     if !is_pipe {
         return options.open(path);
     }

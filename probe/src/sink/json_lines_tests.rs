@@ -62,8 +62,17 @@ fn lines_are_added_to_what_is_there_and_go_to_a_new_file_after_a_rotation() {
     assert_eq!(texts(&path, 1), ["three"]);
 }
 
+/// Until this is so.
+fn wait(sink: &mut JsonLines, is_so: impl Fn(&mut JsonLines) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so(sink) {
+        assert!(Instant::now() < deadline, "{:?}", sink.status());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
-fn while_a_file_cannot_be_opened_lines_are_dropped_and_counted_and_then_go_on() {
+fn while_a_file_that_was_removed_cannot_be_made_lines_are_dropped_and_counted_and_then_go_on() {
     let directory = tempfile::tempdir().expect("a directory");
     let inner = directory.path().join("logs");
     fs::create_dir(&inner).expect("a directory");
@@ -72,13 +81,45 @@ fn while_a_file_cannot_be_opened_lines_are_dropped_and_counted_and_then_go_on() 
     offer(&mut sink, "one");
     assert_eq!(texts(&path, 1), ["one"]);
     fs::remove_dir_all(&inner).expect("removed");
-    // The file that is open takes them until another one can be opened.
-    offer(&mut sink, "two");
+    let first_try = sink.next_try;
+    for _ in 0..3 {
+        offer(&mut sink, "lost");
+    }
+    assert_eq!(sink.status().dropped.ended, 3);
     assert!(sink.status().last_error.is_some_and(|error| error.contains("No such file")));
+    assert!(sink.next_try > first_try && sink.is_failing, "it was tried once, and told");
     fs::create_dir(&inner).expect("a directory");
+    wait(&mut sink, |sink| Instant::now() >= sink.next_try);
+    offer(&mut sink, "two");
+    assert_eq!(texts(&path, 1), ["two"]);
+    wait(&mut sink, |sink| sink.status().delivered == 2);
     offer(&mut sink, "three");
-    assert_eq!(texts(&path, 1), ["three"]);
-    assert_eq!(sink.status().last_error, None);
+    assert_eq!(texts(&path, 2), ["two", "three"]);
+    assert!(sink.status().last_error.is_none() && !sink.is_failing, "it goes on, which is told");
+    let status = close(sink);
+    assert_eq!((status.delivered, status.dropped.ended), (3, 3));
+}
+
+#[test]
+fn while_no_new_file_can_be_made_lines_go_to_the_one_that_had_its_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (inner, away) = (directory.path().join("logs"), directory.path().join("away"));
+    fs::create_dir(&inner).expect("a directory");
+    let mut sink = to_file(&inner.join("a.jsonl")).expect("a sink");
+    fs::rename(&inner, &away).expect("renamed");
+    for text in ["one", "two", "three"] {
+        offer(&mut sink, text);
+    }
+    assert_eq!(texts(&away.join("a.jsonl"), 3), ["one", "two", "three"]);
+    assert!(sink.is_failing && sink.status().last_error.is_some());
+    fs::rename(&away, &inner).expect("renamed");
+    offer(&mut sink, "four");
+    assert_eq!(texts(&inner.join("a.jsonl"), 4).len(), 4);
+    wait(&mut sink, |sink| {
+        sink.mend();
+        !sink.is_failing
+    });
+    assert_eq!(close(sink).dropped, Dropped::default());
 }
 
 #[test]
@@ -91,6 +132,14 @@ fn a_device_that_is_full_loses_lines_which_are_counted_and_nothing_else() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(sink.status().last_error.is_some_and(|error| error.contains("No space left")));
+    // That it can be opened is no success.
+    wait(&mut sink, |sink| Instant::now() >= sink.next_try);
+    offer(&mut sink, "lost");
+    wait(&mut sink, |sink| {
+        offer(sink, "lost");
+        sink.writer.is_none()
+    });
+    assert!(sink.next_try > Instant::now() + Duration::from_millis(1_500), "the second wait is longer");
 }
 
 #[test]

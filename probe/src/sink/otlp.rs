@@ -226,7 +226,10 @@ fn of_http(answer: Answer) -> Result<Vec<u8>, Failed> {
 fn of_grpc(answer: Answer) -> Result<Vec<u8>, Failed> {
     let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
     let Some(status) = header("grpc-status").and_then(|status| status.parse::<u32>().ok()) else {
-        return Err(Failed::Now(format!("it answers {} and no status of gRPC", answer.status)));
+        return Err(Failed::Now(format!(
+            "it answers {} and no status of gRPC: where it takes OTLP over HTTP, set otlp.transport = \"http\"",
+            answer.status
+        )));
     };
     if status == 0 {
         // Another message than one that is not compressed was not asked for.

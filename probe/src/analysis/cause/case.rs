@@ -112,8 +112,8 @@ impl<'a> Case<'a> {
 
     /// How many children at least came to it alive, as it cannot have forked them.
     pub fn adopted_alive(&self) -> u64 {
-        let counts = &self.parent.ledger.counts;
-        if self.are_forks_known { counts.exited.saturating_sub(counts.forked) } else { 0 }
+        let forked = self.parent.ledger.counts.forked;
+        if self.are_forks_known { self.parent.died_in_all().saturating_sub(forked) } else { 0 }
     }
 
     /// At least how many of those left came to it from others. Those that the program of an init did not fork it may also
@@ -225,8 +225,7 @@ impl<'a> Case<'a> {
 
     /// Whether children that it forked live, as far as that is known.
     pub fn has_living_children(&self) -> bool {
-        let counts = &self.parent.ledger.counts;
-        counts.forked > counts.exited
+        self.parent.ledger.counts.forked > self.parent.died_in_all()
     }
 
     /// Whether it was last seen with several threads.

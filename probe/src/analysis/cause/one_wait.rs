@@ -36,8 +36,8 @@ fn check(case: &Case) -> Finding {
     }
     // As many calls as signals: the deaths less those that were merged into others. What died before the last exec is not
     // told apart.
-    let counts = &case.parent.ledger.counts;
-    let signals = counts.exited.saturating_sub(counts.autoreaped).saturating_sub(merged);
+    let autoreaped = case.parent.ledger.counts.autoreaped;
+    let signals = case.parent.died_in_all().saturating_sub(autoreaped).saturating_sub(merged);
     // A handler that is kept from running begins no calls: those come from elsewhere. Who blocks the signal and takes it
     // (signalfd, sigwait) leaves none pending.
     let gets_signals = case.evidence.is_some_and(|evidence| {

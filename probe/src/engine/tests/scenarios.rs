@@ -289,6 +289,30 @@ fn a_child_reaped_between_the_reading_of_the_counters_and_the_walk_is_counted_on
 }
 
 #[test]
+fn who_died_after_the_last_walk_is_neither_reaped_nor_left_until_the_next_one() {
+    let mut engine = begun_with_exceptions();
+    let mut tell = |inputs: Vec<Input>| {
+        for input in inputs {
+            engine.apply(input, &mut Vec::new());
+        }
+        let (books, view) = (books(&engine, 7), engine.view());
+        let parent = view.parent(task(7).identity).expect("a parent");
+        (books, parent.died_in_all(), parent.has_reaped())
+    };
+    // A parent that never reaps, read each second and walked less often.
+    let walked = tell(vec![counted(50, 7, 2, 0), walk_of_zombies(60, 7, &[20, 21], 40)]);
+    assert_eq!(walked, ([2, 2, 0, 0, 0, 2, 0], 2, false));
+    assert_eq!(tell(vec![counted(70, 7, 5, 0)]), ([5, 2, 0, 0, 0, 2, 0], 5, false));
+    assert_eq!(tell(vec![counted(80, 7, 6, 0)]), ([6, 2, 0, 0, 0, 2, 0], 6, false));
+    let all = &[20, 21, 22, 23, 24, 25];
+    assert_eq!(tell(vec![walk_of_zombies(90, 7, all, 40)]), ([6, 6, 0, 0, 0, 6, 0], 6, false));
+    // It reaps one of these: the kernel counts it, and one that the next walk lacks has been reaped too.
+    assert_eq!(tell(vec![counted(100, 7, 7, 1)]).0[3], 1);
+    let later = tell(vec![walk_of_zombies(110, 7, &all[..4], 40)]);
+    assert_eq!(later, ([7, 7, 0, 3, 0, 4, 0], 7, true));
+}
+
+#[test]
 fn a_free_after_a_walk_has_found_the_process_gone_is_no_second_death() {
     let life = "2 walk 2\n 10 fork 20 2\n 20 exit 20 2\n 21 zombie 20 2\n";
     for free in ["", "60 free 20 2"] {

@@ -18,8 +18,10 @@ pub fn check(program: &Path) -> Result<(), String> {
     if !program.is_absolute() {
         return Err(format!("{shown} is not run: give its path from / on"));
     }
-    let cannot =
-        |path: &Path, error: std::io::Error| format!("{shown} is not run: {}: {error}", path.display());
+    let cannot = |path: &Path, error: std::io::Error| {
+        let at = if path == program { String::new() } else { format!("{}: ", path.display()) };
+        format!("{shown} is not run: {at}{error}: give the path of a program in exec.program")
+    };
     let real = program.canonicalize().map_err(|error| cannot(program, error))?;
     // What the name goes through, symbolic links included, and what it leads to.
     let way: Vec<PathBuf> = program.ancestors().chain(real.ancestors()).map(Path::to_owned).collect();

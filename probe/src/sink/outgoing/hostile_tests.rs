@@ -1,8 +1,10 @@
 //! Receivers that answer garbage, too much, too little or nothing.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    pin::Pin,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -69,6 +71,61 @@ fn garbage_is_an_error_and_nothing_else() {
             assert!(!failed.contains("/x"), "the path is not shown: {failed}");
         }
     }
+}
+
+#[test]
+fn who_speaks_something_else_is_told_so() {
+    let failed = posted(Protocol::Http1, text("SSH-2.0-OpenSSH_9.2\r\n")).expect_err("no HTTP");
+    assert!(
+        failed.starts_with("what http://127.0.0.1:") && failed.contains(" answers is no HTTP ("),
+        "{failed}"
+    );
+}
+
+/// Takes everything, and ends as a TLS connection that was not closed as it should be.
+struct Broken;
+
+impl tokio::io::AsyncRead for Broken {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "https://docs.rs/for-authors-of-servers",
+        )))
+    }
+}
+
+impl tokio::io::AsyncWrite for Broken {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn who_closes_a_connection_in_the_middle_is_told_so() {
+    let url: HttpUrl = "https://localhost:1/x".parse().expect("a URL");
+    let request = http::Request {
+        protocol: Protocol::Http1,
+        url: &url,
+        content_type: "text/plain",
+        more: &[],
+        secret: &Headers::default(),
+        body: Vec::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let failed = runtime.block_on(http::exchange(request, Broken)).expect_err("it is broken");
+    assert_eq!(failed, "no answer from https://localhost:1: it closed the connection");
 }
 
 #[test]

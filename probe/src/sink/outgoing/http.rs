@@ -2,6 +2,8 @@
 //!
 //! Owns what a receiver may answer: how much, and that it must. Must not know what an answer means.
 
+use std::io;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -61,7 +63,14 @@ pub async fn exchange(
     let request = made(request)?;
     // Ends with this call, however it ends.
     let mut driving = JoinSet::new();
-    let broken = |error: hyper::Error| format!("no answer from {}: {}", url.shown(), whole(&error));
+    let broken = |error: hyper::Error| {
+        let (url, why) = (url.shown(), whole(&error));
+        if error.is_parse() {
+            format!("what {url} answers is no HTTP ({why}): give the port of a receiver of HTTP")
+        } else {
+            format!("no answer from {url}: {why}")
+        }
+    };
     let response = match protocol {
         Protocol::Http1 => {
             let (mut sender, connection) =
@@ -121,6 +130,11 @@ fn whole(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
+        // The text of rustls is about how to write servers.
+        let is_end = |inner: &io::Error| inner.kind() == io::ErrorKind::UnexpectedEof;
+        if inner.downcast_ref::<io::Error>().is_some_and(is_end) {
+            return "it closed the connection".into();
+        }
         text = format!("{text}: {inner}");
         source = inner.source();
     }

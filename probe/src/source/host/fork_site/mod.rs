@@ -45,7 +45,7 @@ use unwind::Rules;
 /// Most processes whose memory maps are kept.
 const PROCESSES_MAX: usize = 256;
 /// Most children whose creator is remembered.
-const CREATORS_MAX: usize = 16_384;
+const CREATORS_MAX: usize = 4_096;
 /// An address that no map has may be of a library loaded since: the map is read again, at most so often.
 const MAP_AGAIN: Duration = Duration::from_millis(200);
 /// The same for the names that a program gives to its own code.
