@@ -172,7 +172,10 @@ impl OutputFile {
                     // A recording is written even if its owner cannot be set.
                     let _ = keep_owner(&file, there);
                 }
-                Ok((file, Name { moves: Some((temporary, regular.path())), kind: self.kind, path: self.path }))
+                Ok((
+                    file,
+                    Name { moves: Some((temporary, regular.path())), kind: self.kind, path: self.path },
+                ))
             }
         }
     }
