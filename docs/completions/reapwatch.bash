@@ -199,7 +199,7 @@ _reapwatch() {
             return 0
             ;;
         reapwatch__subcmd__audit)
-            opts="-h --format --output --suppressions --gen-suppressions --since --error-exitcode --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
+            opts="-h --format --output --suppressions --gen-suppressions --history --since --error-exitcode --btf --hooks --ring-size --max-unreaped --max-parents --stats --log-programs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -240,6 +240,21 @@ _reapwatch() {
                     return 0
                     ;;
                 --gen-suppressions)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --history)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

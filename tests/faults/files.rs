@@ -90,7 +90,7 @@ fn recordings_are_for_their_owner_and_reports_keep_the_mode_they_had() {
     chown(at.join("old.json"), Some(NOBODY), Some(NOBODY)).expect("chown");
     succeeds(&ran(at, &format!("{WATCH} --output old.json --record f.rec")));
     succeeds(&ran(at, &format!("{WATCH} --output new.json --record new.rec")));
-    assert_eq!(names(at), ["f.rec", "new.json", "new.rec", "old.json"]);
+    assert_eq!(names(at), ["f.rec", "f.rec.old", "new.json", "new.rec", "old.json"]);
     assert_eq!((mode(&at.join("old.json")), mode(&at.join("new.json"))), (0o640, 0o644));
     assert_eq!((mode(&at.join("f.rec")), mode(&at.join("new.rec"))), (0o600, 0o600));
     assert_eq!(fs::metadata(at.join("old.json")).expect("there").uid(), NOBODY, "whoever had it keeps it");
@@ -272,7 +272,40 @@ fn a_killed_recorder_leaves_what_it_recorded_under_its_name() {
     unsafe { libc::kill(-group, libc::SIGKILL) };
     let replayed = ran(at, "replay f.rec --format json");
     fails(&replayed, 0, "the end of the window is missing");
-    assert_eq!(names(at), ["f.rec"]);
+    assert_eq!(names(at), ["f.rec", "f.rec.old"]);
+}
+
+/// What happened then does not happen again.
+#[test]
+fn an_older_recording_is_kept_beside_the_new_one_and_never_lost() {
+    require_root();
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    let record = || ran(at, "record --output f.rec -- true");
+    let read = |name: &str| fs::read(at.join(name)).expect("a recording");
+    fs::write(at.join("f.rec"), "").expect("written");
+    let first = record();
+    succeeds(&first);
+    assert!(!String::from_utf8_lossy(&first.stderr).contains(".old"), "there was nothing to keep");
+    for _ in 0..2 {
+        let older = read("f.rec");
+        let again = record();
+        succeeds(&again);
+        let said = String::from_utf8_lossy(&again.stderr);
+        assert!(said.contains("what was in f.rec is in f.rec.old now"), "{said}");
+        assert_eq!(names(at), ["f.rec", "f.rec.old"]);
+        assert!(read("f.rec.old") == older && read("f.rec") != older);
+    }
+    // Where it cannot be kept, it stays, and the new one has another name.
+    fs::remove_file(at.join("f.rec.old")).expect("removed");
+    fs::create_dir(at.join("f.rec.old")).expect("a directory");
+    let older = read("f.rec");
+    let refused = record();
+    fails(&refused, 1, "cannot be kept as");
+    assert_eq!(read("f.rec"), older);
+    let names = names(at);
+    let new = names.iter().find(|name| name.starts_with(".reapwatch-")).expect("the new one is there");
+    succeeds(&ran(at, &format!("replay {new}")));
 }
 
 #[test]

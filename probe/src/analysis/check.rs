@@ -5,9 +5,12 @@
 //! headline and the check go without it. Must not read files, or know how a rule is written.
 
 use super::{Pattern, finding, sentence};
-use crate::report::{
-    CauseKind, Check, CheckFailure, Finding, LeftRunning, Parent, Report, SuggestedRule, Suppressible,
-    Suppression, words::called,
+use crate::{
+    model::{Code, Invocation, base_name},
+    report::{
+        CauseKind, Check, CheckFailure, Finding, LeftRunning, Parent, Report, SuggestedRule, Suppressible,
+        Suppression, words::called,
+    },
 };
 
 /// Longest text that a suggested rule takes over, in bytes; the rest is a `*`. A pattern may be twice as long.
@@ -125,7 +128,7 @@ pub fn suggest(report: &Report) -> Vec<SuggestedRule> {
         Some(SuggestedRule {
             name: format!("{}: {}", short(called(&parent.comm)), parent.verdict.words()),
             finding: Suppressible::of(parent.verdict)?,
-            command: known(&parent.comm),
+            command: command(&parent.comm, &parent.executable, &parent.command_line),
             executable: known(&parent.executable),
             cause: parent.causes.first().map(|cause| cause.kind),
             function,
@@ -134,7 +137,7 @@ pub fn suggest(report: &Report) -> Vec<SuggestedRule> {
     let of_the_rest = report.left_unsuppressed().map(|left| SuggestedRule {
         name: format!("{}: left running", short(called(&left.comm))),
         finding: Suppressible::LeftRunning,
-        command: known(&left.comm),
+        command: command(&left.comm, &left.executable, &left.command_line),
         executable: known(&left.executable),
         cause: None,
         function: None,
@@ -160,6 +163,18 @@ pub fn suggest(report: &Report) -> Vec<SuggestedRule> {
         suggestions.push(new);
     }
     suggestions
+}
+
+/// The short name; of what an interpreter runs the script or module, because a rule for `python3` names every Python program.
+fn command(comm: &str, executable: &str, command_line: &[String]) -> Option<String> {
+    let arguments: Vec<Vec<u8>> = command_line.iter().map(|argument| argument.clone().into_bytes()).collect();
+    let code = match Invocation::parse(executable.as_bytes(), &arguments).code {
+        Code::Script(path) => base_name(path),
+        Code::Module(name) => name,
+        Code::Native | Code::Unnamed => b"",
+    };
+    let code = String::from_utf8_lossy(code);
+    if code.is_empty() || code.len() > TEXT_MAX { known(comm) } else { Some(format!("*{code}*")) }
 }
 
 fn known(text: &str) -> Option<String> {

@@ -143,3 +143,21 @@ fn each_thing_that_was_found_gives_one_rule_that_suppresses_it() {
     assert_eq!(report.finding, Finding::None);
     assert!(suggest(&report).is_empty());
 }
+
+#[test]
+fn a_rule_for_what_an_interpreter_runs_names_the_script_and_no_other_program() {
+    let line = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    for (comm, executable, words, expected) in [
+        ("python3", "/usr/bin/python3.11", "python3 -u /srv/agent/tools.py --fast", Some("*tools.py*")),
+        ("python3", "/usr/bin/python3.11", "python3 -m pytest -x", Some("*pytest*")),
+        ("python3", "/usr/bin/python3.11", "python3 -c pass", Some("python3")),
+        ("sh", "/usr/bin/dash", "sh", Some("sh")),
+        ("node", "", "node server.js", Some("*server.js*")),
+        ("nginx", "/usr/sbin/nginx", "nginx -g x.py", Some("nginx")),
+        ("", "/usr/sbin/nginx", "", None),
+    ] {
+        assert_eq!(command(comm, executable, &line(words)).as_deref(), expected, "{words}");
+    }
+    let too_long = format!("python3 {}.py", "x".repeat(TEXT_MAX));
+    assert_eq!(command("python3", "", &line(&too_long)).as_deref(), Some("python3"));
+}

@@ -36,6 +36,7 @@ pub use detail::detail;
 pub use history::History;
 pub use line::event_line;
 pub use pattern::Pattern;
+pub use sentence::headline;
 pub use workload::workload;
 
 use std::borrow::Cow;

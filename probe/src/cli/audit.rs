@@ -14,6 +14,7 @@ Examples:
   sudo reapwatch audit --since 7d --error-exitcode 9   # for cron, once a week
   sudo reapwatch audit --gen-suppressions=known.toml
   sudo reapwatch audit --suppressions known.toml --format json
+  sudo reapwatch audit --history host.rec              # who left the orphans, and how that ended
 
 The keys of a file of suppressions are described in docs/audit.md.";
 
@@ -34,6 +35,12 @@ pub struct AuditArgs {
     /// Print rules that would suppress what was found, instead of the findings; or also write them to FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     pub gen_suppressions: Option<PathBuf>,
+
+    /// Take from FILE, a recording of this host, who left the orphans and how that ended
+    ///
+    /// Of those that were orphaned while it was made that is certain, and not inferred from /proc. It may still be being made.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub history: Option<PathBuf>,
 
     /// List only processes that started within this time before now, and say how many others there are
     ///

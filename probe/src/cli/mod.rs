@@ -244,6 +244,7 @@ impl Cli {
                     ("--output", args.output.as_deref()),
                     ("--gen-suppressions", rules.filter(|_| !replace_the_findings)),
                     ("--suppressions", args.suppressions.as_deref()),
+                    ("--history", args.history.as_deref()),
                 ]);
             }
             _ => {}

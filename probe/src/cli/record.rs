@@ -20,6 +20,8 @@ pub struct RecordArgs {
     pub duration: Option<Duration>,
 
     /// Write the recording to FILE, - for standard output
+    ///
+    /// What is in FILE already is kept as FILE.old.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 

@@ -3,7 +3,9 @@
 //! Owns when it looks. Must not judge, and must not touch a process.
 
 use std::{
+    fs::File,
     io::{self, IsTerminal},
+    path::Path,
     thread,
     time::Duration,
 };
@@ -11,12 +13,20 @@ use std::{
 use super::{
     Failure,
     output::{self, Target},
+    replay, unreadable,
 };
 use crate::{
-    analysis::{self, time},
+    analysis::{
+        self,
+        audit::{Asked, FirstParents},
+        time,
+    },
     cli::{AuditArgs, Format, nanoseconds},
     config::{ConfigError, audit_suppressions::Suppressions},
+    engine::{Engine, EnrichedEvent},
     model::{Census, Session},
+    pipeline::Subscriber,
+    recording::{Reader, RecordingError},
     render,
     report::audit::AuditReport,
     source::{
@@ -25,15 +35,24 @@ use crate::{
     },
 };
 
+/// How far two readings of when this host was started may be apart, in ns.
+const SAME_BOOT_WITHIN_NS: u64 = 300_000_000_000;
+
 /// `reapwatch audit`.
 pub fn audit(args: &AuditArgs) -> Result<u8, Failure> {
     let suppressions = args.suppressions.as_deref().map(Suppressions::read).transpose().map_err(wrong)?;
     let target = Target::open(args.output.as_deref(), Target::StandardOutput)?;
     let rules_to = args.gen_suppressions.as_deref();
     let rules_to = rules_to.map(|path| Target::open(Some(path), Target::StandardOutput)).transpose()?;
+    let history = args.history.as_deref().map(History::read).transpose()?;
     let (first, last) = look()?;
     let last = last.as_ref().unwrap_or(&first);
-    let mut report = analysis::audit::audit(&first, last, args.since.map(nanoseconds));
+    if let (Some(history), Some(path)) = (&history, &args.history) {
+        history.is_of_this_host(last, path)?;
+    }
+    let history = history.as_ref().map(|history| &history.first_parents);
+    let asked = Asked { since_ns: args.since.map(nanoseconds), history };
+    let mut report = analysis::audit::audit(&first, last, asked);
     if let Some(suppressions) = &suppressions {
         leave_out(&mut report, suppressions, last);
     }
@@ -61,6 +80,50 @@ fn look() -> Result<(Census, Option<Census>), Failure> {
         last = Some(census::take()?);
     }
     Ok((first, last))
+}
+
+/// What a recording tells of orphans.
+struct History {
+    session: Session,
+    first_parents: FirstParents,
+}
+
+impl History {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let file = File::open(path).map_err(|error| unreadable(path, &RecordingError::Io(error)))?;
+        let reader = Reader::open(file).map_err(|error| unreadable(path, &error))?;
+        let session = reader.session().clone();
+        let mut history =
+            Self { session: session.clone(), first_parents: FirstParents::new(session.clone()) };
+        let engine = replay::whole(path, reader, &session, &mut [&mut history])?;
+        history.first_parents.look(&engine.view());
+        Ok(history)
+    }
+
+    /// Pids and times since boot of another boot mean nothing here. Clocks are set meanwhile, but hardly by that much.
+    fn is_of_this_host(&self, now: &Census, path: &Path) -> Result<(), Failure> {
+        let started_ns = self.session.anchor.realtime_minus_boottime_ns;
+        let apart_ns = started_ns.abs_diff(now.anchor.realtime_minus_boottime_ns);
+        if apart_ns <= SAME_BOOT_WITHIN_NS {
+            return Ok(());
+        }
+        Err(Failure::Usage(SetupError {
+            what: format!("{} was not recorded on this host since it was started", path.display()),
+            remedy: "leave out --history, or name a recording made since then".into(),
+        }))
+    }
+}
+
+impl Subscriber for History {
+    fn event(&mut self, observation: &EnrichedEvent) -> io::Result<()> {
+        self.first_parents.take(observation);
+        Ok(())
+    }
+
+    fn reading(&mut self, engine: &Engine) -> io::Result<()> {
+        self.first_parents.look(&engine.view());
+        Ok(())
+    }
 }
 
 fn leave_out(report: &mut AuditReport, suppressions: &Suppressions, last: &Census) {

@@ -164,7 +164,7 @@ impl OutputFile {
     /// written.
     pub fn begin(self) -> io::Result<(File, Name)> {
         match self.place {
-            Place::Direct(file) => Ok((file, Name { moves: None, path: self.path })),
+            Place::Direct(file) => Ok((file, Name { moves: None, kind: self.kind, path: self.path })),
             Place::Regular(regular) => {
                 let mode = if self.kind == Kind::Report { REPORT_MODE } else { RECORDING_MODE };
                 let (file, temporary) = temporary(&regular.directory, mode)?.into_parts();
@@ -172,7 +172,10 @@ impl OutputFile {
                     // A recording is written even if its owner cannot be set.
                     let _ = keep_owner(&file, there);
                 }
-                Ok((file, Name { moves: Some((temporary, regular.path())), path: self.path }))
+                Ok((
+                    file,
+                    Name { moves: Some((temporary, regular.path())), kind: self.kind, path: self.path },
+                ))
             }
         }
     }
@@ -181,6 +184,7 @@ impl OutputFile {
 /// The name that a file will have. If it is dropped before [`Name::take`], it leaves no file behind.
 pub struct Name {
     moves: Option<(TempPath, PathBuf)>,
+    kind: Kind,
     path: PathBuf,
 }
 
@@ -189,16 +193,49 @@ impl Name {
         &self.path
     }
 
-    /// Gives the file its name, which replaces an older file. On failure, returns the name that the file has instead.
-    pub fn take(self) -> Result<(), (PathBuf, io::Error)> {
-        let Some((temporary, to)) = self.moves else { return Ok(()) };
-        temporary.persist(to).map_err(|refused| {
-            let at = refused.path.to_path_buf();
-            // Keeps the file under its temporary name, so that its contents are not lost.
-            let _ = refused.path.keep();
-            (at, refused.error)
-        })
+    /// Gives the file its name, which replaces an older report. An older recording is kept with `.old` behind its name: what it
+    /// holds does not happen again. Returns whether there was one. On failure, returns the name that the file has instead.
+    pub fn take(self) -> Result<bool, (PathBuf, io::Error)> {
+        let Some((temporary, to)) = self.moves else { return Ok(false) };
+        let kept = match self.kind {
+            Kind::Recording => keep_older(&to),
+            Kind::Report => Ok(None),
+        };
+        let at = temporary.to_path_buf();
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(error) => {
+                // Keeps the file under its temporary name, so that its contents are not lost.
+                let _ = temporary.keep();
+                return Err((at, error));
+            }
+        };
+        match temporary.persist(&to) {
+            Ok(()) => Ok(kept.is_some()),
+            Err(refused) => {
+                let _ = refused.path.keep();
+                if let Some(kept) = kept {
+                    let _ = fs::rename(kept, to);
+                }
+                Err((at, refused.error))
+            }
+        }
     }
+}
+
+/// Gives a file that holds something, and whose name is needed, the name with `.old` behind it, as `perf record` does. The
+/// one that had that name is gone then.
+fn keep_older(path: &Path) -> io::Result<Option<PathBuf>> {
+    if !fs::symlink_metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0) {
+        return Ok(None);
+    }
+    let mut old = path.as_os_str().to_owned();
+    old.push(".old");
+    let old = PathBuf::from(old);
+    fs::rename(path, &old).map_err(|error| {
+        io::Error::new(error.kind(), format!("what is there cannot be kept as {}: {error}", old.display()))
+    })?;
+    Ok(Some(old))
 }
 
 /// The outcome of writing under a temporary name.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{output, signals};
 use crate::{
+    analysis,
     intervention::ending::{self, Doomed, Fate, Newcomer, Patience},
     model::{Identity, Task},
     report::{CommandLines, Ended, LeftRunning, Named, Report, words::called},
@@ -37,6 +38,7 @@ pub fn end(report: &mut Report, patience: Duration, command_lines: CommandLines)
         let parent = parent.map_or(String::new(), |left| left.comm.clone());
         report.left_running.push(listed(&directories, newcomer, parent));
     }
+    report.headline = analysis::headline(report);
     say(report, ended.left_out, command_lines);
 }
 

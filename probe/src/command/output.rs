@@ -197,12 +197,15 @@ fn cannot_record(path: &Path, error: &io::Error) -> Failure {
 }
 
 impl Recording {
-    /// Gives the recording its name, which replaces an older file. From then on, a killed recorder leaves behind what
-    /// it recorded.
+    /// Gives the recording its name. An older one is kept, and it is said where. From then on, a killed recorder leaves
+    /// behind what it recorded.
     pub fn take_name(self) -> RecordingFile {
         let Self { mut file, name } = self;
-        if let Err((at, why)) = name.take() {
-            file.is_misplaced(at, why);
+        let path = name.path().to_owned();
+        match name.take() {
+            Ok(false) => {}
+            Ok(true) => say(&format!("what was in {0} is in {0}.old now", path.display())),
+            Err((at, why)) => file.is_misplaced(at, why),
         }
         file
     }

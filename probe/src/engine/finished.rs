@@ -147,15 +147,21 @@ fn is_quiet(parent: &Parent, late_ns: u64) -> bool {
     parent.ledger.abandoned == 0 && parent.reap_latency.max_ns() <= late_ns
 }
 
-/// Who is worse: the greater.
+/// Who is worse: the greater. By verdict, as far as it can be told here; of those that leak, who left more.
 fn gravity(parent: &Parent, late_ns: u64) -> impl Ord + use<> {
     let found = Grounds::of_dead(parent, late_ns);
     let none_reaped = !found.has_reaped;
+    let kind = match found {
+        Grounds { late: true, .. } => 4,
+        Grounds { reaped_late: true, .. } => 3,
+        Grounds { held_late: true, left_unseen: false, .. } => 2,
+        Grounds { left: true, left_unseen, .. } if none_reaped || left_unseen => 1,
+        _ => 0,
+    };
     (
-        (found.late_in_window && none_reaped, found.late, found.reaped_late),
-        found.held_late && !found.left_unseen,
-        found.left && (none_reaped || found.left_unseen),
+        kind,
         parent.ledger.abandoned,
+        found.late_in_window && none_reaped,
         parent.abandoned().after.max_ns(),
         parent.reap_latency.max_ns(),
         parent.ledger.counts.exited,

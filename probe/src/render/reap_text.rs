@@ -117,9 +117,9 @@ pub fn result(out: &mut impl Write, report: &ReapReport, view: View) -> io::Resu
     for (thread, stops, ns) in threads {
         writeln!(
             out,
-            "Thread {thread} was stopped {}, for {} µs in all.",
+            "Thread {thread} was stopped {}, for {} in all.",
             if stops == 1 { "once".into() } else { format!("{} times", count(stops)) },
-            count(ns / 1_000)
+            duration(ns)
         )?;
     }
     for stop in &report.stops {
@@ -249,7 +249,7 @@ mod tests {
             String::from_utf8_lossy(&out),
             "x\\x1b[2J (pid 7): 3,001 zombies before, 2,998 reaped, 2 zombies after.\n\
              Younger than the grace, and left: 1.\n\
-             Thread 7 was stopped 2 times, for 2,469 µs in all.\n\
+             Thread 7 was stopped 2 times, for 2.5 ms in all.\n\
              Reaped meanwhile by the parent itself: 1.\n\
              Child 9 (z\\x09) is held by tracer 10.\n"
         );

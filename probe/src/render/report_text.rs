@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::{
     check_text, fork_site_text,
-    terminal::{View, cut, escape, left, right, wrap},
+    terminal::{View, cut, escape, left, right, width as columns, wrap},
 };
 use crate::report::{
     Finding, ForkSite, Parent, Report, Verdict,
@@ -19,6 +19,8 @@ const ROWS_MAX: usize = 20;
 const HEALTHY_ROWS_MAX: usize = 5;
 /// Maximum number of limits on processes that are told of, though all are pressing.
 const PID_LIMITS_MAX: usize = 4;
+/// So much of a command line is shown at least, in columns.
+const COMMAND_LEAST: usize = 24;
 /// The width of the narrowest layout.
 const WIDTH_MIN: usize = 80;
 
@@ -231,16 +233,21 @@ fn left_running(out: &mut impl Write, report: &Report, view: View) -> io::Result
             (None, Some(name)) => format!(", suppressed by \"{}\"", escape(name)),
             (None, None) => String::new(),
         };
-        let line = format!(
-            "  {}{} {}, started by {} ({}{}){became}",
-            entry.pid,
-            in_namespace(entry.ns_pid),
-            cut(&escape(called(&command)), view.width / 2),
+        let head = format!("{}{} ", entry.pid, in_namespace(entry.ns_pid));
+        let tail = format!(
+            ", started by {} ({}{}){became}",
             escape(called(&entry.spawned_by.comm)),
             entry.spawned_by.pid,
             in_namespace(entry.spawned_by.ns_pid)
         );
-        writeln!(out, "{}", cut(&line, view.width))?;
+        // What became of it is worth more than its last arguments.
+        let room = view.width.saturating_sub(2 + columns(&head) + columns(&tail)).max(COMMAND_LEAST);
+        let line = format!("{head}{}{tail}", cut(&escape(called(&command)), room));
+        if columns(&line) + 2 <= view.width {
+            writeln!(out, "  {line}")?;
+        } else {
+            indented(out, &line, view)?;
+        }
     }
     if left.len() > ROWS_MAX {
         writeln!(out, "  … and {} more", count((left.len() - ROWS_MAX) as u64))?;

@@ -118,6 +118,27 @@ fn what_is_suppressed_is_shown_as_that_and_what_is_not_used_is_said() {
 }
 
 #[test]
+fn what_became_of_one_that_was_left_running_is_shown_however_long_its_command_line_is() {
+    let mut report = sample(vec![parent("python3", Verdict::Healthy)]);
+    let mut long = left_running("sh");
+    long.command_line = vec!["sh".into(), "-c".into(), "trap '' TERM; while :; do sleep 1; done; ".repeat(9)];
+    long.ended = Some(Ended::Killed);
+    let mut suppressed = left_running("server");
+    suppressed.suppressed_by = Some("the server of the tests is meant to stay behind".into());
+    report.left_running = vec![long, suppressed];
+    let text = render(&report, 80);
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("Left running")).collect();
+    assert_eq!(
+        lines[1..4],
+        [
+            "  77 sh -c trap '' TERM; while :; do sleep…, started by sh (1): ended by SIGKILL",
+            "  77 server --serve, started by sh (1), suppressed by \"the server of the",
+            "       tests is meant to stay behind\"",
+        ]
+    );
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal() {
     for verdict in [
         Verdict::Healthy,

@@ -97,7 +97,7 @@ fn causes(table: &Table, report: &Report, parent: &Parent, width: usize) -> Vec<
             }
         }
         if !cause.now.is_empty() {
-            say("now", &escape(&cause.now), Kind::Good);
+            say("now", &with_key(table, parent, escape(&cause.now)), Kind::Good);
         }
         say("fix", &escape(&cause.fix), Kind::Good);
     }
@@ -119,6 +119,12 @@ fn causes(table: &Table, report: &Report, parent: &Parent, width: usize) -> Vec<
         say("runs", &escape(&command), Kind::Dim);
     }
     lines
+}
+
+/// What to do now, with the key that does it. A recording has no process that could reap.
+fn with_key(table: &Table, parent: &Parent, now: String) -> String {
+    let command = format!("`reapwatch reap {}`", parent.pid);
+    if table.playback.is_some() { now } else { now.replace(&command, &format!("key r ({command})")) }
 }
 
 fn without_cause(table: &Table, report: &Report, parent: &Parent) -> String {

@@ -4,6 +4,7 @@
 //! a healthy process, it finds nothing: no finding on a healthy host is worth more than one ghost more. Must not read /proc.
 
 mod duplicate;
+mod first_parent;
 mod long_running;
 mod orphan;
 mod scene;
@@ -16,6 +17,7 @@ mod zombie;
 #[cfg(test)]
 mod tests;
 
+pub use first_parent::FirstParents;
 use scene::Scene;
 
 use super::time::rfc3339;
@@ -60,10 +62,25 @@ pub fn next_look_after_ns(first: &Census, last: &Census) -> Option<u64> {
     }
 }
 
-/// What is to be said after the first look and the last; `since_ns` leaves out who started longer ago.
-pub fn audit(first: &Census, last: &Census, since_ns: Option<u64>) -> AuditReport {
+/// What a person asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// Leaves out who started longer ago.
+    pub since_ns: Option<u64>,
+    /// What a recording tells of orphans.
+    pub history: Option<&'a FirstParents>,
+}
+
+/// What is to be said after the first look and the last.
+pub fn audit(first: &Census, last: &Census, asked: Asked<'_>) -> AuditReport {
+    let since_ns = asked.since_ns;
     let scene = Scene::new(first, last);
     let mut found = found(first, last);
+    if let Some(history) = asked.history {
+        for one in found.iter_mut().filter(|one| one.kind == GhostKind::Orphan) {
+            make_certain(one, history);
+        }
+    }
     let is_long_enough = scene.looked_for_ns() >= LASTS_NS;
     found.retain(|one| is_long_enough || !one.takes_long);
     let all = found.len();
@@ -89,6 +106,16 @@ pub fn audit(first: &Census, last: &Census, since_ns: Option<u64>) -> AuditRepor
     };
     report.headline = headline(&report);
     report
+}
+
+/// What was concluded of an orphan is known, where a recording tells of it. Whether it is wanted is as unsure as before.
+fn make_certain(orphan: &mut Finding, history: &FirstParents) {
+    let Some(sentence) = history.sentence(orphan.about) else { return };
+    orphan.evidence.insert(0, sentence);
+    orphan.inferred = false;
+    if orphan.confidence == Confidence::Likely {
+        orphan.confidence = Confidence::Certain;
+    }
 }
 
 /// The finding in a sentence: to be asked for again after findings were left out.

@@ -54,7 +54,7 @@ proptest! {
         let last = Census { residents: last, taken_ns: NOW_NS + after_ns, ..Census::default() };
         for (one, other) in [(&first, &first), (&first, &last)] {
             let _ = next_look_after_ns(one, other);
-            let report = audit(one, other, None);
+            let report = audit(one, other, Asked::default());
             for finding in &report.findings {
                 prop_assert!(!finding.evidence.is_empty() && finding.count >= 1);
                 prop_assert!(finding.related.len() <= scene::RELATED_MAX);
@@ -115,7 +115,7 @@ fn after(first: &Census, ns: u64) -> Census {
 
 /// How many findings there are; fails if one is of another kind.
 pub fn only(first: &Census, last: &Census, kind: GhostKind) -> usize {
-    let report = audit(first, last, None);
+    let report = audit(first, last, Asked::default());
     assert!(report.findings.iter().all(|one| one.kind == kind), "{:#?}", report.findings);
     report.findings.len()
 }
@@ -132,7 +132,7 @@ fn on_a_healthy_host_one_look_is_enough_and_shows_nothing() {
     let service = Resident { workload: Some(Workload::Unit("bot.service".into())), ..resident(10, 1) };
     let healthy = census(vec![service, shell, job, resident(11, 10), resident(12, 10)]);
     assert_eq!(next_look_after_ns(&healthy, &healthy), None);
-    let report = audit(&healthy, &healthy, None);
+    let report = audit(&healthy, &healthy, Asked::default());
     assert_eq!((report.findings, report.looked_for_ns), (vec![], 0));
     assert_eq!(report.headline, "Nothing found among 6 processes.");
 }
@@ -148,14 +148,14 @@ fn what_may_be_over_soon_is_looked_at_again_and_what_has_to_last_once_more() {
     let settled = after(&first, SETTLES_WITHIN_NS);
     assert_eq!(next_look_after_ns(&first, &first), Some(SETTLES_WITHIN_NS));
     assert_eq!(next_look_after_ns(&first, &settled), None);
-    assert_eq!(audit(&first, &settled, None).findings.len(), 1);
+    assert_eq!(audit(&first, &settled, Asked::default()).findings.len(), 1);
     for lasting in [zombie(8, 1), Resident { asleep: vec![Asleep::default()], ..resident(8, 1) }] {
         let first = census(vec![lasting]);
         let settled = after(&first, SETTLES_WITHIN_NS);
         assert_eq!(next_look_after_ns(&first, &settled), Some(LASTS_NS));
-        assert!(audit(&first, &settled, None).findings.is_empty());
+        assert!(audit(&first, &settled, Asked::default()).findings.is_empty());
         assert_eq!(next_look_after_ns(&first, &later(&first)), None);
-        assert_eq!(audit(&first, &later(&first), None).findings.len(), 1);
+        assert_eq!(audit(&first, &later(&first), Asked::default()).findings.len(), 1);
     }
 }
 
@@ -163,7 +163,8 @@ fn what_may_be_over_soon_is_looked_at_again_and_what_has_to_last_once_more() {
 fn who_started_longer_ago_is_left_out_and_counted() {
     let first = census(vec![zombie(8, 1)]);
     let with = |since_s: u64| {
-        let report = audit(&first, &later(&first), Some(since_s * 1_000_000_000));
+        let asked = Asked { since_ns: Some(since_s * 1_000_000_000), ..Asked::default() };
+        let report = audit(&first, &later(&first), asked);
         (report.findings.len(), report.older)
     };
     assert_eq!((with(3_600), with(60)), ((1, 0), (0, 1)));
@@ -173,12 +174,12 @@ fn who_started_longer_ago_is_left_out_and_counted() {
 fn what_cannot_be_seen_is_said() {
     let mut first = census(vec![]);
     first.unseen = Unseen { closed: 3, blocked: 1, beyond: 2, others_are_hidden: true, is_namespace: true };
-    let said = audit(&first, &first, None).not_seen;
+    let said = audit(&first, &first, Asked::default()).not_seen;
     assert_eq!(said.len(), 5, "{said:?}");
     for part in ["3 processes", "reading 1 process blocks", "2 processes beyond", "hidepid", "container"] {
         assert!(said.iter().any(|sentence| sentence.contains(part)), "{part}: {said:?}");
     }
-    assert!(audit(&census(vec![]), &census(vec![]), None).not_seen.is_empty());
+    assert!(audit(&census(vec![]), &census(vec![]), Asked::default()).not_seen.is_empty());
 }
 
 #[test]
@@ -187,5 +188,5 @@ fn a_circle_of_parents_which_a_reused_pid_can_make_is_no_endless_way() {
     one.session = 77;
     let other = Resident { session: 78, ..resident(9, 8) };
     let first = census(vec![one, other]);
-    assert!(audit(&first, &first, None).findings.len() <= 2);
+    assert!(audit(&first, &first, Asked::default()).findings.len() <= 2);
 }

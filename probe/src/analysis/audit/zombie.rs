@@ -88,7 +88,9 @@ mod tests {
     #[test]
     fn zombies_are_their_parents_and_listed_once() {
         let first = census(vec![resident(7, 1), zombie(8, 7), zombie(9, 7), resident(10, 1), zombie(11, 10)]);
-        let found = crate::analysis::audit::audit(&first, &later(&first), None).findings;
+        let found =
+            crate::analysis::audit::audit(&first, &later(&first), crate::analysis::audit::Asked::default())
+                .findings;
         let pids: Vec<(u32, u64)> = found.iter().map(|one| (one.process.pid, one.count)).collect();
         assert_eq!(pids, [(7, 2), (10, 1)]);
         assert_eq!(found[0].commands[1].command, "sudo reapwatch reap 7");
@@ -100,7 +102,8 @@ mod tests {
         let first = census(vec![resident(7, 1), zombie(8, 7), zombie(9, 7)]);
         let mut last = later(&first);
         last.residents.retain(|one| one.identity.tgid != 8);
-        let found = crate::analysis::audit::audit(&first, &last, None).findings;
+        let found =
+            crate::analysis::audit::audit(&first, &last, crate::analysis::audit::Asked::default()).findings;
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].evidence[1], "it reaped 1 other child meanwhile: it reaps late");
         last.taken_ns -= 1;

@@ -175,6 +175,6 @@ fn killed_by(kill: &Kill) -> KilledBy {
 }
 
 /// The published form of a wait status.
-pub(super) fn exit(status: WaitStatus) -> ExitDetail {
+pub(in crate::analysis) fn exit(status: WaitStatus) -> ExitDetail {
     ExitDetail { code: status.code(), signal: status.signal(), core_dumped: status.core_dumped() }
 }

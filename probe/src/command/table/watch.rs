@@ -33,6 +33,9 @@ use crate::{
     table::{Colours, Cost, Table},
 };
 
+/// The longest time between two walks of the task list, as long as there are any.
+const WALKS_COME_WITHIN_NS: u64 = 6_000_000_000;
+
 /// Plain `reapwatch`.
 pub async fn table(global: &Global, args: TableArgs, signals: Signals) -> Result<u8, Failure> {
     let grace = args.grace.unwrap_or(Duration::from_nanos(DEFAULT_GRACE_NS));
@@ -143,10 +146,17 @@ impl Subscriber for OneFrame<'_> {
     fn reading(&mut self, engine: &Engine) -> io::Result<()> {
         let status_of = |dead: &Task| -> Option<WaitStatus> { condition::status_of(&self.directories, dead) };
         feed::reading(&mut self.table, engine, &self.session, cost(), &status_of, None, 80);
-        // Before, nothing can have waited for longer than the grace.
-        if (self.table.report()).is_some_and(|report| report.window.duration_ns > report.grace_ns) {
+        if (self.table.report()).is_some_and(|report| is_judged(engine, report.grace_ns)) {
             self.is_there.notify_one();
         }
         Ok(())
     }
+}
+
+/// Whether something can have waited for longer than the grace, and the task list was walked since then: parents are judged as
+/// of that walk. Where walks do not come, the frame does not wait for one.
+fn is_judged(engine: &Engine, grace_ns: u64) -> bool {
+    let (start_ns, now_ns) = engine.window();
+    let judged_from_ns = start_ns.saturating_add(grace_ns);
+    engine.walked_ns() > judged_from_ns || now_ns > judged_from_ns.saturating_add(WALKS_COME_WITHIN_NS)
 }
