@@ -21,6 +21,8 @@ mod source_hash;
 mod test;
 mod unit;
 mod vm;
+#[cfg(test)]
+mod workflow_tests;
 
 use std::process::ExitCode;
 
