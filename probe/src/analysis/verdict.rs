@@ -10,27 +10,15 @@ use crate::{
 
 /// What the verdict on one parent rests on.
 pub fn grounds(parent: &Parent, unreaped: &Unreaped, grace_ns: u64) -> Grounds {
-    let is_as_late_as_before = is_as_late_as_before(parent, unreaped, grace_ns);
     Grounds {
-        late: unreaped.past_grace > 0 && !is_as_late_as_before,
-        late_in_window: unreaped.past_grace_in_window > 0 && !is_as_late_as_before,
+        late: unreaped.past_grace > 0,
+        late_in_window: unreaped.past_grace_in_window > 0,
         reaped_late: parent.reap_latency.max_ns() > grace_ns,
         held_late: unreaped.held_past_grace > 0,
         left: unreaped.left() > 0,
         left_unseen: unreaped.abandoned_unseen > 0,
         has_reaped: parent.has_reaped(),
     }
-}
-
-/// Whether what waits now for longer than the grace waits as other children did that the parent reaped: no more of them than
-/// it has reaped so late, and none longer, by more than the grace, than its latest reap took. Such a parent is slow, whenever
-/// one looks. A dead parent reaps none of those that it left.
-fn is_as_late_as_before(parent: &Parent, unreaped: &Unreaped, grace_ns: u64) -> bool {
-    parent.died_ns.is_none()
-        && parent.has_reaped()
-        && !unreaped.at_least
-        && unreaped.past_grace <= parent.reap_latency.count_over(grace_ns)
-        && unreaped.oldest_ns <= parent.reap_latency.max_ns().saturating_add(grace_ns)
 }
 
 /// Judges a parent. `complete`: nothing was lost.
