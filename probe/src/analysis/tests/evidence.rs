@@ -520,6 +520,19 @@ fn who_has_not_waited_since_they_died_may_only_be_busy_and_that_is_said() {
 }
 
 #[test]
+fn a_handler_may_have_missed_its_moment_unless_it_is_one_for_every_signal() {
+    for (caught, is_nudged) in [(SIGCHLD | 3, true), (u64::MAX >> 1, false), (3, false)] {
+        let seen = Evidence { signals: masks(caught, 0), blocked_by_all: Some(0), ..main_thread() };
+        let parent = judge(&(dead(20, 30) + "90 waits 2 0 0\n"), seen, &[], SOON_AFTER);
+        assert_eq!(kinds_of(&parent), [NeverWaits]);
+        let cause = &parent.causes[0];
+        assert_eq!(cause.now.starts_with("`reapwatch reap --nudge 2`"), is_nudged, "{cause:#?}");
+        assert!(cause.now.contains("`reapwatch reap 2`"), "{cause:#?}");
+        assert_eq!(cause.evidence.iter().any(|one| one.contains("handler for SIGCHLD")), is_nudged);
+    }
+}
+
+#[test]
 fn who_only_looks_may_yet_reap_and_that_is_said() {
     let looks = |calls| WaitCalls { any: calls, read: calls, peeking: calls, ..WaitCalls::default() };
     let parent = parent_with_waits(0, &[looks(1), looks(9)], Some(0), main_thread());
