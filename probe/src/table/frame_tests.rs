@@ -55,6 +55,18 @@ fn frames_at_each_size() {
 }
 
 #[test]
+fn what_to_do_now_names_its_key_and_a_replay_has_none() {
+    let mut table = sample::table(Colours::None, 110, 36);
+    assert!(
+        text(&table).contains("now:  key r (`reapwatch reap 4242`) has the process reap"),
+        "{}",
+        text(&table)
+    );
+    table.set_playback(super::Playback::new(60_000_000_000));
+    assert!(text(&table).contains("now:  `reapwatch reap 4242` has the process reap"), "{}", text(&table));
+}
+
+#[test]
 fn colours_for_a_dark_terminal_for_a_light_one_and_none() {
     for (name, colours) in [("dark", Colours::Dark), ("light", Colours::Light), ("none", Colours::None)] {
         let table = sample::table(colours, 80, 24);

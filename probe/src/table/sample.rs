@@ -15,10 +15,13 @@ use crate::report::{
 const SECOND_NS: u64 = 1_000_000_000;
 
 fn of(pid: u32, comm: &str, verdict: Verdict, ledger: Ledger) -> Parent {
-    let causes = match verdict {
+    let mut causes = match verdict {
         Verdict::Healthy | Verdict::Undecided => Vec::new(),
         _ => sample::parent(comm, verdict).causes,
     };
+    for cause in &mut causes {
+        cause.now = format!("`reapwatch reap {pid}` has the process reap them without a restart");
+    }
     let reaped = ledger.reaped;
     Parent {
         pid,
