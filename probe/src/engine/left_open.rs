@@ -18,14 +18,42 @@ pub enum LeftOpen {
     NotWaitedFor,
 }
 
-/// Who holds the pipe open.
-#[derive(Clone, Debug)]
-pub struct LeftOpenBy {
+/// How it is known that a dead child left the writer behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// It was seen that the writer comes from it.
+    Certain,
+    /// The writer was started after it, and is neither the parent nor a living descendant of the parent.
+    Probable,
+}
+
+/// A process that one of a parent's zombies left behind, and that can write to the pipe that the parent reads.
+#[derive(Clone, Copy, Debug)]
+pub struct LeftBehind {
     pub writer: Task,
     /// The dead child that left the writer behind.
     pub zombie: Identity,
+    pub grade: Grade,
+    /// The parent polls the pipe, perhaps among others.
+    pub is_polled: bool,
+}
+
+/// Who holds the pipe open.
+#[derive(Clone, Debug)]
+pub struct LeftOpenBy {
+    pub found: LeftBehind,
+    /// Since when looks find the parent at something else.
+    elsewhere_ns: Option<u64>,
     /// When the parent first reaped one while the writer still ran. That may have closed the pipe just before.
     first_reap_ns: Option<u64>,
+}
+
+impl LeftOpenBy {
+    /// Whether the parent may still be waiting for the end of the pipe at that time: so long no look has found it at something
+    /// else, or only a moment ago.
+    pub fn lasts(&self, now_ns: u64, moment_ns: u64) -> bool {
+        self.elsewhere_ns.is_none_or(|since_ns| now_ns.saturating_sub(since_ns) < moment_ns)
+    }
 }
 
 impl LeftOpen {
@@ -37,22 +65,30 @@ impl LeftOpen {
     }
 
     /// A look found it, or found another one.
-    pub(super) fn found(&mut self, writer: Task, zombie: Identity) {
+    pub(super) fn found(&mut self, found: LeftBehind) {
         match self {
             Self::NotSeen => {
-                *self = Self::By(Box::new(LeftOpenBy { writer, zombie, first_reap_ns: None }));
+                *self = Self::By(Box::new(LeftOpenBy { found, elsewhere_ns: None, first_reap_ns: None }));
             }
-            Self::By(by) => (by.writer, by.zombie) = (writer, zombie),
+            Self::By(by) => (by.found, by.elsewhere_ns) = (found, None),
             Self::NotWaitedFor => {}
         }
     }
 
-    /// The parent reaps a child while the writer runs. Of several threads one may read and another one reap: there the
-    /// pipe matters no more once its own zombie is gone, and reaping others says nothing.
+    /// A look found the parent at something else. It may come back: a loop may poll and sleep in turn.
+    pub(super) fn elsewhere(&mut self, now: u64) {
+        if let Self::By(by) = self {
+            by.elsewhere_ns.get_or_insert(now);
+        }
+    }
+
+    /// The parent reaps a child while the writer runs. Of several threads one may read and another one reap, and who polls may
+    /// be woken for each of its children: there the pipe matters no more once its own zombie is gone, and reaping others says
+    /// nothing.
     pub(super) fn reaps(&mut self, child: Identity, has_threads: bool, now: u64) {
         let Self::By(by) = self else { return };
-        if has_threads {
-            if child == by.zombie {
+        if has_threads || by.found.is_polled {
+            if child == by.found.zombie {
                 *self = Self::NotSeen;
             }
         } else if now.saturating_sub(*by.first_reap_ns.get_or_insert(now)) > ENDS_WITHIN_NS {
@@ -66,18 +102,51 @@ mod tests {
     use super::*;
     use crate::engine::tests::task;
 
+    fn behind(writer: u32, zombie: u32, is_polled: bool) -> LeftBehind {
+        let (writer, zombie) = (task(writer), task(zombie).identity);
+        LeftBehind { writer, zombie, grade: Grade::Certain, is_polled }
+    }
+
+    #[test]
+    fn one_that_polls_may_reap_others_meanwhile() {
+        let mut pipe = LeftOpen::default();
+        pipe.found(behind(30, 20, true));
+        for time_ns in [5, 6 + ENDS_WITHIN_NS] {
+            pipe.reaps(task(21).identity, false, time_ns);
+        }
+        assert!(pipe.by().is_some(), "each of its children may have a pipe");
+        pipe.reaps(task(20).identity, false, 7 + ENDS_WITHIN_NS);
+        assert!(pipe.by().is_none(), "it did not wait for the end of this one");
+        pipe.found(behind(31, 22, true));
+        assert!(pipe.by().is_some(), "it may for another one");
+    }
+
+    #[test]
+    fn one_that_is_at_something_else_for_longer_than_a_moment_waits_no_more() {
+        let mut pipe = LeftOpen::default();
+        pipe.elsewhere(1);
+        pipe.found(behind(30, 20, true));
+        let lasts = |pipe: &LeftOpen, now| pipe.by().expect("found").lasts(now, 10);
+        assert!(lasts(&pipe, 1_000));
+        pipe.elsewhere(1_000);
+        pipe.elsewhere(1_008);
+        assert!(lasts(&pipe, 1_009) && !lasts(&pipe, 1_010));
+        pipe.found(behind(30, 20, true));
+        assert!(lasts(&pipe, 2_000), "it came back");
+    }
+
     #[test]
     fn one_that_reaps_while_the_writer_runs_on_does_not_wait_for_it() {
         let found = || {
             let mut pipe = LeftOpen::default();
-            pipe.found(task(30), task(20).identity);
+            pipe.found(behind(30, 20, false));
             pipe
         };
         let mut alone = found();
         alone.reaps(task(21).identity, false, 5);
         assert!(alone.by().is_some(), "the writer may end at once");
         alone.reaps(task(22).identity, false, 6 + ENDS_WITHIN_NS);
-        alone.found(task(31), task(23).identity);
+        alone.found(behind(31, 23, false));
         assert!(alone.by().is_none(), "nor does it wait for the next one");
         let mut threaded = found();
         for time_ns in [5, 6 + ENDS_WITHIN_NS] {
@@ -85,7 +154,7 @@ mod tests {
         }
         assert!(threaded.by().is_some(), "another thread reaps others");
         threaded.reaps(task(20).identity, true, 7 + ENDS_WITHIN_NS);
-        threaded.found(task(31), task(23).identity);
-        assert_eq!(threaded.by().map(|by| by.writer.identity), Some(task(31).identity));
+        threaded.found(behind(31, 23, false));
+        assert_eq!(threaded.by().map(|by| by.found.writer.identity), Some(task(31).identity));
     }
 }

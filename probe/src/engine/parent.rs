@@ -259,7 +259,7 @@ impl Parent {
         now: u64,
         processes: &HashMap<Identity, Box<Process>>,
     ) {
-        let writer = self.pipe.by().and_then(|by| processes.get(&by.writer.identity));
+        let writer = self.pipe.by().and_then(|by| processes.get(&by.found.writer.identity));
         if writer.is_some_and(|writer| matches!(writer.state, State::Running)) {
             let has_threads = self.evidence.as_ref().is_some_and(|evidence| evidence.threads != 1);
             self.pipe.reaps(child, has_threads, now);

@@ -3,14 +3,21 @@
 //! The question goes up as a query, and the answers come down as inputs, so that a replay has them and asks nothing. Must
 //! not read /proc, and must not know causes.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, iter};
 
-use super::{Engine, State};
+use super::{
+    Engine, State,
+    left_open::{Grade, LeftBehind},
+};
 use crate::model::{Blocked, Evidence, Identity, SUSPECTS_MAX, Task};
 
 /// A child that has been dead for so long, or for the grace where that is shorter, makes its parent a suspect: what it was
 /// doing must be known before it is judged, and it may not live until then.
 const SUSPECT_AFTER_NS: u64 = 250_000_000;
+/// Most generations between a parent and who writes to its pipe.
+const GENERATIONS_MAX: usize = 32;
+/// The starts of processes that a look names are known to the clock tick alone.
+const TICK_NS: u64 = 10_000_000;
 /// Of a parent so many late zombies are counted: tens of thousands more would change nothing but the time it takes.
 const LATE_COUNTED_MAX: usize = 256;
 
@@ -39,37 +46,77 @@ impl Engine {
     /// A suspect was looked at. Of a process that is no parent nothing is kept.
     pub(super) fn looked_at(&mut self, time_ns: u64, identity: Identity, evidence: Box<Evidence>) {
         let left_behind = self.left_behind(identity, &evidence);
+        let is_elsewhere = match &evidence.blocked {
+            Blocked::Unknown => false,
+            Blocked::PipeRead(read) => !read.are_writers_unknown(),
+            Blocked::Wait(_) | Blocked::Vfork | Blocked::Call(_) => true,
+        };
         if let Some(parent) = self.parents.get_mut(&identity) {
             let before = parent.evidence.replace(evidence);
             if before.is_some_and(|before| before.is_free()) {
                 parent.free_ns = Some(parent.evidence_ns);
             }
             parent.evidence_ns = time_ns;
-            if let Some((writer, zombie)) = left_behind {
-                parent.pipe.found(writer, zombie);
+            match left_behind {
+                Some(found) => parent.pipe.found(found),
+                None if is_elsewhere => parent.pipe.elsewhere(time_ns),
+                None => {}
             }
         }
     }
 
-    /// The process that holds the pipe open from which this parent reads, if a zombie of the parent's left it behind: and
-    /// that zombie.
-    fn left_behind(&self, parent: Identity, evidence: &Evidence) -> Option<(Task, Identity)> {
+    /// The process that holds the pipe open from which this parent reads, if a zombie of the parent's left it behind. A pipe to
+    /// which the parent can write itself does not end by others.
+    fn left_behind(&self, parent: Identity, evidence: &Evidence) -> Option<LeftBehind> {
         let Blocked::PipeRead(read) = &evidence.blocked else { return None };
-        let zombies = &self.parents.get(&parent)?.zombies;
-        read.writers.iter().find_map(|writer| {
+        let parent = self.parents.get(&parent)?;
+        if read.writers.iter().any(|writer| is_named(writer, &parent.task)) {
+            return None;
+        }
+        let is_polled = read.is_polled;
+        let certain = read.writers.iter().find_map(|writer| {
             let process = self.processes.get(self.by_tgid.get(&writer.identity.tgid)?)?;
             let first = process.orphaned_by.as_ref().map(|first| first.identity);
-            let zombie =
-                [Some(process.born_to), first].into_iter().flatten().find(|one| zombies.contains(one));
-            zombie.map(|zombie| (process.task, zombie))
-        })
+            let origins = [Some(process.born_to), first].into_iter().flatten();
+            let zombie = origins.into_iter().find(|one| parent.zombies.contains(one))?;
+            Some(LeftBehind { writer: process.task, zombie, grade: Grade::Certain, is_polled })
+        });
+        // A daemon forks twice: who comes between has gone, and of a watch that does not stream nobody is known.
+        let probable = || {
+            let of_others = |(place, writer): &(usize, &Task)| {
+                !read.descends(*place) && !self.is_known_to_descend(writer, parent.task.identity)
+            };
+            let others = read.writers.iter().enumerate().filter(of_others);
+            others.map(|(_, writer)| writer).find_map(|writer| {
+                let by_ns = writer.identity.start_boottime_ns.saturating_add(TICK_NS);
+                let before = parent.zombies.iter().filter(|zombie| zombie.start_boottime_ns <= by_ns);
+                let zombie = *before.max_by_key(|zombie| (zombie.start_boottime_ns, zombie.tgid))?;
+                Some(LeftBehind { writer: *writer, zombie, grade: Grade::Probable, is_polled })
+            })
+        };
+        certain.or_else(probable)
     }
+
+    /// Whether events or the task list told so: recordings before 3.9 do not have it from /proc.
+    fn is_known_to_descend(&self, writer: &Task, of: Identity) -> bool {
+        let parent_of = |identity: &Identity| self.processes.get(identity).map(|process| process.parent);
+        let first = self.by_tgid.get(&writer.identity.tgid).copied();
+        iter::successors(first, parent_of).take(GENERATIONS_MAX).any(|one| one == of)
+    }
+}
+
+/// Whether the writer of a pipe, whose start is known to the tick alone, is this process.
+fn is_named(writer: &Task, process: &Task) -> bool {
+    let (named, own) = (&writer.identity, &process.identity);
+    // In a PID namespace of ours a writer is known by its number there alone.
+    let has_number = if named.tgid == 0 { writer.ns_pid == process.ns_pid } else { named.tgid == own.tgid };
+    has_number && named.start_boottime_ns.abs_diff(own.start_boottime_ns) <= 2 * TICK_NS
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ChildCounts, Counters, Input};
+    use crate::model::{Begin, ChildCounts, Counters, Input, PipeRead};
 
     #[test]
     fn the_last_answer_is_kept_of_parents_alone() {
@@ -95,5 +142,56 @@ mod tests {
         assert!(!has_current(parent), "of the program before");
         (parent.died_ns, parent.exec_ns) = (Some(1), None);
         assert!(!has_current(parent), "nobody is looked at after its death");
+    }
+
+    /// 2 reads from a pipe; 20 and 21 are its zombies, 20 left 30 behind. 40 was started after them, 9 before.
+    #[test]
+    fn a_writer_is_left_behind_by_its_lineage_or_by_its_start() {
+        use crate::engine::tests::{play_in, task};
+        let engine = play_in(Begin::default(), "19 fork 20 2\n 20 fork 30 20\n 22 fork 21 2\n 30 zombie 20 2\n 31 zombie 21 2\n 32 fork 50 2\n 33 fork 51 50");
+        let started = |tgid, start_boottime_ns| {
+            let one = task(tgid);
+            Task { identity: Identity { start_boottime_ns, ..one.identity }, ..one }
+        };
+        let parent = task(2).identity;
+        let zombies: Vec<Identity> = [20, 21].map(|tgid| task(tgid).identity).to_vec();
+        assert!(zombies.iter().all(|zombie| engine.parents[&parent].zombies.contains(zombie)));
+        let later = |tgid| started(tgid, 1_000_000_000);
+        let found = |writers: &[Task], descendants| {
+            let read = PipeRead { writers: writers.to_vec(), descendants, is_polled: true, ..PipeRead::default() };
+            let evidence = Evidence { blocked: Blocked::PipeRead(read), ..Evidence::default() };
+            let found = engine.left_behind(parent, &evidence)?;
+            assert!(found.is_polled);
+            Some((found.writer.identity.tgid, found.zombie.tgid, found.grade))
+        };
+        use Grade::{Certain, Probable};
+        for (writers, descendants, expected) in [
+            (vec![], 0, None),
+            (vec![task(30)], 0, Some((30, 20, Certain))),
+            // The youngest that it can come from.
+            (vec![later(40)], 0, Some((40, 21, Probable))),
+            (vec![later(40), task(30)], 0, Some((30, 20, Certain))),
+            // Its living child, or a child of that: by /proc, or as events told.
+            (vec![later(40)], 1, None),
+            (vec![later(40), later(41)], 0b01, Some((41, 21, Probable))),
+            (vec![task(50), task(51)], 0, None),
+            // A pipe that the parent can write to itself does not end.
+            (vec![task(2), later(40)], 0, None),
+            (vec![task(2), task(30)], 0, None),
+        ] {
+            assert_eq!(found(&writers, descendants), expected, "{writers:?} {descendants:b}");
+        }
+        // Neither zombie was born when this one was.
+        let mut engine = engine;
+        let zombies = &mut engine.parents.get_mut(&parent).expect("it is kept").zombies;
+        zombies.clear();
+        zombies.insert(Identity { tgid: 20, start_boottime_ns: 1_000_000_000 });
+        let read = |start_ns| {
+            let writers = vec![started(40, start_ns)];
+            let blocked = Blocked::PipeRead(PipeRead { writers, ..PipeRead::default() });
+            engine.left_behind(parent, &Evidence { blocked, ..Evidence::default() }).is_some()
+        };
+        assert!(!read(1_000_000_000 - TICK_NS - 1), "born before");
+        assert!(read(1_000_000_000 - TICK_NS), "the start of a writer is known to the tick");
     }
 }

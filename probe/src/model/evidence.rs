@@ -33,9 +33,9 @@ pub struct Evidence {
     pub tracer: Tracer,
     /// Whether its cgroup is frozen, or one above it; `None` where that cannot be read, and while it is being frozen.
     pub is_frozen: Option<bool>,
-    /// What the main thread is blocked in. Where that is neither a wait call, a pipe nor vfork, and another thread that was
-    /// read is in something that says more, it is that thread's: a wait call first, then a pipe, then vfork, then a wait for
-    /// a signal.
+    /// What the main thread is blocked in. Where that is neither a wait call, a read of a pipe nor vfork, and another thread
+    /// that was read is in something that says more, it is that thread's: a wait call first, then a read of a pipe, then vfork,
+    /// then a pipe that is polled, then a wait for a signal.
     pub blocked: Blocked,
     /// Whether `blocked` is of the main thread.
     pub is_of_main: bool,
@@ -73,7 +73,7 @@ pub enum Blocked {
     #[default]
     Unknown,
     Wait(Wait),
-    /// In a read of a pipe.
+    /// In a read of a pipe, or in poll and its like for one.
     PipeRead(PipeRead),
     /// In vfork, until the child execs or ends.
     Vfork,
@@ -124,12 +124,31 @@ pub struct PipeRead {
     pub fd: u32,
     /// The pipe's inode: two with the same one are the same pipe.
     pub pipe: u64,
+    /// It is in poll, select or epoll_wait for it and perhaps for others, not in a read. A pipe to which the reader itself can
+    /// write is not told of then.
+    pub is_polled: bool,
     /// The processes that hold the writing end open, by pid, the reader itself included; at most [`WRITERS_MAX`]. Their starts
     /// are known to the clock tick alone (10 ms).
     pub writers: Vec<Task>,
+    /// Which of them descend from the reader, through parents that live: bit n stands for the writer in place n.
+    pub descendants: u16,
     /// Not every process was looked at: there may be more writers.
     pub is_cut: bool,
 }
+
+impl PipeRead {
+    /// Whether the writer in this place is known to descend from the reader.
+    pub fn descends(&self, place: usize) -> bool {
+        place < WRITERS_MAX && self.descendants & (1 << place) != 0
+    }
+
+    /// Whether nothing is known of who could write to it.
+    pub fn are_writers_unknown(&self) -> bool {
+        self.is_cut && self.writers.is_empty()
+    }
+}
+
+const _: () = assert!(WRITERS_MAX <= u16::BITS as usize, "each writer has a bit");
 
 /// System calls in which programs sleep, by what they wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,9 +225,10 @@ impl Blocked {
     /// How much it says of why children are not reaped: the higher, the more.
     pub fn weight(&self) -> u8 {
         match self {
-            Self::Wait(_) => 4,
-            Self::PipeRead(_) => 3,
-            Self::Vfork => 2,
+            Self::Wait(_) => 5,
+            Self::PipeRead(read) if !read.is_polled => 4,
+            Self::Vfork => 3,
+            Self::PipeRead(_) => 2,
             Self::Call(Call::SignalWait) => 1,
             Self::Call(_) | Self::Unknown => 0,
         }
@@ -224,6 +244,27 @@ mod tests {
         for (number, call) in Call::ALL.iter().enumerate() {
             assert_eq!(*call as usize, number);
         }
+    }
+
+    #[test]
+    fn a_pipe_that_is_read_says_more_than_vfork_and_one_that_is_polled_less() {
+        let pipe = |is_polled| Blocked::PipeRead(PipeRead { is_polled, ..PipeRead::default() });
+        let all = [
+            Blocked::Call(Call::Poll),
+            Blocked::Call(Call::SignalWait),
+            pipe(true),
+            Blocked::Vfork,
+            pipe(false),
+            Blocked::Wait(Wait { target: WaitTarget::Any, flags: Wait::EXITED }),
+        ];
+        assert!(all.iter().map(Blocked::weight).is_sorted_by(|less, more| less < more));
+    }
+
+    #[test]
+    fn each_writer_has_its_bit() {
+        let read = PipeRead { descendants: 1 << (WRITERS_MAX - 1) | 1, ..PipeRead::default() };
+        let descend: Vec<usize> = (0..WRITERS_MAX + 20).filter(|place| read.descends(*place)).collect();
+        assert_eq!(descend, [0, WRITERS_MAX - 1]);
     }
 
     #[test]

@@ -70,6 +70,8 @@ fn put_blocked(out: &mut Vec<u8>, blocked: &Blocked) {
             for writer in &read.writers {
                 put_task(out, writer);
             }
+            out.put_u8(read.is_polled.into());
+            out.put_u16_le(read.descendants);
         }
         Blocked::Vfork => out.put_u8(3),
         Blocked::Call(call) => {
@@ -155,8 +157,17 @@ fn decode_blocked(from: &mut &[u8]) -> Option<Blocked> {
         2 => {
             let (fd, pipe, is_cut) = (from.try_get_u32_le().ok()?, number(from, u64::MAX)?, flag(from)?);
             let writers = count(from, TASK_LEN).filter(|writers| *writers <= WRITERS_MAX)?;
-            let writers = (0..writers).map(|_| task(from)).collect::<Option<_>>()?;
-            Blocked::PipeRead(PipeRead { fd, pipe, writers, is_cut })
+            let writers = (0..writers).map(|_| task(from)).collect::<Option<Vec<_>>>()?;
+            // Before 3.9 only reads were told, and of writers nothing else.
+            let (is_polled, descendants) = match from.has_remaining() {
+                true => (flag(from)?, from.try_get_u16_le().ok()?),
+                false => (false, 0),
+            };
+            let is_of_one = |place: u32| (place as usize) < writers.len();
+            if descendants != 0 && !is_of_one(descendants.ilog2()) {
+                return None;
+            }
+            Blocked::PipeRead(PipeRead { fd, pipe, is_polled, writers, descendants, is_cut })
         }
         3 => Blocked::Vfork,
         4 => Blocked::Call(*Call::ALL.get(usize::from(from.try_get_u8().ok()?))?),

@@ -9,7 +9,7 @@ use super::{
     words::{dead_children, wait_calls},
 };
 use crate::{
-    engine::{Parent, Provenances, WhileLeft},
+    engine::{LeftOpenBy, Parent, Provenances, WhileLeft},
     model::{Blocked, Evidence, PipeRead, WaitCalls, WaitTarget},
 };
 
@@ -314,12 +314,21 @@ impl<'a> Case<'a> {
             let of_others = |read: &PipeRead| {
                 read.is_cut || read.writers.iter().any(|writer| writer.identity.tgid != own)
             };
-            evidence.threads == 1 && matches!(&evidence.blocked, Blocked::PipeRead(read) if of_others(read))
+            // A loop that polls goes on whatever becomes of one pipe: with children that live it may still never wait.
+            evidence.threads == 1
+                && matches!(&evidence.blocked, Blocked::PipeRead(read) if !read.is_polled && of_others(read))
         });
         reads_of_others
             && self.parent.died_ns.is_none()
             && self.has_living_children()
             && self.parent.last_fork_ns <= self.parent.evidence_ns
+    }
+
+    /// The pipe that a process which one of its dead children left behind holds open, where it reads from it; once none is left,
+    /// the last one that it read from.
+    pub fn at_end_of_pipe(&self) -> Option<&LeftOpenBy> {
+        let lasts = |by: &&LeftOpenBy| self.left == 0 || by.lasts(self.until_ns(), TWO_LOOKS_NS);
+        self.parent.pipe.by().filter(lasts)
     }
 
     /// Whether it may come to those left by itself: it has children that live, and none of those left was born after another one
@@ -358,8 +367,11 @@ impl<'a> Case<'a> {
         // libuv would never report the end of a child that it started and somebody else reaped.
         let is_libuvs = self.runtime == Runtime::Node && self.own_left() > 0;
         // It may come to those left, and would find that they are gone.
-        let may_come =
-            is_libuvs || self.is_in_wait() || self.may_wait_in_turn() || self.may_wait_after_reading();
+        let may_come = is_libuvs
+            || self.is_in_wait()
+            || self.may_wait_in_turn()
+            || self.may_wait_after_reading()
+            || self.at_end_of_pipe().is_some();
         (!is_over && !self.parent.task.identity.is_init() && !may_come).then(|| {
             format!(
                 "`reapwatch reap {}` has the process reap them without a restart; it can no longer read how they ended",

@@ -4,8 +4,11 @@
 //! Confusable with a parent that reads from a pipe for other reasons: here the writer comes from the zombie itself. Must
 //! not know the other rules, nor verdicts.
 
-use super::{Case, Explains, Finding, Fix, Rule};
-use crate::{model::Blocked, report::CauseKind};
+use super::{
+    Case, Explains, Finding, Fix, Rule,
+    words::{END_OF_PIPE, END_OF_SOME_PIPE, PERHAPS_END_OF_PIPE},
+};
+use crate::{engine::Grade, model::Blocked, report::CauseKind};
 
 pub const RULE: Rule = Rule {
     kind: CauseKind::WaitsAfterEndOfPipe,
@@ -21,21 +24,34 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Finding {
-    let Some(left_open) = case.parent.pipe.by() else { return Finding::No };
     let Some(evidence) = case.evidence else { return Finding::No };
+    let Some(left_open) = case.at_end_of_pipe() else {
+        return match &evidence.blocked {
+            Blocked::PipeRead(read) if case.left > 0 && read.are_writers_unknown() => {
+                Finding::CannotTell(END_OF_SOME_PIPE)
+            }
+            _ => Finding::No,
+        };
+    };
+    if left_open.found.grade == Grade::Probable {
+        return Finding::CannotTell(PERHAPS_END_OF_PIPE);
+    }
     // That it waits at the end of the pipe is known once it has; of several threads, which one reaps is not.
     if case.left > 0 || evidence.threads != 1 {
-        return Finding::CannotTell(
-            "it reads from a pipe that a dead child left open, and may wait at its end",
-        );
+        return Finding::CannotTell(END_OF_PIPE);
     }
     let fd = match &evidence.blocked {
         Blocked::PipeRead(read) => format!(" (descriptor {})", read.fd),
         _ => String::new(),
     };
+    let did = match left_open.found.is_polled {
+        true => "waited for input from",
+        false => "was blocked in a read of",
+    };
+    let writer = &left_open.found.writer;
     Finding::Yes(vec![format!(
-        "it was blocked in a read of a pipe{fd} that {} (pid {}), which its dead child left behind, holds open",
-        left_open.writer.comm.text(),
-        left_open.writer.identity.tgid
+        "it {did} a pipe{fd} that {} (pid {}), which its dead child left behind, holds open",
+        writer.comm.text(),
+        writer.identity.tgid
     )])
 }

@@ -4,9 +4,15 @@
 
 use super::{
     Case, parent_state,
-    words::{AFTER_READING, FLAGS, IN_TURN, LIBUV, dead_children, of_its},
+    words::{
+        AFTER_READING, END_OF_PIPE, END_OF_SOME_PIPE, FLAGS, IN_TURN, LIBUV, PERHAPS_END_OF_PIPE, dead_children, of_its,
+    },
 };
 use crate::report::{Cause, CauseKind};
+
+/// What is said also of who waited before: why it may still come to those left.
+const MAY_COME: [&str; 7] =
+    [END_OF_PIPE, PERHAPS_END_OF_PIPE, END_OF_SOME_PIPE, IN_TURN, AFTER_READING, LIBUV, FLAGS];
 
 /// `missing`: what the rules would have had to know.
 pub fn cause(case: &Case, missing: &[&str]) -> Cause {
@@ -33,7 +39,7 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
             evidence.extend(missing.first().map(|missing| (*missing).to_owned()));
         } else {
             let may_come =
-                [IN_TURN, AFTER_READING, LIBUV, FLAGS].into_iter().find(|one| missing.contains(one));
+                MAY_COME.into_iter().find(|one| missing.contains(one));
             evidence.extend(may_come.map(str::to_owned));
         }
     } else if reaped > 0 {

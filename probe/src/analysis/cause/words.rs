@@ -7,6 +7,13 @@ pub const IN_TURN: &str = "it has children that live, and started none after the
 
 /// What cannot be told of a parent that reads from a pipe.
 pub const AFTER_READING: &str = "it reads from a pipe that others hold open and has children that live: it may wait for all once the pipe ends";
+/// The same, where a process that one of the dead left behind holds it open: as its origin tells, or as far as can be told.
+pub const END_OF_PIPE: &str = "it reads from a pipe that a dead child left open, and may wait at its end";
+pub const PERHAPS_END_OF_PIPE: &str =
+    "it reads from a pipe that a dead child left open, as far as can be told, and may wait at its end";
+/// The same, where nobody is known who could write to the pipe.
+pub const END_OF_SOME_PIPE: &str =
+    "it reads from a pipe, and who else holds it open is not known: a dead child may have left it open";
 /// What cannot be told of a parent whose calls have certain flags.
 pub const FLAGS: &str = "some of its calls may name those left and not take them away: they look only (WNOWAIT), or see no children of other \
      threads (__WNOTHREAD) or with another exit signal (no __WALL)";

@@ -45,9 +45,19 @@ fn blocked_in(blocked: Blocked) -> Evidence {
     Evidence { blocked, ..main_thread() }
 }
 
-/// In a read of a pipe that `writer` holds open.
+/// In a read of a pipe that `writer` holds open; 31 is a child of 2.
+fn pipe_read(writer: u32) -> PipeRead {
+    let writers = vec![task(writer)];
+    PipeRead { fd: 3, pipe: 9, writers, descendants: u16::from(writer == 31), ..PipeRead::default() }
+}
+
 fn reads_pipe(writer: u32) -> Evidence {
-    blocked_in(Blocked::PipeRead(PipeRead { fd: 3, pipe: 9, writers: vec![task(writer)], is_cut: false }))
+    blocked_in(Blocked::PipeRead(pipe_read(writer)))
+}
+
+/// In poll for it.
+fn polls_pipe(writer: u32) -> Evidence {
+    blocked_in(Blocked::PipeRead(PipeRead { is_polled: true, ..pipe_read(writer) }))
 }
 
 fn waits_for(target: WaitTarget) -> Evidence {
@@ -148,6 +158,23 @@ fn table() -> Vec<Row> {
         (auto(), main_thread(), NeverWaits, "it began no wait call"),
         // Whether it waits at the end of the pipe is known once it has.
         (pipe(), reads_pipe(30), Unknown, "it began no wait call"),
+        // One that forked twice was started after the zombie, and comes from nobody that lives; and the same of pipes that are
+        // polled.
+        (left(), reads_pipe(40), Unknown, "it began no wait call"),
+        (pipe(), polls_pipe(30), Unknown, "it began no wait call"),
+        (left(), polls_pipe(40), Unknown, "it began no wait call"),
+        (specific(), polls_pipe(40), Unknown, "it began 2 wait calls"),
+        (left(), Evidence { threads: 4, threads_read: 4, ..polls_pipe(40) }, Unknown, "it began no wait call"),
+        // Who writes was not looked for, or could not be.
+        (
+            left(),
+            blocked_in(Blocked::PipeRead(PipeRead { is_polled: true, is_cut: true, ..PipeRead::default() })),
+            Unknown,
+            "it began no wait call",
+        ),
+        // It can write to the pipe itself; or a child of it that lives can, and a loop that polls goes on.
+        (left(), reads_pipe(2), NeverWaits, "it began no wait call"),
+        (pipe() + &dead(40, 41), polls_pipe(31), NeverWaits, "it began no wait call"),
         // Another thread waits by pid: which one would reap those of the pipe is not known.
         (
             "19 fork 20 2\n 25 fork 30 20\n".to_owned() + &specific(),
@@ -204,6 +231,9 @@ fn what_a_suspect_was_doing_tells_its_cause_from_the_one_that_it_is_taken_for() 
     for (script, evidence, kind, says) in table() {
         let parent = judge(&script, evidence.clone(), &[], LONG_AFTER);
         assert_eq!(kinds_of(&parent), [kind], "{script}{evidence:#?}{parent:#?}");
+        if parent.causes[0].evidence.iter().any(|one| one.contains("that a dead child left open")) {
+            assert_eq!(parent.causes[0].now, "", "it would take the status that the parent is about to read");
+        }
         let said = &parent.causes[0].evidence[0];
         assert!(said.contains(says), "{said:?} does not say {says:?}");
     }

@@ -2,7 +2,7 @@
 
 use probe_common::bucket;
 use proptest::{
-    array::{uniform3, uniform6, uniform9, uniform13},
+    array::{uniform2, uniform3, uniform6, uniform9, uniform13},
     collection::{btree_map, vec},
     option,
     prelude::*,
@@ -208,9 +208,11 @@ fn blocked() -> impl Strategy<Value = Blocked> {
     prop_oneof![
         Just(Blocked::Unknown),
         (target, any::<u32>()).prop_map(|(target, flags)| Blocked::Wait(Wait { target, flags })),
-        (any::<u32>(), any::<u64>(), vec(task(), 0..=WRITERS_MAX), any::<bool>()).prop_map(
-            |(fd, pipe, writers, is_cut)| Blocked::PipeRead(PipeRead { fd, pipe, writers, is_cut })
-        ),
+        (any::<u32>(), any::<u64>(), vec(task(), 0..=WRITERS_MAX), uniform2(any::<bool>()), any::<u16>())
+            .prop_map(|(fd, pipe, writers, [is_polled, is_cut], descendants)| {
+                let descendants = descendants & ((1u32 << writers.len()) - 1) as u16;
+                Blocked::PipeRead(PipeRead { fd, pipe, is_polled, writers, descendants, is_cut })
+            }),
         Just(Blocked::Vfork),
         (0..Call::ALL.len()).prop_map(|place| Blocked::Call(Call::ALL[place])),
     ]

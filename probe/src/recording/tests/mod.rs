@@ -8,7 +8,7 @@ use probe_common::bucket;
 
 use super::{
     decode::{COUNT_MAX, PID_LIMIT, TIME_MAX_NS},
-    encode, kind, *,
+    encode, evidence, kind, *,
 };
 use crate::model::*;
 use inputs::input;
@@ -312,6 +312,10 @@ fn evidence_that_cannot_be_is_left_out() {
     };
     let impossible = [
         Evidence { blocked: pipe(vec![own; WRITERS_MAX + 1]), ..good.clone() },
+        Evidence {
+            blocked: Blocked::PipeRead(PipeRead { writers: vec![own], descendants: 2, ..PipeRead::default() }),
+            ..good.clone()
+        },
         Evidence { tracer: Tracer::By(own), ..good.clone() },
         with(|evidence| evidence.state = b'7'),
         with(|evidence| evidence.threads = decode::PID_LIMIT),
@@ -327,6 +331,29 @@ fn evidence_that_cannot_be_is_left_out() {
     assert_eq!(left_out(&good), 0);
     for evidence in impossible {
         assert_eq!(left_out(&evidence), 1, "{evidence:?}");
+    }
+}
+
+#[test]
+fn of_a_pipe_in_older_recordings_it_is_known_that_it_was_read_and_not_who_descends() {
+    let identity = Identity { tgid: 7, start_boottime_ns: 9 };
+    let writers = vec![Task { identity: Identity { tgid: 8, ..identity }, ..Task::default() }];
+    let of = |is_polled, descendants| {
+        let writers = writers.clone();
+        let blocked = Blocked::PipeRead(PipeRead { is_polled, writers, descendants, ..PipeRead::default() });
+        Input::Evidence {
+            time_ns: 5,
+            identity,
+            evidence: Box::new(Evidence { blocked, ..Evidence::default() }),
+        }
+    };
+    let mut payload = Vec::new();
+    let Input::Evidence { evidence, .. } = of(true, 1) else { unreachable!() };
+    evidence::put_evidence(&mut payload, 5, &identity, &evidence);
+    let added = payload.len() - 3;
+    for (payload, expected) in [(&payload[..], of(true, 1)), (&payload[..added], of(false, 0))] {
+        let (read, damage) = read(&[write(&[]), frame(kind::EVIDENCE, payload)].concat());
+        assert_eq!((read, damage.impossible), (vec![expected], 0));
     }
 }
 

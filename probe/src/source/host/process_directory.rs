@@ -2,7 +2,7 @@
 //!
 //! Owns whose directory it is, and how much is read. Must not know what the files mean.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{fs::File, io::Read, os::unix::fs::FileExt, path::Path};
 
 use procfs::process::Process;
 
@@ -78,6 +78,16 @@ pub fn part(process: &Process, name: impl AsRef<Path>, most: usize) -> Vec<u8> {
     process.open_relative(name).map(|file| beginning(file, most)).unwrap_or_default()
 }
 
+/// So many bytes of the memory that a thread of it sees, from an address on; empty where not all of them can be read.
+pub fn memory(process: &Process, tid: u32, address: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let file = process.open_relative(format!("task/{tid}/mem"));
+    match file.map(|file| file.read_exact_at(&mut bytes, address)) {
+        Ok(Ok(())) => bytes,
+        _ => Vec::new(),
+    }
+}
+
 /// The beginning of any file; empty where it cannot be read.
 pub fn bounded(path: &Path, most: usize) -> Vec<u8> {
     File::open(path).map(|file| beginning(file, most)).unwrap_or_default()
@@ -119,6 +129,15 @@ pub mod tests {
         for cut in [&b""[..], b"42 (sleep", b"42 (sleep) S 1", b"42 (x)\xc3\xbf S 1"] {
             assert_eq!(start_ticks(cut), None);
         }
+    }
+
+    #[test]
+    fn memory_is_read_whole_or_not_at_all() {
+        let (process, known) = (Process::myself().expect("/proc"), *b"sixteen bytes...");
+        let own = process.pid.unsigned_abs();
+        let read = |address, length| memory(&process, own, address, length);
+        assert_eq!(read(known.as_ptr() as u64, known.len()), known);
+        assert_eq!([read(0, 16), read(u64::MAX, 16), memory(&process, u32::MAX, 1, 1)], [const { Vec::new() }; 3]);
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(crate) struct FakeHost {
     pub evidence: Evidence,
     /// How often the writers of pipes were looked for; each pipe has one.
     pub walks: Cell<u32>,
+    /// The process from which that one descends, and how often that was asked.
+    pub ancestor_of_writers: u32,
+    pub descents: Cell<u32>,
     /// Which processes were looked at closer.
     pub looks_at: RefCell<Vec<u32>>,
     /// The kernel goes away after so many snapshots.
@@ -179,6 +182,12 @@ impl Host for FakeHost {
         self.walks.set(self.walks.get() + 1);
         let writers = Writers { tasks: vec![task(77)], is_cut: false };
         pipes.iter().map(|pipe| (*pipe, writers.clone())).collect()
+    }
+
+    fn descendants(&self, of: &Task, processes: &[Task]) -> u16 {
+        assert_eq!(processes, [task(77)]);
+        self.descents.set(self.descents.get() + 1);
+        u16::from(of.identity.tgid == self.ancestor_of_writers)
     }
 
     fn pid_limits(&mut self, _of: &[Task]) -> PidLimits {

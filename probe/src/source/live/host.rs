@@ -85,6 +85,8 @@ pub trait Host {
     fn evidence(&self, task: &Task) -> Option<Evidence>;
     /// Who could write to these pipes, which these processes read from.
     fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers>;
+    /// Which of these processes descend from that one: bit n stands for the one in place n.
+    fn descendants(&self, of: &Task, processes: &[Task]) -> u16;
     /// How many processes there may be, of the host and of these processes, and how many there are.
     fn pid_limits(&mut self, of: &[Task]) -> PidLimits;
 }
@@ -277,6 +279,10 @@ impl Host for ThisHost {
 
     fn pipe_writers(&self, pipes: &[u64], readers: &[Task]) -> HashMap<u64, Writers> {
         self.suspects.pipe_writers(pipes, readers)
+    }
+
+    fn descendants(&self, of: &Task, processes: &[Task]) -> u16 {
+        self.suspects.descendants(of, processes)
     }
 
     fn pid_limits(&mut self, of: &[Task]) -> PidLimits {

@@ -110,12 +110,16 @@ impl Suspects {
             pipes.extend(others.map(|read| read.pipe));
             self.writers = host.pipe_writers(&pipes, &readers);
         }
-        for (_, _, evidence) in seen {
+        for (_, task, evidence) in seen {
             if let Some(Blocked::PipeRead(read)) = evidence.as_mut().map(|evidence| &mut evidence.blocked)
                 && let Some(writers) = self.writers.get(&read.pipe)
             {
                 read.writers.clone_from(&writers.tasks);
                 read.is_cut = writers.is_cut;
+                // Who descends may change from look to look, and costs little: a file for each generation.
+                if !read.writers.is_empty() && Instant::now() < turn.ends {
+                    read.descendants = host.descendants(task, &read.writers);
+                }
             }
         }
     }
@@ -220,5 +224,26 @@ mod tests {
         host.evidence.blocked = Blocked::Wait(crate::model::Wait { target: WaitTarget::Any, flags: 4 });
         assert_eq!(suspects.look(&host, &[task(1)], at(began, 20_000)).len(), 1);
         assert_eq!(host.walks.get(), 3);
+    }
+
+    #[test]
+    fn who_polls_the_same_pipe_for_ever_is_looked_at_and_walked_for_ever_more_seldom() {
+        let mut host = FakeHost::at(1_000);
+        host.ancestor_of_writers = 2;
+        host.evidence.blocked =
+            Blocked::PipeRead(PipeRead { pipe: 5, is_polled: true, is_cut: true, ..PipeRead::default() });
+        let (mut suspects, began) = (Suspects::default(), Instant::now());
+        let mut descend = Vec::new();
+        for second in 0..60 {
+            for (_, input) in suspects.look(&host, &[task(1), task(2)], at(began, 1_000 * second)) {
+                let Input::Evidence { identity, evidence, .. } = input else { panic!("{input:?}") };
+                let read = pipe_read(&evidence).expect("it polls");
+                descend.push((second, identity.tgid, read.is_polled, read.descends(0)));
+            }
+        }
+        assert_eq!(descend, [(0, 1, true, false), (0, 2, true, true)], "told once");
+        let looks = host.looks_at.borrow().len();
+        // At 0, 1, 3, 7, 15 s and every 8 s from then on.
+        assert_eq!((looks, host.descents.get(), host.walks.get()), (20, 20, 8));
     }
 }

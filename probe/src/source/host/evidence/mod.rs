@@ -3,9 +3,11 @@
 //! Owns which files are asked and when an answer counts: only of the process asked about, and only what may be read. Must not
 //! judge, nor decide whom to look at and how often.
 
+mod descent;
 mod descriptor;
 mod freezer;
 mod pipes;
+mod polled;
 mod status;
 mod syscall;
 
@@ -27,7 +29,7 @@ pub use descriptor::Descriptor;
 pub use freezer::Freezers;
 pub use pipes::{Writers, pipe_in};
 pub use status::{Status, tgid_and_ns_pid};
-pub use syscall::{InCall, in_call};
+pub use syscall::{InCall, Polled, in_call};
 
 /// How much is read of a status file: its list of groups is up to 700 kB long, and stands before the masks.
 const STATUS_MAX: usize = 1 << 20;
@@ -177,7 +179,10 @@ impl Threads {
         }
         let by_others = self.blocked_by_all.unwrap_or(u64::MAX);
         self.blocked_by_all = Some(by_others & status.signals.blocked);
-        let blocked = blocked(process, tid, status.state, of_main);
+        // Which pipes one polls takes a look at all its descriptors: not where another one has said as much already.
+        let says_what_it_polls =
+            of_main.is_some() || self.other.weight() < Blocked::PipeRead(polled::UNTOLD).weight();
+        let blocked = blocked(process, tid, status.state, of_main, says_what_it_polls);
         self.in_wait += u32::from(matches!(blocked, Blocked::Wait(_)));
         self.in_signal_wait += u32::from(blocked == Blocked::Call(Call::SignalWait));
         if of_main.is_some() {
@@ -189,7 +194,13 @@ impl Threads {
 }
 
 /// What a thread in this state is blocked in.
-fn blocked(process: &Process, tid: u32, state: u8, wait_channel: Option<&[u8]>) -> Blocked {
+fn blocked(
+    process: &Process,
+    tid: u32,
+    state: u8,
+    wait_channel: Option<&[u8]>,
+    says_what_it_polls: bool,
+) -> Blocked {
     // A stopped one is in no call that could end; one that runs is in none at all.
     if !b"SD".contains(&state) {
         return Blocked::Unknown;
@@ -210,11 +221,17 @@ fn blocked(process: &Process, tid: u32, state: u8, wait_channel: Option<&[u8]>) 
         Some(InCall::Read { fd }) => {
             let link = format!("/proc/{}/task/{tid}/fd/{fd}", process.pid);
             match pipes::pipe_at(Path::new(&link)) {
-                Ok(Some(pipe)) => Blocked::PipeRead(PipeRead { fd, pipe, writers: Vec::new(), is_cut: true }),
+                Ok(Some(pipe)) => Blocked::PipeRead(PipeRead { fd, pipe, is_cut: true, ..PipeRead::default() }),
                 Ok(None) => Blocked::Call(Call::Read),
                 Err(_) => Blocked::Unknown,
             }
         }
+        Some(InCall::Poll(call, polled)) => says_what_it_polls
+            .then(|| polled::pipe(process, tid, polled))
+            .flatten()
+            .map_or(Blocked::Call(call), |(fd, pipe)| {
+                Blocked::PipeRead(PipeRead { fd, pipe, ..polled::UNTOLD })
+            }),
         Some(InCall::Vfork) if state == b'D' => Blocked::Vfork,
         Some(InCall::PerhapsVfork) if is_in_vfork() => Blocked::Vfork,
         Some(InCall::Vfork | InCall::PerhapsVfork) => Blocked::Call(Call::Other),

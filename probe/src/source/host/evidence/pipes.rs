@@ -31,7 +31,7 @@ const NAMES_MAX: usize = 1 << 17;
 /// Most processes whose descriptors are looked through; those that have none do not count.
 const PROCESSES_MAX: usize = 4_096;
 /// Most descriptors of a process.
-const DESCRIPTORS_MAX: usize = 4_096;
+pub(super) const DESCRIPTORS_MAX: usize = 4_096;
 /// How much is read of a descriptor's fdinfo: what is used stands first.
 const DESCRIPTOR_MAX: usize = 256;
 /// How often the time is looked at.
@@ -228,7 +228,7 @@ pub fn pipe_in(target: &[u8]) -> Option<u64> {
     std::str::from_utf8(inode).ok()?.parse().ok()
 }
 
-fn may_write(link: &Path) -> bool {
+pub(super) fn may_write(link: &Path) -> bool {
     fs::symlink_metadata(link).is_ok_and(|link| link.mode() & MAY_WRITE != 0)
 }
 

@@ -11,10 +11,23 @@ pub enum InCall {
     Read {
         fd: u32,
     },
+    /// In poll, select or epoll_wait, for these descriptors.
+    Poll(Call, Polled),
     Vfork,
     /// A clone3, whose flags are in the memory of whoever calls: it may be a vfork.
     PerhapsVfork,
     Other(Call),
+}
+
+/// Where it stands which descriptors are polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// So many pollfds at an address of the caller.
+    Array { address: u64, count: u32 },
+    /// A set of bits at an address of the caller, for the descriptors below `count`.
+    Set { address: u64, count: u32 },
+    /// What this epoll descriptor is for.
+    Epoll { fd: u32 },
 }
 
 /// What is known of a system call by its number.
@@ -146,9 +159,22 @@ fn meaning(text: &[u8], numbers: Numbers) -> Option<InCall> {
         Some(Meaning::Vfork) => InCall::Vfork,
         Some(Meaning::Clone) if first & CLONE_VFORK != 0 => InCall::Vfork,
         Some(Meaning::Clone3) => InCall::PerhapsVfork,
-        Some(Meaning::Is(call)) => InCall::Other(call),
+        Some(Meaning::Is(call)) => match polled(call, first, second) {
+            Some(polled) => InCall::Poll(call, polled),
+            None => InCall::Other(call),
+        },
         Some(Meaning::Clone) | None => InCall::Other(Call::Other),
     })
+}
+
+/// The arguments of poll and ppoll, select and pselect6, and the three forms of epoll_wait.
+fn polled(call: Call, first: u64, second: u64) -> Option<Polled> {
+    match call {
+        Call::Poll => Some(Polled::Array { address: first, count: second as u32 }),
+        Call::Select => Some(Polled::Set { address: second, count: first as u32 }),
+        Call::EpollWait => Some(Polled::Epoll { fd: first as u32 }),
+        _ => None,
+    }
 }
 
 fn target_of_wait4(pid: i32) -> Option<WaitTarget> {
@@ -220,6 +246,23 @@ mod tests {
         }
         assert_eq!(at(X86_64, 58, 0), Some(InCall::Vfork));
         assert_eq!(at(AARCH64, 58, 0), Some(InCall::Other(Call::Other)));
+    }
+
+    #[test]
+    fn what_is_polled_is_read_on_both_architectures() {
+        let array = InCall::Poll(Call::Poll, Polled::Array { address: 0x7000, count: 3 });
+        let set = InCall::Poll(Call::Select, Polled::Set { address: 0x7000, count: 3 });
+        let epoll = InCall::Poll(Call::EpollWait, Polled::Epoll { fd: 5 });
+        for (numbers, arrays, sets, epolls) in [
+            (X86_64, &[7, 271][..], &[23, 270][..], &[232, 281, 441][..]),
+            (AARCH64, &[73], &[72], &[22, 441]),
+        ] {
+            let at = |number: &u64, arguments| meaning(line(*number, arguments).as_bytes(), numbers);
+            assert!(arrays.iter().all(|number| at(number, [0x7000, 3, 0, 0]) == Some(array)));
+            // The upper half of a register is not the kernel's.
+            assert!(sets.iter().all(|number| at(number, [1 << 32 | 3, 0x7000, 0, 0]) == Some(set)));
+            assert!(epolls.iter().all(|number| at(number, [5, 0x7000, 9, 0]) == Some(epoll)));
+        }
     }
 
     #[test]
