@@ -148,7 +148,10 @@ mod tests {
     #[test]
     fn a_writer_is_left_behind_by_its_lineage_or_by_its_start() {
         use crate::engine::tests::{play_in, task};
-        let engine = play_in(Begin::default(), "19 fork 20 2\n 20 fork 30 20\n 22 fork 21 2\n 30 zombie 20 2\n 31 zombie 21 2\n 32 fork 50 2\n 33 fork 51 50");
+        let engine = play_in(
+            Begin::default(),
+            "19 fork 20 2\n 20 fork 30 20\n 22 fork 21 2\n 30 zombie 20 2\n 31 zombie 21 2\n 32 fork 50 2\n 33 fork 51 50",
+        );
         let started = |tgid, start_boottime_ns| {
             let one = task(tgid);
             Task { identity: Identity { start_boottime_ns, ..one.identity }, ..one }
@@ -158,7 +161,8 @@ mod tests {
         assert!(zombies.iter().all(|zombie| engine.parents[&parent].zombies.contains(zombie)));
         let later = |tgid| started(tgid, 1_000_000_000);
         let found = |writers: &[Task], descendants| {
-            let read = PipeRead { writers: writers.to_vec(), descendants, is_polled: true, ..PipeRead::default() };
+            let read =
+                PipeRead { writers: writers.to_vec(), descendants, is_polled: true, ..PipeRead::default() };
             let evidence = Evidence { blocked: Blocked::PipeRead(read), ..Evidence::default() };
             let found = engine.left_behind(parent, &evidence)?;
             assert!(found.is_polled);

@@ -5,7 +5,8 @@
 use super::{
     Case, parent_state,
     words::{
-        AFTER_READING, END_OF_PIPE, END_OF_SOME_PIPE, FLAGS, IN_TURN, LIBUV, PERHAPS_END_OF_PIPE, dead_children, of_its,
+        AFTER_READING, END_OF_PIPE, END_OF_SOME_PIPE, FLAGS, IN_TURN, LIBUV, PERHAPS_END_OF_PIPE,
+        dead_children, of_its,
     },
 };
 use crate::report::{Cause, CauseKind};
@@ -38,8 +39,7 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
         if waits == Some(0) && case.are_waits_known() {
             evidence.extend(missing.first().map(|missing| (*missing).to_owned()));
         } else {
-            let may_come =
-                MAY_COME.into_iter().find(|one| missing.contains(one));
+            let may_come = MAY_COME.into_iter().find(|one| missing.contains(one));
             evidence.extend(may_come.map(str::to_owned));
         }
     } else if reaped > 0 {

@@ -164,7 +164,12 @@ fn table() -> Vec<Row> {
         (pipe(), polls_pipe(30), Unknown, "it began no wait call"),
         (left(), polls_pipe(40), Unknown, "it began no wait call"),
         (specific(), polls_pipe(40), Unknown, "it began 2 wait calls"),
-        (left(), Evidence { threads: 4, threads_read: 4, ..polls_pipe(40) }, Unknown, "it began no wait call"),
+        (
+            left(),
+            Evidence { threads: 4, threads_read: 4, ..polls_pipe(40) },
+            Unknown,
+            "it began no wait call",
+        ),
         // Who writes was not looked for, or could not be.
         (
             left(),

@@ -313,7 +313,11 @@ fn evidence_that_cannot_be_is_left_out() {
     let impossible = [
         Evidence { blocked: pipe(vec![own; WRITERS_MAX + 1]), ..good.clone() },
         Evidence {
-            blocked: Blocked::PipeRead(PipeRead { writers: vec![own], descendants: 2, ..PipeRead::default() }),
+            blocked: Blocked::PipeRead(PipeRead {
+                writers: vec![own],
+                descendants: 2,
+                ..PipeRead::default()
+            }),
             ..good.clone()
         },
         Evidence { tracer: Tracer::By(own), ..good.clone() },

@@ -137,7 +137,10 @@ pub mod tests {
         let own = process.pid.unsigned_abs();
         let read = |address, length| memory(&process, own, address, length);
         assert_eq!(read(known.as_ptr() as u64, known.len()), known);
-        assert_eq!([read(0, 16), read(u64::MAX, 16), memory(&process, u32::MAX, 1, 1)], [const { Vec::new() }; 3]);
+        assert_eq!(
+            [read(0, 16), read(u64::MAX, 16), memory(&process, u32::MAX, 1, 1)],
+            [const { Vec::<u8>::new() }; 3]
+        );
     }
 
     #[test]

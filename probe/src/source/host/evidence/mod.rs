@@ -221,7 +221,9 @@ fn blocked(
         Some(InCall::Read { fd }) => {
             let link = format!("/proc/{}/task/{tid}/fd/{fd}", process.pid);
             match pipes::pipe_at(Path::new(&link)) {
-                Ok(Some(pipe)) => Blocked::PipeRead(PipeRead { fd, pipe, is_cut: true, ..PipeRead::default() }),
+                Ok(Some(pipe)) => {
+                    Blocked::PipeRead(PipeRead { fd, pipe, is_cut: true, ..PipeRead::default() })
+                }
                 Ok(None) => Blocked::Call(Call::Read),
                 Err(_) => Blocked::Unknown,
             }

@@ -103,7 +103,8 @@ fn in_array(bytes: &[u8]) -> Vec<Entry> {
 /// A set of bits in words of 64.
 fn in_set(bytes: &[u8], bits: usize) -> Vec<Entry> {
     let (words, _) = bytes.as_chunks::<8>();
-    let has = |fd: &usize| words.get(fd / 64).is_some_and(|word| u64::from_ne_bytes(*word) >> (fd % 64) & 1 == 1);
+    let has =
+        |fd: &usize| words.get(fd / 64).is_some_and(|word| u64::from_ne_bytes(*word) >> (fd % 64) & 1 == 1);
     (0..bits).filter(has).take(POLLED_MAX).map(|fd| Entry { fd: fd as u32, inode: None }).collect()
 }
 
@@ -153,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_set_gives_its_bits_below_the_count_and_no_more_than_are_looked_at() {
-        let set: Vec<u8> = [1u64 << 3 | 1 << 63, 1 | 1 << 5].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let set: Vec<u8> =
+            [1u64 << 3 | 1 << 63, 1 | 1 << 5].iter().flat_map(|word| word.to_ne_bytes()).collect();
         assert_eq!(fds(&in_set(&set, 128)), [3, 63, 64, 69]);
         assert_eq!(fds(&in_set(&set, 69)), [3, 63, 64]);
         assert_eq!(fds(&in_set(&set[..8], 128)), [3, 63], "a set that could not be read whole");
@@ -174,7 +176,9 @@ mod tests {
             [Entry { fd: 4, inode: Some(0x1f4a) }, Entry { fd: 12, inode: Some(0x1f4c) }],
             "one that asks to write, and one that is cut, are none"
         );
-        for damaged in [&b""[..], b"tfd:\n", b"tfd: 4 events: 1 data: 4 pos:0\n", b"tfd: -4 events: 1 data: 4 ino:1\n"] {
+        for damaged in
+            [&b""[..], b"tfd:\n", b"tfd: 4 events: 1 data: 4 pos:0\n", b"tfd: -4 events: 1 data: 4 ino:1\n"]
+        {
             assert_eq!(in_epoll(damaged), []);
         }
         assert_eq!(in_epoll(&b"tfd: 4 events: 1 data: 4 ino:1\n".repeat(500)).len(), POLLED_MAX);
@@ -197,11 +201,7 @@ mod tests {
                 .collect();
             without_own(directory, &mut pipes).and_then(|()| pipes.first().map(|(fd, _)| *fd))
         };
-        let seen = [
-            told(&[own.as_raw_fd(), others.as_raw_fd()]),
-            told(&[own.as_raw_fd()]),
-            told(&[]),
-        ];
+        let seen = [told(&[own.as_raw_fd(), others.as_raw_fd()]), told(&[own.as_raw_fd()]), told(&[])];
         child.kill().and_then(|()| child.wait()).expect("our own child");
         assert_eq!(seen, [Some(others.as_raw_fd() as u32), None, None]);
     }
