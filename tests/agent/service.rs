@@ -51,7 +51,7 @@ fn the_service_manager_is_told_that_it_is_ready_how_it_is_that_it_lives_and_that
     let environment = [("NOTIFY_SOCKET", path.to_str().expect("UTF-8")), ("WATCHDOG_USEC", "30000000")];
     let agent = Agent::start_in("", &environment);
     manager.until("READY=1");
-    assert!(manager.until("STATUS=").contains("workloads"));
+    assert!(manager.until("STATUS=").contains(" unreaped"));
     for _ in 0..3 {
         manager.until("WATCHDOG=1");
     }

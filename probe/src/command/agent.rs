@@ -21,7 +21,7 @@ use crate::{
     engine::Engine,
     model::{Identity, Session},
     pipeline::Subscriber,
-    report::{metrics::Metrics, origin::Origin},
+    report::{metrics::Metrics, origin::Origin, words},
     sink::Delivery,
     source::{
         SetupError,
@@ -188,9 +188,11 @@ impl Running<'_> {
 /// For `systemctl status`.
 fn status(metrics: &Metrics) -> String {
     let unreaped: u64 = metrics.workloads.iter().map(|one| one.unreaped).sum();
-    format!(
-        "{} workloads, {} parents not healthy, {unreaped} dead children unreaped",
-        metrics.workloads.len(),
-        metrics.parents.len() as u64 + metrics.parents_beyond_limit
-    )
+    let unhealthy = metrics.parents.len() as u64 + metrics.parents_beyond_limit;
+    [
+        words::counted(metrics.workloads.len() as u64, "workload", "workloads"),
+        words::counted(unhealthy, "parent not healthy", "parents not healthy"),
+        words::counted(unreaped, "dead child unreaped", "dead children unreaped"),
+    ]
+    .join(", ")
 }
