@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::support::{
     GRACE, HOLD_MS, LOOK_MS, Telling, Watching, check_invariants, parent_in, reapwatch, replayed,
-    require_root, run, signal, until_it_watches, workload,
+    require_root, run, signal, until, until_it_watches, workload,
 };
 
 /// What is said of a parent: its verdict, and the kinds of its causes. Evidence differs in how much is known.
@@ -230,4 +230,62 @@ fn a_window_shorter_than_the_grace_says_so() {
     let said = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
     assert!(said.contains("not longer than the grace of 1 m 0 s"), "{said}");
     assert!(said.contains("left 3 dead children unreaped"), "{said}");
+}
+
+#[test]
+fn who_polls_a_pipe_that_a_dead_child_left_open_is_not_said_never_to_wait() {
+    require_root();
+    // The daemon forks twice, so nobody sees whose it was; Python polls the two pipes and waits when both have ended.
+    let program = "import subprocess\n\
+        print('{}', flush=True)\n\
+        subprocess.run(['sh', '-c', '(sleep 600 &); exit 3'], capture_output=True)";
+    let watching = Watching::start(&[]);
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", program]);
+    let mut telling = Telling::start_command(command);
+    telling.truth();
+    let pid = telling.child.id();
+    let children = || std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let is_zombie = |child: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        status.contains("State:\tZ")
+    };
+    until("a zombie", || children().split_whitespace().any(is_zombie).then_some(()));
+    // Longer than the grace.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    let report = watching.end();
+    let daemon = daemon_of(pid);
+    drop(telling);
+    signal_pid(daemon);
+    let parent = parent_in(&report, &json!(pid));
+    let cause = &parent["causes"][0];
+    assert_eq!(cause["kind"], "unknown", "{parent:#}");
+    let evidence = cause["evidence"].to_string();
+    assert!(evidence.contains("a pipe that a dead child left open"), "{evidence}");
+    assert!(cause["now"].is_null(), "{cause:#}");
+}
+
+/// The process that sleeps at the writing end of a pipe which this one reads.
+fn daemon_of(reader: u32) -> i32 {
+    let pipes_of = |pid: &str| -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect()
+    };
+    let read: Vec<_> = pipes_of(&reader.to_string())
+        .into_iter()
+        .filter(|path| path.to_string_lossy().starts_with("pipe:"))
+        .collect();
+    let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().into_string().ok());
+    let found = pids
+        .filter(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n")
+        })
+        .find(|pid| pipes_of(pid).iter().any(|pipe| read.contains(pipe)));
+    found.expect("the daemon").parse().expect("a pid")
+}
+
+fn signal_pid(pid: i32) {
+    // SAFETY: kill takes a pid and a signal.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
 }
