@@ -189,9 +189,12 @@ fn a_zombie_holds_nothing_but_its_entry_and_its_parent_is_explained() {
     );
     assert_eq!((&page["parent"]["verdict"], &page["unreaped"][0]["pid"]), (&json!("leaking"), zombie));
     let text = explained_as_text(zombie);
-    for part in
-        ["it exited with 7", "must reap it", "because 1 dead child of it is unreaped", "now: `reapwatch reap"]
-    {
+    for part in [
+        "it exited with 7",
+        "must reap it",
+        "because 1 dead child of it is unreaped",
+        "now: should they stay: `reapwatch reap",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     holder.go_on();
