@@ -3,10 +3,12 @@
 //! Must not know how reapwatch works: only its command line and JSON.
 
 use libc::SIGKILL;
+use serde_json::Value;
 
 use super::{
     case::{Case, Expected, HOLD_MS},
     leaks, leaks_in_run,
+    support::parent_in,
 };
 
 #[test]
@@ -86,6 +88,22 @@ fn a_parent_that_reads_to_the_end_of_a_pipe_reaps_late() {
             causes_afterwards: &[],
         },
     );
+}
+
+#[test]
+fn parents_that_poll_pipes_to_their_end_are_not_said_never_to_wait_while_that_lasts() {
+    for (program, left) in [("pipe_eof_daemon.py", 1), ("pipe_eof_pool.py", 3)] {
+        let watched = Case::new(program).watch();
+        watched.check(&Expected {
+            came_to: &[("left", left)],
+            verdict: "never_reaps",
+            causes: &["unknown"],
+            causes_afterwards: &["unknown"],
+        });
+        let cause = &parent_in(&watched.before, &watched.truth["pid"].into())["causes"][0];
+        assert!(cause.to_string().contains("a pipe that a dead child left open"), "{cause:#}");
+        assert_eq!(cause["now"], Value::Null, "it would take the status that the parent is about to read");
+    }
 }
 
 #[test]
