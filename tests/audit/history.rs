@@ -1,9 +1,6 @@
 //! What a recording tells of orphans, beside what /proc alone tells.
 
-use std::{
-    fs,
-    process::{Child, Stdio},
-};
+use std::process::{Child, Stdio};
 
 use super::{
     support::{reapwatch, require_root, until},
@@ -18,7 +15,14 @@ impl Recording {
         let mut command = reapwatch();
         command.current_dir(world.path()).args(["record", "--output", "host.rec"]).stderr(Stdio::null());
         let child = command.spawn().expect("reapwatch");
-        until("it records", || fs::metadata(world.path().join("host.rec")).is_ok().then_some(()));
+        // What it has told so far is written now and then.
+        let replays = || {
+            let mut replay = reapwatch();
+            replay.arg("replay").arg(world.path().join("host.rec"));
+            let ended = replay.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("reapwatch");
+            ended.success().then_some(())
+        };
+        until("it records", replays);
         Self(child)
     }
 
