@@ -107,14 +107,20 @@ fn each_unreaped_child_has_its_killer() {
     assert_eq!(told.len() as u64, truth["killed"], "{told:?}");
 }
 
-#[test]
-fn watching_tells_who_killed_since_the_parent_was_a_suspect() {
+/// A watch, beside a parent that kills its children and has been a suspect for some time: and its pid.
+fn watched_suspect() -> (Watching, Telling, Value) {
     require_root();
     let watching = Watching::start(&[]);
     let mut killing = Telling::start(&["kills-for-ever"]);
     let pid = killing.truth()["pid"].clone();
-    // Zombies are known from walks of the task list, 5 s apart.
+    // It is a suspect once a walk of the task list, 5 s apart, has found its zombies.
     std::thread::sleep(std::time::Duration::from_secs(8));
+    (watching, killing, pid)
+}
+
+#[test]
+fn watching_tells_who_killed_since_the_parent_was_a_suspect() {
+    let (watching, _killing, pid) = watched_suspect();
     let report = watching.end();
     let parent = parent_in(&report, &pid);
     let note = said(parent);
@@ -127,12 +133,7 @@ fn watching_tells_who_killed_since_the_parent_was_a_suspect() {
 
 #[test]
 fn of_a_suspect_that_is_killed_it_is_said_that_it_may_have_come_to_its_children() {
-    require_root();
-    let watching = Watching::start(&[]);
-    let mut killing = Telling::start(&["kills-for-ever"]);
-    let pid = killing.truth()["pid"].clone();
-    // It is a suspect once a walk of the task list, 5 s apart, has found its zombies.
-    std::thread::sleep(std::time::Duration::from_secs(8));
+    let (watching, killing, pid) = watched_suspect();
     drop(killing);
     let report = watching.end();
     let parent = parent_in(&report, &pid);

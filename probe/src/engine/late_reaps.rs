@@ -51,8 +51,8 @@ impl SlowReaps {
     }
 }
 
-/// What was found at one look may have been a moment; they are a second apart.
-const TWO_LOOKS_NS: u64 = 1_100_000_000;
+/// What lasted for so long was found by two looks, which are a second apart: it was no moment.
+pub const TWO_LOOKS_NS: u64 = 1_100_000_000;
 
 /// A reap so shortly before or after a birth comes with it.
 pub const AT_SPAWN_NS: u64 = 50_000_000;

@@ -44,7 +44,7 @@ pub use fork_site::{AtSite, SitesOfParent};
 pub use histogram::Histogram;
 use kill::Kills;
 pub use kill::{Killed, KilledBy};
-pub use late_reaps::{AT_SPAWN_NS, SlowReaps, Waited};
+pub use late_reaps::{AT_SPAWN_NS, SlowReaps, TWO_LOOKS_NS, Waited};
 pub use left_open::{Grade, LeftOpenBy};
 pub use parent::{Ledger, Parent, WhileLeft};
 use pids::Pids;

@@ -9,13 +9,11 @@ use super::{
     Engine, State,
     left_open::{Grade, LeftBehind},
 };
-use crate::model::{Blocked, Evidence, Identity, SUSPECTS_MAX, Task};
+use crate::model::{Blocked, Evidence, GENERATIONS_MAX, Identity, SUSPECTS_MAX, Task};
 
 /// A child that has been dead for so long, or for the grace where that is shorter, makes its parent a suspect: what it was
 /// doing must be known before it is judged, and it may not live until then.
 const SUSPECT_AFTER_NS: u64 = 250_000_000;
-/// Most generations between a parent and who writes to its pipe.
-const GENERATIONS_MAX: usize = 32;
 /// The starts of processes that a look names are known to the clock tick alone.
 const TICK_NS: u64 = 10_000_000;
 /// Of a parent so many late zombies are counted: tens of thousands more would change nothing but the time it takes.
@@ -77,8 +75,8 @@ impl Engine {
         let certain = read.writers.iter().find_map(|writer| {
             let process = self.processes.get(self.by_tgid.get(&writer.identity.tgid)?)?;
             let first = process.orphaned_by.as_ref().map(|first| first.identity);
-            let origins = [Some(process.born_to), first].into_iter().flatten();
-            let zombie = origins.into_iter().find(|one| parent.zombies.contains(one))?;
+            let mut origins = [Some(process.born_to), first].into_iter().flatten();
+            let zombie = origins.find(|one| parent.zombies.contains(one))?;
             Some(LeftBehind { writer: process.task, zombie, grade: Grade::Certain, is_polled })
         });
         // A daemon forks twice: who comes between has gone, and of a watch that does not stream nobody is known.

@@ -10,6 +10,8 @@ pub const SUSPECTS_MAX: usize = 64;
 pub const THREADS_READ_MAX: usize = 64;
 /// Most writers of a pipe that are named.
 pub const WRITERS_MAX: usize = 16;
+/// Most generations between a reader and a writer that descends from it.
+pub const GENERATIONS_MAX: usize = 32;
 /// Longest wait channel kept, in bytes.
 pub const WAIT_CHANNEL_MAX: usize = 64;
 

@@ -38,8 +38,8 @@ pub use counters::{
     CgroupWorkload, Counters, DeadChild, Distribution, FinishedInCgroup, FinishedParents, WaitCalls,
 };
 pub use evidence::{
-    Blocked, Call, Evidence, PipeRead, SUSPECTS_MAX, THREADS_READ_MAX, Tracer, WAIT_CHANNEL_MAX, WRITERS_MAX,
-    Wait, WaitTarget,
+    Blocked, Call, Evidence, GENERATIONS_MAX, PipeRead, SUSPECTS_MAX, THREADS_READ_MAX, Tracer,
+    WAIT_CHANNEL_MAX, WRITERS_MAX, Wait, WaitTarget,
 };
 pub use fork_site::{Depth, FRAMES_MAX, Frame, FrameKind, NAME_MAX, SITES_MAX, Site};
 pub use group::Group;

@@ -5,16 +5,13 @@
 use super::{
     super::unreaped::Unreaped,
     runtime::Runtime,
-    sigchld::SIGCHLD,
+    sigchld::{is_blocked, is_handled},
     words::{dead_children, wait_calls},
 };
 use crate::{
-    engine::{LeftOpenBy, Parent, Provenances, WhileLeft},
+    engine::{LeftOpenBy, Parent, Provenances, TWO_LOOKS_NS, WhileLeft},
     model::{Blocked, Evidence, PipeRead, WaitCalls, WaitTarget},
 };
-
-/// A second look comes a second after the first one.
-const TWO_LOOKS_NS: u64 = 1_100_000_000;
 
 /// So long a parent may take to reap.
 const A_MOMENT_NS: u64 = 250_000_000;
@@ -236,9 +233,8 @@ impl<'a> Case<'a> {
     /// Whether it has a handler for SIGCHLD that can run, and that is the program's own: Go's runtime has one for every signal.
     pub fn may_have_missed_a_signal(&self) -> bool {
         self.evidence.is_some_and(|evidence| {
-            let caught = evidence.signals.caught;
-            let is_blocked = evidence.blocked_by_all.unwrap_or(0) & SIGCHLD != 0;
-            caught & SIGCHLD != 0 && caught.count_ones() < ALL_SIGNALS && !is_blocked
+            let is_its_own = evidence.signals.caught.count_ones() < ALL_SIGNALS;
+            is_handled(evidence) && is_its_own && !is_blocked(evidence)
         })
     }
 

@@ -6,7 +6,7 @@
 
 use super::{
     Case, Explains, Finding, Fix, Rule,
-    sigchld::SIGCHLD,
+    sigchld::{SIGCHLD, is_blocked, is_handled},
     words::{dead_children, wait_calls},
 };
 use crate::report::CauseKind;
@@ -41,10 +41,8 @@ fn check(case: &Case) -> Finding {
     // A handler that is kept from running begins no calls: those come from elsewhere. Who blocks the signal and takes it
     // (signalfd, sigwait) leaves none pending.
     let gets_signals = case.evidence.is_some_and(|evidence| {
-        let is_blocked = evidence.blocked_by_all.unwrap_or(0) & SIGCHLD != 0;
-        let has_handler = evidence.signals.caught & SIGCHLD != 0;
         let is_taken = evidence.pending.is_some_and(|pending| pending & SIGCHLD == 0);
-        if is_blocked { is_taken && !has_handler } else { has_handler }
+        if is_blocked(evidence) { is_taken && !is_handled(evidence) } else { is_handled(evidence) }
     });
     // A loop that is still at the children of its first signal has made no call in vain yet either.
     if signals < SIGNALS_MIN

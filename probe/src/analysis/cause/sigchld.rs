@@ -3,7 +3,7 @@
 //! Confusable with `never_waits`: in both cases no wait call is begun. Must not know the other rules, nor verdicts.
 
 use super::{Case, Explains, Finding, Fix, Rule, words::dead_children};
-use crate::report::CauseKind;
+use crate::{model::Evidence, report::CauseKind};
 
 /// SIGCHLD, 17, in a mask.
 pub const SIGCHLD: u64 = 1 << 16;
@@ -34,11 +34,20 @@ pub const IGNORED_TOO_LATE: Rule = Rule {
     },
 };
 
+/// Whether the parent has a handler for it.
+pub fn is_handled(evidence: &Evidence) -> bool {
+    evidence.signals.caught & SIGCHLD != 0
+}
+
+/// Whether every thread is known to block it.
+pub fn is_blocked(evidence: &Evidence) -> bool {
+    evidence.blocked_by_all.is_some_and(|blocked| blocked & SIGCHLD != 0)
+}
+
 fn blocked(case: &Case) -> Finding {
     let Some(evidence) = case.evidence else { return Finding::No };
-    let Some(blocked) = evidence.blocked_by_all else { return Finding::No };
     // Without a handler nothing would run if it were unblocked.
-    if blocked & SIGCHLD == 0 || evidence.signals.caught & SIGCHLD == 0 {
+    if !is_blocked(evidence) || !is_handled(evidence) {
         return Finding::No;
     }
     // A parent that takes the signal otherwise (signalfd, sigwait) leaves none pending.

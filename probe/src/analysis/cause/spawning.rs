@@ -9,8 +9,8 @@ use crate::{model::Evidence, report::CauseKind};
 
 /// Fewer may be chance.
 const REAPS_MIN: u64 = 2;
-/// One reading of the counters may fall between the calls and the birth that they come with.
-const CALLS_ALONE_MAX: u64 = 2;
+/// Fewer say nothing: a reading of the counters may fall between the calls and the birth that they come with.
+const CALLS_ALONE_MIN: u64 = 2;
 
 pub const RULE: Rule = Rule {
     kind: CauseKind::ReapsOnlyWhenItSpawns,
@@ -41,7 +41,7 @@ fn check(case: &Case) -> Finding {
         return Finding::No;
     }
     // Who looks for dead children between births too, and then starts the next, reaps by another clock.
-    if late_reaps.calls_without_birth >= CALLS_ALONE_MAX {
+    if late_reaps.calls_without_birth >= CALLS_ALONE_MIN {
         return Finding::CannotTell("it also began wait calls when it started no child");
     }
     // Who starts children all the time starts one within any such time.

@@ -244,22 +244,23 @@ fn what_a_suspect_was_doing_tells_its_cause_from_the_one_that_it_is_taken_for() 
     }
 }
 
+/// 2 reaps a child of its that died at 30.
+fn reap() -> Stage {
+    Stage::Reap {
+        parent: task(2),
+        reaper: task(2),
+        how: crate::model::ReapHow::Wait,
+        precision: crate::model::Precision::Exact,
+        exit_ns: 30,
+        zombie_ns: 31,
+        readiness: Readiness::Unknown,
+    }
+}
+
 #[test]
 fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
     let script = "19 fork 20 2\n 25 fork 30 20\n 30 exit 20 2\n 31 zombie 20 2\n";
-    let reaped = (
-        900_000_000,
-        task(20),
-        Stage::Reap {
-            parent: task(2),
-            reaper: task(2),
-            how: crate::model::ReapHow::Wait,
-            precision: crate::model::Precision::Exact,
-            exit_ns: 30,
-            zombie_ns: 31,
-            readiness: Readiness::Unknown,
-        },
-    );
+    let reaped = (900_000_000, task(20), reap());
     let writer_ends = (
         850_000_000,
         task(30),
@@ -315,16 +316,7 @@ fn what_kept_a_parent_all_the_while_is_why_it_was_late_and_a_moment_is_not() {
             let (identity, evidence) = (task(2).identity, Box::new(evidence.clone()));
             apply(Input::Evidence { time_ns: 31 + after_ns, identity, evidence });
         }
-        let reap = Stage::Reap {
-            parent: task(2),
-            reaper: task(2),
-            how: crate::model::ReapHow::Wait,
-            precision: crate::model::Precision::Exact,
-            exit_ns: 30,
-            zombie_ns: 31,
-            readiness: Readiness::Unknown,
-        };
-        apply(Input::Lifecycle(LifecycleEvent { time_ns: 31 + 2 * GRACE, process: task(20), stage: reap }));
+        apply(Input::Lifecycle(LifecycleEvent { time_ns: 31 + 2 * GRACE, process: task(20), stage: reap() }));
         apply(Input::End { time_ns: 3 * GRACE });
         let session = Session { grace_ns: GRACE_NS, ..Session::default() };
         entry(&report(&engine.view(), &session), 2).clone()

@@ -7,12 +7,10 @@ use procfs::process::Process;
 
 use super::Reader;
 use crate::{
-    model::{Task, WRITERS_MAX},
+    model::{GENERATIONS_MAX, Task, WRITERS_MAX},
     source::host::process_directory::{number_field, start_ticks, stat},
 };
 
-/// Most generations.
-const GENERATIONS_MAX: usize = 32;
 /// The field of a stat file that has the parent.
 const PARENT: usize = 4;
 
