@@ -33,7 +33,8 @@ use crate::source::{SetupError, shortage_of};
 pub const COMMAND_ENDS_WITHIN: Duration = Duration::from_millis(700);
 /// After a signal the window is closed within this time.
 pub const WINDOW_CLOSES_WITHIN: Duration = Duration::from_millis(1_100);
-/// Nothing is written later than this after a signal, so a report comes within two seconds or never.
+/// What a reader does not take is written no later than this after a signal: a report comes within two seconds or never, or
+/// within half a second of being ready where that took longer.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(1_500);
 /// Signals this close to the first are the same request: `timeout` first signals the process, then its process group.
 const ONE_REQUEST: Duration = Duration::from_millis(100);
