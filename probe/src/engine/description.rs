@@ -5,7 +5,7 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use super::{Engine, Parent, State};
+use super::{Engine, Parent, State, left_open::LeftOpen};
 use crate::model::{ChildCounts, CountersHead, Identity, ProcessInfo, Task, Workload};
 
 impl Engine {
@@ -125,6 +125,11 @@ impl Parent {
         self.info = info;
         self.program_ns = began_ns;
         self.is_described = false;
+        // What the program before did says nothing of this one.
+        if let Some(late) = self.late_reaps.as_deref_mut() {
+            late.begin_anew();
+        }
+        (self.pipe, self.free_ns) = (LeftOpen::default(), None);
     }
 
     /// Takes over the name it has now. The name that the dead had is the last they are known by, if there is one.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Engine;
+use super::{Engine, Parent};
 use crate::model::{Account, Identity, ProcessInfo, Stage, WaitStatus, Workload};
 
 /// Most cgroups of which it is kept which workload they are; of those beyond only the id is told.
@@ -38,6 +38,12 @@ impl Engine {
         let Some(process) = self.processes.get_mut(&identity) else { return };
         let info = process.info.clone();
         process.ended = Some(Arc::new(Ended { exit_ns, status, account, workload, info }));
+        if process.is_pipe_writer {
+            let reads_its = |parent: &&mut Box<Parent>| {
+                parent.pipe.by().is_some_and(|by| by.found.writer.identity == identity)
+            };
+            self.parents.values_mut().filter(reads_its).for_each(|parent| parent.pipe.ended(exit_ns));
+        }
     }
 
     /// What is known of the life whose end or remains this stage is about.

@@ -63,14 +63,16 @@ pub struct LateReaps {
     pub count: u64,
     /// Those of them that came with a birth.
     pub at_spawn: u64,
-    /// Those of the last moment, while no birth has come since: how many, and when the first of them was.
+    /// How often some came: those that come within [`AT_SPAWN_NS`] of the first come at once.
+    pub times: u64,
+    /// Those of the last time, while no birth has come since: how many, and when the first of them was.
     before_birth: u64,
     first_ns: u64,
     /// Those whose readiness was told.
     pub slow: SlowReaps,
-    /// Those during which the parent did one thing alone for most of the time, as looks at it found.
+    /// Those during which the parent did one thing alone for most of the time, the like at each, as looks at it found.
     pub doing_one_thing: u64,
-    /// What, at the last of them.
+    /// What, at the first of them.
     pub doing: Option<Box<Evidence>>,
     /// Readings of the counters that found new wait calls and no birth, after the first late reap.
     pub calls_without_birth: u64,
@@ -81,6 +83,7 @@ impl LateReaps {
     pub(super) const NONE: &Self = &Self {
         count: 0,
         at_spawn: 0,
+        times: 0,
         before_birth: 0,
         first_ns: 0,
         slow: SlowReaps::NONE,
@@ -92,23 +95,30 @@ impl LateReaps {
     /// One more; `is_at_spawn`: a birth came shortly before.
     pub(super) fn add(&mut self, now: u64, is_at_spawn: bool) {
         self.count = self.count.saturating_add(1);
-        if is_at_spawn {
-            self.at_spawn = self.at_spawn.saturating_add(1);
-            return;
-        }
         if now.saturating_sub(self.first_ns) > AT_SPAWN_NS {
             (self.before_birth, self.first_ns) = (0, now);
+            self.times += 1;
         }
-        self.before_birth += 1;
+        if is_at_spawn {
+            self.at_spawn = self.at_spawn.saturating_add(1);
+        } else {
+            self.before_birth += 1;
+        }
     }
 
-    /// What the parent was found doing since `since_ns`, when it reaps at `now` one that had waited for so long.
-    pub(super) fn while_doing(&mut self, evidence: &Evidence, since_ns: u64, now: u64, waited_ns: u64) {
-        let lasted_ns = now.saturating_sub(since_ns);
+    /// What the parent was found doing for so long, when it reaps one that had waited for so long.
+    pub(super) fn while_doing(&mut self, evidence: &Evidence, lasted_ns: u64, waited_ns: u64) {
         if lasted_ns >= TWO_LOOKS_NS && lasted_ns.saturating_mul(4) >= waited_ns.saturating_mul(3) {
-            self.doing_one_thing += 1;
-            self.doing = Some(Box::new(evidence.clone()));
+            // Of two things neither is why all were late.
+            let is_another = self.doing.as_ref().is_some_and(|before| !evidence.is_like(before));
+            self.doing_one_thing += u64::from(!is_another);
+            self.doing.get_or_insert_with(|| Box::new(evidence.clone()));
         }
+    }
+
+    /// The parent runs another program: what was late before is not that one's.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { slow: self.slow, ..Self::default() };
     }
 
     /// A birth.
@@ -134,10 +144,10 @@ mod tests {
             }
             late.spawned(birth_ms * MS);
             late.spawned(birth_ms * MS);
-            late.at_spawn
+            (late.at_spawn, late.times)
         };
-        assert_eq!(at_spawn(&[1000, 1001, 1002], 1010), 3);
-        assert_eq!(at_spawn(&[900, 1000, 1001], 1010), 2);
-        assert_eq!(at_spawn(&[900, 940], 1010), 0);
+        assert_eq!(at_spawn(&[1000, 1001, 1002], 1010), (3, 1));
+        assert_eq!(at_spawn(&[900, 1000, 1001], 1010), (2, 2));
+        assert_eq!(at_spawn(&[900, 940], 1010), (0, 1));
     }
 }

@@ -46,6 +46,8 @@ pub struct LeftOpenBy {
     elsewhere_ns: Option<u64>,
     /// When the parent first reaped one while the writer still ran. That may have closed the pipe just before.
     first_reap_ns: Option<u64>,
+    /// When the writer ended, where that was told.
+    ended_ns: Option<u64>,
 }
 
 impl LeftOpenBy {
@@ -53,6 +55,13 @@ impl LeftOpenBy {
     /// else, or only a moment ago.
     pub fn lasts(&self, now_ns: u64, moment_ns: u64) -> bool {
         self.elsewhere_ns.is_none_or(|since_ns| now_ns.saturating_sub(since_ns) < moment_ns)
+    }
+
+    /// Whether the writer, as far as is known, ran on after the parent had reaped one: then that was not at the end of the pipe.
+    /// Up to `now_ns` it is known to run, where its end was not told.
+    fn outlived_a_reap(&self, now_ns: u64) -> bool {
+        let ran_until_ns = self.ended_ns.unwrap_or(now_ns);
+        self.first_reap_ns.is_some_and(|reap_ns| ran_until_ns > reap_ns.saturating_add(ENDS_WITHIN_NS))
     }
 }
 
@@ -64,13 +73,38 @@ impl LeftOpen {
         }
     }
 
+    /// The writer has ended.
+    pub(super) fn ended(&mut self, now: u64) {
+        if let Self::By(by) = self {
+            by.ended_ns = Some(now);
+            self.is_waited_for(now);
+        }
+    }
+
+    /// The writer runs, or has just ended.
+    pub(super) fn is_waited_for(&mut self, now: u64) {
+        if self.by().is_some_and(|by| by.outlived_a_reap(now)) {
+            *self = Self::NotWaitedFor;
+        }
+    }
+
     /// A look found it, or found another one.
     pub(super) fn found(&mut self, found: LeftBehind) {
         match self {
             Self::NotSeen => {
-                *self = Self::By(Box::new(LeftOpenBy { found, elsewhere_ns: None, first_reap_ns: None }));
+                *self = Self::By(Box::new(LeftOpenBy {
+                    found,
+                    elsewhere_ns: None,
+                    first_reap_ns: None,
+                    ended_ns: None,
+                }));
             }
-            Self::By(by) => (by.found, by.elsewhere_ns) = (found, None),
+            Self::By(by) if by.found.writer.identity == found.writer.identity => {
+                (by.found, by.elsewhere_ns) = (found, None);
+            }
+            Self::By(by) => {
+                **by = LeftOpenBy { found, elsewhere_ns: None, first_reap_ns: None, ended_ns: None };
+            }
             Self::NotWaitedFor => {}
         }
     }
@@ -91,8 +125,9 @@ impl LeftOpen {
             if child == by.found.zombie {
                 *self = Self::NotSeen;
             }
-        } else if now.saturating_sub(*by.first_reap_ns.get_or_insert(now)) > ENDS_WITHIN_NS {
-            *self = Self::NotWaitedFor;
+        } else {
+            by.first_reap_ns.get_or_insert(now);
+            self.is_waited_for(now);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     abandoned::Abandoned,
     fork_site::SitesOfParent,
     histogram::Histogram,
-    late_reaps::{AT_SPAWN_NS, LateReaps},
+    late_reaps::{AT_SPAWN_NS, LateReaps, TWO_LOOKS_NS},
     left_open::LeftOpen,
     provenance::Provenance,
 };
@@ -107,12 +107,13 @@ pub struct Parent {
     pub is_subreaper: Option<bool>,
     /// When it began the program that `detail` is of; 0 where that was not seen.
     pub(super) program_ns: u64,
-    /// What it was doing when it was last looked at as a suspect; it stays when the parent dies. Later looks that found the
-    /// same are not told.
+    /// What it was doing when it was last looked at as a suspect; it stays when the parent dies.
     pub evidence: Option<Box<Evidence>>,
-    /// From which time on that was so.
+    /// From which look on that was so, and up to which. Recordings before 3.10 do not have the looks that found what the one
+    /// before had.
     pub evidence_ns: u64,
-    /// When a look last found it free to go on, before what `evidence` says.
+    pub looked_ns: u64,
+    /// When a look last found it free to go on.
     pub free_ns: Option<u64>,
     /// Whether it reads from a pipe that one of its zombies left open.
     pub pipe: LeftOpen,
@@ -173,6 +174,7 @@ impl Parent {
             program_ns: 0,
             evidence: None,
             evidence_ns: 0,
+            looked_ns: 0,
             free_ns: None,
             pipe: LeftOpen::default(),
             late_reaps: None,
@@ -223,9 +225,14 @@ impl Parent {
     /// The evidence of the program that it runs now, or ran when it died: not that of before its last exec, and none that
     /// is said to be of after its death.
     pub fn current_evidence(&self) -> Option<&Evidence> {
-        let is_before_death = self.died_ns.is_none_or(|died_ns| self.evidence_ns <= died_ns);
-        let is_since_exec = self.exec_ns.is_none_or(|exec_ns| self.evidence_ns >= exec_ns);
+        let is_before_death = self.died_ns.is_none_or(|died_ns| self.looked_ns <= died_ns);
+        let is_since_exec = self.exec_ns.is_none_or(|exec_ns| self.looked_ns >= exec_ns);
         self.evidence.as_deref().filter(|_| is_before_death && is_since_exec)
+    }
+
+    /// Since when it is known to do what the evidence says.
+    pub fn evidence_since_ns(&self) -> u64 {
+        self.evidence_ns.max(self.exec_ns.unwrap_or(0))
     }
 
     /// How many children have died, those included of which the last walk of the task list does not tell yet.
@@ -243,12 +250,15 @@ impl Parent {
         self.reap_latency.record(latency_ns);
         if latency_ns > late_ns {
             let is_at_spawn = self.last_fork_ns != 0 && now.saturating_sub(self.last_fork_ns) <= AT_SPAWN_NS;
-            let late = self.late_reaps.get_or_insert_default();
+            // Nothing is known of what it did after the last look but that it was no longer than to the next one.
+            let until_ns = now.min(self.looked_ns.saturating_add(TWO_LOOKS_NS));
+            let lasted_ns = until_ns.saturating_sub(self.evidence_since_ns());
+            let mut late = self.late_reaps.take().unwrap_or_default();
             late.add(now, is_at_spawn);
-            let is_current = self.exec_ns.is_none_or(|exec_ns| self.evidence_ns >= exec_ns);
-            if let Some(evidence) = self.evidence.as_deref().filter(|_| is_current && !at_least) {
-                late.while_doing(evidence, self.evidence_ns, now, latency_ns);
+            if let Some(evidence) = self.current_evidence().filter(|_| !at_least) {
+                late.while_doing(evidence, lasted_ns, latency_ns);
             }
+            self.late_reaps = Some(late);
         }
     }
 

@@ -71,6 +71,8 @@ pub struct Process {
     pub looks_dead: Option<Box<LooksDead>>,
     /// Of the watched tree.
     pub in_tree: bool,
+    /// It was found to hold a pipe open from which a parent reads one of whose zombies left it behind.
+    pub(super) is_pipe_writer: bool,
     /// When it began the program it runs; 0 where that was not seen.
     pub(super) program_ns: u64,
 }
@@ -95,6 +97,7 @@ impl Process {
             ended: None,
             looks_dead: None,
             in_tree: false,
+            is_pipe_writer: false,
             program_ns: 0,
         }
     }

@@ -117,7 +117,12 @@ impl Engine {
         let is_there = |child: &Identity| present.contains(child) || processes.contains_key(child);
         self.fork_sites.keep(is_there, snapshot.began_ns);
         self.walked_ns = snapshot.began_ns;
-        self.parents.values_mut().for_each(|parent| parent.walked());
+        for parent in self.parents.values_mut() {
+            parent.walked();
+            if parent.pipe.by().is_some_and(|by| present.contains(&by.found.writer.identity)) {
+                parent.pipe.is_waited_for(snapshot.began_ns);
+            }
+        }
         give_room_back(&mut self.processes);
         give_room_back(&mut self.by_tgid);
         give_room_back(&mut self.parents);

@@ -5,6 +5,8 @@
 
 use std::{cmp::Reverse, iter};
 
+use foldhash::HashSet;
+
 use super::{
     Engine, State,
     left_open::{Grade, LeftBehind},
@@ -44,17 +46,23 @@ impl Engine {
     /// A suspect was looked at. Of a process that is no parent nothing is kept.
     pub(super) fn looked_at(&mut self, time_ns: u64, identity: Identity, evidence: Box<Evidence>) {
         let left_behind = self.left_behind(identity, &evidence);
+        if let Some(writer) = left_behind.and_then(|found| self.processes.get_mut(&found.writer.identity)) {
+            writer.is_pipe_writer = true;
+        }
         let is_elsewhere = match &evidence.blocked {
             Blocked::Unknown => false,
             Blocked::PipeRead(read) => !read.are_writers_unknown(),
             Blocked::Wait(_) | Blocked::Vfork | Blocked::Call(_) => true,
         };
         if let Some(parent) = self.parents.get_mut(&identity) {
-            let before = parent.evidence.replace(evidence);
-            if before.is_some_and(|before| before.is_free()) {
-                parent.free_ns = Some(parent.evidence_ns);
+            if evidence.is_free() {
+                parent.free_ns = Some(time_ns);
             }
-            parent.evidence_ns = time_ns;
+            if !parent.current_evidence().is_some_and(|before| evidence.does_as(before)) {
+                parent.evidence_ns = time_ns;
+            }
+            parent.looked_ns = time_ns;
+            parent.evidence = Some(evidence);
             match left_behind {
                 Some(found) => parent.pipe.found(found),
                 None if is_elsewhere => parent.pipe.elsewhere(time_ns),
@@ -72,27 +80,49 @@ impl Engine {
             return None;
         }
         let is_polled = read.is_polled;
+        let of_others = |(place, writer): &(usize, &Task)| {
+            !read.descends(*place) && !self.is_known_to_descend(writer, parent.task.identity)
+        };
         let certain = read.writers.iter().find_map(|writer| {
             let process = self.processes.get(self.by_tgid.get(&writer.identity.tgid)?)?;
             let first = process.orphaned_by.as_ref().map(|first| first.identity);
             let mut origins = [Some(process.born_to), first].into_iter().flatten();
             let zombie = origins.find(|one| parent.zombies.contains(one))?;
-            Some(LeftBehind { writer: process.task, zombie, grade: Grade::Certain, is_polled })
+            // A pipe that living children of the parent write to as well does not end with this one.
+            let is_only_its = |(place, other): (usize, &Task)| {
+                other.identity == writer.identity || of_others(&(place, other))
+            };
+            let is_certain = read.writers.iter().enumerate().all(is_only_its);
+            let grade = if is_certain { Grade::Certain } else { Grade::Probable };
+            Some(LeftBehind { writer: process.task, zombie, grade, is_polled })
         });
         // A daemon forks twice: who comes between has gone, and of a watch that does not stream nobody is known.
         let probable = || {
-            let of_others = |(place, writer): &(usize, &Task)| {
-                !read.descends(*place) && !self.is_known_to_descend(writer, parent.task.identity)
-            };
             let others = read.writers.iter().enumerate().filter(of_others);
             others.map(|(_, writer)| writer).find_map(|writer| {
                 let by_ns = writer.identity.start_boottime_ns.saturating_add(TICK_NS);
                 let before = parent.zombies.iter().filter(|zombie| zombie.start_boottime_ns <= by_ns);
                 let zombie = *before.max_by_key(|zombie| (zombie.start_boottime_ns, zombie.tgid))?;
+                if self.is_known_to_be_of_others(writer, &parent.zombies) {
+                    return None;
+                }
                 Some(LeftBehind { writer: *writer, zombie, grade: Grade::Probable, is_polled })
             })
         };
         certain.or_else(probable)
+    }
+
+    /// Whether it is known whose child it is, and so of each above it, up to one that is older than all of these.
+    fn is_known_to_be_of_others(&self, writer: &Task, zombies: &HashSet<Identity>) -> bool {
+        let oldest_ns = zombies.iter().map(|zombie| zombie.start_boottime_ns).min().unwrap_or(0);
+        let parent_of = |identity: &Identity| {
+            let process = self.processes.get(identity)?;
+            (process.born_to == process.parent).then_some(process.parent)
+        };
+        let first = self.by_tgid.get(&writer.identity.tgid).copied();
+        iter::successors(first, parent_of)
+            .take(GENERATIONS_MAX)
+            .any(|one| one.start_boottime_ns < oldest_ns || one.is_init())
     }
 
     /// Whether events or the task list told so: recordings before 3.9 do not have it from /proc.
@@ -114,7 +144,7 @@ fn is_named(writer: &Task, process: &Task) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Begin, ChildCounts, Counters, Input, PipeRead};
+    use crate::model::{Begin, ChildCounts, Counters, Input, LifecycleEvent, PipeRead, Stage};
 
     #[test]
     fn the_last_answer_is_kept_of_parents_alone() {
@@ -129,7 +159,8 @@ mod tests {
             apply(Input::Evidence { time_ns, identity: identity(tgid), evidence: pending(blocked) });
         }
         let kept = &engine.parents[&identity(7)];
-        assert_eq!((&kept.evidence, kept.evidence_ns), (&Some(pending(3)), 2));
+        assert_eq!(kept.evidence, Some(pending(3)));
+        assert_eq!((kept.evidence_ns, kept.looked_ns), (1, 2), "it does as before");
         assert!(!engine.parents.contains_key(&identity(8)));
         let parent = engine.parents.get_mut(&identity(7)).expect("it is kept");
         let has_current = |parent: &crate::engine::Parent| parent.current_evidence().is_some();
@@ -173,6 +204,11 @@ mod tests {
             // The youngest that it can come from.
             (vec![later(40)], 0, Some((40, 21, Probable))),
             (vec![later(40), task(30)], 0, Some((30, 20, Certain))),
+            // A living child of the parent writes too.
+            (vec![task(30), later(40)], 0b10, Some((30, 20, Probable))),
+            (vec![task(30), task(50)], 0, Some((30, 20, Probable))),
+            (vec![task(30), task(50)], 0b01, Some((30, 20, Probable))),
+            (vec![task(30)], 0b01, Some((30, 20, Certain))),
             // Its living child, or a child of that: by /proc, or as events told.
             (vec![later(40)], 1, None),
             (vec![later(40), later(41)], 0b01, Some((41, 21, Probable))),
@@ -183,8 +219,22 @@ mod tests {
         ] {
             assert_eq!(found(&writers, descendants), expected, "{writers:?} {descendants:b}");
         }
-        // Neither zombie was born when this one was.
+        // Whose child it is was seen, up to one that is older than the zombies.
         let mut engine = engine;
+        let upstream = |engine: &mut Engine, forked_by: u32| {
+            let fork = Stage::Fork { parent: task(forked_by), creator: task(forked_by) };
+            let event = LifecycleEvent { time_ns: 40, process: later(60), stage: fork };
+            engine.apply(Input::Lifecycle(event), &mut Vec::new());
+        };
+        upstream(&mut engine, 3);
+        let is_known = |engine: &Engine| {
+            let zombies = &engine.parents[&parent].zombies;
+            engine.is_known_to_be_of_others(&later(60), zombies)
+        };
+        assert!(is_known(&engine), "3 is older than 20 and 21");
+        engine.processes.get_mut(&later(60).identity).expect("it is kept").parent = task(1).identity;
+        assert!(!is_known(&engine), "it came to another");
+        // Neither zombie was born when this one was.
         let zombies = &mut engine.parents.get_mut(&parent).expect("it is kept").zombies;
         zombies.clear();
         zombies.insert(Identity { tgid: 20, start_boottime_ns: 1_000_000_000 });

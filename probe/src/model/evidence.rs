@@ -2,6 +2,8 @@
 //!
 //! Must not know where this is read, nor the numbers of any architecture's system calls.
 
+use std::mem;
+
 use super::{SignalMasks, Task};
 
 /// Most suspects at a time: as many are asked about, and as many are looked at.
@@ -26,6 +28,8 @@ pub struct Evidence {
     /// The signals that every thread blocks of those that were read and have not ended; `None`: unknown, also where not all
     /// threads were read.
     pub blocked_by_all: Option<u64>,
+    /// How often the kernel took the main thread off a CPU, of itself or not; 0: unknown. One that does not run stays at its number.
+    pub switches: u64,
     /// The signals that are pending for the process as a whole.
     pub pending: Option<u64>,
     /// How many threads it has, those that have ended and are still listed included; 0: unknown.
@@ -53,6 +57,38 @@ impl Evidence {
     /// Whether it could go on: it is known to be neither stopped nor frozen, in vfork, nor in a sleep that cannot be interrupted.
     pub fn is_free(&self) -> bool {
         matches!(self.state, b'R' | b'S') && self.is_frozen == Some(false) && self.blocked != Blocked::Vfork
+    }
+
+    /// Whether it does what it did at an earlier look, as far as both tell: what is pending and masked may have changed, and who
+    /// writes to a pipe.
+    pub fn does_as(&self, before: &Self) -> bool {
+        let is_same_call = match (&self.blocked, &before.blocked) {
+            (Blocked::PipeRead(now), Blocked::PipeRead(then)) => {
+                (now.pipe, now.is_polled) == (then.pipe, then.is_polled)
+            }
+            (now, then) => now == then,
+        };
+        let rest = |one: &Self| (one.state, one.is_frozen, one.tracer, one.is_of_main, one.threads == 1);
+        // A tracer that stops it at each system call has it run in between.
+        let has_run = self.state == b't' && self.switches != before.switches;
+        is_same_call && !has_run && rest(self) == rest(before) && self.wait_channel == before.wait_channel
+    }
+
+    /// Whether it does the like of what it did at another time: for another child, say, or another pipe.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let is_like_call = match (&self.blocked, &other.blocked) {
+            (Blocked::Call(one), Blocked::Call(other)) => one == other,
+            (Blocked::Wait(one), Blocked::Wait(other)) => {
+                (one.target == WaitTarget::Any) == (other.target == WaitTarget::Any)
+            }
+            (one, other) => mem::discriminant(one) == mem::discriminant(other),
+        };
+        is_like_call && (self.state, self.is_frozen) == (other.state, other.is_frozen)
+    }
+
+    /// Whether it sleeps, and in what may not be read: it is another user's process, whose wait channel alone is shown.
+    pub fn is_hidden(&self) -> bool {
+        self.state == b'S' && self.is_of_main && self.blocked == Blocked::Unknown
     }
 }
 

@@ -44,6 +44,7 @@ pub fn put_evidence(out: &mut Vec<u8>, time_ns: u64, identity: &Identity, eviden
     put_bytes(out, &evidence.wait_channel);
     out.put_u8(evidence.is_of_main.into());
     put_blocked(out, &evidence.blocked);
+    out.put_u64_le(evidence.switches);
 }
 
 fn put_blocked(out: &mut Vec<u8>, blocked: &Blocked) {
@@ -105,10 +106,13 @@ pub fn decode_evidence(from: &mut &[u8]) -> Option<Input> {
     let wait_channel = bytes(from, WAIT_CHANNEL_MAX)?;
     let is_of_main = flag(from)?;
     let blocked = decode_blocked(from)?;
+    // Before 3.10 it was not told.
+    let switches = if from.has_remaining() { from.try_get_u64_le().ok()? } else { 0 };
     let evidence = Box::new(Evidence {
         state,
         signals,
         blocked_by_all,
+        switches,
         pending,
         threads,
         threads_read,

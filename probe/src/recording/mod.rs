@@ -31,7 +31,7 @@ const MAGIC: &[u8; 8] = b"REAPWREC";
 /// Raised when an old reader could misread a new file.
 const MAJOR: u16 = 3;
 /// Raised when something is added.
-const MINOR: u16 = 9;
+const MINOR: u16 = 10;
 const MARKER: [u8; 4] = [0xf7, b'R', b'W', b'\n'];
 /// Bytes of marker, kind and length.
 const HEAD_LEN: usize = 9;

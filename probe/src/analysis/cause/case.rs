@@ -19,8 +19,8 @@ const A_MOMENT_NS: u64 = 250_000_000;
 /// Who has asked for any child so often is taken to do so again.
 const HABIT_MIN: u64 = 2;
 
-/// Who has not come to its dead children for so long is hardly just busy.
-const LONG_NS: u64 = 60_000_000_000;
+/// Where the kernel has a thread sleep that is in a wait call.
+const CHANNEL_OF_WAIT: &[u8] = b"do_wait";
 
 /// Before what is to be done where the parent may still come to them by itself.
 const IF_THEY_STAY: &str = "should they stay: ";
@@ -175,7 +175,11 @@ impl<'a> Case<'a> {
     /// late, if it was one thing all the time.
     pub fn doing(&self) -> Option<&'a Evidence> {
         if self.left > 0 {
-            return self.evidence;
+            // Who ends by itself goes on until then, whatever a look long before found.
+            let is_over = self.parent.died_ns.is_some()
+                && self.parent.killed_by.is_none()
+                && self.until_ns() > self.parent.looked_ns.saturating_add(TWO_LOOKS_NS);
+            return self.evidence.filter(|_| !is_over);
         }
         let late = self.parent.late_reaps();
         late.doing.as_deref().filter(|_| late.doing_one_thing == late.count)
@@ -184,7 +188,7 @@ impl<'a> Case<'a> {
     /// Whether that lasted until the end of the window, or until it died or reaped: more than one look found it, and none found
     /// anything else. Otherwise it may have been a moment.
     pub fn evidence_lasts(&self) -> bool {
-        self.left == 0 || self.until_ns().saturating_sub(self.parent.evidence_ns) >= TWO_LOOKS_NS
+        self.left == 0 || self.until_ns().saturating_sub(self.parent.evidence_since_ns()) >= TWO_LOOKS_NS
     }
 
     /// Whether it would reap those left if it could go on, and the stop, the frost or the sleep that it was found in is why
@@ -230,12 +234,20 @@ impl<'a> Case<'a> {
         self.evidence.is_some_and(|evidence| evidence.threads > 1)
     }
 
-    /// Whether it has a handler for SIGCHLD that can run, and that is the program's own: Go's runtime has one for every signal.
+    /// Whether those left were cloned so that their end sends no SIGCHLD.
+    pub fn are_signals_missing(&self) -> bool {
+        let silent = self.unreaped.clone_children;
+        silent > 0 && silent >= self.left
+    }
+
+    /// Whether it has a handler for SIGCHLD that can run and may reap, and that is the program's own: Go's runtime has one for every
+    /// signal, and that of a shell or of PHP only takes a note.
     pub fn may_have_missed_a_signal(&self) -> bool {
         self.evidence.is_some_and(|evidence| {
             let is_its_own = evidence.signals.caught.count_ones() < ALL_SIGNALS;
             is_handled(evidence) && is_its_own && !is_blocked(evidence)
-        })
+        }) && !matches!(self.runtime, Runtime::Shell | Runtime::Php)
+            && !self.are_signals_missing()
     }
 
     /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.
@@ -246,7 +258,9 @@ impl<'a> Case<'a> {
     /// Whether a look found a thread of it in a wait call.
     pub fn is_in_wait(&self) -> bool {
         self.evidence.is_some_and(|evidence| {
-            evidence.threads_in_wait > 0 || matches!(evidence.blocked, Blocked::Wait(_))
+            evidence.threads_in_wait > 0
+                || matches!(evidence.blocked, Blocked::Wait(_))
+                || (evidence.is_hidden() && evidence.wait_channel == CHANNEL_OF_WAIT)
         })
     }
 
@@ -264,37 +278,6 @@ impl<'a> Case<'a> {
             let waits = self.waits.unwrap_or_default();
             WhileLeft { any: waits.any, specific: waits.specific, reaped: self.reaped() }
         })
-    }
-
-    /// What is said beside a cause that is its program's while it may only be busy, or come to other children first: those left
-    /// died not long ago, or not long before it ended.
-    pub fn so_far(&self) -> Option<String> {
-        if self.left == 0 || self.unreaped.oldest_ns >= LONG_NS {
-            return None;
-        }
-        if self.parent.died_ns.is_some() {
-            return Some(match self.parent.killed_by {
-                Some(signal) => format!("so far: signal {signal} killed it; it may have come to them later"),
-                None => {
-                    "so far: it ended soon after those left had died, and may have come to them later".into()
-                }
-            });
-        }
-        let may = match self.parent.while_left() {
-            Some(since) if since.any + since.specific == 0 => {
-                "it has begun no wait call since those left died; should it only be busy, it may still come to them"
-            }
-            None => "should it only be busy, it may still come to them",
-            Some(_) if self.only_looks() => "it may still reap those that it has looked at",
-            Some(_) if self.has_living_children() => {
-                "it has children that live; should it wait for one of these first, it may still come to those left"
-            }
-            Some(_) if !self.asks_for_any() => {
-                "should it ask for any child now and then, it may still come to them"
-            }
-            Some(_) => return None,
-        };
-        Some(format!("so far: {may}"))
     }
 
     /// Whether none of its calls that were read takes a dead child away.

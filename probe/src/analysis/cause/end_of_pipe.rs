@@ -30,15 +30,28 @@ fn check(case: &Case) -> Finding {
             Blocked::PipeRead(read) if case.left > 0 && read.are_writers_unknown() => {
                 Finding::CannotTell(END_OF_SOME_PIPE)
             }
+            // Of another user's process no more is shown.
+            Blocked::Unknown
+                if case.left > 0 && evidence.is_hidden() && is_of_pipe(&evidence.wait_channel) =>
+            {
+                Finding::CannotTell(END_OF_SOME_PIPE)
+            }
             _ => Finding::No,
         };
     };
     if left_open.found.grade == Grade::Probable {
         return Finding::CannotTell(PERHAPS_END_OF_PIPE);
     }
-    // That it waits at the end of the pipe is known once it has; of several threads, which one reaps is not.
-    if case.left > 0 || evidence.threads != 1 {
+    if case.left > 0 {
         return Finding::CannotTell(END_OF_PIPE);
+    }
+    // That it waits at the end of the pipe is known once it has: for each that it reaped late it was there until it did. Of
+    // several threads it is not known which one reaps.
+    let Some(evidence) = case.doing().filter(|evidence| evidence.threads == 1) else {
+        return Finding::CannotTell(END_OF_PIPE);
+    };
+    if !matches!(evidence.blocked, Blocked::PipeRead(_)) {
+        return Finding::No;
     }
     let fd = match &evidence.blocked {
         Blocked::PipeRead(read) => format!(" (descriptor {})", read.fd),
@@ -54,4 +67,9 @@ fn check(case: &Case) -> Finding {
         writer.comm.text(),
         writer.identity.tgid
     )])
+}
+
+/// Whether that is where the kernel has a thread sleep that reads from a pipe: `pipe_read`, `anon_pipe_read`, `fifo_pipe_read`.
+fn is_of_pipe(channel: &[u8]) -> bool {
+    channel.ends_with(b"pipe_read")
 }

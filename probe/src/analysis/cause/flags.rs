@@ -14,9 +14,7 @@ pub const EXCLUDE: Rule = Rule {
         Fix::new(
             case.free_now(),
             match excluded(case) {
-                Some(Excluded::CloneChildren) => {
-                    "wait with __WALL (waitpid(-1, &status, __WALL | WNOHANG)), or clone with SIGCHLD as the exit signal"
-                }
+                Some(Excluded::CloneChildren) => WITH_ALL_KINDS,
                 _ => {
                     "wait without __WNOTHREAD and __WCLONE: a plain waitpid sees the children of every thread"
                 }
@@ -38,6 +36,10 @@ pub const PEEK: Rule = Rule {
     },
 };
 
+/// How to wait for those whose end sends no SIGCHLD.
+pub const WITH_ALL_KINDS: &str =
+    "wait with __WALL (waitpid(-1, &status, __WALL | WNOHANG)), or clone with SIGCHLD as the exit signal";
+
 const OWN_THREAD: &str =
     "its wait calls have __WNOTHREAD, and it has children that live: each thread may wait for its own";
 
@@ -53,10 +55,9 @@ enum Excluded {
 
 fn excluded(case: &Case) -> Option<Excluded> {
     let waits = case.waits?;
-    let hidden = case.unreaped.clone_children;
     if waits.read > 0 && waits.own_thread == waits.read && case.has_threads() {
         Some(Excluded::OfOtherThreads)
-    } else if hidden > 0 && hidden >= case.left {
+    } else if case.are_signals_missing() {
         Some(Excluded::CloneChildren)
     } else if waits.read > 0 && waits.clone_only == waits.read {
         Some(Excluded::UsualChildren)

@@ -6,6 +6,7 @@
 use super::{
     Case, Explains, Finding, Fix, Rule,
     runtime::Runtime,
+    sigchld::{SIGCHLD, is_blocked, is_handled},
     words::{AFTER_READING, IN_TURN, LIBUV, dead_children},
 };
 use crate::{
@@ -29,6 +30,14 @@ pub const RULE: Rule = Rule {
                 reap => reap,
             },
             match case.runtime {
+                _ if case.are_signals_missing() => super::flags::WITH_ALL_KINDS.into(),
+                // sigwait of a signal that is ignored never comes.
+                runtime if takes_the_signal(case) => runtime.wait_for_each().into(),
+                Runtime::Php if case.evidence.is_some_and(is_handled) => format!(
+                    "call pcntl_async_signals(true), or pcntl_signal_dispatch() in the loop: without either no handler of PHP runs; \
+                     {}",
+                    Runtime::Php.wait_for_each()
+                ),
                 runtime if !runtime.can_ignore_sigchld() => runtime.wait_for_each().into(),
                 runtime if case.parent.ledger.counts.autoreaped > 0 => format!(
                     "{}; or ignore SIGCHLD before the first child is started: the kernel does not reap those that are dead \
@@ -89,8 +98,19 @@ fn check(case: &Case) -> Finding {
         evidence.push(format!("{before_exec} were reaped by the program that ran before the last exec"));
     }
     if case.may_have_missed_a_signal() {
-        evidence.push("it has a handler for SIGCHLD, which began no wait call: it does not reap, or was installed after those left had died".into());
+        evidence.push(
+            "it has a handler for SIGCHLD, which began no wait call: it does not reap, was installed after those left had died, or has not \
+             come to run yet (Python, Perl and Ruby run handlers between their own instructions)"
+                .into(),
+        );
     }
+    if takes_the_signal(case) {
+        evidence.push(
+            "it blocks SIGCHLD, and one is pending: whoever is to take it (sigwait, signalfd) has not come to it"
+                .into(),
+        );
+    }
+    evidence.extend(at_own_pipe(case));
     let autoreaped = case.parent.ledger.counts.autoreaped;
     if autoreaped > 0 && !case.parent.is_dead_namespace_init() {
         evidence.push(format!(
@@ -99,4 +119,26 @@ fn check(case: &Case) -> Finding {
         ));
     }
     Finding::Yes(evidence)
+}
+
+/// Whether it leaves SIGCHLD pending that no handler is to take.
+fn takes_the_signal(case: &Case) -> bool {
+    case.evidence.is_some_and(|evidence| {
+        let is_pending = evidence.pending.is_some_and(|pending| pending & SIGCHLD != 0);
+        is_pending && is_blocked(evidence) && !is_handled(evidence)
+    })
+}
+
+/// That it reads from a pipe which nobody else can end.
+fn at_own_pipe(case: &Case) -> Option<String> {
+    let Blocked::PipeRead(read) = &case.evidence?.blocked else { return None };
+    let [writer] = read.writers.as_slice() else { return None };
+    let is_its_own = writer.identity.tgid == case.parent.task.identity.tgid && !read.is_cut;
+    (is_its_own && !read.is_polled).then(|| {
+        format!(
+            "it is blocked in a read of a pipe (descriptor {}) of which it alone holds the writing end: that read does not end \
+             before it closes that",
+            read.fd
+        )
+    })
 }

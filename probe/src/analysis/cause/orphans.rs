@@ -77,10 +77,17 @@ fn check(case: &Case) -> Finding {
         "{at_least}{} to it from processes that died before",
         of_its(adopted, case.left, "came", "came")
     )];
-    if case.unreaped.from.adopted == 0 && case.unreaped.from.foreign > 0 {
+    let foreign = adopted.min(case.unreaped.from.foreign);
+    if foreign == adopted {
         evidence[0] = format!(
             "{at_least}{} not started by the program that it runs now",
             of_its(adopted, case.left, "was", "were")
+        );
+    }
+    if (1..adopted).contains(&foreign) {
+        evidence[0] = format!(
+            "{at_least}{} to it from processes that died before, or not started by the program that it runs now",
+            of_its(adopted, case.left, "came", "came")
         );
     }
     if let Some(first) = case.unreaped.first_parents.first() {

@@ -33,7 +33,8 @@ pub const FROZEN: Rule = Rule {
     check: |case| if_it_would_reap(case, frozen(case)),
     fix: |_| {
         Fix::new(
-            "thaw the cgroup: write 0 to its cgroup.freeze (docker unpause, systemctl thaw)",
+            "thaw the cgroup: write 0 to its cgroup.freeze, or THAWED to freezer.state under cgroup v1 (docker unpause, systemctl \
+             thaw)",
             "find out who froze it (docker pause, systemctl freeze, a checkpoint that did not end)",
         )
     },
@@ -62,6 +63,10 @@ pub const BLOCKED: Rule = Rule {
 
 /// A moment may not last.
 const SEEN_ONCE: &str = "it was looked at only once";
+
+/// A tracer stops threads, not processes.
+const OF_MAIN_ALONE: &str =
+    "a tracer has stopped its main thread (state t), and another thread may be the one that reaps";
 
 /// What keeps a living parent from going on, and what helps at once, whether or not it would reap.
 pub fn found_now(case: &Case) -> Option<(Vec<String>, String)> {
@@ -102,6 +107,7 @@ fn stopped(case: &Case) -> Finding {
         b'T' => Finding::Yes(vec!["it is stopped (state T): it runs nothing until it gets SIGCONT".into()]),
         // A tracer stops it for a moment at each system call.
         b't' if !case.evidence_lasts() => Finding::CannotTell(SEEN_ONCE),
+        b't' if evidence.threads != 1 => Finding::CannotTell(OF_MAIN_ALONE),
         b't' => Finding::Yes(vec![match &evidence.tracer {
             Tracer::By(tracer) if tracer.identity.tgid != 0 => {
                 format!(

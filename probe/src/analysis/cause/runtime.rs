@@ -80,7 +80,7 @@ impl Runtime {
             }
             Self::Python => {
                 "keep every subprocess.Popen and call its wait() or communicate(), also after kill() and on the error path \
-                 (with Popen(…) as p: does it); os.fork: os.waitpid(pid, 0)"
+                 (with Popen(…) as p: does it); multiprocessing: join(); os.fork: os.waitpid(pid, 0)"
             }
             Self::Node => {
                 "start children with child_process and let the event loop run: libuv reaps those that it started; do not \
@@ -99,7 +99,7 @@ impl Runtime {
             Self::Erlang => "close the ports; what a port starts is reaped by erl_child_setup alone",
             Self::Other => {
                 "call waitpid for each child, also on the error path and after a timeout (Go: cmd.Wait; Rust: child.wait(), \
-                 a dropped Child is not waited for)"
+                 a dropped Child is not waited for; Tcl: close the pipe)"
             }
         }
     }

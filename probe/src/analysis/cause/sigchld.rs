@@ -15,8 +15,9 @@ pub const BLOCKED: Rule = Rule {
     fix: |case| {
         Fix::new(
             case.free_now(),
-            "unblock SIGCHLD (sigprocmask, pthread_sigmask): the mask is inherited through fork and exec, so whoever starts \
-             the program has to restore it, or the program at its start; and see that the handler reaps",
+            "where it blocks SIGCHLD for good, unblock it (sigprocmask, pthread_sigmask): the mask is inherited through fork and exec, so \
+             whoever starts the program has to restore it, or the program at its start. Where it is blocked only while a handler \
+             runs, outside of ppoll and its like, or so that a thread takes it by sigwait or signalfd, see what holds that up. And see that the handler reaps",
         )
     },
 };
@@ -64,7 +65,8 @@ fn blocked(case: &Case) -> Finding {
     let threads = if evidence.threads == 1 { "it blocks" } else { "every thread of it blocks" };
     Finding::Yes(vec![
         format!("{threads} SIGCHLD, and one is pending: its SIGCHLD handler cannot run meanwhile"),
-        "that the handler would reap has not been seen".into(),
+        "a signal is blocked also while its own handler runs; that the handler would reap has not been seen"
+            .into(),
     ])
 }
 

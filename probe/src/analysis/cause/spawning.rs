@@ -8,7 +8,7 @@ use super::{Case, Explains, Finding, Fix, Rule, runtime::Runtime, sigchld::SIGCH
 use crate::{model::Evidence, report::CauseKind};
 
 /// Fewer may be chance.
-const REAPS_MIN: u64 = 2;
+const TIMES_MIN: u64 = 2;
 /// Fewer say nothing: a reading of the counters may fall between the calls and the birth that they come with.
 const CALLS_ALONE_MIN: u64 = 2;
 
@@ -21,10 +21,14 @@ pub const RULE: Rule = Rule {
             "",
             match case.runtime {
                 Runtime::Python => {
-                    "keep the Popen objects and call wait() or poll() on them, and join() on each multiprocessing.Process: both \
-                     modules reap dropped ones only when the next one is started"
+                    "where it drops Popen or multiprocessing.Process objects, keep them and call wait() or join(): both modules reap \
+                     dropped ones only when the next one is started. Where it waits for each, but late, wait in a thread, and do not \
+                     block the event loop (asyncio)"
                 }
-                _ => "reap on SIGCHLD, or by a short timer, not only when the next child is started",
+                _ => {
+                    "reap on SIGCHLD, or by a short timer, not only when the next child is started; where it is busy until then, \
+                     wait in a thread"
+                }
             },
         )
     },
@@ -37,7 +41,7 @@ fn check(case: &Case) -> Finding {
     // promptly is told of deaths, and was late for another reason: a busy host, or work that starts children.
     let first_death_ns = case.until_ns().saturating_sub(case.unreaped.oldest_ns);
     let are_forgotten = case.left > 1 && first_death_ns < case.parent.last_fork_ns;
-    if late < REAPS_MIN || at_spawn < late || are_forgotten || 2 * late < case.reaped() {
+    if late_reaps.times < TIMES_MIN || at_spawn < late || are_forgotten || 2 * late < case.reaped() {
         return Finding::No;
     }
     // Who looks for dead children between births too, and then starts the next, reaps by another clock.
@@ -66,6 +70,6 @@ fn check(case: &Case) -> Finding {
             dead_children(late),
             crate::engine::AT_SPAWN_NS / 1_000_000
         ),
-        "it looks for dead children when it starts one; or it looks seldom, and starts one for each that it finds".into(),
+        "it looks for dead children when it starts one; or it looks seldom, or is busy until then, and then starts the next one".into(),
     ])
 }

@@ -6,7 +6,7 @@
 use super::{
     Case, Explains, Finding, Fix, Rule,
     runtime::Runtime,
-    words::{AFTER_READING, FLAGS, IN_TURN, LIBUV},
+    words::{AFTER_READING, FLAGS, IN_TURN, IN_WAIT, LIBUV},
 };
 use crate::report::CauseKind;
 
@@ -31,9 +31,7 @@ fn check(case: &Case) -> Finding {
     }
     // Who waits for its children in turn comes to those left when the others have ended.
     if case.is_in_wait() {
-        return Finding::CannotTell(
-            "it is in a wait call for another child, and may wait for those left after it",
-        );
+        return Finding::CannotTell(IN_WAIT);
     }
     // libuv waits by pid for every child that it started, whenever its loop runs.
     if case.runtime == Runtime::Node {

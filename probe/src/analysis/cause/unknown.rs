@@ -5,15 +5,15 @@
 use super::{
     Case, parent_state,
     words::{
-        AFTER_READING, END_OF_PIPE, END_OF_SOME_PIPE, FLAGS, IN_TURN, LIBUV, PERHAPS_END_OF_PIPE,
+        AFTER_READING, END_OF_PIPE, END_OF_SOME_PIPE, FLAGS, IN_TURN, IN_WAIT, LIBUV, PERHAPS_END_OF_PIPE,
         dead_children, of_its,
     },
 };
 use crate::report::{Cause, CauseKind};
 
 /// What is said also of who waited before: why it may still come to those left.
-const MAY_COME: [&str; 7] =
-    [END_OF_PIPE, PERHAPS_END_OF_PIPE, END_OF_SOME_PIPE, IN_TURN, AFTER_READING, LIBUV, FLAGS];
+const MAY_COME: [&str; 8] =
+    [END_OF_PIPE, PERHAPS_END_OF_PIPE, END_OF_SOME_PIPE, IN_WAIT, IN_TURN, AFTER_READING, LIBUV, FLAGS];
 
 /// `missing`: what the rules would have had to know.
 pub fn cause(case: &Case, missing: &[&str]) -> Cause {
@@ -44,6 +44,11 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
         }
     } else if reaped > 0 {
         evidence.push(format!("it reaped {}, at least one later than the grace", dead_children(reaped)));
+    } else if parent.reaped_before_exec > 0 {
+        evidence.push(format!(
+            "the program that it ran before its last exec reaped {}, at least one later than the grace",
+            dead_children(parent.reaped_before_exec)
+        ));
     }
     match case.adopted_left() {
         0 if case.left > 0 && case.is_reaper() => {

@@ -5,6 +5,9 @@
 /// What cannot be told of a parent that may wait for its children one after the other.
 pub const IN_TURN: &str = "it has children that live, and started none after the first of those left had died: it may wait for all in turn";
 
+/// The same of one that is in a wait call.
+pub const IN_WAIT: &str = "it is in a wait call for another child, and may wait for those left after it";
+
 /// What cannot be told of a parent that reads from a pipe.
 pub const AFTER_READING: &str = "it reads from a pipe that others hold open and has children that live: it may wait for all once the pipe ends";
 /// The same, where a process that one of the dead left behind holds it open: as its origin tells, or as far as can be told.

@@ -34,7 +34,8 @@ fn judge(script: &str, evidence: Evidence, then: &[(u64, Task, Stage)], ended_ns
 }
 
 fn main_thread() -> Evidence {
-    Evidence { state: b'S', threads: 1, threads_read: 1, is_of_main: true, ..Evidence::default() }
+    let blocked = Blocked::Call(Call::Sleep);
+    Evidence { state: b'S', threads: 1, threads_read: 1, is_of_main: true, blocked, ..Evidence::default() }
 }
 
 fn masks(caught: u64, ignored: u64) -> SignalMasks {
@@ -260,9 +261,10 @@ fn reap() -> Stage {
 #[test]
 fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
     let script = "19 fork 20 2\n 25 fork 30 20\n 30 exit 20 2\n 31 zombie 20 2\n";
-    let reaped = (900_000_000, task(20), reap());
+    const LOOKED_LAST_NS: u64 = 2 * crate::model::DEFAULT_GRACE_NS;
+    let reaped = (LOOKED_LAST_NS + 900_000_000, task(20), reap());
     let writer_ends = (
-        850_000_000,
+        LOOKED_LAST_NS + 850_000_000,
         task(30),
         Stage::Exit {
             parent: task(1),
@@ -277,7 +279,9 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
         let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &(script.to_owned() + &again));
         let mut apply = |input| engine.apply(input, &mut Vec::new());
         let evidence = Box::new(Evidence { threads, ..reads_pipe(30) });
-        apply(Input::Evidence { time_ns: 800_000, identity: task(2).identity, evidence });
+        for time_ns in [800_000, LOOKED_LAST_NS] {
+            apply(Input::Evidence { time_ns, identity: task(2).identity, evidence: evidence.clone() });
+        }
         if ends {
             let (time_ns, process, stage) = writer_ends.clone();
             apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
@@ -288,7 +292,7 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
             let time_ns = time_ns + 300_000_000;
             apply(Input::Lifecycle(LifecycleEvent { time_ns, process: task(21), stage }));
         }
-        apply(Input::End { time_ns: LONG_AFTER });
+        apply(Input::End { time_ns: 2 * LOOKED_LAST_NS });
         let session = Session { grace_ns: GRACE_NS, ..Session::default() };
         kinds_of(entry(&report(&engine.view(), &session), 2))
     };
@@ -308,20 +312,26 @@ fn what_kept_a_parent_all_the_while_is_why_it_was_late_and_a_moment_is_not() {
     let stopped = || Evidence { state: b'T', ..main_thread() };
     let frozen = || Evidence { is_frozen: Some(true), ..main_thread() };
     let alone = || waits_for(WaitTarget::Child(9));
-    // Looked at so long after the death, with what is seen; the reap comes after twice the grace.
-    let causes = |looks: &[(u64, Evidence)]| {
+    // From so long after the death on looks see this, each second, and up to so long after it; the reap comes after twice the grace.
+    let causes_up_to = |looked_ns: u64, looks: &[(u64, Evidence)]| {
         let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &dead(20, 30));
         let mut apply = |input| engine.apply(input, &mut Vec::new());
-        for (after_ns, evidence) in looks {
-            let (identity, evidence) = (task(2).identity, Box::new(evidence.clone()));
-            apply(Input::Evidence { time_ns: 31 + after_ns, identity, evidence });
+        for (place, (from_ns, evidence)) in looks.iter().enumerate() {
+            let to_ns = looks.get(place + 1).map_or(looked_ns, |(next_ns, _)| *next_ns);
+            for after_ns in (*from_ns..to_ns).step_by(1_000_000_000) {
+                let (identity, evidence) = (task(2).identity, Box::new(evidence.clone()));
+                apply(Input::Evidence { time_ns: 31 + after_ns, identity, evidence });
+            }
         }
         apply(Input::Lifecycle(LifecycleEvent { time_ns: 31 + 2 * GRACE, process: task(20), stage: reap() }));
         apply(Input::End { time_ns: 3 * GRACE });
         let session = Session { grace_ns: GRACE_NS, ..Session::default() };
         entry(&report(&engine.view(), &session), 2).clone()
     };
+    let causes = |looks: &[(u64, Evidence)]| causes_up_to(2 * GRACE, looks);
     for (evidence, kind) in [(stopped(), ParentStopped), (frozen(), ParentFrozen), (alone(), ParentBlocked)] {
+        let stale = causes_up_to(GRACE, &[(GRACE / 10, evidence.clone())]);
+        assert_eq!(kinds_of(&stale), [Unknown], "{kind:?}: nobody looked for the second half of the time");
         let late = causes(&[(GRACE / 10, evidence.clone())]);
         assert_eq!(kinds_of(&late), [kind]);
         assert_eq!(late.causes[0].now, "", "that is over");

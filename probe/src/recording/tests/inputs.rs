@@ -220,19 +220,20 @@ fn blocked() -> impl Strategy<Value = Blocked> {
 
 fn evidence() -> impl Strategy<Value = Evidence> {
     let tracer = prop_oneof![Just(Tracer::Unknown), Just(Tracer::None), task().prop_map(Tracer::By)];
-    let masks = (uniform3(any::<u64>()), option::of(any::<u64>()), option::of(any::<u64>()));
+    let masks = (uniform3(any::<u64>()), option::of(any::<u64>()), option::of(any::<u64>()), any::<u64>());
     let some_threads = || 0..=THREADS_READ_MAX as u32;
     let threads = (pid(), some_threads(), some_threads(), some_threads());
     let letter = prop_oneof![Just(0), b'A'..=b'Z', b'a'..=b'z'];
     let channel = vec(any::<u8>(), 0..=WAIT_CHANNEL_MAX);
     (letter, masks, threads, tracer, option::of(any::<bool>()), any::<bool>(), blocked(), channel).prop_map(
         |(state, masks, threads, tracer, is_frozen, is_of_main, blocked, wait_channel)| {
-            let ([blocked_now, ignored, caught], blocked_by_all, pending) = masks;
+            let ([blocked_now, ignored, caught], blocked_by_all, pending, switches) = masks;
             let (threads, threads_read, threads_in_wait, threads_in_signal_wait) = threads;
             Evidence {
                 state,
                 signals: SignalMasks { blocked: blocked_now, ignored, caught },
                 blocked_by_all,
+                switches,
                 pending,
                 threads,
                 threads_read,

@@ -1,4 +1,4 @@
-//! Looking closer at suspects: how often, for how long, and which answers are news.
+//! Looking closer at suspects: how often, and for how long.
 //!
 //! Must not know why a process is a suspect.
 
@@ -14,8 +14,11 @@ use crate::{
 
 /// How often a suspect is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often one is looked at that always does the same: the time is doubled with each look that finds nothing new.
+/// The same for one that has long done the same.
 const LOOK_EVERY_WHEN_SAME: Duration = Duration::from_secs(8);
+/// One that does the same is looked at again after this part of the time for which it has: what looks have confirmed is never much
+/// less than what has passed.
+const PART_OF_SAME: u32 = 8;
 /// How long all looks of a time may take. Those who have no turn are the first of the next time.
 const LOOKS_TAKE: Duration = Duration::from_millis(100);
 /// How often the writers of pipes are looked for, at most: that goes through the descriptors of all processes.
@@ -51,12 +54,14 @@ struct Look {
     at: Instant,
     /// The next one comes no sooner than so much later.
     every: Duration,
+    /// Since when the answer is this one.
+    since: Instant,
     evidence: Option<Evidence>,
 }
 
 impl Suspects {
-    /// Looks at those whose turn it is; an answer that is as before is no input. Suspects that are not asked about any more
-    /// are forgotten.
+    /// Looks at those whose turn it is; an answer that is as before is told too, for it says how long that lasts. Suspects that are
+    /// not asked about any more are forgotten.
     pub(super) fn look(&mut self, host: &impl Host, suspects: &[Task], turn: Turn) -> Vec<(u64, Input)> {
         let mut due: Vec<(Option<Instant>, &Task)> = Vec::new();
         let mut before = std::mem::take(&mut self.last);
@@ -81,10 +86,9 @@ impl Suspects {
         }
         self.name_writers(host, &mut seen, turn);
         let tell = |(time_ns, task, evidence): (u64, Task, Option<Evidence>)| {
-            self.news(task.identity, evidence, turn.now).map(|evidence| {
-                let evidence = Box::new(evidence);
-                (time_ns, Input::Evidence { time_ns, identity: task.identity, evidence })
-            })
+            self.keep(task.identity, evidence.as_ref(), turn.now);
+            let evidence = Box::new(evidence?);
+            Some((time_ns, Input::Evidence { time_ns, identity: task.identity, evidence }))
         };
         seen.into_iter().filter_map(tell).collect()
     }
@@ -124,18 +128,19 @@ impl Suspects {
         }
     }
 
-    /// Keeps an answer; gives it back if it is news.
-    fn news(&mut self, identity: Identity, evidence: Option<Evidence>, now: Instant) -> Option<Evidence> {
-        let before = self.last.get(&identity);
-        let is_same = before.is_some_and(|look| look.evidence == evidence);
-        let reads = evidence.as_ref().and_then(pipe_read);
+    /// Keeps an answer, and when the next one is due.
+    fn keep(&mut self, identity: Identity, evidence: Option<&Evidence>, now: Instant) {
+        let reads = evidence.and_then(pipe_read);
         let awaits_writers = reads.is_some_and(|read| !self.writers.contains_key(&read.pipe));
+        let before = self.last.get(&identity).filter(|look| look.evidence.as_ref() == evidence);
+        let since = before.map_or(now, |look| look.since);
         let every = match before {
-            Some(look) if is_same && !awaits_writers => (2 * look.every).min(LOOK_EVERY_WHEN_SAME),
+            Some(_) if !awaits_writers => {
+                (now.duration_since(since) / PART_OF_SAME).clamp(LOOK_EVERY, LOOK_EVERY_WHEN_SAME)
+            }
             _ => LOOK_EVERY,
         };
-        self.last.insert(identity, Look { at: now, every, evidence: evidence.clone() });
-        evidence.filter(|_| !is_same)
+        self.last.insert(identity, Look { at: now, every, since, evidence: evidence.cloned() });
     }
 }
 
@@ -163,17 +168,29 @@ mod tests {
         let mut look = |host: &FakeHost, ms, is_last| {
             let turn = Turn { is_last, ..at(began, ms) };
             let answers = suspects.look(host, &[task(10), task(404)], turn);
-            (answers.len(), std::mem::take(&mut *host.looks_at.borrow_mut()))
+            let mut looks_at = std::mem::take(&mut *host.looks_at.borrow_mut());
+            looks_at.sort_unstable();
+            (answers.len(), looks_at)
         };
         assert_eq!(look(&host, 0, false), (1, vec![10, 404]), "one that has gone gives no answer");
         assert_eq!(look(&host, 999, false), (0, vec![]));
-        assert_eq!(look(&host, 1_000, false), (0, vec![10, 404]), "as before");
-        assert_eq!(look(&host, 2_000, false), (0, vec![]));
+        assert_eq!(look(&host, 1_000, false), (1, vec![10, 404]), "as before, which is told too");
+        assert_eq!(look(&host, 16_000, false), (1, vec![10, 404]));
+        assert_eq!(
+            look(&host, 17_000, false),
+            (0, vec![]),
+            "an eighth of the time for which it did the same"
+        );
         host.evidence.signals.blocked = 1 << 16;
-        assert_eq!(look(&host, 3_000, false), (1, vec![10, 404]));
-        assert_eq!(look(&host, 4_000, false), (0, vec![10]), "it had something new");
-        assert_eq!(look(&host, 4_500, true), (0, vec![404]), "the last time, once a second all the same");
-        assert_eq!(look(&host, 5_000, true), (0, vec![10]));
+        assert_eq!(
+            look(&host, 17_500, true),
+            (1, vec![10, 404]),
+            "the last time, once a second all the same"
+        );
+        assert_eq!(look(&host, 18_500, false), (1, vec![10]), "it had something new");
+        assert_eq!(look(&host, 900_000, false), (1, vec![10, 404]));
+        assert_eq!(look(&host, 907_900, false), (0, vec![]));
+        assert_eq!(look(&host, 908_000, false), (1, vec![10, 404]), "every 8 s for ever");
     }
 
     #[test]
@@ -215,12 +232,12 @@ mod tests {
             (named.collect::<Vec<_>>(), host.walks.get())
         };
         assert_eq!(look(&host, 0, false, &[1]), (vec![(1, false)], 1));
-        assert_eq!(look(&host, 1_000, false, &[1]), (vec![], 1), "as remembered");
+        assert_eq!(look(&host, 1_000, false, &[1]), (vec![(1, false)], 1), "as remembered");
         let Blocked::PipeRead(read) = &mut host.evidence.blocked else { unreachable!() };
         read.pipe = 6;
         assert_eq!(look(&host, 3_000, false, &[1]), (vec![(0, true)], 1), "another pipe: not yet");
         assert_eq!(look(&host, 4_500, true, &[1]), (vec![(1, false)], 2), "unless it is the last time");
-        assert_eq!(look(&host, 9_500, false, &[1]), (vec![], 3));
+        assert_eq!(look(&host, 9_500, false, &[1]), (vec![(1, false)], 3));
         host.evidence.blocked = Blocked::Wait(crate::model::Wait { target: WaitTarget::Any, flags: 4 });
         assert_eq!(suspects.look(&host, &[task(1)], at(began, 20_000)).len(), 1);
         assert_eq!(host.walks.get(), 3);
@@ -238,12 +255,11 @@ mod tests {
             for (_, input) in suspects.look(&host, &[task(1), task(2)], at(began, 1_000 * second)) {
                 let Input::Evidence { identity, evidence, .. } = input else { panic!("{input:?}") };
                 let read = pipe_read(&evidence).expect("it polls");
-                descend.push((second, identity.tgid, read.is_polled, read.descends(0)));
+                descend.push((identity.tgid, read.is_polled, read.descends(0)));
             }
         }
-        assert_eq!(descend, [(0, 1, true, false), (0, 2, true, true)], "told once");
+        assert!(descend.chunks(2).all(|told| told == [(1, true, false), (2, true, true)]), "{descend:?}");
         let looks = host.looks_at.borrow().len();
-        // At 0, 1, 3, 7, 15 s and every 8 s from then on.
-        assert_eq!((looks, host.descents.get(), host.walks.get()), (20, 20, 8));
+        assert_eq!((looks, host.descents.get(), host.walks.get()), (46, 46, 10));
     }
 }

@@ -43,6 +43,8 @@ const THREADS_READ_LEAST: u32 = 8;
 const THREADS_TAKE: Duration = Duration::from_millis(20);
 /// Where the parent of a vfork sleeps.
 const CHANNELS_OF_VFORK: [&[u8]; 2] = [b"kernel_clone", b"wait_for_vfork_done"];
+/// Where a thread in a wait call sleeps. The syscall file of another user's process may be hidden where its wait channel is not.
+const CHANNEL_OF_WAIT: &[u8] = b"do_wait";
 
 /// Looks suspects up.
 pub struct Reader {
@@ -89,6 +91,7 @@ impl Reader {
             state: main.state,
             signals: main.signals,
             blocked_by_all: threads.blocked_by_all,
+            switches: main.switches,
             pending: Some(main.pending),
             threads: main.threads,
             threads_read: threads.read,
@@ -183,7 +186,14 @@ impl Threads {
         let says_what_it_polls =
             of_main.is_some() || self.other.weight() < Blocked::PipeRead(polled::UNTOLD).weight();
         let blocked = blocked(process, tid, status.state, of_main, says_what_it_polls);
-        self.in_wait += u32::from(matches!(blocked, Blocked::Wait(_)));
+        let is_in_hidden_wait = || {
+            let channel = || part(process, format!("task/{tid}/wchan"), WAIT_CHANNEL_MAX + 1);
+            of_main.is_none()
+                && status.state == b'S'
+                && blocked == Blocked::Unknown
+                && channel() == CHANNEL_OF_WAIT
+        };
+        self.in_wait += u32::from(matches!(blocked, Blocked::Wait(_)) || is_in_hidden_wait());
         self.in_signal_wait += u32::from(blocked == Blocked::Call(Call::SignalWait));
         if of_main.is_some() {
             self.main = blocked;

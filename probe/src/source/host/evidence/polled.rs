@@ -5,9 +5,11 @@
 
 use std::{
     fs,
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
 };
 
+use nix::sys::stat::{fstat, minor};
 use procfs::process::Process;
 
 use super::{
@@ -23,8 +25,9 @@ use crate::{
 const POLLED_MAX: usize = 64;
 /// Most bits of a set for select: as many as C libraries have.
 const SET_BITS_MAX: usize = 1_024;
-/// How much is read of what an epoll descriptor is for: a line of some 90 bytes each.
-const EPOLL_MAX: usize = 8 * 1_024;
+/// How much is read of what an epoll descriptor is for: a line of some 90 bytes each. Sockets are most of them, and are passed
+/// over.
+const EPOLL_MAX: usize = 256 * 1_024;
 const POLLFD_LEN: usize = 8;
 /// POLLIN and POLLRDNORM; those of epoll are the same.
 const TO_READ: u32 = 0x41;
@@ -53,7 +56,9 @@ pub fn pipe(process: &Process, tid: u32, polled: Polled) -> Option<(u32, u64)> {
             let bits = SET_BITS_MAX.min(count as usize);
             in_set(&memory(process, tid, address, bits.div_ceil(64) * 8), bits)
         }
-        Polled::Epoll { fd } => in_epoll(&part(process, format!("task/{tid}/fdinfo/{fd}"), EPOLL_MAX)),
+        Polled::Epoll { fd } => {
+            in_epoll(&part(process, format!("task/{tid}/fdinfo/{fd}"), EPOLL_MAX), device_of_sockets())
+        }
     };
     let directory = PathBuf::from(format!("/proc/{}/task/{tid}/fd", process.pid));
     let mut pipes: Vec<(u32, u64)> = Vec::new();
@@ -108,17 +113,28 @@ fn in_set(bytes: &[u8], bits: usize) -> Vec<Entry> {
     (0..bits).filter(has).take(POLLED_MAX).map(|fd| Entry { fd: fd as u32, inode: None }).collect()
 }
 
-/// The fdinfo of an epoll descriptor: a line for each descriptor that it is for. A line without its end is left out.
-fn in_epoll(text: &[u8]) -> Vec<Entry> {
+/// The device of which the kernel says that sockets are on it.
+fn device_of_sockets() -> Option<u64> {
+    let socket = UnixDatagram::unbound().ok()?;
+    fstat(&socket).ok().map(|stat| minor(stat.st_dev))
+}
+
+/// The fdinfo of an epoll descriptor: a line for each descriptor that it is for. A line without its end is left out, and so are
+/// those on the device of sockets.
+fn in_epoll(text: &[u8], of_sockets: Option<u64>) -> Vec<Entry> {
     let entry = |line: &[u8]| {
         let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
         let rest = line.strip_prefix("tfd:")?;
         let (fd, rest) = rest.trim_start().split_once(' ')?;
         let (events, _) = rest.trim_start().strip_prefix("events:")?.trim_start().split_once(' ')?;
         let to_read = u32::from_str_radix(events, 16).ok()? & TO_READ != 0;
-        let (_, inode) = line.split_once(" ino:")?;
-        let inode = u64::from_str_radix(inode.split_whitespace().next()?, 16).ok()?;
-        to_read.then_some(Entry { fd: fd.parse().ok()?, inode: Some(inode) })
+        let hexadecimal = |name: &str| {
+            let (_, rest) = line.split_once(name)?;
+            u64::from_str_radix(rest.split_whitespace().next()?, 16).ok()
+        };
+        let inode = hexadecimal(" ino:")?;
+        let is_socket = of_sockets.is_some_and(|device| hexadecimal(" sdev:") == Some(device));
+        (to_read && !is_socket).then_some(Entry { fd: fd.parse().ok()?, inode: Some(inode) })
     };
     text.split_inclusive(|byte| *byte == b'\n').filter_map(entry).take(POLLED_MAX).collect()
 }
@@ -130,6 +146,8 @@ mod tests {
         os::fd::AsRawFd,
         process::{Command, Stdio},
     };
+
+    use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
     use super::*;
 
@@ -169,19 +187,35 @@ mod tests {
             tfd:        4 events:       19 data: ffffffff00000004  pos:0 ino:1f4a sdev:e\n\
             tfd:        5 events:       1c data:                5  pos:0 ino:1f4b sdev:e\n\
             tfd:       12 events: 80002001 data:                c  pos:0 ino:1f4c sdev:e\n\
+            tfd:       15 events:       19 data:                f  pos:0 ino:1f4d sdev:8\n\
             tfd:       13 events:        1 data:                d  pos:0 ino:1f";
-        let found = in_epoll(text);
+        let found = in_epoll(text, Some(8));
         assert_eq!(
             found,
             [Entry { fd: 4, inode: Some(0x1f4a) }, Entry { fd: 12, inode: Some(0x1f4c) }],
-            "one that asks to write, and one that is cut, are none"
+            "one that asks to write, a socket, and one that is cut, are none"
         );
         for damaged in
             [&b""[..], b"tfd:\n", b"tfd: 4 events: 1 data: 4 pos:0\n", b"tfd: -4 events: 1 data: 4 ino:1\n"]
         {
-            assert_eq!(in_epoll(damaged), []);
+            assert_eq!(in_epoll(damaged, Some(8)), []);
         }
-        assert_eq!(in_epoll(&b"tfd: 4 events: 1 data: 4 ino:1\n".repeat(500)).len(), POLLED_MAX);
+        assert_eq!(in_epoll(&b"tfd: 4 events: 1 data: 4 ino:1\n".repeat(500), None).len(), POLLED_MAX);
+    }
+
+    #[test]
+    fn a_pipe_is_found_behind_more_sockets_than_are_looked_at() {
+        let epoll = Epoll::new(EpollCreateFlags::empty()).expect("an epoll descriptor");
+        let to_read = |fd: u64| EpollEvent::new(EpollFlags::EPOLLIN, fd);
+        let sockets: Vec<UnixDatagram> =
+            (0..2 * POLLED_MAX).map(|_| UnixDatagram::unbound().expect("a socket")).collect();
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        for socket in &sockets {
+            epoll.add(socket, to_read(0)).expect("room");
+        }
+        epoll.add(&reader, to_read(0)).expect("room");
+        let text = fs::read(format!("/proc/self/fdinfo/{}", epoll.0.as_raw_fd())).expect("ours");
+        assert_eq!(fds(&in_epoll(&text, device_of_sockets())), [reader.as_raw_fd() as u32]);
     }
 
     #[test]

@@ -72,6 +72,7 @@ const X86_64: Numbers = &[
     (247, Meaning::Waitid),
     (270, Meaning::Is(Call::Select)),    // pselect6
     (271, Meaning::Is(Call::Poll)),      // ppoll
+    (275, Meaning::Read),                // splice
     (281, Meaning::Is(Call::EpollWait)), // epoll_pwait
     (288, Meaning::Is(Call::Accept)),    // accept4
     (299, Meaning::Is(Call::Receive)),   // recvmmsg
@@ -88,6 +89,7 @@ const AARCH64: Numbers = &[
     (66, Meaning::Is(Call::Write)),  // writev
     (72, Meaning::Is(Call::Select)), // pselect6
     (73, Meaning::Is(Call::Poll)),   // ppoll
+    (76, Meaning::Read),             // splice
     (95, Meaning::Waitid),
     (98, Meaning::Is(Call::Futex)),
     (101, Meaning::Is(Call::Sleep)),      // nanosleep

@@ -1,0 +1,106 @@
+//! What is said beside a cause while the program may still come to those left: that nobody can know yet.
+//!
+//! Must not know the rules.
+
+use super::{Case, words::IN_WAIT};
+use crate::{
+    engine::TWO_LOOKS_NS,
+    model::{Blocked, Call},
+};
+
+/// Who has not come to its dead children for so long, and has started another child since, is hardly just busy.
+const LONG_NS: u64 = 60_000_000_000;
+/// Who has not come to them for so long hardly will.
+const VERY_LONG_NS: u64 = 600_000_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
+
+impl Case<'_> {
+    /// Why those left may be no leak of its program yet; `None` where there are none, and where it has had its time.
+    pub fn so_far(&self) -> Option<String> {
+        let oldest_ns = self.unreaped.oldest_ns;
+        let first_death_ns = self.until_ns().saturating_sub(oldest_ns);
+        let has_gone_on = self.parent.last_fork_ns > first_death_ns.saturating_add(LONG_NS);
+        if self.left == 0 || oldest_ns >= VERY_LONG_NS || has_gone_on {
+            return None;
+        }
+        let may = match (self.parent.died_ns, self.parent.killed_by) {
+            (Some(_), Some(signal)) => {
+                format!("signal {signal} killed it; it may have come to them later")
+            }
+            (Some(_), None) if oldest_ns >= LONG_NS => return None,
+            (Some(_), None) => format!(
+                "it ended {:.1} s after the first of those left had died, and may have come to them later",
+                oldest_ns as f64 / NS_PER_S as f64
+            ),
+            (None, _) => self.busy_with().unwrap_or_else(|| self.may_come().into()),
+        };
+        Some(format!("so far: {may}"))
+    }
+
+    /// What a living parent is found in, each time, after which it may come to them.
+    fn busy_with(&self) -> Option<String> {
+        let evidence = self.evidence?;
+        if self.is_in_wait() {
+            return Some(IN_WAIT.into());
+        }
+        if evidence.is_hidden() {
+            let channel = match evidence.wait_channel.as_slice() {
+                [] => String::new(),
+                channel => format!(" ({})", String::from_utf8_lossy(channel)),
+            };
+            return Some(format!(
+                "what it sleeps in{channel} may not be read, because it runs as another user; should that be a read of what \
+                 a child left open, it may come to those left at its end"
+            ));
+        }
+        let lasted_ns = self.parent.looked_ns.saturating_sub(self.parent.evidence_since_ns());
+        let call = match evidence.blocked {
+            Blocked::Call(
+                call @ (Call::Read
+                | Call::Write
+                | Call::Receive
+                | Call::Send
+                | Call::Connect
+                | Call::FileLock
+                | Call::Futex),
+            ) if evidence.threads == 1 && lasted_ns >= TWO_LOOKS_NS => call,
+            _ => return None,
+        };
+        Some(format!(
+            "each look for {} s found it in {}; it may come to those left after that",
+            lasted_ns / NS_PER_S,
+            call.name()
+        ))
+    }
+
+    fn may_come(&self) -> &'static str {
+        match self.parent.while_left() {
+            Some(since) if since.any + since.specific == 0 => {
+                "it has begun no wait call since those left died; should it only be busy, it may still come to them"
+            }
+            None => "should it only be busy, it may still come to them",
+            Some(_) if self.only_looks() => "it may still reap those that it has looked at",
+            Some(_) if self.has_living_children() => {
+                "it has children that live; should it wait for one of these first, it may still come to those left"
+            }
+            Some(_) if !self.asks_for_any() => {
+                "should it ask for any child now and then, it may still come to them"
+            }
+            Some(_) => {
+                "should it have work between its wait calls, or other ones for those left, it may still come to them"
+            }
+        }
+    }
+
+    /// Of who cannot go on: what is not known of the time before the first look.
+    pub fn before_first_look(&self) -> Option<String> {
+        let first_death_ns = self.until_ns().saturating_sub(self.unreaped.oldest_ns);
+        let unseen_ns = self.parent.evidence_ns.saturating_sub(first_death_ns);
+        (self.left > 0 && unseen_ns >= 2 * TWO_LOOKS_NS).then(|| {
+            format!(
+                "it was found so {} s after the first of those left had died; what it did before that look is not known",
+                unseen_ns / NS_PER_S
+            )
+        })
+    }
+}
