@@ -112,6 +112,30 @@ fn the_init_of_a_container_is_judged_the_same_by_run_and_watch_and_the_kernels_w
 }
 
 #[test]
+fn what_an_init_of_before_the_watch_left_when_it_ended_is_not_said_to_be_reaped() {
+    require_root();
+    let program = workload();
+    let program = program.to_str().expect("UTF-8");
+    let directory = tempfile::tempdir().expect("a directory");
+    let recording = directory.path().join("w.rec");
+    for recorded in [false, true] {
+        let mut outside = Telling::start(&["in-pid-namespace", program, "leak-until-told", "--reaped", "0"]);
+        let left = outside.truth()["left"].clone();
+        let children = format!("/proc/{0}/task/{0}/children", outside.child.id());
+        let init: u64 = until("the init", || {
+            std::fs::read_to_string(&children).ok()?.split_whitespace().next()?.parse().ok()
+        });
+        let watching = if recorded { Watching::start_recording(&recording) } else { Watching::start(&[]) };
+        outside.go_on();
+        assert!(outside.child.wait().expect("our own child").success());
+        let report = watching.end();
+        let parent = parent_in(&report, &json!(init));
+        assert_eq!((&parent["reaped"], &parent["abandoned"]), (&json!(0), &left), "{parent:#}");
+        assert_eq!(parent["older"], left, "{parent:#}");
+    }
+}
+
+#[test]
 fn a_leak_that_is_older_than_the_watch_and_quiet_is_called_that_and_nothing_more() {
     require_root();
     let mut leaker = Telling::start(&["leak-until-told", "--hold-ms", "30000"]);

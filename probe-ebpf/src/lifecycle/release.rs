@@ -15,6 +15,7 @@ use crate::{
         typed::Memory,
     },
     ledger::{self, Release, count_reap, count_release, fold_finished_parent},
+    lifecycle::forget_preexisting,
     parent_table,
     settings::setting,
     verifier::forget,
@@ -35,6 +36,10 @@ pub fn task_released<M: Memory>(task: TaskPtr<M>) {
             task.tgid() != tgid
         };
         if !is_counted {
+            if !by_wait {
+                // A dying parent left it: the next walk tells.
+                forget_preexisting(tgid, start_boottime_ns);
+            }
             released(tgid, start_boottime_ns, current, by_wait, EventFlags::empty());
         }
     });
@@ -77,6 +82,11 @@ pub fn freed<M: Memory>(task: TaskPtr<M>) {
     let (start_boottime_ns, real_parent) = (task.start_boottime_ns(), task.real_parent().0);
     // SAFETY: a value of our own map.
     let (known, child_flags) = unsafe { ((*child).real_parent, (*child).flags) };
+    // Of one that was dead before, the parent may have no entry that says when it died: the next walk tells what it left.
+    if child_flags.intersects(DeadFlags::PREEXISTING) && task.real_parent().is_exiting() {
+        forget_preexisting(tgid, start_boottime_ns);
+        return;
+    }
     let same = known == real_parent && known != 0 && !child_flags.intersects(NOT_HANDED_ON);
     let seen = if same { EventFlags::COARSE.union(EventFlags::BY_PARENT) } else { EventFlags::COARSE };
     released(tgid, start_boottime_ns, task, false, seen);

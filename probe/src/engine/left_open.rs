@@ -14,8 +14,10 @@ pub enum LeftOpen {
     #[default]
     NotSeen,
     By(Box<LeftOpenBy>),
-    /// It reaped while the writer went on running: it does not wait for the end of that pipe.
-    NotWaitedFor,
+    /// It reaped while the writer of this pipe went on running: it does not wait for the end of that one.
+    NotWaitedFor {
+        pipe: u64,
+    },
 }
 
 /// How it is known that a dead child left the writer behind.
@@ -34,6 +36,8 @@ pub struct LeftBehind {
     /// The dead child that left the writer behind.
     pub zombie: Identity,
     pub grade: Grade,
+    /// The pipe's inode.
+    pub pipe: u64,
     /// The parent polls the pipe, perhaps among others.
     pub is_polled: bool,
 }
@@ -69,7 +73,7 @@ impl LeftOpen {
     pub fn by(&self) -> Option<&LeftOpenBy> {
         match self {
             Self::By(by) => Some(by),
-            Self::NotSeen | Self::NotWaitedFor => None,
+            Self::NotSeen | Self::NotWaitedFor { .. } => None,
         }
     }
 
@@ -83,15 +87,16 @@ impl LeftOpen {
 
     /// The writer runs, or has just ended.
     pub(super) fn is_waited_for(&mut self, now: u64) {
-        if self.by().is_some_and(|by| by.outlived_a_reap(now)) {
-            *self = Self::NotWaitedFor;
+        if let Some(by) = self.by().filter(|by| by.outlived_a_reap(now)) {
+            *self = Self::NotWaitedFor { pipe: by.found.pipe };
         }
     }
 
     /// A look found it, or found another one.
     pub(super) fn found(&mut self, found: LeftBehind) {
         match self {
-            Self::NotSeen => {
+            Self::NotWaitedFor { pipe } if *pipe == found.pipe => {}
+            Self::NotSeen | Self::NotWaitedFor { .. } => {
                 *self = Self::By(Box::new(LeftOpenBy {
                     found,
                     elsewhere_ns: None,
@@ -105,7 +110,6 @@ impl LeftOpen {
             Self::By(by) => {
                 **by = LeftOpenBy { found, elsewhere_ns: None, first_reap_ns: None, ended_ns: None };
             }
-            Self::NotWaitedFor => {}
         }
     }
 
@@ -139,7 +143,7 @@ mod tests {
 
     fn behind(writer: u32, zombie: u32, is_polled: bool) -> LeftBehind {
         let (writer, zombie) = (task(writer), task(zombie).identity);
-        LeftBehind { writer, zombie, grade: Grade::Certain, is_polled }
+        LeftBehind { writer, zombie, grade: Grade::Certain, pipe: writer.identity.tgid.into(), is_polled }
     }
 
     #[test]
@@ -181,8 +185,18 @@ mod tests {
         alone.reaps(task(21).identity, false, 5);
         assert!(alone.by().is_some(), "the writer may end at once");
         alone.reaps(task(22).identity, false, 6 + ENDS_WITHIN_NS);
+        alone.found(behind(30, 20, false));
+        assert!(alone.by().is_none(), "it reads on, and not to the end");
         alone.found(behind(31, 23, false));
-        assert!(alone.by().is_none(), "nor does it wait for the next one");
+        assert!(alone.by().is_some(), "of another pipe that says nothing");
+        let mut reads_on = found();
+        reads_on.reaps(task(21).identity, false, 5);
+        reads_on.ended(5 + ENDS_WITHIN_NS);
+        assert!(reads_on.by().is_some(), "the writer ended with the reap");
+        let mut reads_on = found();
+        reads_on.reaps(task(21).identity, false, 5);
+        reads_on.ended(6 + ENDS_WITHIN_NS);
+        assert!(reads_on.by().is_none(), "it ended later: one reap says so too");
         let mut threaded = found();
         for time_ns in [5, 6 + ENDS_WITHIN_NS] {
             threaded.reaps(task(21).identity, true, time_ns);

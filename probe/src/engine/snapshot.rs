@@ -88,17 +88,7 @@ impl Engine {
             self.seen(seen, first);
         }
         let settled_before = snapshot.began_ns.saturating_sub(snapshot.settle_after_ns);
-        let gone = oldest_first(
-            self.processes
-                .values()
-                .filter(|process| {
-                    !present.contains(&process.task.identity) && process.last_change_ns() < settled_before
-                })
-                .map(|process| process.task.identity),
-        );
-        for identity in gone {
-            self.release_unseen(identity, snapshot.ended_ns, enriched);
-        }
+        // Parents first: a zombie that has gone with its parent was left behind, if a reap of it would have been told.
         let gone = oldest_first(
             self.parents
                 .iter()
@@ -111,6 +101,17 @@ impl Engine {
         );
         for identity in gone {
             self.parent_died(identity, snapshot.ended_ns);
+        }
+        let gone = oldest_first(
+            self.processes
+                .values()
+                .filter(|process| {
+                    !present.contains(&process.task.identity) && process.last_change_ns() < settled_before
+                })
+                .map(|process| process.task.identity),
+        );
+        for identity in gone {
+            self.release_unseen(identity, snapshot.ended_ns, enriched);
         }
         self.kills.keep(&present, snapshot.began_ns);
         let processes = &self.processes;

@@ -94,7 +94,7 @@ impl Engine {
             };
             let is_certain = read.writers.iter().enumerate().all(is_only_its);
             let grade = if is_certain { Grade::Certain } else { Grade::Probable };
-            Some(LeftBehind { writer: process.task, zombie, grade, is_polled })
+            Some(LeftBehind { writer: process.task, zombie, grade, pipe: read.pipe, is_polled })
         });
         // A daemon forks twice: who comes between has gone, and of a watch that does not stream nobody is known.
         let probable = || {
@@ -106,7 +106,13 @@ impl Engine {
                 if self.is_known_to_be_of_others(writer, &parent.zombies) {
                     return None;
                 }
-                Some(LeftBehind { writer: *writer, zombie, grade: Grade::Probable, is_polled })
+                Some(LeftBehind {
+                    writer: *writer,
+                    zombie,
+                    grade: Grade::Probable,
+                    pipe: read.pipe,
+                    is_polled,
+                })
             })
         };
         certain.or_else(probable)

@@ -211,7 +211,12 @@ impl<'a> Case<'a> {
             return Err("it asks for particular children only: whether for those left is not known");
         }
         if self.parent.has_reaped() {
-            return Ok(true);
+            return match self.is_seen_whole {
+                true => Ok(true),
+                false => {
+                    Err("it has reaped in a call that began before the watch, perhaps for one child alone")
+                }
+            };
         }
         Err(match self.evidence.map(|evidence| evidence.state) {
             Some(b'T') => "it is stopped (state T), but was not seen to wait before, and may never do so",
