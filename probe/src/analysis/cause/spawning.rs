@@ -44,6 +44,12 @@ fn check(case: &Case) -> Finding {
     if late_reaps.times < TIMES_MIN || at_spawn < late || are_forgotten || 2 * late < case.reaped() {
         return Finding::No;
     }
+    // Who looks for dead ones finds a living one now and then; who waits for each comes back with it.
+    if case.waits.is_some_and(|waits| waits.any + waits.specific <= case.reaped()) {
+        return Finding::CannotTell(
+            "each of its wait calls took a child: it may wait for each when it has done with another thing, and start the next then",
+        );
+    }
     // Who looks for dead children between births too, and then starts the next, reaps by another clock.
     if late_reaps.calls_without_birth >= CALLS_ALONE_MIN {
         return Finding::CannotTell("it also began wait calls when it started no child");
