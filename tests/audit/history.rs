@@ -1,4 +1,4 @@
-//! What a recording tells of orphans, beside what /proc alone tells.
+//! What a recording or an agent tells of orphans, beside what /proc alone tells.
 
 use std::process::{Child, Stdio};
 
@@ -82,6 +82,55 @@ fn who_left_an_orphan_and_how_that_ended_is_certain_while_it_is_recorded_and_aft
     assert_eq!(finding(&world.audit(&[]).1, "orphan", left)["inferred"], true, "/proc alone does not tell");
 }
 
+/// An agent that keeps the orphans in a file. Killed when dropped.
+struct Agent(Child);
+
+impl Agent {
+    fn start(world: &World) -> Self {
+        let config = "interval = \"1s\"\nprometheus.listen = \"none\"\nalerts.output = \"none\"\n";
+        let file = world.path().join("orphans.json");
+        world.write("agent.toml", &format!("{config}orphans.file = \"{}\"\n", file.display()));
+        let written = || std::fs::metadata(&file).and_then(|file| file.modified()).ok();
+        let before = written();
+        let mut command = reapwatch();
+        command.arg("agent").arg("--config").arg(world.path().join("agent.toml"));
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("reapwatch");
+        until("the agent writes", || (written() > before).then_some(()));
+        Self(child)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_agent_keeps_who_left_an_orphan_also_over_its_own_end() {
+    require_root();
+    let world = World::new();
+    world.write("pytest", "import time\ntime.sleep(600)\n");
+    world.run_session("/usr/bin/python3 pytest --before &");
+    let agent = Agent::start(&world);
+    world.run_session("/usr/bin/python3 pytest --left & sleep 0.3; exit 0");
+    let (unwatched, left) =
+        (world.pid("/usr/bin/python3 pytest --before"), world.pid("/usr/bin/python3 pytest --left"));
+    let history = world.path().join("orphans.json").display().to_string();
+    let is_told = || {
+        let report = world.audit(&["--history", &history]).1;
+        assert_eq!(finding(&report, "orphan", unwatched)["inferred"], true, "{report:#}");
+        let orphan = finding(&report, "orphan", left);
+        let is_told = orphan["confidence"] == "certain" && says(orphan, "its first parent was bash (pid ");
+        is_told.then_some(())
+    };
+    until("the agent has told", is_told);
+    drop(agent);
+    let _again = Agent::start(&world);
+    assert_eq!(is_told(), Some(()), "the one after goes on with what it kept");
+}
+
 #[test]
 fn a_recording_of_another_host_is_refused_and_so_is_what_is_none() {
     let of_a_guest = concat!(
@@ -95,7 +144,7 @@ fn a_recording_of_another_host_is_refused_and_so_is_what_is_none() {
     };
     let (code, said) = refused(of_a_guest);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("was not recorded on this host since it was started"), "{said}");
+    assert!(said.contains("was not written on this host since it was started"), "{said}");
     let (code, said) = refused("/etc/hostname");
     assert_eq!(code, Some(1), "{said}");
 }

@@ -36,9 +36,9 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     pub gen_suppressions: Option<PathBuf>,
 
-    /// Take from FILE, a recording of this host, who left the orphans and how that ended
+    /// Take from FILE, a recording of this host or the orphans.file of its agent, who left the orphans and how that ended
     ///
-    /// Of those that were orphaned while it was made that is certain, and not inferred from /proc. It may still be being made.
+    /// Of those that were orphaned meanwhile that is certain, and not inferred from /proc. A recording may still be being made.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub history: Option<PathBuf>,
 

@@ -3,19 +3,19 @@
 //!
 //! Must not judge, and must not know how a metric or an alert is written.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs::File, io::ErrorKind, sync::Arc, time::Duration};
 
 use super::{
     Failure, block_on,
     live::{self, Use, for_a_while},
-    output,
+    orphan_file, output,
     service_manager::ServiceManager,
     signals::{self, Signals},
     sinks::{self, PreparedSinks, Sinks},
 };
 use crate::{
     agent::{Agent, Observed},
-    analysis::profile,
+    analysis::{audit::FirstParents, profile},
     cli::{AgentArgs, Global, nanoseconds},
     config::{Config, ConfigError},
     engine::Engine,
@@ -70,8 +70,10 @@ async fn run(global: &Global, args: &AgentArgs, config: Config, signals: Signals
         service_manager: ServiceManager::from_environment(),
         next_ns: 0,
         next_profile_ns: None,
+        orphans: FirstParents::new(watching.session().clone()),
         is_ready: false,
     };
+    running.remember_orphans();
     let ended = watching.until(for_a_while(None, &signals), &mut running).await;
     running.service_manager.stopping();
     running.sinks.close().await;
@@ -105,6 +107,7 @@ struct Running<'a> {
     next_ns: u64,
     /// When the next profile is due; `None` before the first reading.
     next_profile_ns: Option<u64>,
+    orphans: FirstParents,
     is_ready: bool,
 }
 
@@ -131,6 +134,27 @@ impl Subscriber for Running<'_> {
 }
 
 impl Running<'_> {
+    /// Goes on with the orphans that the agent before kept: who started them is not known from anywhere else.
+    fn remember_orphans(&mut self) {
+        let Some(path) = &self.config.orphans.file else { return };
+        let kept = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            opened => opened.and_then(orphan_file::read),
+        };
+        match kept {
+            Ok(kept) => {
+                let now_ns = self.session.anchor.realtime_minus_boottime_ns;
+                if orphan_file::is_same_boot(kept.realtime_minus_boottime_ns, now_ns) {
+                    self.orphans.remember(kept);
+                }
+            }
+            Err(error) => output::say(&format!(
+                "{} does not tell where older orphans come from: {error}; it is written anew",
+                path.display()
+            )),
+        }
+    }
+
     /// Makes a profile if it is time, and somebody wants one.
     fn profile(&mut self, engine: &Engine, now_ns: u64) {
         let profiles = &self.config.profiles;
@@ -150,6 +174,11 @@ impl Running<'_> {
         }
         metrics.sinks = self.sinks.dropped();
         metrics.stale_after_ns = nanoseconds(LOOKS_MISSED * self.config.interval + LATE);
+        if self.config.orphans.file.is_some() {
+            self.orphans.look(&engine.view());
+            let history = self.orphans.history(self.config.command_lines);
+            self.sinks.offer(&Delivery::Orphans(Arc::new(history)));
+        }
         let status = status(&metrics);
         self.sinks.offer(&Delivery::Metrics(Arc::new(metrics)));
         if std::mem::replace(&mut self.is_ready, true) {

@@ -4,14 +4,14 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal},
+    io::{self, BufRead, BufReader, IsTerminal, Read},
     path::Path,
     thread,
     time::Duration,
 };
 
 use super::{
-    Failure,
+    Failure, orphan_file,
     output::{self, Target},
     replay, unreadable,
 };
@@ -34,9 +34,6 @@ use crate::{
         host::{census, clock},
     },
 };
-
-/// How far two readings of when this host was started may be apart, in ns.
-const SAME_BOOT_WITHIN_NS: u64 = 300_000_000_000;
 
 /// `reapwatch audit`.
 pub fn audit(args: &AuditArgs) -> Result<u8, Failure> {
@@ -82,7 +79,7 @@ fn look() -> Result<(Census, Option<Census>), Failure> {
     Ok((first, last))
 }
 
-/// What a recording tells of orphans.
+/// What a recording tells of orphans, or what an agent wrote down of them.
 struct History {
     session: Session,
     first_parents: FirstParents,
@@ -90,7 +87,11 @@ struct History {
 
 impl History {
     fn read(path: &Path) -> Result<Self, Failure> {
-        let file = File::open(path).map_err(|error| unreadable(path, &RecordingError::Io(error)))?;
+        let cannot = |error| unreadable(path, &RecordingError::Io(error));
+        let mut file = BufReader::new(File::open(path).map_err(cannot)?);
+        if file.fill_buf().map_err(cannot)?.first() == Some(&b'{') {
+            return Self::of_agent(path, file);
+        }
         let reader = Reader::open(file).map_err(|error| unreadable(path, &error))?;
         let session = reader.session().clone();
         let mut history =
@@ -100,16 +101,29 @@ impl History {
         Ok(history)
     }
 
-    /// Pids and times since boot of another boot mean nothing here. Clocks are set meanwhile, but hardly by that much.
+    /// Of the file that an agent keeps (`orphans.file`).
+    fn of_agent(path: &Path, file: impl Read) -> Result<Self, Failure> {
+        let history = orphan_file::read(file).map_err(|error| {
+            Failure::Usage(SetupError {
+                what: format!("cannot read {} as the orphans that an agent kept: {error}", path.display()),
+                remedy: "name the file of its key orphans.file, or a recording".into(),
+            })
+        })?;
+        let mut session = Session::default();
+        session.anchor.realtime_minus_boottime_ns = history.realtime_minus_boottime_ns;
+        let mut first_parents = FirstParents::new(session.clone());
+        first_parents.remember(history);
+        Ok(Self { session, first_parents })
+    }
+
     fn is_of_this_host(&self, now: &Census, path: &Path) -> Result<(), Failure> {
         let started_ns = self.session.anchor.realtime_minus_boottime_ns;
-        let apart_ns = started_ns.abs_diff(now.anchor.realtime_minus_boottime_ns);
-        if apart_ns <= SAME_BOOT_WITHIN_NS {
+        if orphan_file::is_same_boot(started_ns, now.anchor.realtime_minus_boottime_ns) {
             return Ok(());
         }
         Err(Failure::Usage(SetupError {
-            what: format!("{} was not recorded on this host since it was started", path.display()),
-            remedy: "leave out --history, or name a recording made since then".into(),
+            what: format!("{} was not written on this host since it was started", path.display()),
+            remedy: "leave out --history, or name a recording or a file of an agent made since then".into(),
         }))
     }
 }

@@ -13,6 +13,7 @@ mod help;
 mod left_running;
 mod lines;
 mod live;
+mod orphan_file;
 mod output;
 mod page;
 mod processes;

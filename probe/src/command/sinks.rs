@@ -19,6 +19,7 @@ use crate::{
     sink::{
         Delivery, Sink, exec, journald,
         json_lines::JsonLines,
+        orphans,
         otlp::{self, Otlp},
         outgoing::{Destination, Protocol, Receiver},
         profile_push, profiles,
@@ -45,6 +46,7 @@ enum Asked {
     Exec(exec::Settings),
     Profiles(profiles::Settings),
     ProfilePush(Receiver),
+    Orphans(PathBuf),
 }
 
 impl Asked {
@@ -58,7 +60,7 @@ impl Asked {
             LinesTo::StandardOutput => Some(Self::AlertsToStandardOutput),
             LinesTo::File(path) => Some(Self::AlertsTo(path.clone())),
         };
-        let Config { syslog, journald, otlp, webhook, exec, profiles, .. } = config;
+        let Config { syslog, journald, otlp, webhook, exec, profiles, orphans, .. } = config;
         let syslog = syslog.to.clone().map(|receiver| Self::Syslog(receiver, syslog.facility as u8));
         let journald = journald.enabled.then(|| Self::Journald(journald.socket.clone()));
         let otlp = otlp.settings().map(Self::Otlp);
@@ -66,7 +68,8 @@ impl Asked {
         let exec = exec.settings().map(Self::Exec);
         let profile_push = profiles.receiver().map(Self::ProfilePush);
         let profiles = profiles.settings().map(Self::Profiles);
-        let all = [metrics, alerts, syslog, journald, otlp, webhook, exec, profiles, profile_push];
+        let orphans = orphans.file.clone().map(Self::Orphans);
+        let all = [metrics, alerts, syslog, journald, otlp, webhook, exec, profiles, profile_push, orphans];
         all.into_iter().flatten().collect()
     }
 }
@@ -124,6 +127,7 @@ impl Sinks {
                 Delivery::Alert(_) => wants.alerts,
                 Delivery::Event(_) => wants.events,
                 Delivery::Profile(_) => wants.profiles,
+                Delivery::Orphans(_) => wants.orphans,
             };
             if is_wanted {
                 sink.offer(what);
@@ -191,6 +195,7 @@ pub fn check_directories(config: &Config) -> Result<(), Failure> {
     for asked in Asked::by(config) {
         let (what, path, directory) = match &asked {
             Asked::AlertsTo(path) => ("open", path, path.parent()),
+            Asked::Orphans(path) => ("write", path, path.parent()),
             Asked::Profiles(settings) => {
                 ("write profiles to", &settings.directory, Some(settings.directory.as_path()))
             }
@@ -238,6 +243,9 @@ fn prepare(asked: &Asked) -> Result<Prepared, Failure> {
                 cannot_write(&what, &error, "profiles.directory")
             })
         }
+        Asked::Orphans(path) => orphans::check(path).map(|()| Prepared::Nothing).map_err(|error| {
+            cannot_write(&format!("write {} for orphans", path.display()), &error, "orphans.file")
+        }),
         // Their receivers may be away when the agent starts; the files that are needed for them may not.
         Asked::Otlp(settings) => destination(&settings.receiver, settings.transport.protocol()),
         Asked::Webhook(receiver) | Asked::ProfilePush(receiver) => destination(receiver, Protocol::Http1),
@@ -268,6 +276,7 @@ fn start(asked: &Asked, prepared: Prepared, origin: &Origin) -> Result<Box<dyn S
         (Asked::ProfilePush(_), Prepared::Destination(to)) => Box::new(profile_push::start(*to, origin)),
         (Asked::Exec(settings), _) => Box::new(exec::start(settings.clone())),
         (Asked::Profiles(settings), _) => Box::new(profiles::start(settings.clone())),
+        (Asked::Orphans(path), _) => Box::new(orphans::start(path.clone())),
         _ => return Err(Failure::other("a sink was started that is not prepared")),
     };
     Ok(sink)

@@ -81,6 +81,7 @@ pub struct Config {
     pub webhook: Webhook,
     pub exec: Exec,
     pub profiles: Profiles,
+    pub orphans: Orphans,
 }
 
 /// The page of metrics.
@@ -93,6 +94,15 @@ pub struct Prometheus {
     /// File that says how they are protected, as Prometheus' exporters have it; empty: not at all.
     #[serde(with = "value::optional_path")]
     pub web_config: Option<PathBuf>,
+}
+
+/// Where the origins of orphans are kept.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Orphans {
+    /// The file, or `none`.
+    #[serde(with = "value::optional_path")]
+    pub file: Option<PathBuf>,
 }
 
 /// How much is counted apart.
@@ -204,6 +214,7 @@ impl Default for Config {
             webhook: Webhook::default(),
             exec: Exec::default(),
             profiles: Profiles::default(),
+            orphans: Orphans::default(),
         }
     }
 }

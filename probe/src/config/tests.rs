@@ -37,7 +37,8 @@ fn every_key_can_be_set_and_what_is_printed_means_the_same() {
                 [webhook]\nurl = \"http://h:1/x?y\"\n\
                 [exec]\nprogram = \"/usr/local/bin/page\"\narguments = [\"-v\"]\nwithin = \"1m30s\"\n\
                 [profiles]\ndirectory = \"/var/lib/p\"\nevery = \"5m\"\nkeep = 3\n\
-                url = \"https://h/ingest\"\n";
+                url = \"https://h/ingest\"\n\
+                [orphans]\nfile = \"/var/lib/o.json\"\n";
     let config = Config::parse(text).expect("valid");
     assert_eq!((config.interval, config.grace), (Duration::from_secs(5), Duration::from_millis(250)));
     assert_eq!(config.prometheus.listen.to_string(), "[::1]:9000");

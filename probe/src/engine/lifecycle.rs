@@ -81,7 +81,7 @@ impl Engine {
             }
             Stage::Orphan { from } => {
                 self.name(from);
-                self.orphaned(event.process, *from);
+                self.orphaned(event.process, *from, now);
                 // No stage of its own life: nobody is shown it.
                 return;
             }
@@ -149,7 +149,7 @@ impl Engine {
     }
 
     /// Its parent dies while it lives.
-    pub(super) fn orphaned(&mut self, process: Task, by: Task) {
+    pub(super) fn orphaned(&mut self, process: Task, by: Task, now: u64) {
         // Where nobody tells of its end, it is kept until the next snapshot. That must not be as many as somebody can fork
         // meanwhile; of those beyond, it is not known where they come from.
         let is_crowded = self.is_filtered() && self.processes.len() >= ORPHANS_MAX;
@@ -157,8 +157,8 @@ impl Engine {
             return;
         }
         let process = self.entry(process, Some(by));
-        if !process.is_dead() {
-            process.orphaned_by.get_or_insert_with(|| Box::new(by));
+        if !process.is_dead() && process.orphaned_by.is_none() {
+            (process.orphaned_by, process.orphaned_ns) = (Some(Box::new(by)), now);
         }
     }
 

@@ -62,6 +62,8 @@ pub struct Process {
     pub handed_on: bool,
     /// The first parent that died over it while it lived.
     pub orphaned_by: Option<Box<Task>>,
+    /// When that was known, 0: there was none.
+    pub orphaned_ns: u64,
     /// What the task list says of it as a zombie.
     pub traits: TaskTraits,
     pub info: Option<Arc<ProcessInfo>>,
@@ -91,6 +93,7 @@ impl Process {
             spawned_by: None,
             handed_on: false,
             orphaned_by: None,
+            orphaned_ns: 0,
             traits: TaskTraits::default(),
             info: None,
             state: State::Running,

@@ -156,7 +156,7 @@ impl Engine {
                 if former.tgid != 0 && former != seen.parent.identity {
                     let mut by = Task { identity: former, ..Task::default() };
                     self.name(&mut by);
-                    self.orphaned(seen.process, by);
+                    self.orphaned(seen.process, by, seen.time_ns);
                 }
             }
             (State::Running | State::Exited { .. }, TaskState::Zombie) => {

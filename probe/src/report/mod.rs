@@ -20,6 +20,7 @@ mod fork_site;
 mod ledger;
 pub mod metrics;
 pub mod origin;
+pub mod orphans;
 pub mod page;
 mod parent;
 pub mod pids;

@@ -11,6 +11,7 @@ pub mod exec;
 mod forwarder;
 pub mod journald;
 pub mod json_lines;
+pub mod orphans;
 pub mod otlp;
 pub mod outgoing;
 pub mod paced;
@@ -23,10 +24,11 @@ pub mod queue;
 pub mod stdout;
 pub mod syslog;
 pub mod webhook;
+mod whole_file;
 
 use std::{ops::AddAssign, pin::Pin, sync::Arc, time::Duration};
 
-use crate::report::{alert::Alert, metrics::Metrics, profile::Profile};
+use crate::report::{alert::Alert, metrics::Metrics, orphans::OrphanHistory, profile::Profile};
 
 /// One item that is offered to a sink.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub enum Delivery {
     Event(Arc<[u8]>),
     /// A profile of all forks up to now.
     Profile(Arc<Profile>),
+    /// Where all orphans that live come from. Only the last one counts.
+    Orphans(Arc<OrphanHistory>),
 }
 
 /// The kinds of deliveries that a sink takes; it ignores the others.
@@ -48,6 +52,7 @@ pub struct Wants {
     pub alerts: bool,
     pub events: bool,
     pub profiles: bool,
+    pub orphans: bool,
 }
 
 /// Deliveries that were dropped, by reason.

@@ -4,20 +4,17 @@
 //! Must not know what a profile says.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use tokio::task::JoinHandle;
-
-use super::forwarder::{Carrier, Failed, Forwarder};
+use super::{
+    forwarder::{Carrier, Failed, Forwarder},
+    whole_file::{self, Writing},
+};
 use crate::{render::pprof, report::profile::Profile};
 
-/// Those who may read a file: its owner and its group, because names of functions and files can be private.
-const MODE: u32 = 0o640;
 const BEGINNING: &str = "reapwatch-";
 const ENDING: &str = ".pb.gz";
 /// A file has this name until it is whole.
@@ -33,32 +30,21 @@ pub struct Settings {
 /// Starts the sink, within the runtime.
 pub fn start(settings: Settings) -> Forwarder<Arc<Profile>> {
     let name = format!("profiles {}", settings.directory.display());
-    Forwarder::start(name, Writer { settings, writing: None }, true)
+    Forwarder::start(name, Writer { settings, writing: Writing::default() }, true)
 }
 
 struct Writer {
     settings: Settings,
-    /// A disk may take its time: then the one before is still being written.
-    writing: Option<JoinHandle<io::Result<()>>>,
+    writing: Writing,
 }
 
 impl Carrier for Writer {
     type Item = Arc<Profile>;
 
     async fn deliver(&mut self, items: &[Arc<Profile>]) -> Result<u64, Failed> {
-        // There is never more than one thread that writes.
-        if let Some(before) = &mut self.writing {
-            let _ = before.await;
-        }
         for profile in items {
             let (settings, profile) = (self.settings.clone(), Arc::clone(profile));
-            let writing =
-                self.writing.insert(tokio::task::spawn_blocking(move || write(&settings, &profile)));
-            let outcome = writing.await;
-            self.writing = None;
-            outcome
-                .unwrap_or_else(|error| Err(io::Error::other(error)))
-                .map_err(|error| Failed::Now(format!("cannot write: {error}")))?;
+            self.writing.run(move || write(&settings, &profile)).await?;
         }
         Ok(0)
     }
@@ -66,31 +52,14 @@ impl Carrier for Writer {
 
 /// Whether files can be made in a directory, before anything is attached.
 pub fn check(directory: &Path) -> io::Result<()> {
-    let probe = directory.join(UNFINISHED);
-    begin(&probe)?;
-    fs::remove_file(probe)
-}
-
-/// A new file of this name. Who else may write to the directory can put nothing in its way.
-fn begin(path: &Path) -> io::Result<fs::File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)
+    whole_file::check(&directory.join(UNFINISHED))
 }
 
 fn write(settings: &Settings, profile: &Profile) -> io::Result<()> {
-    let unfinished = settings.directory.join(UNFINISHED);
     let mut bytes = Vec::new();
     pprof::pprof(&mut bytes, profile)?;
-    let mut file = begin(&unfinished)?;
-    let written = file.write_all(&bytes);
-    if let Err(error) = written {
-        let _ = fs::remove_file(&unfinished);
-        return Err(error);
-    }
-    fs::rename(&unfinished, settings.directory.join(name(profile)?))?;
+    let directory = &settings.directory;
+    whole_file::write(&directory.join(UNFINISHED), &directory.join(name(profile)?), &bytes)?;
     remove_oldest(settings)
 }
 
@@ -156,7 +125,7 @@ mod tests {
         assert_eq!(found, expected.map(str::to_owned).into());
         let newest =
             fs::metadata(directory.path().join("reapwatch-20260101T000004Z.pb.gz")).expect("it is there");
-        assert_eq!((newest.mode() & 0o777, newest.len() > 20), (MODE, true));
+        assert_eq!((newest.mode() & 0o777, newest.len() > 20), (0o640, true));
     }
 
     #[test]

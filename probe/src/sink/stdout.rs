@@ -234,7 +234,7 @@ impl Sink for LineWriter {
     /// An alert is a line of JSON.
     fn offer(&mut self, what: &Delivery) {
         match what {
-            Delivery::Metrics(_) | Delivery::Profile(_) => return,
+            Delivery::Metrics(_) | Delivery::Profile(_) | Delivery::Orphans(_) => return,
             Delivery::Event(line) => self.batch.extend_from_slice(line),
             Delivery::Alert(alert) => {
                 let length = self.batch.len();

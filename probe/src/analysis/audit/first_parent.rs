@@ -1,4 +1,5 @@
-//! Who started the processes that were orphaned while a recording was made, and how that ended: from events, so it is certain.
+//! Who started the processes that were orphaned while a recording was made or an agent ran, and how that ended: from events, so it is
+//! certain.
 //!
 //! Owns how a process of a recording is found again in /proc. Must not read the recording, nor decide what is a ghost: that most
 //! orphans are left on purpose is as true of those whose history is known.
@@ -11,14 +12,16 @@ use std::{
 use crate::{
     analysis::{explain, text, time::rfc3339},
     engine::{Ended, EnrichedEvent, State, View},
-    model::{Identity, ProcessInfo, Session, Stage, Task, Workload},
-    report::words::{self, called},
+    model::{Comm, Identity, ProcessInfo, Session, Stage, Task, Workload},
+    report::{
+        CommandLines,
+        orphans::{FirstParent, ORPHANS_MAX, OrphanHistory, OrphanOrigin, SCHEMA},
+        words::{self, called},
+    },
 };
 
 /// Most ends of processes that are kept until it is known whether they left anybody: of as many as a host has in a second.
 const ENDS_MAX: usize = 16_384;
-/// Most orphans that are kept.
-const ORPHANS_MAX: usize = 16_384;
 /// /proc says starts in ticks of 10 ms, and rounds.
 const TICK_NS: u64 = 10_000_000;
 /// Longest command line in a sentence, in characters.
@@ -37,6 +40,8 @@ pub struct FirstParents {
 struct Orphan {
     start_boottime_ns: u64,
     first: Task,
+    /// When that had ended at the latest; 0: not known.
+    ended_ns: u64,
     end: Option<Arc<Ended>>,
     info: Option<Arc<ProcessInfo>>,
 }
@@ -79,7 +84,55 @@ impl FirstParents {
             let end = self.ends.get(&first.identity).cloned();
             let info = end.as_ref().and_then(|end| end.info.clone());
             let info = info.or_else(|| view.parent(first.identity).and_then(|parent| parent.info.clone()));
-            self.orphans.insert(tgid, Orphan { start_boottime_ns, first: *first, end, info });
+            let ended_ns = process.orphaned_ns;
+            self.orphans.insert(tgid, Orphan { start_boottime_ns, first: *first, ended_ns, end, info });
+        }
+    }
+
+    /// What an agent writes down of them, by pid, with so much of command lines.
+    pub fn history(&self, command_lines: CommandLines) -> OrphanHistory {
+        let origin = |(pid, orphan): (&u32, &Orphan)| {
+            let words = orphan.info.iter().flat_map(|info| &info.command_line);
+            let mut command_line: Vec<String> = words.map(|word| text(word).into_owned()).collect();
+            command_lines.told(&mut command_line);
+            let first = &orphan.first;
+            OrphanOrigin {
+                pid: *pid,
+                start_boottime_ns: orphan.start_boottime_ns,
+                first_parent: FirstParent {
+                    pid: first.identity.tgid,
+                    start_boottime_ns: first.identity.start_boottime_ns,
+                    comm: first.comm.text().into_owned(),
+                    command_line,
+                    ended_boottime_ns: orphan.ended_ns,
+                },
+            }
+        };
+        let mut orphans: Vec<OrphanOrigin> = self.orphans.iter().map(origin).collect();
+        orphans.sort_unstable_by_key(|one| one.pid);
+        OrphanHistory {
+            schema: SCHEMA.into(),
+            realtime_minus_boottime_ns: self.session.anchor.realtime_minus_boottime_ns,
+            orphans,
+        }
+    }
+
+    /// Goes on with what an agent wrote down: no more of it than one would write.
+    pub fn remember(&mut self, history: OrphanHistory) {
+        for OrphanOrigin { pid, start_boottime_ns, first_parent } in
+            history.orphans.into_iter().take(ORPHANS_MAX)
+        {
+            let FirstParent { pid: tgid, start_boottime_ns: start_ns, comm, command_line, ended_boottime_ns } =
+                first_parent;
+            let first = Task {
+                identity: Identity { tgid, start_boottime_ns: start_ns },
+                comm: Comm::from(comm.as_bytes()),
+                ..Task::default()
+            };
+            let command_line = command_line.into_iter().map(|word| word.into_bytes().into()).collect();
+            let info = Some(Arc::new(ProcessInfo { command_line, ..ProcessInfo::default() }));
+            let ended_ns = ended_boottime_ns;
+            self.orphans.insert(pid, Orphan { start_boottime_ns, first, ended_ns, end: None, info });
         }
     }
 
@@ -99,12 +152,14 @@ impl FirstParents {
             let more = if shown.len() < line.len() { "…" } else { "" };
             who = format!("{who}, `{shown}{more}`");
         }
+        let when = |ns| rfc3339(&self.session, ns).get(..19).unwrap_or_default().to_owned();
         let Some(end) = &orphan.end else {
-            return Some(format!(
-                "its first parent was {who}, which ended while it ran: so the recording says"
-            ));
+            return Some(match orphan.ended_ns {
+                0 => format!("its first parent was {who}, which ended while it ran"),
+                ended_ns => format!("its first parent was {who}, which ended at {}Z", when(ended_ns)),
+            });
         };
-        let when = rfc3339(&self.session, end.exit_ns).get(..19).unwrap_or_default().to_owned();
+        let when = when(end.exit_ns);
         let how = words::ended(&explain::exit(end.status));
         Some(format!("its first parent was {who}, which ended at {when}Z ({how}){}", place(end)))
     }
@@ -218,7 +273,24 @@ mod tests {
             assert_eq!((found.len(), found[0].inferred), (1, is_inferred), "{pid}");
         }
         let of_unknown_end = recorded().sentence(task(21).identity).expect("it was recorded");
-        assert!(of_unknown_end.starts_with("its first parent was p3 (pid 3), which ended while it ran"));
+        assert_eq!(of_unknown_end, "its first parent was p3 (pid 3), which ended at 1992-03-07T20:26:43Z");
+    }
+
+    #[test]
+    fn what_an_agent_wrote_down_says_the_same_as_what_it_saw() {
+        let recorded = recorded();
+        let written = recorded.history(CommandLines::Full);
+        assert_eq!(written.orphans.iter().map(|one| one.pid).collect::<Vec<_>>(), [20, 21]);
+        let mut remembered = FirstParents::new(recorded.session.clone());
+        remembered.remember(written.clone());
+        assert_eq!(remembered.history(CommandLines::Full), written);
+        let identity = task(21).identity;
+        assert_eq!(remembered.sentence(identity), recorded.sentence(identity));
+        let of_20 = remembered.sentence(task(20).identity).expect("it is in it");
+        assert!(of_20.starts_with("its first parent was p2 (pid 2), which ended at 1992-03-07T20:26:43Z"));
+        // Those that have ended since are forgotten.
+        remembered.look(&Engine::default().view());
+        assert_eq!(remembered.history(CommandLines::Full).orphans, []);
     }
 
     #[test]

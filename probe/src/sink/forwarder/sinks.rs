@@ -1,4 +1,4 @@
-//! Forwarders as sinks: of alerts, which queue up, and of profiles, of which only the last one counts.
+//! Forwarders as sinks: of alerts, which queue up, and of profiles and origins of orphans, of which only the last one counts.
 //!
 //! Must not know how anything is delivered.
 
@@ -8,7 +8,7 @@ use super::{
     super::{Closing, Delivery, Sink, SinkStatus, Wants},
     Forwarder,
 };
-use crate::report::{alert::Alert, profile::Profile};
+use crate::report::{alert::Alert, orphans::OrphanHistory, profile::Profile};
 
 /// What a sink may take alone, and nothing else.
 trait Kind {
@@ -46,6 +46,20 @@ impl Kind for Profile {
 
     fn offer(forwarder: &mut Forwarder<Arc<Self>>, profile: &Arc<Self>) {
         forwarder.offer_in_place_of_all(Arc::clone(profile));
+    }
+}
+
+impl Kind for OrphanHistory {
+    fn wants() -> Wants {
+        Wants { orphans: true, ..Wants::default() }
+    }
+
+    fn of(what: &Delivery) -> Option<&Arc<Self>> {
+        if let Delivery::Orphans(history) = what { Some(history) } else { None }
+    }
+
+    fn offer(forwarder: &mut Forwarder<Arc<Self>>, history: &Arc<Self>) {
+        forwarder.offer_in_place_of_all(Arc::clone(history));
     }
 }
 
