@@ -129,7 +129,7 @@ impl FirstParents {
                 comm: Comm::from(comm.as_bytes()),
                 ..Task::default()
             };
-            let command_line = command_line.into_iter().map(|word| word.into_bytes().into()).collect();
+            let command_line = command_line.into_iter().map(String::into_bytes).collect();
             let info = Some(Arc::new(ProcessInfo { command_line, ..ProcessInfo::default() }));
             let ended_ns = ended_boottime_ns;
             self.orphans.insert(pid, Orphan { start_boottime_ns, first, ended_ns, end: None, info });
