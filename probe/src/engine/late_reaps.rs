@@ -150,4 +150,27 @@ mod tests {
         assert_eq!(at_spawn(&[900, 1000, 1001], 1010), (2, 2));
         assert_eq!(at_spawn(&[900, 940], 1010), (0, 1));
     }
+
+    #[test]
+    fn of_two_things_neither_is_why_and_another_program_begins_anew() {
+        use crate::{
+            engine::tests::{play_in, task},
+            model::{Begin, Blocked, Call},
+        };
+        let doing = |call| Evidence { blocked: Blocked::Call(call), ..Evidence::default() };
+        let mut late = LateReaps::default();
+        for call in [Call::Write, Call::Sleep, Call::Write] {
+            late.while_doing(&doing(call), 9 * TWO_LOOKS_NS, 10 * TWO_LOOKS_NS);
+        }
+        late.while_doing(&doing(Call::Write), 7 * TWO_LOOKS_NS, 10 * TWO_LOOKS_NS);
+        assert_eq!((late.doing_one_thing, late.doing), (2, Some(Box::new(doing(Call::Write)))));
+
+        let script = "1 fork 20 2\n 2 exit 20 2\n 3 zombie 20 2\n 9000000000 reap 20 2\n";
+        let late = |script: &str| {
+            let engine = play_in(Begin::default(), script);
+            engine.parents[&task(2).identity].late_reaps().count
+        };
+        assert_eq!(late(script), 1);
+        assert_eq!(late(&format!("{script} 9000000001 exec 2 1\n")), 0);
+    }
 }

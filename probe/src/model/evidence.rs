@@ -299,6 +299,30 @@ mod tests {
     }
 
     #[test]
+    fn one_that_a_tracer_stops_at_each_call_does_something_new_in_between() {
+        let at =
+            |state, switches| Evidence { state, switches, pending: Some(switches), ..Evidence::default() };
+        assert!(at(b't', 7).does_as(&at(b't', 7)), "a tracer holds it");
+        assert!(!at(b't', 8).does_as(&at(b't', 7)), "it has run");
+        assert!(at(b'S', 8).does_as(&at(b'S', 7)), "a loop that sleeps does the same");
+        assert!(!at(b'S', 7).does_as(&at(b'T', 7)));
+    }
+
+    #[test]
+    fn waits_for_two_children_are_alike_and_a_wait_for_any_is_another() {
+        let wait = |target| Evidence {
+            blocked: Blocked::Wait(Wait { target, flags: Wait::EXITED }),
+            ..Evidence::default()
+        };
+        let (one, other) = (wait(WaitTarget::Child(7)), wait(WaitTarget::Child(8)));
+        assert!(one.is_like(&other) && !one.does_as(&other));
+        assert!(!one.is_like(&wait(WaitTarget::Any)));
+        let call = |call| Evidence { blocked: Blocked::Call(call), ..Evidence::default() };
+        assert!(!call(Call::Sleep).is_like(&call(Call::Read)));
+        assert!(!call(Call::Sleep).is_like(&one));
+    }
+
+    #[test]
     fn each_writer_has_its_bit() {
         let read = PipeRead { descendants: 1 << (WRITERS_MAX - 1) | 1, ..PipeRead::default() };
         let descend: Vec<usize> = (0..WRITERS_MAX + 20).filter(|place| read.descends(*place)).collect();

@@ -570,6 +570,47 @@ fn a_handler_may_have_missed_its_moment_unless_it_is_one_for_every_signal() {
 }
 
 #[test]
+fn what_a_parent_hangs_in_is_said_beside_the_cause() {
+    const SECOND: u64 = 1_000_000_000;
+    let said = |evidence: &Evidence| {
+        let mut engine =
+            play_in(Begin { time_ns: EARLY, ..Begin::default() }, &(dead(20, 30) + "90 waits 2 0 0\n"));
+        for second in 1..=5 {
+            let (time_ns, identity) = (second * SECOND, task(2).identity);
+            let evidence = Box::new(evidence.clone());
+            engine.apply(Input::Evidence { time_ns, identity, evidence }, &mut Vec::new());
+        }
+        engine.apply(Input::End { time_ns: 6 * SECOND }, &mut Vec::new());
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        let parent = entry(&report(&engine.view(), &session), 2).clone();
+        assert_eq!(kinds_of(&parent), [NeverWaits]);
+        parent.causes[0].evidence.join("; ")
+    };
+    let in_call = |call| blocked_in(Blocked::Call(call));
+    let in_flock = said(&in_call(Call::FileLock));
+    assert!(in_flock.contains("each look for 4 s found it in flock; it may come to those left after that"));
+    assert!(!said(&in_call(Call::Sleep)).contains("each look"), "a loop that sleeps goes on");
+    let threads = Evidence { threads: 2, ..in_call(Call::FileLock) };
+    assert!(!said(&threads).contains("each look"), "another thread may reap");
+    let hidden = Evidence { wait_channel: b"poll_schedule_timeout".to_vec(), ..blocked_in(Blocked::Unknown) };
+    assert!(said(&hidden).contains("what it sleeps in (poll_schedule_timeout) may not be read"));
+    let read = PipeRead { fd: 3, writers: vec![task(2)], ..PipeRead::default() };
+    let own = said(&blocked_in(Blocked::PipeRead(read)));
+    assert!(own.contains("a pipe (descriptor 3) of which it alone holds the writing end"), "{own}");
+}
+
+#[test]
+fn of_another_users_process_a_wait_and_a_read_of_a_pipe_are_known_by_where_the_kernel_has_it_sleep() {
+    for (channel, expected) in
+        [("do_wait", Unknown), ("anon_pipe_read", Unknown), ("futex_do_wait", NeverWaits)]
+    {
+        let hidden = Evidence { wait_channel: channel.into(), ..blocked_in(Blocked::Unknown) };
+        let parent = judge(&(dead(20, 30) + "90 waits 2 0 0\n"), hidden, &[], LONG_AFTER);
+        assert_eq!(kinds_of(&parent), [expected], "{channel}");
+    }
+}
+
+#[test]
 fn who_only_looks_may_yet_reap_and_that_is_said() {
     let looks = |calls| WaitCalls { any: calls, read: calls, peeking: calls, ..WaitCalls::default() };
     let parent = parent_with_waits(0, &[looks(1), looks(9)], Some(0), main_thread());
