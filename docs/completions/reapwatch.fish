@@ -231,7 +231,7 @@ json\t'JSON for programs: a report is one object, events are one object per line
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l output -d 'Write the findings to FILE, - for standard output [default: standard output]' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l suppressions -d 'Leave out findings that FILE (TOML) names, and say how many' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l gen-suppressions -d 'Print rules that would suppress what was found, instead of the findings; or also write them to FILE' -r -F
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l history -d 'Take from FILE, a recording of this host, who left the orphans and how that ended' -r -F
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l history -d 'Take from FILE, a recording of this host or the orphans.file of its agent, who left the orphans and how that ended' -r -F
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l since -d 'List only processes that started within this time before now, and say how many others there are' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l error-exitcode -d 'Exit with N (1 to 255) if anything is found that no suppression covers' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand audit" -l btf -d 'BTF file that describes the running kernel' -r -F
