@@ -16,7 +16,7 @@ use probe::{
 use serde_json::Value;
 
 /// Formats of which there must be a file, major and minor. What a release can write is added, and never taken away.
-const FORMATS: [(u16, u16); 7] = [(2, 0), (3, 0), (3, 4), (3, 5), (3, 7), (3, 8), (3, 9)];
+const FORMATS: [(u16, u16); 8] = [(2, 0), (3, 0), (3, 4), (3, 5), (3, 7), (3, 8), (3, 9), (3, 10)];
 const RECORDINGS: [&str; 3] = ["tests/data/recordings", "fuzz/corpus/recording", "docs"];
 /// With this variable the lists of fields are written anew, for the review.
 const WRITE: &str = "REAPWATCH_FIELDS";

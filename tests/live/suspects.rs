@@ -112,7 +112,7 @@ fn masks(child: &Child) -> SignalMasks {
 }
 
 #[test]
-fn what_a_suspect_does_with_signals_is_recorded_once() {
+fn what_a_suspect_does_with_signals_is_recorded_at_each_look() {
     require_root();
     let suspects = [Suspect::told(blocking_leaker()), plain_leaker()];
     let expected = [0, 1].map(|place: usize| masks(&suspects[place].telling.child));
@@ -121,11 +121,13 @@ fn what_a_suspect_does_with_signals_is_recorded_once() {
     let recorded = recorded("7s");
     for (suspect, expected) in suspects.iter().zip(expected) {
         let of_it = suspect.evidence(&recorded);
-        assert_eq!(of_it.len(), 1, "once, as it does not change: {of_it:?}");
-        assert_eq!((of_it[0].signals, of_it[0].blocked_by_all), (expected, Some(expected.blocked)));
-        assert_eq!((of_it[0].state, of_it[0].threads), (b'S', 1));
-        assert_eq!(of_it[0].blocked, Blocked::Call(Call::Sleep));
-        assert_eq!((of_it[0].is_of_main, of_it[0].tracer), (true, Tracer::None));
+        assert!((3..=8).contains(&of_it.len()), "once a second: {of_it:?}");
+        for seen in of_it {
+            assert_eq!((seen.signals, seen.blocked_by_all), (expected, Some(expected.blocked)));
+            assert_eq!((seen.state, seen.threads), (b'S', 1));
+            assert_eq!(seen.blocked, Blocked::Call(Call::Sleep));
+            assert_eq!((seen.is_of_main, seen.tracer), (true, Tracer::None));
+        }
     }
 }
 
