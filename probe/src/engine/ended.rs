@@ -42,7 +42,7 @@ impl Engine {
             let reads_its = |parent: &&mut Box<Parent>| {
                 parent.pipe.by().is_some_and(|by| by.found.writer.identity == identity)
             };
-            self.parents.values_mut().filter(reads_its).for_each(|parent| parent.pipe.ended(exit_ns));
+            self.parents.values_mut().filter(reads_its).for_each(|parent| parent.pipe.writer_ended(exit_ns));
         }
     }
 

@@ -55,6 +55,10 @@ pub struct LeftOpenBy {
 }
 
 impl LeftOpenBy {
+    fn new(found: LeftBehind) -> Self {
+        Self { found, elsewhere_ns: None, first_reap_ns: None, ended_ns: None }
+    }
+
     /// Whether the parent may still be waiting for the end of the pipe at that time: so long no look has found it at something
     /// else, or only a moment ago.
     pub fn lasts(&self, now_ns: u64, moment_ns: u64) -> bool {
@@ -78,15 +82,15 @@ impl LeftOpen {
     }
 
     /// The writer has ended.
-    pub(super) fn ended(&mut self, now: u64) {
+    pub(super) fn writer_ended(&mut self, now: u64) {
         if let Self::By(by) = self {
             by.ended_ns = Some(now);
-            self.is_waited_for(now);
+            self.writer_ran_until(now);
         }
     }
 
     /// The writer runs, or has just ended.
-    pub(super) fn is_waited_for(&mut self, now: u64) {
+    pub(super) fn writer_ran_until(&mut self, now: u64) {
         if let Some(by) = self.by().filter(|by| by.outlived_a_reap(now)) {
             *self = Self::NotWaitedFor { pipe: by.found.pipe };
         }
@@ -97,19 +101,12 @@ impl LeftOpen {
         match self {
             Self::NotWaitedFor { pipe } if *pipe == found.pipe => {}
             Self::NotSeen | Self::NotWaitedFor { .. } => {
-                *self = Self::By(Box::new(LeftOpenBy {
-                    found,
-                    elsewhere_ns: None,
-                    first_reap_ns: None,
-                    ended_ns: None,
-                }));
+                *self = Self::By(Box::new(LeftOpenBy::new(found)));
             }
             Self::By(by) if by.found.writer.identity == found.writer.identity => {
                 (by.found, by.elsewhere_ns) = (found, None);
             }
-            Self::By(by) => {
-                **by = LeftOpenBy { found, elsewhere_ns: None, first_reap_ns: None, ended_ns: None };
-            }
+            Self::By(by) => **by = LeftOpenBy::new(found),
         }
     }
 
@@ -131,7 +128,7 @@ impl LeftOpen {
             }
         } else {
             by.first_reap_ns.get_or_insert(now);
-            self.is_waited_for(now);
+            self.writer_ran_until(now);
         }
     }
 }
@@ -191,11 +188,11 @@ mod tests {
         assert!(alone.by().is_some(), "of another pipe that says nothing");
         let mut reads_on = found();
         reads_on.reaps(task(21).identity, false, 5);
-        reads_on.ended(5 + ENDS_WITHIN_NS);
+        reads_on.writer_ended(5 + ENDS_WITHIN_NS);
         assert!(reads_on.by().is_some(), "the writer ended with the reap");
         let mut reads_on = found();
         reads_on.reaps(task(21).identity, false, 5);
-        reads_on.ended(6 + ENDS_WITHIN_NS);
+        reads_on.writer_ended(6 + ENDS_WITHIN_NS);
         assert!(reads_on.by().is_none(), "it ended later: one reap says so too");
         let mut threaded = found();
         for time_ns in [5, 6 + ENDS_WITHIN_NS] {

@@ -121,7 +121,7 @@ impl Engine {
         for parent in self.parents.values_mut() {
             parent.walked();
             if parent.pipe.by().is_some_and(|by| present.contains(&by.found.writer.identity)) {
-                parent.pipe.is_waited_for(snapshot.began_ns);
+                parent.pipe.writer_ran_until(snapshot.began_ns);
             }
         }
         give_room_back(&mut self.processes);

@@ -45,7 +45,8 @@ pub struct Evidence {
     pub blocked: Blocked,
     /// Whether `blocked` is of the main thread.
     pub is_of_main: bool,
-    /// How many of the threads that were read are in a wait call, and how many wait for a signal (sigwait, sigtimedwait).
+    /// How many of the threads that were read are in a wait call, those included whose call may not be read, and how many wait for a
+    /// signal (sigwait, sigtimedwait).
     pub threads_in_wait: u32,
     pub threads_in_signal_wait: u32,
     /// The function of the kernel in which the main thread sleeps; empty where unknown. Its name depends on the kernel: say

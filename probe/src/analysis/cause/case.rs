@@ -19,9 +19,6 @@ const A_MOMENT_NS: u64 = 250_000_000;
 /// Who has asked for any child so often is taken to do so again.
 const HABIT_MIN: u64 = 2;
 
-/// Where the kernel has a thread sleep that is in a wait call.
-const CHANNEL_OF_WAIT: &[u8] = b"do_wait";
-
 /// Before what is to be done where the parent may still come to them by itself.
 const IF_THEY_STAY: &str = "should they stay: ";
 
@@ -263,9 +260,7 @@ impl<'a> Case<'a> {
     /// Whether a look found a thread of it in a wait call.
     pub fn is_in_wait(&self) -> bool {
         self.evidence.is_some_and(|evidence| {
-            evidence.threads_in_wait > 0
-                || matches!(evidence.blocked, Blocked::Wait(_))
-                || (evidence.is_hidden() && evidence.wait_channel == CHANNEL_OF_WAIT)
+            evidence.threads_in_wait > 0 || matches!(evidence.blocked, Blocked::Wait(_))
         })
     }
 

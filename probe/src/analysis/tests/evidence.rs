@@ -600,10 +600,8 @@ fn what_a_parent_hangs_in_is_said_beside_the_cause() {
 }
 
 #[test]
-fn of_another_users_process_a_wait_and_a_read_of_a_pipe_are_known_by_where_the_kernel_has_it_sleep() {
-    for (channel, expected) in
-        [("do_wait", Unknown), ("anon_pipe_read", Unknown), ("futex_do_wait", NeverWaits)]
-    {
+fn of_another_users_process_a_read_of_a_pipe_is_known_by_where_the_kernel_has_it_sleep() {
+    for (channel, expected) in [("anon_pipe_read", Unknown), ("futex_do_wait", NeverWaits)] {
         let hidden = Evidence { wait_channel: channel.into(), ..blocked_in(Blocked::Unknown) };
         let parent = judge(&(dead(20, 30) + "90 waits 2 0 0\n"), hidden, &[], LONG_AFTER);
         assert_eq!(kinds_of(&parent), [expected], "{channel}");

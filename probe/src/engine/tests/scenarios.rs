@@ -289,6 +289,22 @@ fn a_child_reaped_between_the_reading_of_the_counters_and_the_walk_is_counted_on
 }
 
 #[test]
+fn zombies_older_than_the_watch_that_go_with_their_parent_are_left_and_not_reaped() {
+    let begin = Begin { time_ns: 1, scope: Scope::Host, coverage: Coverage::Exceptions { slow_ns: 1_000 } };
+    let mut engine = Engine::default();
+    let nobody = Snapshot { began_ns: 60, ended_ns: 60, settle_after_ns: 0, tasks: Vec::new() };
+    for input in [
+        Input::Begin(begin),
+        walk_of_zombies(30, 7, &[20, 21], 0),
+        Input::Snapshot(nobody),
+        Input::End { time_ns: 100 },
+    ] {
+        engine.apply(input, &mut Vec::new());
+    }
+    assert_eq!(books(&engine, 7), [0, 2, 0, 0, 0, 0, 2]);
+}
+
+#[test]
 fn who_died_after_the_last_walk_is_neither_reaped_nor_left_until_the_next_one() {
     let mut engine = begun_with_exceptions();
     let mut tell = |inputs: Vec<Input>| {

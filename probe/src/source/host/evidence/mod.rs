@@ -187,11 +187,11 @@ impl Threads {
             of_main.is_some() || self.other.weight() < Blocked::PipeRead(polled::UNTOLD).weight();
         let blocked = blocked(process, tid, status.state, of_main, says_what_it_polls);
         let is_in_hidden_wait = || {
-            let channel = || part(process, format!("task/{tid}/wchan"), WAIT_CHANNEL_MAX + 1);
-            of_main.is_none()
-                && status.state == b'S'
-                && blocked == Blocked::Unknown
-                && channel() == CHANNEL_OF_WAIT
+            let channel = || match of_main {
+                Some(channel) => channel.to_vec(),
+                None => part(process, format!("task/{tid}/wchan"), WAIT_CHANNEL_MAX + 1),
+            };
+            status.state == b'S' && blocked == Blocked::Unknown && channel() == CHANNEL_OF_WAIT
         };
         self.in_wait += u32::from(matches!(blocked, Blocked::Wait(_)) || is_in_hidden_wait());
         self.in_signal_wait += u32::from(blocked == Blocked::Call(Call::SignalWait));
