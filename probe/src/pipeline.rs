@@ -16,6 +16,8 @@ use crate::{
     },
 };
 
+/// Room for so many events of one input is not worth giving back.
+const EVENTS_KEPT: usize = 64;
 /// When so many parents and processes have gone, the memory that they took is given back.
 const MANY_GONE: usize = 1_024;
 /// While the engine keeps no more parents and processes than this, suspects are looked for between two readings too: what
@@ -320,6 +322,8 @@ impl Pipeline {
             }
         }
         self.order.give_room_back();
+        // A walk that finds very many gone tells of each: that room is not needed again.
+        self.enriched.shrink_to(EVENTS_KEPT);
         self.show(subscribers, |subscriber, _| subscriber.batch())
     }
 
