@@ -86,12 +86,14 @@ fn counts_and_latencies_go_on_over_the_lives_of_parents_and_are_exact() {
 fn the_children_of_parents_that_were_gone_at_once_are_in_the_sum_and_said_to_be() {
     let agent = Agent::start("");
     let (name, short_lived) = ("reapwatch_children_exited_total", [("workload", "short_lived")]);
-    let of_workload = format!("0:{}", workload().canonicalize().expect("the workload").display());
-    let of_workload = [("workload", of_workload.as_str())];
+    // Its program, or its name where it was asked about when it was ending.
+    let path = workload().canonicalize().expect("the workload");
+    let of_workload = [format!("0:{}", path.display()), "0:[workload]".to_owned()];
     let exited = || {
         let page = agent.page();
-        let of = |labels: &[(&str, &str)]| value_in(&page, name, labels);
-        (of(&short_lived).expect("the series is always there"), of(&of_workload).unwrap_or(0.0))
+        let of = |workload: &str| value_in(&page, name, &[("workload", workload)]);
+        let of_workload: f64 = of_workload.iter().filter_map(|workload| of(workload)).sum();
+        (of("short_lived").expect("the series is always there"), of_workload)
     };
     let before = exited().0;
     let output = Command::new(workload()).args(["load", "--parents", "1", "--count", "300"]).output();
