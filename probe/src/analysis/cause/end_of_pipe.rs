@@ -8,7 +8,11 @@ use super::{
     Case, Explains, Finding, Fix, Rule,
     words::{END_OF_PIPE, END_OF_SOME_PIPE, PERHAPS_END_OF_PIPE},
 };
-use crate::{engine::Grade, model::Blocked, report::CauseKind};
+use crate::{
+    engine::Grade,
+    model::{Blocked, PipeRead},
+    report::CauseKind,
+};
 
 pub const RULE: Rule = Rule {
     kind: CauseKind::WaitsAfterEndOfPipe,
@@ -50,20 +54,14 @@ fn check(case: &Case) -> Finding {
     let Some(evidence) = case.doing().filter(|evidence| evidence.threads == 1) else {
         return Finding::CannotTell(END_OF_PIPE);
     };
-    if !matches!(evidence.blocked, Blocked::PipeRead(_)) {
-        return Finding::No;
-    }
-    let fd = match &evidence.blocked {
-        Blocked::PipeRead(read) => format!(" (descriptor {})", read.fd),
-        _ => String::new(),
-    };
+    let Blocked::PipeRead(PipeRead { fd, .. }) = &evidence.blocked else { return Finding::No };
     let did = match left_open.found.is_polled {
         true => "waited for input from",
         false => "was blocked in a read of",
     };
     let writer = &left_open.found.writer;
     Finding::Yes(vec![format!(
-        "it {did} a pipe{fd} that {} (pid {}), which its dead child left behind, holds open",
+        "it {did} a pipe (descriptor {fd}) that {} (pid {}), which its dead child left behind, holds open",
         writer.comm.text(),
         writer.identity.tgid
     )])

@@ -17,8 +17,13 @@ trait Kind {
     /// Of a delivery, if it is one.
     fn of(what: &Delivery) -> Option<&Arc<Self>>;
 
-    /// Hands it to the forwarder.
-    fn offer(forwarder: &mut Forwarder<Arc<Self>>, what: &Arc<Self>);
+    /// Hands it to the forwarder. Of most kinds only the last one counts.
+    fn offer(forwarder: &mut Forwarder<Arc<Self>>, what: &Arc<Self>)
+    where
+        Self: Send + Sync + 'static,
+    {
+        forwarder.offer_in_place_of_all(Arc::clone(what));
+    }
 }
 
 impl Kind for Alert {
@@ -43,10 +48,6 @@ impl Kind for Profile {
     fn of(what: &Delivery) -> Option<&Arc<Self>> {
         if let Delivery::Profile(profile) = what { Some(profile) } else { None }
     }
-
-    fn offer(forwarder: &mut Forwarder<Arc<Self>>, profile: &Arc<Self>) {
-        forwarder.offer_in_place_of_all(Arc::clone(profile));
-    }
 }
 
 impl Kind for OrphanHistory {
@@ -56,10 +57,6 @@ impl Kind for OrphanHistory {
 
     fn of(what: &Delivery) -> Option<&Arc<Self>> {
         if let Delivery::Orphans(history) = what { Some(history) } else { None }
-    }
-
-    fn offer(forwarder: &mut Forwarder<Arc<Self>>, history: &Arc<Self>) {
-        forwarder.offer_in_place_of_all(Arc::clone(history));
     }
 }
 
