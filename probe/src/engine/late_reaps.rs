@@ -2,7 +2,7 @@
 //!
 //! Most parents reap none late, so it takes no memory of theirs until they do. Must not know which reaps are late, nor judge.
 
-use crate::model::{Evidence, Readiness};
+use crate::model::{Evidence, Readiness, Task};
 
 /// How many, and for how long the children had waited in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,14 @@ pub const TWO_LOOKS_NS: u64 = 1_100_000_000;
 /// A reap so shortly before or after a birth comes with it.
 pub const AT_SPAWN_NS: u64 = 50_000_000;
 
+/// A dead child for which its parent was found waiting while a tracer held it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AwaitedChild {
+    /// As the parent names it.
+    pub pid: u32,
+    pub tracer: Task,
+}
+
 /// Reaps that came later than is allowed.
 #[derive(Clone, Debug, Default)]
 pub struct LateReaps {
@@ -76,6 +84,8 @@ pub struct LateReaps {
     pub doing: Option<Box<Evidence>>,
     /// Readings of the counters that found new wait calls and no birth, after the first late reap.
     pub calls_without_birth: u64,
+    /// The last one of which that was found.
+    pub awaited_held: Option<AwaitedChild>,
 }
 
 impl LateReaps {
@@ -90,6 +100,7 @@ impl LateReaps {
         doing_one_thing: 0,
         doing: None,
         calls_without_birth: 0,
+        awaited_held: None,
     };
 
     /// One more; `is_at_spawn`: a birth came shortly before.

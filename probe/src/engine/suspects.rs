@@ -9,9 +9,10 @@ use foldhash::HashSet;
 
 use super::{
     Engine, State,
+    late_reaps::AwaitedChild,
     left_open::{Grade, LeftBehind},
 };
-use crate::model::{Blocked, Evidence, GENERATIONS_MAX, Identity, SUSPECTS_MAX, Task};
+use crate::model::{Blocked, Evidence, GENERATIONS_MAX, Identity, SUSPECTS_MAX, Task, Wait, WaitTarget};
 
 /// A child that has been dead for so long, or for the grace where that is shorter, makes its parent a suspect: what it was
 /// doing must be known before it is judged, and it may not live until then.
@@ -46,6 +47,7 @@ impl Engine {
     /// A suspect was looked at. Of a process that is no parent nothing is kept.
     pub(super) fn looked_at(&mut self, time_ns: u64, identity: Identity, evidence: Box<Evidence>) {
         let left_behind = self.left_behind(identity, &evidence);
+        let awaited_held = self.awaited_held(identity, &evidence);
         if let Some(writer) = left_behind.and_then(|found| self.processes.get_mut(&found.writer.identity)) {
             writer.is_pipe_writer = true;
         }
@@ -63,12 +65,33 @@ impl Engine {
             }
             parent.looked_ns = time_ns;
             parent.evidence = Some(evidence);
+            if awaited_held.is_some() {
+                parent.late_reaps_mut().awaited_held = awaited_held;
+            }
             match left_behind {
                 Some(found) => parent.pipe.found(found),
                 None if is_elsewhere => parent.pipe.elsewhere(time_ns),
                 None => {}
             }
         }
+    }
+
+    /// The dead child that this parent waits for alone, if a tracer holds it.
+    fn awaited_held(&self, parent: Identity, evidence: &Evidence) -> Option<AwaitedChild> {
+        let Blocked::Wait(Wait { target: WaitTarget::Child(pid), .. }) = evidence.blocked else {
+            return None;
+        };
+        let parent = self.parents.get(&parent)?;
+        let is_of_first_namespace = parent.task.ns_pid == parent.task.identity.tgid;
+        let is_named = |child: &Task| match is_of_first_namespace {
+            true => child.identity.tgid == pid,
+            false => child.ns_pid == pid,
+        };
+        let zombies = parent.zombies.iter().filter_map(|zombie| self.processes.get(zombie));
+        zombies.filter(|zombie| is_named(&zombie.task)).find_map(|zombie| match &zombie.state {
+            State::Zombie { held_by: Some(tracer), .. } => Some(AwaitedChild { pid, tracer: **tracer }),
+            _ => None,
+        })
     }
 
     /// The process that holds the pipe open from which this parent reads, if a zombie of the parent's left it behind. A pipe to

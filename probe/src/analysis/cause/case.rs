@@ -9,8 +9,8 @@ use super::{
     words::{dead_children, wait_calls},
 };
 use crate::{
-    engine::{LeftOpenBy, Parent, Provenances, TWO_LOOKS_NS, WhileLeft},
-    model::{Blocked, Evidence, PipeRead, WaitCalls, WaitTarget},
+    engine::{Parent, Provenances, TWO_LOOKS_NS, WhileLeft},
+    model::{Blocked, Evidence, WaitCalls, WaitTarget},
 };
 
 /// So long a parent may take to reap.
@@ -18,9 +18,6 @@ const A_MOMENT_NS: u64 = 250_000_000;
 
 /// Who has asked for any child so often is taken to do so again.
 const HABIT_MIN: u64 = 2;
-
-/// Before what is to be done where the parent may still come to them by itself.
-const IF_THEY_STAY: &str = "should they stay: ";
 
 /// Who handles so many signals handles every one.
 const ALL_SIGNALS: u32 = 25;
@@ -285,41 +282,6 @@ impl<'a> Case<'a> {
         self.waits.is_some_and(|waits| waits.read > 0 && waits.peeking == waits.read)
     }
 
-    /// Whether it does nothing but read from a pipe that others hold open, has children that live, and started none since it
-    /// was first seen to read: it may read what one of them writes, and wait for all when that ends.
-    pub fn may_wait_after_reading(&self) -> bool {
-        let reads_of_others = self.evidence.is_some_and(|evidence| {
-            let own = self.parent.task.identity.tgid;
-            let of_others = |read: &PipeRead| {
-                read.is_cut || read.writers.iter().any(|writer| writer.identity.tgid != own)
-            };
-            // A loop that polls goes on whatever becomes of one pipe: with children that live it may still never wait.
-            evidence.threads == 1
-                && matches!(&evidence.blocked, Blocked::PipeRead(read) if !read.is_polled && of_others(read))
-        });
-        reads_of_others
-            && self.parent.died_ns.is_none()
-            && self.has_living_children()
-            && self.parent.last_fork_ns <= self.parent.evidence_ns
-    }
-
-    /// The pipe that a process which one of its dead children left behind holds open, where it reads from it; once none is left,
-    /// the last one that it read from.
-    pub fn at_end_of_pipe(&self) -> Option<&LeftOpenBy> {
-        let lasts = |by: &&LeftOpenBy| self.left == 0 || by.lasts(self.until_ns(), TWO_LOOKS_NS);
-        self.parent.pipe.by().filter(lasts)
-    }
-
-    /// Whether it may come to those left by itself: it has children that live, and none of those left was born after another one
-    /// had died. So it may have started all of them first, and wait for them in turn: in a wait call, in a read of their output,
-    /// or asleep between two looks at the one whose turn it is.
-    pub fn may_wait_in_turn(&self) -> bool {
-        let first_death_ns = self.ended_ns.saturating_sub(self.unreaped.oldest_ns);
-        self.parent.died_ns.is_none()
-            && self.has_living_children()
-            && self.unreaped.youngest_ns <= first_death_ns
-    }
-
     /// Of how many wait calls the arguments are known.
     pub fn calls_read(&self) -> String {
         match self.waits {
@@ -328,35 +290,6 @@ impl<'a> Case<'a> {
             }
             _ => "all its wait calls".into(),
         }
-    }
-
-    /// How to be rid of the zombies at once; empty where there are none any more, or where the parent may come to them.
-    pub fn free_now(&self) -> String {
-        let unless = if self.so_far().is_some() { IF_THEY_STAY } else { "" };
-        self.freed().map_or_else(String::new, |reap| format!("{unless}{reap}"))
-    }
-
-    /// The same, where the cause is not known.
-    pub fn free_if_they_stay(&self) -> String {
-        self.freed().map_or_else(String::new, |reap| format!("{IF_THEY_STAY}{reap}"))
-    }
-
-    fn freed(&self) -> Option<String> {
-        let is_over = self.parent.died_ns.is_some() || self.left == 0;
-        // libuv would never report the end of a child that it started and somebody else reaped.
-        let is_libuvs = self.runtime == Runtime::Node && self.own_left() > 0;
-        // It may come to those left, and would find that they are gone.
-        let may_come = is_libuvs
-            || self.is_in_wait()
-            || self.may_wait_in_turn()
-            || self.may_wait_after_reading()
-            || self.at_end_of_pipe().is_some();
-        (!is_over && !self.parent.task.identity.is_init() && !may_come).then(|| {
-            format!(
-                "`reapwatch reap {}` has the process reap them without a restart; it can no longer read how they ended",
-                self.parent.task.identity.tgid
-            )
-        })
     }
 
     /// How many its program has reaped.

@@ -8,6 +8,10 @@ use crate::report::CauseKind;
 /// The most tracers that are named.
 const TRACERS_NAMED: usize = 3;
 
+/// Also where the parent waits for such a child alone.
+pub const IN_CODE: &str =
+    "the tracer has to wait for every child that it attached to, and to detach when it is done";
+
 pub const RULE: Rule = Rule {
     kind: CauseKind::HeldByTracer,
     explains: Explains::Some,
@@ -15,7 +19,7 @@ pub const RULE: Rule = Rule {
     fix: |_| {
         Fix::new(
             "let the tracer wait for these children, or detach, or end it: their parent cannot reap them before",
-            "the tracer has to wait for every child that it attached to, and to detach when it is done",
+            IN_CODE,
         )
     },
 };

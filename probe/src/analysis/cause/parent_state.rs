@@ -3,9 +3,9 @@
 //! Confusable with `never_waits`: a stopped parent begins no wait call either. Must not know the other rules, nor
 //! verdicts.
 
-use super::{Case, Explains, Finding, Fix, Rule};
+use super::{Case, Explains, Finding, Fix, Rule, held};
 use crate::{
-    model::{Blocked, Evidence, Tracer, WaitTarget},
+    model::{Blocked, Evidence, Task, Tracer, WaitTarget},
     report::CauseKind,
 };
 
@@ -45,6 +45,9 @@ pub const BLOCKED: Rule = Rule {
     explains: Explains::All,
     check: |case| if_it_would_reap(case, blocked(case)),
     fix: |case| match case.doing().map(|evidence| &evidence.blocked) {
+        Some(Blocked::Wait(_)) if awaited_held(case).is_some() => {
+            Fix::new("", format!("{}; wait for any child (waitpid(-1, …)), not for one alone", held::IN_CODE))
+        }
         Some(Blocked::Wait(_)) => Fix::new(
             "",
             "wait for any child (waitpid(-1, …)), or for each one with a time-out, so that one that hangs does not keep the \
@@ -122,6 +125,13 @@ fn stopped(case: &Case) -> Finding {
     }
 }
 
+/// Who held the child that it was found waiting for.
+fn awaited_held<'a>(case: &Case<'a>) -> Option<&'a Task> {
+    let Blocked::Wait(wait) = &case.doing()?.blocked else { return None };
+    let held = case.parent.late_reaps().awaited_held.as_ref()?;
+    (wait.target == WaitTarget::Child(held.pid)).then_some(&held.tracer)
+}
+
 fn blocked(case: &Case) -> Finding {
     // Another thread may be the one that reaps.
     let is_alone = |evidence: &&Evidence| evidence.is_of_main && evidence.threads == 1;
@@ -135,7 +145,14 @@ fn blocked(case: &Case) -> Finding {
         // For the children that it leaves for good other rules speak; this is why it was late.
         Blocked::Wait(wait) if case.left == 0 => match wait.target {
             WaitTarget::Child(pid) => {
-                Finding::Yes(vec![format!("it was blocked in a wait call for its child {pid} alone")])
+                let held = awaited_held(case).map_or_else(String::new, |tracer| {
+                    format!(
+                        ", which was dead, but held by its tracer {} (pid {})",
+                        tracer.comm.text(),
+                        tracer.identity.tgid
+                    )
+                });
+                Finding::Yes(vec![format!("it was blocked in a wait call for its child {pid} alone{held}")])
             }
             WaitTarget::Pidfd => {
                 Finding::Yes(vec!["it was blocked in a wait call for one child, by pidfd".into()])

@@ -1,12 +1,15 @@
-//! What is said beside a cause while the program may still come to those left: that nobody can know yet.
+//! Whether the program may still come to those left by itself: what is said of that beside a cause, and what may be done at once.
 //!
 //! Must not know the rules.
 
-use super::{Case, words::IN_WAIT};
+use super::{Case, runtime::Runtime, words::IN_WAIT};
 use crate::{
-    engine::TWO_LOOKS_NS,
-    model::{Blocked, Call},
+    engine::{LeftOpenBy, TWO_LOOKS_NS},
+    model::{Blocked, Call, PipeRead},
 };
+
+/// Before what is to be done where the parent may still come to them by itself.
+const IF_THEY_STAY: &str = "should they stay: ";
 
 /// Who has not come to its dead children for so long, and has started another child since, is hardly just busy.
 const LONG_NS: u64 = 60_000_000_000;
@@ -100,6 +103,70 @@ impl Case<'_> {
             format!(
                 "it was found so {} s after the first of those left had died; what it did before that look is not known",
                 unseen_ns / NS_PER_S
+            )
+        })
+    }
+
+    /// Whether it does nothing but read from a pipe that others hold open, has children that live, and started none since it
+    /// was first seen to read: it may read what one of them writes, and wait for all when that ends.
+    pub fn may_wait_after_reading(&self) -> bool {
+        let reads_of_others = self.evidence.is_some_and(|evidence| {
+            let own = self.parent.task.identity.tgid;
+            let of_others = |read: &PipeRead| {
+                read.is_cut || read.writers.iter().any(|writer| writer.identity.tgid != own)
+            };
+            // A loop that polls goes on whatever becomes of one pipe: with children that live it may still never wait.
+            evidence.threads == 1
+                && matches!(&evidence.blocked, Blocked::PipeRead(read) if !read.is_polled && of_others(read))
+        });
+        reads_of_others
+            && self.parent.died_ns.is_none()
+            && self.has_living_children()
+            && self.parent.last_fork_ns <= self.parent.evidence_ns
+    }
+
+    /// The pipe that a process which one of its dead children left behind holds open, where it reads from it; once none is left,
+    /// the last one that it read from.
+    pub fn at_end_of_pipe(&self) -> Option<&LeftOpenBy> {
+        let lasts = |by: &&LeftOpenBy| self.left == 0 || by.lasts(self.until_ns(), TWO_LOOKS_NS);
+        self.parent.pipe.by().filter(lasts)
+    }
+
+    /// Whether it may come to those left by itself: it has children that live, and none of those left was born after another one
+    /// had died. So it may have started all of them first, and wait for them in turn: in a wait call, in a read of their output,
+    /// or asleep between two looks at the one whose turn it is.
+    pub fn may_wait_in_turn(&self) -> bool {
+        let first_death_ns = self.ended_ns.saturating_sub(self.unreaped.oldest_ns);
+        self.parent.died_ns.is_none()
+            && self.has_living_children()
+            && self.unreaped.youngest_ns <= first_death_ns
+    }
+
+    /// How to be rid of the zombies at once; empty where there are none any more, or where the parent may come to them.
+    pub fn free_now(&self) -> String {
+        let unless = if self.so_far().is_some() { IF_THEY_STAY } else { "" };
+        self.freed().map_or_else(String::new, |reap| format!("{unless}{reap}"))
+    }
+
+    /// The same, where the cause is not known.
+    pub fn free_if_they_stay(&self) -> String {
+        self.freed().map_or_else(String::new, |reap| format!("{IF_THEY_STAY}{reap}"))
+    }
+
+    fn freed(&self) -> Option<String> {
+        let is_over = self.parent.died_ns.is_some() || self.left == 0;
+        // libuv would never report the end of a child that it started and somebody else reaped.
+        let is_libuvs = self.runtime == Runtime::Node && self.own_left() > 0;
+        // It may come to those left, and would find that they are gone.
+        let may_come = is_libuvs
+            || self.is_in_wait()
+            || self.may_wait_in_turn()
+            || self.may_wait_after_reading()
+            || self.at_end_of_pipe().is_some();
+        (!is_over && !self.parent.task.identity.is_init() && !may_come).then(|| {
+            format!(
+                "`reapwatch reap {}` has the process reap them without a restart; it can no longer read how they ended",
+                self.parent.task.identity.tgid
             )
         })
     }

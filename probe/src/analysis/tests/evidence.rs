@@ -344,6 +344,36 @@ fn what_kept_a_parent_all_the_while_is_why_it_was_late_and_a_moment_is_not() {
 }
 
 #[test]
+fn a_parent_that_waited_for_a_child_that_a_tracer_held_was_late_for_the_tracer() {
+    const GRACE: u64 = crate::model::DEFAULT_GRACE_NS;
+    let judged = |held: &str| {
+        let script = dead(20, 30) + "40 fork 21 2\n 50 exit 21 2\n " + held;
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        for time_ns in (GRACE / 10..2 * GRACE).step_by(1_000_000_000) {
+            let evidence = Box::new(waits_for(WaitTarget::Child(21)));
+            apply(Input::Evidence { time_ns, identity: task(2).identity, evidence });
+        }
+        apply(Input::Lifecycle(LifecycleEvent { time_ns: 2 * GRACE, process: task(20), stage: reap() }));
+        apply(Input::End { time_ns: 2 * GRACE });
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        let mut parent = entry(&report(&engine.view(), &session), 2).clone();
+        assert_eq!(kinds_of(&parent)[0], ParentBlocked);
+        let cause = parent.causes.swap_remove(0);
+        (cause.evidence[0].clone(), cause.fix)
+    };
+    let (evidence, fix) = judged("51 held 21 2 7\n");
+    assert_eq!(
+        evidence,
+        "it was blocked in a wait call for its child 21 alone, which was dead, but held by its tracer p7 (pid 7)"
+    );
+    assert!(fix.starts_with("the tracer has to wait for every child"), "{fix}");
+    let (evidence, fix) = judged("");
+    assert_eq!(evidence, "it was blocked in a wait call for its child 21 alone");
+    assert!(fix.starts_with("wait for any child"), "{fix}");
+}
+
+#[test]
 fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
     let left = dead(20, 30) + "90 waits 2 0 0\n";
     let stopped = |state| Evidence { state, ..main_thread() };
