@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::{Engine, Parent};
-use crate::model::{Account, Identity, ProcessInfo, Stage, WaitStatus, Workload};
+use super::{Engine, Parent, left_open::WriterEnd};
+use crate::model::{Account, Identity, Killer, ProcessInfo, Stage, WaitStatus, Workload};
 
 /// Most cgroups of which it is kept which workload they are; of those beyond only the id is told.
 const CGROUPS_MAX: usize = 8_192;
@@ -39,10 +39,30 @@ impl Engine {
         let info = process.info.clone();
         process.ended = Some(Arc::new(Ended { exit_ns, status, account, workload, info }));
         if process.is_pipe_writer {
-            let reads_its = |parent: &&mut Box<Parent>| {
-                parent.pipe.by().is_some_and(|by| by.found.writer.identity == identity)
+            self.pipe_writer_ended(identity, status, exit_ns);
+        }
+    }
+
+    /// The parents that read from the pipe that it held open learn it.
+    fn pipe_writer_ended(&mut self, writer: Identity, status: WaitStatus, exit_ns: u64) {
+        let reads_its =
+            |parent: &&Box<Parent>| parent.pipe.by().is_some_and(|by| by.found.writer.identity == writer);
+        let readers: Vec<Identity> =
+            self.parents.values().filter(reads_its).map(|parent| parent.task.identity).collect();
+        for reader in readers {
+            let end = match (status.signal(), self.kills.of(writer).map(|kill| &kill.by)) {
+                (None, _) => WriterEnd::ByOthers,
+                (Some(_), None) => WriterEnd::Killed,
+                (Some(_), Some(Killer::Process(killer)))
+                    if killer.identity == reader || self.is_known_to_descend(killer, reader) =>
+                {
+                    WriterEnd::ByReader
+                }
+                (Some(_), Some(_)) => WriterEnd::ByOthers,
             };
-            self.parents.values_mut().filter(reads_its).for_each(|parent| parent.pipe.writer_ended(exit_ns));
+            if let Some(parent) = self.parents.get_mut(&reader) {
+                parent.pipe.writer_ended(exit_ns, end);
+            }
         }
     }
 

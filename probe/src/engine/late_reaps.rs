@@ -80,10 +80,12 @@ pub struct LateReaps {
     pub slow: SlowReaps,
     /// Those during which the parent did one thing alone for most of the time, the like at each, as looks at it found.
     pub doing_one_thing: u64,
-    /// What, at the first of them.
+    /// What, at the last of them.
     pub doing: Option<Box<Evidence>>,
     /// Readings of the counters that found new wait calls and no birth, after the first late reap.
     pub calls_without_birth: u64,
+    /// Births, after the first late reap, at which a dead child lay there.
+    pub births_beside_dead: u64,
     /// The last one of which that was found.
     pub awaited_held: Option<AwaitedChild>,
 }
@@ -100,6 +102,7 @@ impl LateReaps {
         doing_one_thing: 0,
         doing: None,
         calls_without_birth: 0,
+        births_beside_dead: 0,
         awaited_held: None,
     };
 
@@ -122,8 +125,10 @@ impl LateReaps {
         if lasted_ns >= TWO_LOOKS_NS && lasted_ns.saturating_mul(4) >= waited_ns.saturating_mul(3) {
             // Of two things neither is why all were late.
             let is_another = self.doing.as_ref().is_some_and(|before| !evidence.is_like(before));
-            self.doing_one_thing += u64::from(!is_another);
-            self.doing.get_or_insert_with(|| Box::new(evidence.clone()));
+            if !is_another {
+                self.doing_one_thing += 1;
+                self.doing = Some(Box::new(evidence.clone()));
+            }
         }
     }
 
@@ -132,8 +137,9 @@ impl LateReaps {
         *self = Self { slow: self.slow, ..Self::default() };
     }
 
-    /// A birth.
-    pub(super) fn spawned(&mut self, now: u64) {
+    /// A birth. `is_beside_dead`: a dead child lies there.
+    pub(super) fn spawned(&mut self, now: u64, is_beside_dead: bool) {
+        self.births_beside_dead += u64::from(is_beside_dead);
         let reaped = std::mem::take(&mut self.before_birth);
         if now.saturating_sub(self.first_ns) <= AT_SPAWN_NS {
             self.at_spawn = self.at_spawn.saturating_add(reaped);
@@ -153,8 +159,9 @@ mod tests {
             for at in reaps_ms {
                 late.add(at * MS, false);
             }
-            late.spawned(birth_ms * MS);
-            late.spawned(birth_ms * MS);
+            late.spawned(birth_ms * MS, false);
+            late.spawned(birth_ms * MS, true);
+            assert_eq!(late.births_beside_dead, 1);
             (late.at_spawn, late.times)
         };
         assert_eq!(at_spawn(&[1000, 1001, 1002], 1010), (3, 1));

@@ -29,6 +29,17 @@ pub enum Grade {
     Probable,
 }
 
+/// What ended the writer of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterEnd {
+    /// Itself, or somebody other than the reader.
+    ByOthers,
+    /// The reader, or a descendant of it: it had another reason to go on, such as a time-out, and ended the pipe for that.
+    ByReader,
+    /// A signal, it is not known whose.
+    Killed,
+}
+
 /// A process that one of a parent's zombies left behind, and that can write to the pipe that the parent reads.
 #[derive(Clone, Copy, Debug)]
 pub struct LeftBehind {
@@ -65,11 +76,13 @@ impl LeftOpenBy {
         self.elsewhere_ns.is_none_or(|since_ns| now_ns.saturating_sub(since_ns) < moment_ns)
     }
 
-    /// Whether the writer, as far as is known, ran on after the parent had reaped one: then that was not at the end of the pipe.
-    /// Up to `now_ns` it is known to run, where its end was not told.
+    /// Whether the writer, as far as is known, ran on after the parent had reaped one: then that was not at the end of the pipe,
+    /// which the kernel closes after the writer's exit is told. Up to `now_ns` it is known to run, where its end was not told.
     fn outlived_a_reap(&self, now_ns: u64) -> bool {
-        let ran_until_ns = self.ended_ns.unwrap_or(now_ns);
-        self.first_reap_ns.is_some_and(|reap_ns| ran_until_ns > reap_ns.saturating_add(ENDS_WITHIN_NS))
+        self.first_reap_ns.is_some_and(|reap_ns| match self.ended_ns {
+            Some(ended_ns) => ended_ns > reap_ns,
+            None => now_ns > reap_ns.saturating_add(ENDS_WITHIN_NS),
+        })
     }
 }
 
@@ -82,10 +95,16 @@ impl LeftOpen {
     }
 
     /// The writer has ended.
-    pub(super) fn writer_ended(&mut self, now: u64) {
-        if let Self::By(by) = self {
-            by.ended_ns = Some(now);
-            self.writer_ran_until(now);
+    pub(super) fn writer_ended(&mut self, now: u64, end: WriterEnd) {
+        let Self::By(by) = self else { return };
+        by.ended_ns = Some(now);
+        match end {
+            WriterEnd::ByOthers => self.writer_ran_until(now),
+            WriterEnd::Killed => {
+                by.found.grade = Grade::Probable;
+                self.writer_ran_until(now);
+            }
+            WriterEnd::ByReader => *self = Self::NotWaitedFor { pipe: by.found.pipe },
         }
     }
 
@@ -188,12 +207,15 @@ mod tests {
         assert!(alone.by().is_some(), "of another pipe that says nothing");
         let mut reads_on = found();
         reads_on.reaps(task(21).identity, false, 5);
-        reads_on.writer_ended(5 + ENDS_WITHIN_NS);
-        assert!(reads_on.by().is_some(), "the writer ended with the reap");
-        let mut reads_on = found();
-        reads_on.reaps(task(21).identity, false, 5);
-        reads_on.writer_ended(6 + ENDS_WITHIN_NS);
+        reads_on.writer_ran_until(5 + ENDS_WITHIN_NS);
+        assert!(reads_on.by().is_some(), "the writer may have ended, and it is told late");
+        reads_on.writer_ended(6, WriterEnd::ByOthers);
         assert!(reads_on.by().is_none(), "it ended later: one reap says so too");
+        let mut killed = found();
+        killed.writer_ended(5, WriterEnd::Killed);
+        assert_eq!(killed.by().map(|by| by.found.grade), Some(Grade::Probable));
+        killed.writer_ended(6, WriterEnd::ByReader);
+        assert!(killed.by().is_none(), "the reader ended it itself");
         let mut threaded = found();
         for time_ns in [5, 6 + ENDS_WITHIN_NS] {
             threaded.reaps(task(21).identity, true, time_ns);

@@ -16,7 +16,8 @@ use super::{
     provenance::Provenance,
 };
 use crate::model::{
-    ChildCounts, Counters, Evidence, Identity, Kill, PackedCounters, ProcessInfo, Task, WaitCalls, Workload,
+    Blocked, ChildCounts, Counters, Evidence, Identity, Kill, PackedCounters, ProcessInfo, Task, WaitCalls,
+    Workload,
 };
 
 /// Room for so many zombies is not worth giving back.
@@ -255,7 +256,12 @@ impl Parent {
             let lasted_ns = until_ns.saturating_sub(self.evidence_since_ns());
             let mut late = self.late_reaps.take().unwrap_or_default();
             late.add(now, is_at_spawn);
-            if let Some(evidence) = self.current_evidence().filter(|_| !at_least) {
+            // A pipe that no dead child left open is not what it waits for.
+            let may_be_why = |evidence: &&Evidence| match &evidence.blocked {
+                Blocked::PipeRead(read) => self.pipe.by().is_some_and(|by| by.found.pipe == read.pipe),
+                _ => true,
+            };
+            if let Some(evidence) = self.current_evidence().filter(may_be_why).filter(|_| !at_least) {
                 late.while_doing(evidence, lasted_ns, latency_ns);
             }
             self.late_reaps = Some(late);
@@ -280,7 +286,7 @@ impl Parent {
     pub(super) fn forks(&mut self, now: u64) {
         self.last_fork_ns = now;
         if let Some(late) = self.late_reaps.as_deref_mut() {
-            late.spawned(now);
+            late.spawned(now, !self.zombies.is_empty());
         }
     }
 

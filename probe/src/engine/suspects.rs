@@ -155,7 +155,7 @@ impl Engine {
     }
 
     /// Whether events or the task list told so: recordings before 3.9 do not have it from /proc.
-    fn is_known_to_descend(&self, writer: &Task, of: Identity) -> bool {
+    pub(super) fn is_known_to_descend(&self, writer: &Task, of: Identity) -> bool {
         let parent_of = |identity: &Identity| self.processes.get(identity).map(|process| process.parent);
         let first = self.by_tgid.get(&writer.identity.tgid).copied();
         iter::successors(first, parent_of).take(GENERATIONS_MAX).any(|one| one == of)

@@ -60,6 +60,15 @@ impl Evidence {
         matches!(self.state, b'R' | b'S') && self.is_frozen == Some(false) && self.blocked != Blocked::Vfork
     }
 
+    /// Whether it runs, or sleeps in a way that its own doing can end. Otherwise it runs nothing, so it is not taken off a CPU either:
+    /// where it was, something let it go on in between, such as a tracer at each system call, or one that stops and continues it by
+    /// turns.
+    fn can_run(&self) -> bool {
+        !matches!(self.state, b'T' | b't' | b'D')
+            && self.is_frozen != Some(true)
+            && self.blocked != Blocked::Vfork
+    }
+
     /// Whether it does what it did at an earlier look, as far as both tell: what is pending and masked may have changed, and who
     /// writes to a pipe.
     pub fn does_as(&self, before: &Self) -> bool {
@@ -70,8 +79,7 @@ impl Evidence {
             (now, then) => now == then,
         };
         let rest = |one: &Self| (one.state, one.is_frozen, one.tracer, one.is_of_main, one.threads == 1);
-        // A tracer that stops it at each system call has it run in between.
-        let has_run = self.state == b't' && self.switches != before.switches;
+        let has_run = !self.can_run() && self.switches != before.switches;
         is_same_call && !has_run && rest(self) == rest(before) && self.wait_channel == before.wait_channel
     }
 
@@ -300,11 +308,17 @@ mod tests {
     }
 
     #[test]
-    fn one_that_a_tracer_stops_at_each_call_does_something_new_in_between() {
+    fn one_that_cannot_go_on_and_was_taken_off_a_cpu_has_run_in_between() {
         let at =
             |state, switches| Evidence { state, switches, pending: Some(switches), ..Evidence::default() };
         assert!(at(b't', 7).does_as(&at(b't', 7)), "a tracer holds it");
-        assert!(!at(b't', 8).does_as(&at(b't', 7)), "it has run");
+        for state in [b't', b'T', b'D'] {
+            assert!(!at(state, 8).does_as(&at(state, 7)), "it has run");
+        }
+        let frozen = |switches| Evidence { is_frozen: Some(true), ..at(b'S', switches) };
+        let in_vfork = |switches| Evidence { blocked: Blocked::Vfork, ..at(b'S', switches) };
+        assert!(frozen(7).does_as(&frozen(7)) && !frozen(8).does_as(&frozen(7)));
+        assert!(in_vfork(7).does_as(&in_vfork(7)) && !in_vfork(8).does_as(&in_vfork(7)), "another child");
         assert!(at(b'S', 8).does_as(&at(b'S', 7)), "a loop that sleeps does the same");
         assert!(!at(b'S', 7).does_as(&at(b'T', 7)));
     }

@@ -6,7 +6,7 @@ use super::{
     super::unreaped::Unreaped,
     runtime::Runtime,
     sigchld::{is_blocked, is_handled},
-    words::{dead_children, wait_calls},
+    words::{FLAGS, dead_children, wait_calls},
 };
 use crate::{
     engine::{Parent, Provenances, TWO_LOOKS_NS, WhileLeft},
@@ -195,13 +195,25 @@ impl<'a> Case<'a> {
             return Ok(false);
         }
         let waits = self.waits.unwrap_or_default();
-        if self.left == 0 || waits.any >= HABIT_MIN {
+        let took_none =
+            |since: WhileLeft| since.any.saturating_sub(waits.absent) >= HABIT_MIN && since.reaped == 0;
+        if self.left == 0 {
             return Ok(true);
         }
-        if waits.any > 0 {
+        // What it asked took none of them: other rules say why.
+        if self.only_looks() || self.parent.while_left().is_some_and(took_none) {
+            return Ok(false);
+        }
+        if self.do_flags_exclude() {
+            return Err(FLAGS);
+        }
+        if self.asked_for_any() >= HABIT_MIN {
+            return Ok(true);
+        }
+        if self.asked_for_any() > 0 {
             return Err("it cannot go on, and has waited for any child only once: it may not do so again");
         }
-        if waits.specific > 0 {
+        if waits.any + waits.specific > 0 {
             return Err("it asks for particular children only: whether for those left is not known");
         }
         if self.parent.has_reaped() {
@@ -249,9 +261,23 @@ impl<'a> Case<'a> {
             && !self.are_signals_missing()
     }
 
-    /// Whether it asks for any child. A call for one that does not exist looks to the hook like one for any.
+    /// How often it has asked for any child. A call for one that does not exist looks to the hook like one for any.
+    pub fn asked_for_any(&self) -> u64 {
+        self.waits.map_or(0, |waits| waits.any.saturating_sub(waits.absent))
+    }
+
     pub fn asks_for_any(&self) -> bool {
-        self.waits.is_some_and(|waits| waits.any > waits.absent)
+        self.asked_for_any() > 0
+    }
+
+    /// Whether all calls that were read have flags that do not let them see some of its children.
+    fn do_flags_exclude(&self) -> bool {
+        let all_are = |those: u64, read: u64| read > 0 && those == read;
+        self.are_signals_missing()
+            || self.waits.is_some_and(|waits| {
+                all_are(waits.clone_only, waits.read)
+                    || all_are(waits.own_thread, waits.read) && self.has_threads()
+            })
     }
 
     /// Whether a look found a thread of it in a wait call.

@@ -54,7 +54,11 @@ fn check(case: &Case) -> Finding {
     let Some(evidence) = case.doing().filter(|evidence| evidence.threads == 1) else {
         return Finding::CannotTell(END_OF_PIPE);
     };
-    let Blocked::PipeRead(PipeRead { fd, .. }) = &evidence.blocked else { return Finding::No };
+    let Blocked::PipeRead(PipeRead { fd, pipe, .. }) = &evidence.blocked else { return Finding::No };
+    // It has come to another pipe since.
+    if *pipe != left_open.found.pipe {
+        return Finding::CannotTell(END_OF_PIPE);
+    }
     let did = match left_open.found.is_polled {
         true => "waited for input from",
         false => "was blocked in a read of",

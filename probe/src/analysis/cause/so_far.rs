@@ -2,7 +2,11 @@
 //!
 //! Must not know the rules.
 
-use super::{Case, runtime::Runtime, words::IN_WAIT};
+use super::{
+    Case,
+    runtime::Runtime,
+    words::{IN_WAIT, wait_calls},
+};
 use crate::{
     engine::{LeftOpenBy, TWO_LOOKS_NS},
     model::{Blocked, Call, PipeRead},
@@ -11,19 +15,19 @@ use crate::{
 /// Before what is to be done where the parent may still come to them by itself.
 const IF_THEY_STAY: &str = "should they stay: ";
 
-/// Who has not come to its dead children for so long, and has started another child since, is hardly just busy.
+/// Who ended by itself so long after the first of them had died hardly would have come to them.
 const LONG_NS: u64 = 60_000_000_000;
 /// Who has not come to them for so long hardly will.
 const VERY_LONG_NS: u64 = 600_000_000_000;
+/// Who was free for so long with a dead child might have reaped it. A first look comes sooner where deaths are streamed.
+const UNSEEN_NS: u64 = 500_000_000;
 const NS_PER_S: u64 = 1_000_000_000;
 
 impl Case<'_> {
     /// Why those left may be no leak of its program yet; `None` where there are none, and where it has had its time.
     pub fn so_far(&self) -> Option<String> {
         let oldest_ns = self.unreaped.oldest_ns;
-        let first_death_ns = self.until_ns().saturating_sub(oldest_ns);
-        let has_gone_on = self.parent.last_fork_ns > first_death_ns.saturating_add(LONG_NS);
-        if self.left == 0 || oldest_ns >= VERY_LONG_NS || has_gone_on {
+        if self.left == 0 {
             return None;
         }
         let may = match (self.parent.died_ns, self.parent.killed_by) {
@@ -35,7 +39,12 @@ impl Case<'_> {
                 "it ended {:.1} s after the first of those left had died, and may have come to them later",
                 oldest_ns as f64 / NS_PER_S as f64
             ),
-            (None, _) => self.busy_with().unwrap_or_else(|| self.may_come().into()),
+            // Who is in one call cannot have done anything else, however long that takes.
+            (None, _) => match self.busy_with() {
+                Some(busy) => busy,
+                None if oldest_ns >= VERY_LONG_NS => return None,
+                None => self.hidden().unwrap_or_else(|| self.may_come().into()),
+            },
         };
         Some(format!("so far: {may}"))
     }
@@ -45,16 +54,6 @@ impl Case<'_> {
         let evidence = self.evidence?;
         if self.is_in_wait() {
             return Some(IN_WAIT.into());
-        }
-        if evidence.is_hidden() {
-            let channel = match evidence.wait_channel.as_slice() {
-                [] => String::new(),
-                channel => format!(" ({})", String::from_utf8_lossy(channel)),
-            };
-            return Some(format!(
-                "what it sleeps in{channel} may not be read, because it runs as another user; should that be a read of what \
-                 a child left open, it may come to those left at its end"
-            ));
         }
         let lasted_ns = self.parent.looked_ns.saturating_sub(self.parent.evidence_since_ns());
         let call = match evidence.blocked {
@@ -73,6 +72,19 @@ impl Case<'_> {
             "each look for {} s found it in {}; it may come to those left after that",
             lasted_ns / NS_PER_S,
             call.name()
+        ))
+    }
+
+    /// That it sleeps in something that may not be read.
+    fn hidden(&self) -> Option<String> {
+        let evidence = self.evidence.filter(|evidence| evidence.is_hidden())?;
+        let channel = match evidence.wait_channel.as_slice() {
+            [] => String::new(),
+            channel => format!(" ({})", String::from_utf8_lossy(channel)),
+        };
+        Some(format!(
+            "what it sleeps in{channel} may not be read, because it runs as another user; should that be a read of what a child \
+             left open, it may come to those left at its end"
         ))
     }
 
@@ -95,16 +107,27 @@ impl Case<'_> {
         }
     }
 
-    /// Of who cannot go on: what is not known of the time before the first look.
-    pub fn before_first_look(&self) -> Option<String> {
+    /// Of who cannot go on: what is not known of what it did before.
+    pub fn before_stop(&self) -> Option<String> {
         let first_death_ns = self.until_ns().saturating_sub(self.unreaped.oldest_ns);
         let unseen_ns = self.parent.evidence_ns.saturating_sub(first_death_ns);
-        (self.left > 0 && unseen_ns >= 2 * TWO_LOOKS_NS).then(|| {
-            format!(
-                "it was found so {} s after the first of those left had died; what it did before that look is not known",
-                unseen_ns / NS_PER_S
-            )
-        })
+        let asked = self.asked_for_any();
+        if self.left == 0 {
+            None
+        } else if unseen_ns >= UNSEEN_NS {
+            Some(format!(
+                "it was found so {:.1} s after the first of those left had died; what it did before that look is not known",
+                unseen_ns as f64 / NS_PER_S as f64
+            ))
+        } else if asked > 0 && asked <= self.reaped() {
+            // Who asks again when nothing is left, on a signal or by a timer, does so whenever it runs.
+            Some(format!(
+                "so far: before, it began {} for any child, and each took one; whether it goes on to ask is not known",
+                wait_calls(asked)
+            ))
+        } else {
+            None
+        }
     }
 
     /// Whether it does nothing but read from a pipe that others hold open, has children that live, and started none since it

@@ -25,6 +25,9 @@ pub const RULE: Rule = Rule {
                      dropped ones only when the next one is started. Where it waits for each, but late, wait in a thread, and do not \
                      block the event loop (asyncio)"
                 }
+                Runtime::Php => {
+                    "call proc_close or pcntl_waitpid as soon as a child has ended, not just before the next one is started"
+                }
                 _ => {
                     "reap on SIGCHLD, or by a short timer, not only when the next child is started; where it is busy until then, \
                      wait in a thread"
@@ -54,6 +57,10 @@ fn check(case: &Case) -> Finding {
     if late_reaps.calls_without_birth >= CALLS_ALONE_MIN {
         return Finding::CannotTell("it also began wait calls when it started no child");
     }
+    // Who reaps just after the birth has its dead beside each one that it reaps at.
+    if late_reaps.births_beside_dead > late_reaps.times + 1 {
+        return Finding::CannotTell("it also started children while dead ones lay there, and reaped none");
+    }
     // Who starts children all the time starts one within any such time.
     let forked = case.parent.ledger.counts.forked;
     let lived_ns =
@@ -76,6 +83,8 @@ fn check(case: &Case) -> Finding {
             dead_children(late),
             crate::engine::AT_SPAWN_NS / 1_000_000
         ),
-        "it looks for dead children when it starts one; or it looks seldom, or is busy until then, and then starts the next one".into(),
+        "so far: either it looks for dead children only when it starts one, or it comes to each of them when it is done with something \
+         else, and starts the next one then: that cannot be told apart"
+            .into(),
     ])
 }

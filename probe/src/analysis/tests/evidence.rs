@@ -5,8 +5,9 @@ use crate::{
     analysis::report,
     engine::tests::{play_in, task},
     model::{
-        Begin, Blocked, Call, ChildCounts, Counters, Evidence, Input, LifecycleEvent, PipeRead, ProcessInfo,
-        Readiness, Session, SignalMasks, Stage, Task, Tracer, Wait, WaitCalls, WaitStatus, WaitTarget,
+        Begin, Blocked, Call, ChildCounts, Counters, Evidence, Input, Kill, Killer, LifecycleEvent, PipeRead,
+        ProcessInfo, Readiness, Session, SignalMasks, Stage, Task, Tracer, Wait, WaitCalls, WaitStatus,
+        WaitTarget,
     },
     report::{
         CauseKind::{self, *},
@@ -260,21 +261,23 @@ fn reap() -> Stage {
 
 #[test]
 fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
-    let script = "19 fork 20 2\n 25 fork 30 20\n 30 exit 20 2\n 31 zombie 20 2\n";
+    let script = "19 fork 20 2\n 25 fork 30 20\n 26 fork 31 2\n 30 exit 20 2\n 31 zombie 20 2\n";
     const LOOKED_LAST_NS: u64 = 2 * crate::model::DEFAULT_GRACE_NS;
     let reaped = (LOOKED_LAST_NS + 900_000_000, task(20), reap());
-    let writer_ends = (
-        LOOKED_LAST_NS + 850_000_000,
-        task(30),
-        Stage::Exit {
+    // The signal that the writer dies of, and who sent it.
+    let writer_ends = |by: Option<(u32, Killer)>| {
+        let at = |stage| (LOOKED_LAST_NS + 850_000_000, task(30), stage);
+        let exit = Stage::Exit {
             parent: task(1),
-            status: WaitStatus(0),
+            status: WaitStatus(by.as_ref().map_or(0, |(signal, _)| *signal)),
             autoreap: false,
             is_clone_child: false,
             account: None,
-        },
-    );
-    let kinds = |threads, ends: bool, reaps_again: bool| {
+        };
+        let killed = by.map(|(signal, by)| at(Stage::Killed { kill: Kill { signal, by } }));
+        killed.into_iter().chain([at(exit)]).collect::<Vec<_>>()
+    };
+    let kinds_where = |threads, ends: &[(u64, Task, Stage)], reaps_again: bool| {
         let again = if reaps_again { dead(21, 31) } else { String::new() };
         let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &(script.to_owned() + &again));
         let mut apply = |input| engine.apply(input, &mut Vec::new());
@@ -282,8 +285,7 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
         for time_ns in [800_000, LOOKED_LAST_NS] {
             apply(Input::Evidence { time_ns, identity: task(2).identity, evidence: evidence.clone() });
         }
-        if ends {
-            let (time_ns, process, stage) = writer_ends.clone();
+        for (time_ns, process, stage) in ends.iter().cloned() {
             apply(Input::Lifecycle(LifecycleEvent { time_ns, process, stage }));
         }
         let (time_ns, process, stage) = reaped.clone();
@@ -296,7 +298,19 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
         let session = Session { grace_ns: GRACE_NS, ..Session::default() };
         kinds_of(entry(&report(&engine.view(), &session), 2))
     };
+    let kinds = |threads, ends: bool, reaps_again| {
+        let ends = if ends { writer_ends(None) } else { Vec::new() };
+        kinds_where(threads, &ends, reaps_again)
+    };
     assert_eq!(kinds(1, true, false), [WaitsAfterEndOfPipe]);
+    let killed_by = |by| kinds_where(1, &writer_ends(Some((9, by))), false);
+    assert_eq!(killed_by(Killer::Process(task(7))), [WaitsAfterEndOfPipe]);
+    assert_eq!(
+        killed_by(Killer::Process(task(2))),
+        [Unknown],
+        "it ended the pipe itself, after a time-out, say"
+    );
+    assert_eq!(killed_by(Killer::Process(task(31))), [Unknown], "a child of it did");
     assert_eq!(kinds(2, true, false), [Unknown], "another thread may be the one that reaps");
     assert_eq!(
         kinds(1, false, false),
@@ -304,6 +318,26 @@ fn a_parent_that_read_to_the_end_of_a_pipe_and_then_waited_was_late_for_that() {
         "the pipe may have ended just before its writer"
     );
     assert_eq!(kinds(1, false, true), [Unknown], "it reaps though the pipe has not ended");
+}
+
+#[test]
+fn a_pipe_that_was_left_open_is_not_why_a_child_was_late_while_its_parent_read_another() {
+    const GRACE: u64 = crate::model::DEFAULT_GRACE_NS;
+    let script = "19 fork 20 2\n 25 fork 30 20\n 30 exit 20 2\n 31 zombie 20 2\n";
+    // Its standard input, say.
+    let upstream = PipeRead { fd: 0, pipe: 5, ..PipeRead::default() };
+    for (late, is_why) in [(pipe_read(30), 1), (upstream, 0)] {
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, script);
+        let mut apply = |input| engine.apply(input, &mut Vec::new());
+        for (time_ns, read) in [(800_000, pipe_read(30)), (900_000, late.clone()), (2 * GRACE, late)] {
+            let evidence = Box::new(blocked_in(Blocked::PipeRead(read)));
+            apply(Input::Evidence { time_ns, identity: task(2).identity, evidence });
+        }
+        apply(Input::Lifecycle(LifecycleEvent { time_ns: 2 * GRACE + 1, process: task(20), stage: reap() }));
+        let view = engine.view();
+        let parent = view.parent(task(2).identity).expect("a parent");
+        assert_eq!((parent.late_reaps().count, parent.late_reaps().doing_one_thing), (1, is_why));
+    }
 }
 
 #[test]
@@ -395,11 +429,14 @@ fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
     let waiting = dead(20, 30) + "90 waits 2 5 0\n";
     for (evidence, expected) in [
         (stopped(b'T'), ParentStopped),
-        (stopped(b't'), Unknown),
-        (stopped(b'D'), Unknown),
-        (blocked_in(Blocked::Vfork), Unknown),
+        (stopped(b't'), ParentStopped),
+        (stopped(b'D'), ParentBlocked),
+        (blocked_in(Blocked::Vfork), ParentBlocked),
+        (Evidence { is_frozen: Some(true), ..main_thread() }, ParentFrozen),
     ] {
         let parent = judge(&waiting, evidence.clone(), &[], SOON_AFTER);
+        assert_eq!(kinds_of(&parent), [Unknown], "{evidence:#?}");
+        let parent = judge(&waiting, evidence.clone(), &[], LONG_AFTER);
         assert_eq!(kinds_of(&parent), [expected], "{evidence:#?}");
     }
     // It has waited before: its handler runs, only not at this moment.
@@ -543,9 +580,32 @@ fn parent_with_waits(reaped: u32, readings: &[WaitCalls], coalesced: Option<u64>
     }
     let identity = task(2).identity;
     engine.apply(Input::Evidence { time_ns: 95, identity, evidence: Box::new(seen) }, &mut Vec::new());
-    engine.apply(Input::End { time_ns: 1_000_000 }, &mut Vec::new());
+    engine.apply(Input::End { time_ns: LONG_AFTER }, &mut Vec::new());
     let session = Session { grace_ns: GRACE_NS, ..Session::default() };
     entry(&report(&engine.view(), &session), 2).clone()
+}
+
+#[test]
+fn a_stopped_parent_would_reap_only_if_its_calls_would_take_those_left() {
+    let any = |calls| WaitCalls { any: calls, read: calls, ..WaitCalls::default() };
+    let stopped = || Evidence { state: b'T', ..main_thread() };
+    let judged = |reaped, readings: &[WaitCalls]| parent_with_waits(reaped, readings, Some(0), stopped());
+    let hedged =
+        |parent: &Parent| parent.causes[0].evidence.iter().any(|one| one.contains("each took one; whether"));
+    let asks_again = judged(3, &[any(5)]);
+    assert_eq!((kinds_of(&asks_again), hedged(&asks_again)), (vec![ParentStopped], false));
+    let only_took = judged(3, &[any(3)]);
+    assert_eq!((kinds_of(&only_took), hedged(&only_took)), (vec![ParentStopped], true));
+    for (reaped, readings) in [
+        (3, [WaitCalls { absent: 3, ..any(3) }; 2]),
+        (0, [WaitCalls { peeking: 5, ..any(5) }; 2]),
+        (0, [WaitCalls { clone_only: 5, ..any(5) }; 2]),
+        // It asked while they lay there, and took none.
+        (0, [any(1), any(5)]),
+    ] {
+        let parent = judged(reaped, &readings);
+        assert!(!kinds_of(&parent).contains(&ParentStopped), "{readings:?} {parent:#?}");
+    }
 }
 
 #[test]

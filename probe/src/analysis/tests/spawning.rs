@@ -95,3 +95,25 @@ fn who_also_waits_between_births_reaps_by_another_clock() {
     assert_eq!(causes_of(&[(15, 3, 3), (16, 4, 3), (17, 4, 4)]), [ReapsOnlyWhenItSpawns], "read in between");
     assert_eq!(causes_of(&[(15, 3, 3), (16, 4, 3), (17, 5, 3)]), [Unknown]);
 }
+
+#[test]
+fn who_starts_children_while_dead_ones_lie_there_does_not_reap_for_the_sake_of_that() {
+    // Two late reaps, each with a birth; before the second one so many births more, each with a child that lives on.
+    let kinds = |births: u64| {
+        let mut script = String::from(
+            "1 fork 30 2\n 2 exit 30 2\n 3 zombie 30 2\n 6499000000 reap 30 2\n 6500000000 fork 31 2\n",
+        );
+        script += "6501000000 exit 31 2\n 6502000000 zombie 31 2\n";
+        for birth in 0..births {
+            script += &format!("{} fork {} 2\n", 7_000_000_000 + birth * 300_000_000, 40 + birth);
+        }
+        script += "12990000000 reap 31 2\n 13000000000 fork 32 2\n 13500000000 waits 2 6 0\n";
+        let mut engine = play_in(Begin { time_ns: EARLY, ..Begin::default() }, &script);
+        engine.apply(Input::End { time_ns: 14_000_000_000 }, &mut Vec::new());
+        let session = Session { grace_ns: GRACE_NS, ..Session::default() };
+        kinds_of(entry(&report(&engine.view(), &session), 2))
+    };
+    assert_eq!(kinds(0), [ReapsOnlyWhenItSpawns]);
+    assert_eq!(kinds(3), [ReapsOnlyWhenItSpawns]);
+    assert_eq!(kinds(4), [Unknown]);
+}
