@@ -46,9 +46,13 @@ impl Engine {
     /// The parents that read from the pipe that it held open learn it.
     fn pipe_writer_ended(&mut self, writer: Identity, status: WaitStatus, exit_ns: u64) {
         let reads_its =
-            |parent: &&Box<Parent>| parent.pipe.by().is_some_and(|by| by.found.writer.identity == writer);
-        let readers: Vec<Identity> =
-            self.parents.values().filter(reads_its).map(|parent| parent.task.identity).collect();
+            |parent: &Parent| parent.pipe.by().is_some_and(|by| by.found.writer.identity == writer);
+        let readers: Vec<Identity> = self
+            .parents
+            .values()
+            .filter(|parent| reads_its(parent))
+            .map(|parent| parent.task.identity)
+            .collect();
         for reader in readers {
             let end = match (status.signal(), self.kills.of(writer).map(|kill| &kill.by)) {
                 (None, _) => WriterEnd::ByOthers,

@@ -63,6 +63,8 @@ pub struct AwaitedChild {
     /// As the parent names it.
     pub pid: u32,
     pub tracer: Task,
+    /// When the tracer was told of the death.
+    pub since_ns: u64,
 }
 
 /// Reaps that came later than is allowed.
@@ -120,9 +122,13 @@ impl LateReaps {
         }
     }
 
-    /// What the parent was found doing for so long, when it reaps one that had waited for so long.
-    pub(super) fn while_doing(&mut self, evidence: &Evidence, lasted_ns: u64, waited_ns: u64) {
-        if lasted_ns >= TWO_LOOKS_NS && lasted_ns.saturating_mul(4) >= waited_ns.saturating_mul(3) {
+    /// What the parent was found doing from one time to the other, when it reaps one that had waited for so long.
+    pub(super) fn while_doing(&mut self, evidence: &Evidence, [from_ns, until_ns]: [u64; 2], waited_ns: u64) {
+        let is_most = |lasted_ns: u64| lasted_ns.saturating_mul(4) >= waited_ns.saturating_mul(3);
+        let is_why = |held: &AwaitedChild| is_most(until_ns.saturating_sub(held.since_ns));
+        self.awaited_held = self.awaited_held.filter(is_why);
+        let lasted_ns = until_ns.saturating_sub(from_ns);
+        if lasted_ns >= TWO_LOOKS_NS && is_most(lasted_ns) {
             // Of two things neither is why all were late.
             let is_another = self.doing.as_ref().is_some_and(|before| !evidence.is_like(before));
             if !is_another {
@@ -178,9 +184,9 @@ mod tests {
         let doing = |call| Evidence { blocked: Blocked::Call(call), ..Evidence::default() };
         let mut late = LateReaps::default();
         for call in [Call::Write, Call::Sleep, Call::Write] {
-            late.while_doing(&doing(call), 9 * TWO_LOOKS_NS, 10 * TWO_LOOKS_NS);
+            late.while_doing(&doing(call), [0, 9 * TWO_LOOKS_NS], 10 * TWO_LOOKS_NS);
         }
-        late.while_doing(&doing(Call::Write), 7 * TWO_LOOKS_NS, 10 * TWO_LOOKS_NS);
+        late.while_doing(&doing(Call::Write), [0, 7 * TWO_LOOKS_NS], 10 * TWO_LOOKS_NS);
         assert_eq!((late.doing_one_thing, late.doing), (2, Some(Box::new(doing(Call::Write)))));
 
         let script = "1 fork 20 2\n 2 exit 20 2\n 3 zombie 20 2\n 9000000000 reap 20 2\n";

@@ -76,6 +76,18 @@ impl LeftOpenBy {
         self.elsewhere_ns.is_none_or(|since_ns| now_ns.saturating_sub(since_ns) < moment_ns)
     }
 
+    /// Whether a reap at that time may have been at the end of this pipe: its writer has ended just before, or it is not known when
+    /// it ended.
+    pub(super) fn may_have_just_ended(&self, pipe: u64, now_ns: u64) -> bool {
+        let ended_ns = self.ended_ns.unwrap_or(now_ns);
+        self.found.pipe == pipe && now_ns.saturating_sub(ended_ns) <= ENDS_WITHIN_NS
+    }
+
+    /// Whether it was told when the writer ended.
+    pub fn is_end_known(&self) -> bool {
+        self.ended_ns.is_some()
+    }
+
     /// Whether the writer, as far as is known, ran on after the parent had reaped one: then that was not at the end of the pipe,
     /// which the kernel closes after the writer's exit is told. Up to `now_ns` it is known to run, where its end was not told.
     fn outlived_a_reap(&self, now_ns: u64) -> bool {
@@ -188,6 +200,18 @@ mod tests {
         assert!(lasts(&pipe, 1_009) && !lasts(&pipe, 1_010));
         pipe.found(behind(30, 20, true));
         assert!(lasts(&pipe, 2_000), "it came back");
+    }
+
+    #[test]
+    fn a_reap_is_at_the_end_of_this_pipe_only_just_after_its_writer_has_ended() {
+        let mut pipe = LeftOpen::default();
+        pipe.found(behind(30, 20, false));
+        let may = |pipe: &LeftOpen, inode, now| pipe.by().expect("found").may_have_just_ended(inode, now);
+        assert!(may(&pipe, 30, 9 * ENDS_WITHIN_NS), "when it ended is not known");
+        pipe.writer_ended(5, WriterEnd::ByOthers);
+        assert!(may(&pipe, 30, 5 + ENDS_WITHIN_NS));
+        assert!(!may(&pipe, 30, 6 + ENDS_WITHIN_NS), "it had another reason");
+        assert!(!may(&pipe, 31, 5), "another pipe");
     }
 
     #[test]

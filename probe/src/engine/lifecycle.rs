@@ -144,7 +144,10 @@ impl Engine {
         }
         if let Some(parent) = self.parent_entry(*parent) {
             parent.ledger.counts.forked += 1;
-            parent.forks(now);
+            // Of a sibling that somebody cloned for it, it does nothing itself.
+            if creator.identity.tgid == 0 || creator.identity == parent.task.identity {
+                parent.forks(now);
+            }
         }
     }
 

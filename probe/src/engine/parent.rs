@@ -253,16 +253,17 @@ impl Parent {
             let is_at_spawn = self.last_fork_ns != 0 && now.saturating_sub(self.last_fork_ns) <= AT_SPAWN_NS;
             // Nothing is known of what it did after the last look but that it was no longer than to the next one.
             let until_ns = now.min(self.looked_ns.saturating_add(TWO_LOOKS_NS));
-            let lasted_ns = until_ns.saturating_sub(self.evidence_since_ns());
             let mut late = self.late_reaps.take().unwrap_or_default();
             late.add(now, is_at_spawn);
-            // A pipe that no dead child left open is not what it waits for.
+            // Of pipes it waits only for the end of one that a dead child left open.
             let may_be_why = |evidence: &&Evidence| match &evidence.blocked {
-                Blocked::PipeRead(read) => self.pipe.by().is_some_and(|by| by.found.pipe == read.pipe),
+                Blocked::PipeRead(read) => {
+                    self.pipe.by().is_some_and(|by| by.may_have_just_ended(read.pipe, now))
+                }
                 _ => true,
             };
             if let Some(evidence) = self.current_evidence().filter(may_be_why).filter(|_| !at_least) {
-                late.while_doing(evidence, lasted_ns, latency_ns);
+                late.while_doing(evidence, [self.evidence_since_ns(), until_ns], latency_ns);
             }
             self.late_reaps = Some(late);
         }

@@ -60,7 +60,10 @@ impl Engine {
             if evidence.is_free() {
                 parent.free_ns = Some(time_ns);
             }
-            if !parent.current_evidence().is_some_and(|before| evidence.does_as(before)) {
+            // Who has one thread comes out of what it is in to fork.
+            let has_forked = evidence.threads == 1 && parent.last_fork_ns > parent.evidence_ns;
+            let does_as = |before: &Evidence| evidence.does_as(before) && !has_forked;
+            if !parent.current_evidence().is_some_and(does_as) {
                 parent.evidence_ns = time_ns;
             }
             parent.looked_ns = time_ns;
@@ -89,7 +92,9 @@ impl Engine {
         };
         let zombies = parent.zombies.iter().filter_map(|zombie| self.processes.get(zombie));
         zombies.filter(|zombie| is_named(&zombie.task)).find_map(|zombie| match &zombie.state {
-            State::Zombie { held_by: Some(tracer), .. } => Some(AwaitedChild { pid, tracer: **tracer }),
+            State::Zombie { held_by: Some(tracer), since_ns, .. } => {
+                Some(AwaitedChild { pid, tracer: **tracer, since_ns: *since_ns })
+            }
             _ => None,
         })
     }

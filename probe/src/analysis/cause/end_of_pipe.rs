@@ -64,11 +64,18 @@ fn check(case: &Case) -> Finding {
         false => "was blocked in a read of",
     };
     let writer = &left_open.found.writer;
-    Finding::Yes(vec![format!(
+    let mut evidence = vec![format!(
         "it {did} a pipe (descriptor {fd}) that {} (pid {}), which its dead child left behind, holds open",
         writer.comm.text(),
         writer.identity.tgid
-    )])
+    )];
+    if !left_open.is_end_known() {
+        evidence.push(
+            "so far: when that ended was not seen (`run` and `watch --record` see it); it may have reaped for another reason"
+                .into(),
+        );
+    }
+    Finding::Yes(evidence)
 }
 
 /// Whether that is where the kernel has a thread sleep that reads from a pipe: `pipe_read`, `anon_pipe_read`, `fifo_pipe_read`.

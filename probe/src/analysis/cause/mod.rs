@@ -117,7 +117,7 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<C
                 let (now, so_far) = match rule.kind {
                     CauseKind::HeldByTracer => (now, None),
                     CauseKind::ParentStopped | CauseKind::ParentFrozen | CauseKind::ParentBlocked => {
-                        (if is_over { String::new() } else { now }, case.before_stop())
+                        (if is_over { String::new() } else { now }, case.around_stop())
                     }
                     _ => (now, case.so_far()),
                 };

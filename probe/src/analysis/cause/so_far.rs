@@ -15,10 +15,8 @@ use crate::{
 /// Before what is to be done where the parent may still come to them by itself.
 const IF_THEY_STAY: &str = "should they stay: ";
 
-/// Who ended by itself so long after the first of them had died hardly would have come to them.
-const LONG_NS: u64 = 60_000_000_000;
-/// Who has not come to them for so long hardly will.
-const VERY_LONG_NS: u64 = 600_000_000_000;
+/// Who has not come to its dead children for so long hardly will, or would have.
+const LONG_NS: u64 = 600_000_000_000;
 /// Who was free for so long with a dead child might have reaped it. A first look comes sooner where deaths are streamed.
 const UNSEEN_NS: u64 = 500_000_000;
 const NS_PER_S: u64 = 1_000_000_000;
@@ -42,11 +40,18 @@ impl Case<'_> {
             // Who is in one call cannot have done anything else, however long that takes.
             (None, _) => match self.busy_with() {
                 Some(busy) => busy,
-                None if oldest_ns >= VERY_LONG_NS => return None,
+                None if oldest_ns >= LONG_NS && self.program_has_run_ns() >= LONG_NS => {
+                    return None;
+                }
                 None => self.hidden().unwrap_or_else(|| self.may_come().into()),
             },
         };
         Some(format!("so far: {may}"))
+    }
+
+    /// For how long its program of now has run, as far as is known.
+    fn program_has_run_ns(&self) -> u64 {
+        self.parent.exec_ns.map_or(u64::MAX, |exec_ns| self.until_ns().saturating_sub(exec_ns))
     }
 
     /// What a living parent is found in, each time, after which it may come to them.
@@ -69,7 +74,7 @@ impl Case<'_> {
             _ => return None,
         };
         Some(format!(
-            "each look for {} s found it in {}; it may come to those left after that",
+            "each look for {} s found it in {}; should that be one call, it may come to those left after it",
             lasted_ns / NS_PER_S,
             call.name()
         ))
@@ -91,7 +96,7 @@ impl Case<'_> {
     fn may_come(&self) -> &'static str {
         match self.parent.while_left() {
             Some(since) if since.any + since.specific == 0 => {
-                "it has begun no wait call since those left died; should it only be busy, it may still come to them"
+                "since they were found dead it has begun no wait call; should it only be busy, it may still come to them"
             }
             None => "should it only be busy, it may still come to them",
             Some(_) if self.only_looks() => "it may still reap those that it has looked at",
@@ -107,13 +112,13 @@ impl Case<'_> {
         }
     }
 
-    /// Of who cannot go on: what is not known of what it did before.
-    pub fn before_stop(&self) -> Option<String> {
+    /// Of who cannot go on: what is not known of what it did before, or when it could again.
+    pub fn around_stop(&self) -> Option<String> {
         let first_death_ns = self.until_ns().saturating_sub(self.unreaped.oldest_ns);
         let unseen_ns = self.parent.evidence_ns.saturating_sub(first_death_ns);
         let asked = self.asked_for_any();
         if self.left == 0 {
-            None
+            Some("looks found that for three quarters or more of the time that each waited which it reaped late".into())
         } else if unseen_ns >= UNSEEN_NS {
             Some(format!(
                 "it was found so {:.1} s after the first of those left had died; what it did before that look is not known",
@@ -180,8 +185,17 @@ impl Case<'_> {
         let is_over = self.parent.died_ns.is_some() || self.left == 0;
         // libuv would never report the end of a child that it started and somebody else reaped.
         let is_libuvs = self.runtime == Runtime::Node && self.own_left() > 0;
+        // In such a call no thread is stopped: it may have done half of it.
+        let is_undisturbable = self.evidence.is_some_and(|evidence| {
+            let is_half_done = matches!(
+                evidence.blocked,
+                Blocked::Call(Call::Write | Call::Send | Call::Connect | Call::FileLock)
+            );
+            is_half_done && evidence.threads == 1
+        });
         // It may come to those left, and would find that they are gone.
         let may_come = is_libuvs
+            || is_undisturbable
             || self.is_in_wait()
             || self.may_wait_in_turn()
             || self.may_wait_after_reading()

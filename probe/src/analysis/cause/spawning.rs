@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
                 Runtime::Python => {
                     "where it drops Popen or multiprocessing.Process objects, keep them and call wait() or join(): both modules reap \
                      dropped ones only when the next one is started. Where it waits for each, but late, wait in a thread, and do not \
-                     block the event loop (asyncio)"
+                     block the event loop (asyncio); a manager of workers: reap by a short timer"
                 }
                 Runtime::Php => {
                     "call proc_close or pcntl_waitpid as soon as a child has ended, not just before the next one is started"

@@ -678,7 +678,9 @@ fn what_a_parent_hangs_in_is_said_beside_the_cause() {
     };
     let in_call = |call| blocked_in(Blocked::Call(call));
     let in_flock = said(&in_call(Call::FileLock));
-    assert!(in_flock.contains("each look for 4 s found it in flock; it may come to those left after that"));
+    assert!(in_flock.contains(
+        "each look for 4 s found it in flock; should that be one call, it may come to those left after it"
+    ));
     assert!(!said(&in_call(Call::Sleep)).contains("each look"), "a loop that sleeps goes on");
     let threads = Evidence { threads: 2, ..in_call(Call::FileLock) };
     assert!(!said(&threads).contains("each look"), "another thread may reap");
