@@ -49,7 +49,7 @@ pub struct Rules {
 /// What is not told. All that it names must be so.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Silence {
-    /// The short name of the parent.
+    /// The short name of the parent, or its whole command line as alerts tell it.
     pub command: Option<Pattern>,
     /// The name of the workload; of a limit on processes, its own: the path of a cgroup, the number of a user, or the kind.
     pub workload: Option<Pattern>,
@@ -62,8 +62,11 @@ pub struct Silence {
 impl Silence {
     fn covers(&self, parent: &AlertParent, time_ns: i128) -> bool {
         let workload = parent.workload.as_ref().map_or("", |workload| &workload.name);
+        let is_called = |pattern: &Pattern| {
+            pattern.matches(&parent.comm) || pattern.matches(&parent.command_line.join(" "))
+        };
         self.until_ns.is_none_or(|until_ns| time_ns < until_ns)
-            && self.command.as_ref().is_none_or(|pattern| pattern.matches(&parent.comm))
+            && self.command.as_ref().is_none_or(is_called)
             && self.workload.as_ref().is_none_or(|pattern| pattern.matches(workload))
             && self.cause.is_none_or(|kind| parent.cause.as_ref().is_some_and(|cause| cause.kind == kind))
     }

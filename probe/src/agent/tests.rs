@@ -85,7 +85,11 @@ impl Host {
     }
 
     fn describe(&mut self, tgid: u32, workload: Workload) {
-        let info = ProcessInfo { executable: b"/x".to_vec(), ..ProcessInfo::default() };
+        let info = ProcessInfo {
+            executable: b"/x".to_vec(),
+            command_line: vec![b"/x".to_vec(), b"--worker".to_vec()],
+            ..ProcessInfo::default()
+        };
         let workload = Some(workload);
         self.tell(Input::ProcessInfo { identity: task(tgid).identity, info, workload });
     }
@@ -650,6 +654,7 @@ fn a_leak_below_the_threshold_or_silenced_is_not_told_and_one_silenced_is_counte
     assert_eq!(tell(Rules { least_unreaped: 3, ..rules() }), (0, 0));
     assert_eq!(tell(silenced(Silence { command: pattern("p*"), ..Silence::default() })), (0, 1));
     assert_eq!(tell(silenced(Silence { command: pattern("q*"), ..Silence::default() })), (1, 0));
+    assert_eq!(tell(silenced(Silence { command: pattern("*--worker*"), ..Silence::default() })), (0, 1));
     assert_eq!(tell(silenced(Silence { workload: pattern("*.service"), ..Silence::default() })), (0, 1));
     let ended = Silence { command: pattern("*"), until_ns: Some(1), ..Silence::default() };
     assert_eq!(tell(silenced(ended)), (1, 0));

@@ -157,8 +157,9 @@ fn table(out: &mut impl Write, report: &Report, view: View) -> io::Result<()> {
     let more = &report.parents[report.parents.len().min(rows)..];
     if !more.is_empty() {
         let healthy = more.iter().filter(|parent| parent.verdict == Verdict::Healthy).count();
-        let kind = if healthy == more.len() { "healthy " } else { "" };
-        writeln!(out, "… and {} more {kind}parents", count(more.len() as u64))?;
+        let (kind, how) =
+            if healthy == more.len() { ("healthy ", "") } else { ("", "; --format json lists them all") };
+        writeln!(out, "… and {} more {kind}parents{how}", count(more.len() as u64))?;
     }
     not_listed(out, report, view)
 }
@@ -180,7 +181,9 @@ fn not_listed(out: &mut impl Write, report: &Report, view: View) -> io::Result<(
 
 fn causes(out: &mut impl Write, parent: &Parent, view: View) -> io::Result<()> {
     writeln!(out)?;
-    writeln!(out, "{}", view.paint("1", &cut(&escape(&words::parent(parent)), view.width)))?;
+    let ended = if parent.alive { "" } else { ", which has ended" };
+    let heading = format!("{}{ended}", escape(&words::parent(parent)));
+    writeln!(out, "{}", view.paint("1", &cut(&heading, view.width)))?;
     if let Some(name) = &parent.suppressed_by {
         let text = format!("suppressed by \"{}\": {}", escape(name), parent.verdict.words());
         indented(out, &text, view)?;

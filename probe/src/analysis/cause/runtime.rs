@@ -87,7 +87,8 @@ impl Runtime {
                  block the loop, and do not start children from native code without a wait"
             }
             Self::Java => {
-                "call waitFor() on every Process, also after destroy(); native code has to wait for its own"
+                "the JVM reaps what ProcessBuilder and Runtime.exec start, in a thread of its own: those left are of native code, which has to \
+                 wait for them"
             }
             Self::Ruby => {
                 "call Process.wait(pid) or Process.detach(pid) for every child, or use the block forms"

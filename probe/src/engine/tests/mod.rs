@@ -73,8 +73,15 @@ fn play(script: &str) -> Engine {
 
 pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
     let mut engine = Engine::default();
+    engine.apply(Input::Begin(begin), &mut Vec::new());
+    play_on(&mut engine, script);
+    engine.apply(Input::End { time_ns: 1_000_000 }, &mut Vec::new());
+    engine
+}
+
+/// What comes after.
+pub(crate) fn play_on(engine: &mut Engine, script: &str) {
     let mut enriched = Vec::new();
-    engine.apply(Input::Begin(begin), &mut enriched);
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split_whitespace();
         let time: u64 = words.next().and_then(|word| word.parse().ok()).expect("a time");
@@ -186,8 +193,6 @@ pub(crate) fn play_in(begin: Begin, script: &str) -> Engine {
         };
         engine.apply(life(time, child, stage), &mut enriched);
     }
-    engine.apply(Input::End { time_ns: 1_000_000 }, &mut enriched);
-    engine
 }
 
 /// forked, exited, adopted, reaped, autoreaped, unreaped, abandoned of one parent.
