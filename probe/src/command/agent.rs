@@ -60,7 +60,10 @@ async fn run(global: &Global, args: &AgentArgs, config: Config, signals: Signals
         .with(ForkStacks::OfTargets)
         .with_cgroups();
     let watching = live::attach(global, subscription, config.grace, None)?.open(None, Use::Workloads);
-    signals::hangup_asks_for_reload();
+    signals::hangup_asks_for_reload().map_err(|error| SetupError {
+        what: format!("cannot have HUP ask for a reload: {error}"),
+        remedy: "allow rt_sigaction where a filter refuses system calls".into(),
+    })?;
     let mut running = Running {
         session: watching.session().clone(),
         args,

@@ -145,5 +145,5 @@ fn unreadable(path: &std::path::Path, error: &RecordingError) -> Failure {
         }
         _ => "",
     };
-    Failure::other(format!("cannot replay {}: {error}{why}", path.display()))
+    Failure::other(format!("cannot read the recording {}: {error}{why}", path.display()))
 }

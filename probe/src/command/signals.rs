@@ -128,9 +128,10 @@ pub fn first() -> Option<First> {
     }
 }
 
-/// From now on HUP does not end the window: it asks for a reload.
-pub fn hangup_asks_for_reload() {
+/// From now on HUP does not end the window: it asks for a reload, also where `nohup` had it ignored, for it ends nothing now.
+pub fn hangup_asks_for_reload() -> nix::Result<()> {
     HANGUP.store(RELOADS, Ordering::Relaxed);
+    handle(Signal::SIGHUP).map(|_| ())
 }
 
 /// Has this called before a second signal ends the process, in the handler: it must do only what a handler may.
@@ -244,7 +245,8 @@ impl Drop for Signals {
     }
 }
 
-fn listen(signal: Signal) -> nix::Result<()> {
+/// What was done about it before.
+fn handle(signal: Signal) -> nix::Result<SigAction> {
     let flags = match signal {
         Signal::SIGCHLD => SaFlags::SA_RESTART | SaFlags::SA_NOCLDSTOP,
         // Without SA_RESTART, these signals interrupt a write that blocks.
@@ -252,7 +254,11 @@ fn listen(signal: Signal) -> nix::Result<()> {
     };
     let handler = SigAction::new(SigHandler::SigAction(heard), flags | SaFlags::SA_SIGINFO, SigSet::empty());
     // SAFETY: `heard` does only what a signal handler may.
-    let before = unsafe { sigaction(signal, &handler) }?;
+    unsafe { sigaction(signal, &handler) }
+}
+
+fn listen(signal: Signal) -> nix::Result<()> {
+    let before = handle(signal)?;
     if matches!(before.handler(), SigHandler::SigIgn) {
         IGNORED.fetch_or(bit(signal as i32), Ordering::Relaxed);
         if signal == Signal::SIGHUP {

@@ -24,6 +24,7 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
     if unreaped.older > 0 && unreaped.older == case.left {
         let them = if case.left == 1 { "its dead child is" } else { "all its dead children are" };
         evidence.push(format!("{them} older than the watch: how it waited before is not known"));
+        evidence.extend(may_come(missing));
     } else if case.left > 0 && waits == Some(0) && reaped > 0 {
         evidence.push(format!(
             "it reaped {} though no wait call of it was seen to begin: it waits by other means (such as io_uring), or in a \
@@ -39,8 +40,7 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
         if waits == Some(0) && case.are_waits_known() {
             evidence.extend(missing.first().map(|missing| (*missing).to_owned()));
         } else {
-            let may_come = MAY_COME.into_iter().find(|one| missing.contains(one));
-            evidence.extend(may_come.map(str::to_owned));
+            evidence.extend(may_come(missing));
         }
     } else if reaped > 0 {
         evidence.push(format!("it reaped {}, at least one later than the grace", dead_children(reaped)));
@@ -94,8 +94,15 @@ pub fn cause(case: &Case, missing: &[&str]) -> Cause {
         now,
         fix: if missing.contains(&LIBUV) {
             case.runtime.wait_for_each().into()
+        } else if unreaped.older > 0 && unreaped.older == case.left {
+            "watch it until another child of it has died, or from its start (reapwatch run): then how it waits is seen".into()
         } else {
             "look at where it starts children and where it waits for them".into()
         },
     }
+}
+
+/// Why it may still come to those left, in the first of those words.
+fn may_come(missing: &[&str]) -> Option<String> {
+    MAY_COME.into_iter().find(|one| missing.contains(one)).map(str::to_owned)
 }
