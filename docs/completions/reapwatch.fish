@@ -269,7 +269,7 @@ complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l max-pare
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l stats -d 'Show what watching cost: run time of each program, entries in each map, own CPU time and memory'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -l log-programs -d 'Print to standard error what the programs in the kernel decide'
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand profile" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l grace -d 'A dead child left unreaped for longer than this counts against its parent' -r
+complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l grace -d 'Only zombies that have been there for so long are reaped' -r
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l format -d 'Form of the result' -r -f -a "text\t'Text for people'
 json\t'JSON for programs: a report is one object, events are one object per line (see schemas/)'"
 complete -c reapwatch -n "__fish_reapwatch_using_subcommand reap" -l btf -d 'BTF file that describes the running kernel' -r -F

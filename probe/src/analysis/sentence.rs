@@ -150,8 +150,8 @@ fn undecided(report: &Report, worst: &Parent, left: u64, oldest: &str) -> String
     let (window_ns, grace_ns) = (report.window.duration_ns, report.grace_ns);
     if window_ns <= grace_ns {
         return format!(
-            "Watched for {}, not longer than the grace of {}: {has_not_reaped}. That was too short to call it a leak: a shorter \
-             --grace judges sooner.",
+            "{has_not_reaped}. The window of {} was not longer than the grace of {}, too short to call it a leak: a shorter --grace \
+             judges sooner.",
             duration(window_ns),
             duration(grace_ns)
         );

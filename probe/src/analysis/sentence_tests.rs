@@ -67,8 +67,8 @@ fn a_window_shorter_than_the_grace_is_said_and_so_is_what_was_lost() {
     report.window.duration_ns = 2_000_000_000;
     assert_eq!(
         headline(&report),
-        "Watched for 2.0 s, not longer than the grace of 5.0 s: sh (pid 4242) has not reaped 3 dead children. That was too \
-         short to call it a leak: a shorter --grace judges sooner."
+        "sh (pid 4242) has not reaped 3 dead children. The window of 2.0 s was not longer than the grace of 5.0 s, too short to call it \
+         a leak: a shorter --grace judges sooner."
     );
 }
 

@@ -207,7 +207,8 @@ impl Cli {
         let conflict = |message: &str| Self::command().error(ErrorKind::ArgumentConflict, message);
         if let (Some(_), Some(option)) = (&self.command, self.table.given()) {
             return Err(conflict(&format!(
-                "{option} before a command is of the live table, which is shown without one: put it after the command, if it has it"
+                "{option} is an option of the live table, which is shown where no command is named: leave it out, or put it after the command where \
+                 that has an option of this name"
             )));
         }
         let mut named: Vec<(&str, Option<&Path>)> = Vec::new();

@@ -2,9 +2,11 @@
 //!
 //! Must not know what the command does with them.
 
+use std::time::Duration;
+
 use clap::Args;
 
-use super::value::{Format, Grace, process_id};
+use super::value::{Format, duration, process_id};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -15,8 +17,9 @@ Examples:
 
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ReapArgs {
-    #[command(flatten)]
-    pub grace: Grace,
+    /// Only zombies that have been there for so long are reaped
+    #[arg(long, value_name = "DUR", value_parser = duration, default_value = "5s")]
+    pub grace: Duration,
 
     /// Do not ask
     ///

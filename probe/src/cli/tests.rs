@@ -167,7 +167,7 @@ fn the_agent_needs_no_option() {
 #[test]
 fn reap_asks_unless_told() {
     let Some(Command::Reap(args)) = parse("reap --grace 100ms 7").expect("valid").command else { panic!() };
-    assert_eq!((args.pid, args.grace.grace), (7, Duration::from_millis(100)));
+    assert_eq!((args.pid, args.grace), (7, Duration::from_millis(100)));
     assert!(!args.yes && !args.dry_run && !args.nudge);
     assert!(refused("reap").contains("PID"));
     assert!(refused("reap 0").contains("PID"));
@@ -226,7 +226,7 @@ fn the_table_has_options_of_its_own_and_no_command_has_them() {
     for line in ["--once doctor", "--grace 1s watch --duration 5s", "--theme dark replay f.rec"] {
         let error = parse(line).expect("two halves that are valid").checked().expect_err(line);
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("before a command"), "{error}");
+        assert!(error.to_string().contains("an option of the live table"), "{error}");
     }
     assert!(parse("replay f.rec --as table --theme light").expect("valid").checked().is_ok());
     for line in [

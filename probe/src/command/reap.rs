@@ -103,7 +103,7 @@ impl Prepared {
     }
 
     fn wait_for_the_grace(&self) {
-        let grace = self.args.grace.grace;
+        let grace = self.args.grace;
         if self.earlier.is_empty() {
             return;
         }
@@ -213,7 +213,7 @@ fn begin(
             command_line: parent.command_line(),
             is_built_on_libuv: libuv::is_in(parent),
         },
-        grace_ns: args.grace.grace.as_nanos() as u64,
+        grace_ns: args.grace.as_nanos() as u64,
         zombies_before: there,
         past_grace: past_grace.len() as u64,
         oldest: oldest.collect(),

@@ -201,8 +201,8 @@ fn not_seen(unseen: &Unseen) -> Vec<String> {
     }
     if unseen.closed > 0 {
         sentences.push(format!(
-            "program, files, streams and environment of {} may not be read (root may, unless a security module refuses): of \
-             those, stale code and duplicates cannot be found, and of no process whether its output is read",
+            "program, files, streams and environment of {} may not be read (root may, unless a security module refuses): \
+             stale code and duplicates cannot be found for those, and unread output cannot be detected for any process",
             of(unseen.closed)
         ));
     }

@@ -95,7 +95,8 @@ fn check(case: &Case) -> Finding {
     let mut evidence = vec![format!("{counted}, and {}", case.stayed(own))];
     let before_exec = case.parent.ledger.counts.reaped - case.reaped();
     if before_exec > 0 {
-        evidence.push(format!("{before_exec} were reaped by the program that ran before the last exec"));
+        evidence
+            .push(format!("the program that ran before the last exec reaped {}", dead_children(before_exec)));
     }
     if case.may_have_missed_a_signal() {
         evidence.push(

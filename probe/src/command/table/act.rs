@@ -12,7 +12,7 @@ use std::{
 
 use super::page_view;
 use crate::{
-    cli::{Format, Grace, ReapArgs},
+    cli::{Format, ReapArgs},
     command::{
         Failure,
         reap::{Plan, Prepared},
@@ -38,7 +38,7 @@ impl Act {
     /// Looks at the zombies of a parent for the first time. Else the page says why nothing is done.
     pub fn begin(way: Way, id: ParentId, grace: Duration) -> Result<(Self, Question), Page> {
         let args = ReapArgs {
-            grace: Grace { grace },
+            grace,
             yes: true,
             dry_run: false,
             nudge: way == Way::Nudge,
