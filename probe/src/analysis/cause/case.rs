@@ -22,6 +22,16 @@ const HABIT_MIN: u64 = 2;
 /// Who handles so many signals handles every one.
 const ALL_SIGNALS: u32 = 25;
 
+/// Which children the flags of its wait calls do not let them see.
+pub enum Excluded {
+    /// Those of other threads than the one that calls.
+    OfOtherThreads,
+    /// Those with another exit signal than SIGCHLD.
+    CloneChildren,
+    /// Those with SIGCHLD.
+    UsualChildren,
+}
+
 pub struct Case<'a> {
     pub parent: &'a Parent,
     pub unreaped: &'a Unreaped,
@@ -204,7 +214,7 @@ impl<'a> Case<'a> {
         if self.only_looks() || self.parent.while_left().is_some_and(took_none) {
             return Ok(false);
         }
-        if self.do_flags_exclude() {
+        if self.excluded().is_some() {
             return Err(FLAGS);
         }
         if self.asked_for_any() >= HABIT_MIN {
@@ -270,14 +280,18 @@ impl<'a> Case<'a> {
         self.asked_for_any() > 0
     }
 
-    /// Whether all calls that were read have flags that do not let them see some of its children.
-    fn do_flags_exclude(&self) -> bool {
-        let all_are = |those: u64, read: u64| read > 0 && those == read;
-        self.are_signals_missing()
-            || self.waits.is_some_and(|waits| {
-                all_are(waits.clone_only, waits.read)
-                    || all_are(waits.own_thread, waits.read) && self.has_threads()
-            })
+    /// What all its calls that were read do not see, for their flags or for how the children were cloned.
+    pub fn excluded(&self) -> Option<Excluded> {
+        let waits = self.waits?;
+        if waits.read > 0 && waits.own_thread == waits.read && self.has_threads() {
+            Some(Excluded::OfOtherThreads)
+        } else if self.are_signals_missing() {
+            Some(Excluded::CloneChildren)
+        } else if waits.read > 0 && waits.clone_only == waits.read {
+            Some(Excluded::UsualChildren)
+        } else {
+            None
+        }
     }
 
     /// Whether a look found a thread of it in a wait call.

@@ -3,7 +3,7 @@
 //!
 //! Confusable with `never_waits`: its calls are there, and find nothing. Must not know the other rules, nor verdicts.
 
-use super::{Case, Explains, Finding, Fix, Rule, words::of_its};
+use super::{Case, Explains, Finding, Fix, Rule, case::Excluded, words::of_its};
 use crate::report::CauseKind;
 
 pub const EXCLUDE: Rule = Rule {
@@ -13,7 +13,7 @@ pub const EXCLUDE: Rule = Rule {
     fix: |case| {
         Fix::new(
             case.free_now(),
-            match excluded(case) {
+            match case.excluded() {
                 Some(Excluded::CloneChildren) => WITH_ALL_KINDS,
                 _ => {
                     "wait without __WNOTHREAD and __WCLONE: a plain waitpid sees the children of every thread"
@@ -43,29 +43,6 @@ pub const WITH_ALL_KINDS: &str =
 const OWN_THREAD: &str =
     "its wait calls have __WNOTHREAD, and it has children that live: each thread may wait for its own";
 
-/// Which children the flags of its calls do not let them see.
-enum Excluded {
-    /// Those of other threads than the one that calls.
-    OfOtherThreads,
-    /// Those with another exit signal than SIGCHLD.
-    CloneChildren,
-    /// Those with SIGCHLD.
-    UsualChildren,
-}
-
-fn excluded(case: &Case) -> Option<Excluded> {
-    let waits = case.waits?;
-    if waits.read > 0 && waits.own_thread == waits.read && case.has_threads() {
-        Some(Excluded::OfOtherThreads)
-    } else if case.are_signals_missing() {
-        Some(Excluded::CloneChildren)
-    } else if waits.read > 0 && waits.clone_only == waits.read {
-        Some(Excluded::UsualChildren)
-    } else {
-        None
-    }
-}
-
 fn exclude(case: &Case) -> Finding {
     let Some(waits) = case.waits else { return Finding::No };
     if case.left == 0 {
@@ -80,7 +57,7 @@ fn exclude(case: &Case) -> Finding {
     if !is_in_vain || case.only_looks() {
         return Finding::No;
     }
-    let Some(excluded) = excluded(case) else { return Finding::No };
+    let Some(excluded) = case.excluded() else { return Finding::No };
     if matches!(excluded, Excluded::OfOtherThreads) && case.has_living_children() {
         return Finding::CannotTell(OWN_THREAD);
     }
