@@ -69,12 +69,16 @@ fn check(case: &Case) -> Finding {
         writer.comm.text(),
         writer.identity.tgid
     )];
-    if !left_open.is_end_known() {
-        evidence.push(
+    let may_be_otherwise = match left_open.is_end_known() {
+        true => {
+            "so far: it reaped just after that had ended; so does a program that has read what it wanted just before, or that has a \
+             time-out and then asks the writer to end"
+        }
+        false => {
             "so far: when that ended was not seen (`run` and `watch --record` see it); it may have reaped for another reason"
-                .into(),
-        );
-    }
+        }
+    };
+    evidence.push(may_be_otherwise.into());
     Finding::Yes(evidence)
 }
 

@@ -124,14 +124,12 @@ impl Case<'_> {
                 "it was found so {:.1} s after the first of those left had died; what it did before that look is not known",
                 unseen_ns as f64 / NS_PER_S as f64
             ))
-        } else if asked > 0 && asked <= self.reaped() {
-            // Who asks again when nothing is left, on a signal or by a timer, does so whenever it runs.
+        } else {
+            // Those may have been the calls of its start.
             Some(format!(
-                "so far: before, it began {} for any child, and each took one; whether it goes on to ask is not known",
+                "so far: before, it began {} for any child; whether it goes on to ask is not known",
                 wait_calls(asked)
             ))
-        } else {
-            None
         }
     }
 
