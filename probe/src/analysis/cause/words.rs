@@ -3,7 +3,7 @@
 //! Must not know causes.
 
 /// What cannot be told of a parent that may wait for its children one after the other.
-pub const IN_TURN: &str = "it has children that live, and started none after the first of those left had died: it may wait for all in turn";
+pub const IN_TURN: &str = "it has children that live, and none of those left was started after another of them had died: it may wait for all in turn";
 
 /// The same of one that is in a wait call.
 pub const IN_WAIT: &str = "it is in a wait call for another child, and may wait for those left after it";
