@@ -153,7 +153,7 @@ pub(super) fn unreaped(
             command_line: process.info.as_deref().map(command_line).unwrap_or_default(),
             unreaped_ns: end_ns.saturating_sub(since_ns),
             at_least,
-            exit: status_of(task).map(exit),
+            exit: status_of(task).or_else(|| process.ended.as_ref().map(|ended| ended.status)).map(exit),
             killed_by: view.kill(task.identity).map(killed_by),
             first_parent: process.first_parent().as_ref().map(owned),
             held_by: held_by.as_deref().map(owned),
