@@ -113,6 +113,8 @@ pub struct Parent {
     /// From which look on that was so, and up to which. Recordings before 3.10 do not have the looks that found what the one
     /// before had.
     pub evidence_ns: u64,
+    /// Since when looks find that its one thread was not taken off a CPU in between.
+    pub still_ns: u64,
     pub looked_ns: u64,
     /// When a look last found it free to go on.
     pub free_ns: Option<u64>,
@@ -175,6 +177,7 @@ impl Parent {
             program_ns: 0,
             evidence: None,
             evidence_ns: 0,
+            still_ns: 0,
             looked_ns: 0,
             free_ns: None,
             pipe: LeftOpen::default(),

@@ -96,7 +96,7 @@ const RULES: &[Rule] = &[
 pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<Cause> {
     let case = Case::new(parent, unreaped, window);
     let mut found: Vec<Cause> = Vec::new();
-    let (mut is_own_explained, mut is_all_explained) = (false, false);
+    let (mut is_own_explained, mut is_all_explained, mut are_own_found) = (false, false, false);
     let mut missing = Vec::new();
     for rule in RULES {
         let is_explained = match rule.explains {
@@ -112,6 +112,7 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<C
             Finding::Yes(mut evidence) => {
                 is_own_explained |= rule.explains == Explains::Own;
                 is_all_explained |= rule.explains == Explains::All;
+                are_own_found |= rule.explains != Explains::Some;
                 let Fix { now, in_code } = (rule.fix)(&case);
                 let is_over = case.left == 0 || case.parent.died_ns.is_some();
                 let (now, so_far) = match rule.kind {
@@ -131,5 +132,12 @@ pub fn causes(parent: &Parent, unreaped: &Unreaped, window: (u64, u64)) -> Vec<C
             }
         }
     }
-    if found.is_empty() { vec![unknown::cause(&case, &missing)] } else { found }
+    // What the tracers hold is none of those left; and what explains children of one provenance leaves its own ones.
+    let are_all_held = found.iter().all(|cause| cause.kind == CauseKind::HeldByTracer) && case.left > 0;
+    if found.is_empty() || are_all_held {
+        found.insert(0, unknown::cause(&case, &missing));
+    } else if !are_own_found && case.own_left() > 0 {
+        found.push(unknown::cause(&case, &missing));
+    }
+    found
 }

@@ -43,7 +43,7 @@ impl Case<'_> {
                 None if oldest_ns >= LONG_NS && self.program_has_run_ns() >= LONG_NS => {
                     return None;
                 }
-                None => self.hidden().unwrap_or_else(|| self.may_come().into()),
+                None => self.often_in().or_else(|| self.hidden()).unwrap_or_else(|| self.may_come().into()),
             },
         };
         Some(format!("so far: {may}"))
@@ -60,6 +60,25 @@ impl Case<'_> {
         if self.is_in_wait() {
             return Some(IN_WAIT.into());
         }
+        let still_ns = self.parent.looked_ns.saturating_sub(self.parent.still_ns);
+        if still_ns >= TWO_LOOKS_NS {
+            let call = match &evidence.blocked {
+                Blocked::Call(call) if call.name().is_empty() => String::new(),
+                Blocked::Call(call) => format!(" ({})", call.name()),
+                Blocked::PipeRead(_) => " (a read of a pipe)".into(),
+                _ => String::new(),
+            };
+            return Some(format!(
+                "each look for {} s found that it had not run since the one before{call}; it may come to those left when it does",
+                still_ns / NS_PER_S
+            ));
+        }
+        None
+    }
+
+    /// What a living parent is found in at each look, though it may have come back in between.
+    fn often_in(&self) -> Option<String> {
+        let evidence = self.evidence?;
         let lasted_ns = self.parent.looked_ns.saturating_sub(self.parent.evidence_since_ns());
         let call = match evidence.blocked {
             Blocked::Call(

@@ -231,6 +231,17 @@ fn the_fix_goes_with_what_was_seen() {
 }
 
 #[test]
+fn what_a_tracer_holds_explains_no_other_child_and_a_moment_is_no_cause() {
+    let kinds = |script: &str| causes(script).iter().map(|cause| cause.kind).collect::<Vec<_>>();
+    let held =
+        |fork: u64, died: u64| format!("{fork} fork 20 2\n {died} exit 20 2\n {} held 20 2 7\n", died + 1);
+    // 22 lives: 2 may wait in turn.
+    let rest_unknown = held(20, 50) + &dead(21, 31) + "22 fork 22 2\n" + &waits(0, 0);
+    assert_eq!(kinds(&rest_unknown), [Unknown, HeldByTracer]);
+    assert_eq!(kinds(&(dead(21, 31) + &held(40, 990_000) + &waits(0, 0))), [NeverWaits]);
+}
+
+#[test]
 fn three_tracers_are_named_and_more_are_counted() {
     let held = |child: u32, tracer: u32| {
         format!("{child} fork {child} 2\n 50 exit {child} 2\n 51 held {child} 2 {tracer}\n")

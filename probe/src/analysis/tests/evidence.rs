@@ -683,6 +683,11 @@ fn what_a_parent_hangs_in_is_said_beside_the_cause() {
         "each look for 4 s found it in flock; should that be one call, it may come to those left after it"
     ));
     assert!(!said(&in_call(Call::Sleep)).contains("each look"), "a loop that sleeps goes on");
+    let still = said(&Evidence { switches: 9, ..in_call(Call::Poll) });
+    assert!(
+        still.contains("each look for 4 s found that it had not run since the one before (poll)"),
+        "{still}"
+    );
     let threads = Evidence { threads: 2, ..in_call(Call::FileLock) };
     assert!(!said(&threads).contains("each look"), "another thread may reap");
     let hidden = Evidence { wait_channel: b"poll_schedule_timeout".to_vec(), ..blocked_in(Blocked::Unknown) };
