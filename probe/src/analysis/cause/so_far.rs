@@ -143,6 +143,11 @@ impl Case<'_> {
                 "it was found so {:.1} s after the first of those left had died; what it did before that look is not known",
                 unseen_ns as f64 / NS_PER_S as f64
             ))
+        } else if asked == 0 {
+            Some(
+                "so far: before, it reaped without such calls; whether it goes on to do so is not known"
+                    .into(),
+            )
         } else {
             // Those may have been the calls of its start.
             Some(format!(
