@@ -113,7 +113,9 @@ pub struct Parent {
     /// From which look on that was so, and up to which. Recordings before 3.10 do not have the looks that found what the one
     /// before had.
     pub evidence_ns: u64,
-    /// Since when looks find that its one thread was not taken off a CPU in between.
+    /// No look at its program of now came before the last one.
+    pub is_looked_at_once: bool,
+    /// Since when looks find that its main thread was not taken off a CPU in between.
     pub still_ns: u64,
     pub looked_ns: u64,
     /// When a look last found it free to go on.
@@ -177,6 +179,7 @@ impl Parent {
             program_ns: 0,
             evidence: None,
             evidence_ns: 0,
+            is_looked_at_once: false,
             still_ns: 0,
             looked_ns: 0,
             free_ns: None,

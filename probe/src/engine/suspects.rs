@@ -66,13 +66,11 @@ impl Engine {
             if !parent.current_evidence().is_some_and(does_as) {
                 parent.evidence_ns = time_ns;
             }
-            let is_still = |before: &Evidence| {
-                let is_counted = evidence.switches != 0 && evidence.threads == 1;
-                is_counted && (evidence.switches, evidence.threads) == (before.switches, before.threads)
-            };
+            let is_still = |before: &Evidence| evidence.switches != 0 && evidence.switches == before.switches;
             if !parent.current_evidence().is_some_and(is_still) {
                 parent.still_ns = time_ns;
             }
+            parent.is_looked_at_once = parent.current_evidence().is_none();
             parent.looked_ns = time_ns;
             parent.evidence = Some(evidence);
             if awaited_held.is_some() {

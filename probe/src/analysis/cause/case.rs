@@ -195,6 +195,17 @@ impl<'a> Case<'a> {
         self.left == 0 || self.until_ns().saturating_sub(self.parent.evidence_since_ns()) >= TWO_LOOKS_NS
     }
 
+    /// For how long looks found that its main thread had not run in between.
+    pub fn has_not_run_ns(&self) -> u64 {
+        self.parent.looked_ns.saturating_sub(self.parent.still_ns)
+    }
+
+    /// Whether nothing says that it is stopped and continued by turns: it has not run for a moment, was found so for longer, or was looked
+    /// at only once.
+    pub fn may_be_stopped(&self) -> bool {
+        self.parent.is_looked_at_once || self.has_not_run_ns() >= A_MOMENT_NS || self.evidence_lasts()
+    }
+
     /// Whether it would reap those left if it could go on, and the stop, the frost or the sleep that it was found in is why
     /// it does not: `Err` says what is missing. `Ok(false)`: it was free while some of them were dead already.
     pub fn would_reap(&self) -> Result<bool, &'static str> {

@@ -97,7 +97,7 @@ fn if_it_would_reap(case: &Case, found: Finding) -> Finding {
 
 fn frozen(case: &Case) -> Finding {
     match case.doing().and_then(|evidence| evidence.is_frozen) {
-        Some(true) if !case.evidence_lasts() => Finding::CannotTell(SEEN_ONCE),
+        Some(true) if !case.may_be_stopped() => Finding::CannotTell(SEEN_ONCE),
         Some(true) => {
             Finding::Yes(vec!["its cgroup, or one above it, is frozen: none of its threads runs".into()])
         }
@@ -109,7 +109,7 @@ fn stopped(case: &Case) -> Finding {
     let Some(evidence) = case.doing() else { return Finding::No };
     match evidence.state {
         // Stopped and continued by turns, as limiters of CPU time do, it runs all the same.
-        b'T' if !case.evidence_lasts() => Finding::CannotTell(SEEN_ONCE),
+        b'T' if !case.may_be_stopped() => Finding::CannotTell(SEEN_ONCE),
         b'T' => Finding::Yes(vec!["it is stopped (state T): it runs nothing until it gets SIGCONT".into()]),
         // A tracer stops it for a moment at each system call.
         b't' if !case.evidence_lasts() => Finding::CannotTell(SEEN_ONCE),

@@ -60,8 +60,8 @@ impl Case<'_> {
         if self.is_in_wait() {
             return Some(IN_WAIT.into());
         }
-        let still_ns = self.parent.looked_ns.saturating_sub(self.parent.still_ns);
-        if still_ns >= TWO_LOOKS_NS {
+        let still_ns = self.has_not_run_ns();
+        if still_ns >= TWO_LOOKS_NS && evidence.threads == 1 {
             let call = match &evidence.blocked {
                 Blocked::Call(call) if call.name().is_empty() => String::new(),
                 Blocked::Call(call) => format!(" ({})", call.name()),
@@ -138,6 +138,8 @@ impl Case<'_> {
         let asked = self.asked_for_any();
         if self.left == 0 {
             Some("looks found that for three quarters or more of the time that each waited which it reaped late".into())
+        } else if self.parent.is_looked_at_once && !self.evidence_lasts() {
+            Some("so far: it was looked at only once; something may stop it and let it go on by turns".into())
         } else if unseen_ns >= UNSEEN_NS {
             Some(format!(
                 "it was found so {:.1} s after the first of those left had died; what it did before that look is not known",

@@ -435,7 +435,11 @@ fn what_may_have_been_a_moment_is_no_cause_and_leaves_none_certain() {
         (Evidence { is_frozen: Some(true), ..main_thread() }, ParentFrozen),
     ] {
         let parent = judge(&waiting, evidence.clone(), &[], SOON_AFTER);
-        assert_eq!(kinds_of(&parent), [Unknown], "{evidence:#?}");
+        // A process stays stopped or frozen; but something may let it go on by turns.
+        let may_be_one = evidence.state == b'T' || evidence.is_frozen == Some(true);
+        assert_eq!(kinds_of(&parent), [if may_be_one { expected } else { Unknown }], "{evidence:#?}");
+        let said = parent.causes[0].evidence.join("; ");
+        assert!(!may_be_one || said.contains("looked at only once; something may stop it"), "{said}");
         let parent = judge(&waiting, evidence.clone(), &[], LONG_AFTER);
         assert_eq!(kinds_of(&parent), [expected], "{evidence:#?}");
     }

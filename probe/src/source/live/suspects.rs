@@ -14,6 +14,8 @@ use crate::{
 
 /// How often a suspect is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The same for the last look, before the window closes: it confirms the one before, which may have come late.
+const LAST_LOOK_AFTER: Duration = Duration::from_millis(300);
 /// The same for one that has long done the same.
 const LOOK_EVERY_WHEN_SAME: Duration = Duration::from_secs(8);
 /// One that does the same is looked at again after this part of the time for which it has: what looks have confirmed is never much
@@ -70,7 +72,7 @@ impl Suspects {
                 due.push((None, task));
                 continue;
             };
-            let every = if turn.is_last { LOOK_EVERY } else { look.every };
+            let every = if turn.is_last { LAST_LOOK_AFTER } else { look.every };
             if turn.now >= look.at + every {
                 due.push((Some(look.at), task));
             }
