@@ -79,15 +79,13 @@ fn php_opens_processes_and_never_closes_them() {
 
 #[test]
 fn a_parent_that_reads_to_the_end_of_a_pipe_reaps_late() {
-    leaks_in_run(
-        "pipe_eof_blocked.py",
-        &Expected {
-            came_to: &[("reaped", 1)],
-            verdict: "slow",
-            causes: &["waits_after_end_of_pipe"],
-            causes_afterwards: &[],
-        },
-    );
+    // So long that looks find it there for three quarters of the time, though the first one be late on a busy host.
+    Case::new("pipe_eof_blocked.py").run(&["8000"]).check(&Expected {
+        came_to: &[("reaped", 1)],
+        verdict: "slow",
+        causes: &["waits_after_end_of_pipe"],
+        causes_afterwards: &[],
+    });
 }
 
 #[test]
