@@ -37,5 +37,5 @@ fn where_nobody_can_look_the_help_is_printed() {
 fn an_option_of_the_table_is_none_of_a_command() {
     let output = reapwatch().args(["--once", "doctor"]).output().expect("reapwatch");
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--once before a command"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--once is an option of the live table"));
 }
