@@ -84,7 +84,8 @@ fn counts_and_latencies_go_on_over_the_lives_of_parents_and_are_exact() {
 /// The workload itself lives long enough that a reading may meet it, and know what it is part of.
 #[test]
 fn the_children_of_parents_that_were_gone_at_once_are_in_the_sum_and_said_to_be() {
-    let agent = Agent::start("");
+    // Other tests beside it have hundreds of workloads.
+    let agent = Agent::start("workloads.max = 1000");
     let (name, short_lived) = ("reapwatch_children_exited_total", [("workload", "short_lived")]);
     // Its program, or its name where it was asked about when it was ending.
     let path = workload().canonicalize().expect("the workload");
