@@ -407,6 +407,32 @@ impl Sorted for Vec<(String, u64)> {
     }
 }
 
+/// Zombies from before the agent: nobody counted their deaths, so nothing is left of them once they are gone.
+#[test]
+fn what_a_parent_no_longer_has_is_taken_from_no_other() {
+    let mut host = Host::new(LIMITS, rules());
+    host.walk(&[(20, 4), (21, 4)], &[4]);
+    host.describe(4, unit("a.service"));
+    host.reading(&[]);
+    let exited = |host: &mut Host| -> Vec<(String, u64)> {
+        let all = host.workloads().into_iter();
+        all.map(|one| (one.workload.name.into_owned(), one.counts.exited)).collect()
+    };
+    assert_eq!(exited(&mut host), named(&[("a.service", 2), ("short_lived", 0)]));
+    host.walk(&[], &[4]);
+    host.reading(&[(4, 0)]);
+    host.finish(5);
+    host.reading(&[(4, 0)]);
+    host.reading(&[(4, 0)]);
+    assert_eq!(exited(&mut host), named(&[("a.service", 2), ("short_lived", 5)]));
+    // Nor once it is forgotten.
+    host.reading(&[]);
+    host.finish(7);
+    host.reading(&[]);
+    host.reading(&[]);
+    assert_eq!(exited(&mut host), named(&[("a.service", 2), ("short_lived", 12)]));
+}
+
 /// A step in the life of a host with eight parents at most.
 #[derive(Clone, Debug)]
 enum Step {

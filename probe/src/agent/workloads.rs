@@ -36,6 +36,8 @@ pub struct Workloads {
     beyond_limit: Tallied,
     has_beyond_limit: bool,
     short_lived: WorkloadCounts,
+    /// What workloads have of parents that are forgotten and that had less in the end.
+    taken_back: WorkloadCounts,
     /// When the counters were last read.
     read_ns: Option<u64>,
     /// The reading before the one at which a workload last made room. Who is counted apart from then on begins at 0, and has what
@@ -68,6 +70,14 @@ struct Folded {
     is_there: bool,
 }
 
+impl Folded {
+    /// What its workload has of it, and it no longer has: zombies from before the agent, whose deaths nobody counted and that
+    /// are gone. No count of a workload goes down, so it stays there.
+    fn taken_back(&self) -> WorkloadCounts {
+        self.tallied.as_deref().map_or_else(WorkloadCounts::default, |had| had.counts.more_than(&self.counts))
+    }
+}
+
 impl Workloads {
     /// Takes over what was counted. `finished`: what the kernel had summed up over finished parents before these counters were
     /// read.
@@ -83,12 +93,14 @@ impl Workloads {
             let folded = self.parents.remove(&tally.identity).unwrap_or_default();
             let folded = self.fold_parent(folded, &tally, limits, now_ns);
             everything += folded.counts;
+            everything += folded.taken_back();
             if folded.workload.is_none() && tally.is_alive() {
                 told += folded.counts;
             }
             self.parents.insert(tally.identity, folded);
         }
         self.forget_parents();
+        everything += self.taken_back;
         told += self.fold_cgroups(finished, limits, now_ns);
         self.cgroups.keep(&finished.in_cgroups, engine.finished_in_cgroups());
         for tallied in self.named.values().map(|named| &named.tallied).chain([&self.beyond_limit]) {
@@ -101,9 +113,12 @@ impl Workloads {
 
     /// Those that were not there this time are forgotten; the kernel has summed up those that were not final.
     fn forget_parents(&mut self) {
-        let cgroups = &mut self.cgroups;
+        let (cgroups, taken_back) = (&mut self.cgroups, &mut self.taken_back);
         self.parents.retain(|_, folded| {
             let is_there = std::mem::take(&mut folded.is_there);
+            if !is_there {
+                *taken_back += folded.taken_back();
+            }
             if let Some(tallied) = folded.tallied.as_deref()
                 && !is_there
                 && !folded.is_final
